@@ -1,0 +1,172 @@
+"""Every error that an answer can be, in TheEye's shape.
+
+    SyncError
+    ├── BadRequest          400  EINVALID         the request cannot be read
+    ├── Unauthorized        401                   no session; the body is "Unauthorized"
+    ├── Forbidden           403  EORACC           the session belongs to another customer
+    ├── NotFound            404  ENOTFOUND        no such path
+    ├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY
+    ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
+    ├── Refused             4xx                   the supervisor's own refusal, its words in `value`
+    ├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
+    ├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE   TheEye is down or answered nonsense
+    │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
+    ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
+    ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
+    └── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+UNSET: Any = object()
+
+
+class SyncError(Exception):
+    """An error with its HTTP answer; `job` is set wherever a job exists."""
+
+    status: int = 500
+    code: str = "EINTERNAL"
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        value: Any = UNSET,
+        job: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`value` is TheEye's own answer; `job` holds at least the job's id."""
+        super().__init__(message)
+        self.message = message
+        self.status = self.status if status is None else status
+        self.code = self.code if code is None else code
+        self.value = value
+        self.job = job
+
+    def body(self) -> Any:
+        """The JSON body, in TheEye's shape."""
+        body = {"message": self.message, "statusCode": self.status}
+        if self.value is not UNSET:
+            body["value"] = without_stack(self.value)
+        body["name"] = "ClientError" if self.status < 500 else "ServerError"
+        body["code"] = self.code
+        body["status"] = self.status
+        if self.job is not None:
+            body["job"] = {name: self.job.get(name) for name in ("id", "lifecycle", "state")}
+        return body
+
+
+class BadRequest(SyncError):
+    """The request cannot be read."""
+
+    status = 400
+    code = "EINVALID"
+
+
+class Unauthorized(SyncError):
+    """No usable token, or TheEye does not know it (RFC 6750)."""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self, job: Mapping[str, Any] | None = None) -> None:
+        """`job` where the token was refused while its job was running."""
+        super().__init__("Unauthorized", job=job)
+
+    def body(self) -> Any:
+        """A bare string, as the original answers."""
+        return self.message
+
+
+class Forbidden(SyncError):
+    """The session's customer is not the path's."""
+
+    status = 403
+    code = "EORACC"
+
+
+class NotFound(SyncError):
+    """No such path."""
+
+    status = 404
+    code = "ENOTFOUND"
+
+
+class TooLarge(SyncError):
+    """The body is larger than SYNC_MAX_BODY."""
+
+    status = 413
+    code = "ETOOLARGE"
+
+
+class UnsupportedType(SyncError):
+    """The body is neither JSON nor a form."""
+
+    status = 415
+    code = "EMEDIATYPE"
+
+
+class Refused(SyncError):
+    """The supervisor refused; nothing was started."""
+
+    code = ""
+
+
+class TooBusy(SyncError):
+    """Too many requests are waiting; nothing was started."""
+
+    status = 503
+    code = "EBUSY"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class UpstreamFailed(SyncError):
+    """TheEye cannot be reached, failed, or answered what is not an answer."""
+
+    status = 502
+
+
+class JobGone(UpstreamFailed):
+    """TheEye no longer has the job."""
+
+    code = "EJOBGONE"
+
+
+class FormatterFailed(SyncError):
+    """A formatter raised or gave something that is no answer."""
+
+    status = 502
+    code = "EFORMATTER"
+
+
+class OutcomeUnknown(SyncError):
+    """The create may have reached the supervisor, its answer did not reach us."""
+
+    status = 504
+    code = "EOUTCOMEUNKNOWN"
+
+
+class TimeIsUp(SyncError):
+    """The job has not ended in time; it goes on running."""
+
+    status = 504
+    code = "ETIMEISUP"
+
+
+_FRAMES = re.compile(r"\n\s+at .*")
+
+
+def without_stack(value: Any, depth: int = 0) -> Any:
+    """TheEye's words without the stack traces that some of its errors carry; None for what is nested deeply."""
+    if depth > 20:
+        return None
+    if isinstance(value, dict):
+        kept = {name: item for name, item in value.items() if name not in ("stack", "trace")}
+        return {name: without_stack(item, depth + 1) for name, item in kept.items()}
+    if isinstance(value, list):
+        return [without_stack(item, depth + 1) for item in value]
+    return _FRAMES.sub("", value) if isinstance(value, str) else value

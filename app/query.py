@@ -1,0 +1,48 @@
+"""The query string: what is ours in it, and what is the task's."""
+
+import re
+from collections.abc import Collection
+from urllib.parse import quote, unquote_plus
+
+OURS = frozenset({"access_token", "wait", "on_disconnect"})
+NOT_THE_CALLERS = frozenset({"lifecycle", "wait_result"})
+
+_BRACKETS = re.compile(r"[\[\]]+")
+_UNSAFE = re.compile(r"[^\x21-\x7e]")
+
+
+class Query:
+    """A raw query string, split once; the pieces that are passed on keep their bytes."""
+
+    def __init__(self, raw: str) -> None:
+        """`raw` is WSGI's QUERY_STRING: bytes as Latin-1."""
+        self._pieces = [piece for piece in raw.split("&") if piece]
+        self.pairs = [_pair(piece) for piece in self._pieces]
+        self.first = dict(reversed(self.pairs))
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a name, in order."""
+        return [value for key, value in self.pairs if key == name]
+
+    def without(self, names: Collection[str]) -> str:
+        """The rest, ready for a URL; `name[]` and `name[x]` count as `name`, as TheEye reads them."""
+        kept = (
+            piece
+            for piece, (key, _) in zip(self._pieces, self.pairs, strict=True)
+            if key not in names and base_name(key) not in names
+        )
+        return "&".join(_UNSAFE.sub(lambda found: quote(found[0], encoding="latin-1"), piece) for piece in kept)
+
+
+def base_name(name: str) -> str:
+    """`name` of `name[]`, `name[x]` and `[name]`: the way that TheEye's query reader (qs) sees it."""
+    return next((part for part in _BRACKETS.split(name) if part), "")
+
+
+def _pair(piece: str) -> tuple[str, str]:
+    name, _, value = piece.partition("=")
+    return _decode(name), _decode(value)
+
+
+def _decode(text: str) -> str:
+    return unquote_plus(text.encode("latin-1").decode("utf-8", "replace"), errors="replace")

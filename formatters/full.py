@@ -1,0 +1,22 @@
+"""`?full`: the whole job document."""
+
+from formatters.contract import Answer, Context, Formatter
+from formatters.hookspecs import hookimpl
+
+
+class Full(Formatter):
+    """The job document as the supervisor gives it."""
+
+    name = "full"
+    queries = ("full",)
+    precedence = 300
+
+    def format(self, context: Context) -> Answer:
+        """The whole document."""
+        return Answer(context.job, context.status)
+
+
+@hookimpl
+def register_formatters() -> list[Formatter]:
+    """The formatter of `?full`."""
+    return [Full()]

@@ -1,0 +1,84 @@
+"""JSON as JavaScript reads and writes it, without losing what JavaScript loses (RFC 8259, ECMA-262).
+
+Whatever a job printed can be read or is refused with a ValueError: no other exception comes out of `loads`.
+"""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from math import isinf
+from typing import Any, NoReturn
+
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _number(text: str) -> float | int:
+    """A number with a fraction or exponent; a whole one becomes an int, as JSON.stringify writes 1.0 as 1."""
+    value = float(text)
+    if isinf(value):
+        raise ValueError("a number that no double can hold")
+    if value.is_integer() and abs(value) < 1e21:
+        return int(Decimal(repr(value)))
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _or_text(number: Any, text: str) -> Any:
+    """The number, or its text where Python cannot hold it, so that no digit is lost."""
+    try:
+        return number(text)
+    except ValueError:
+        return text
+
+
+_strict = json.JSONDecoder(parse_float=_number, parse_constant=_constant).decode
+_numbers_as_text = {"parse_float": partial(_or_text, _number), "parse_int": partial(_or_text, int)}
+_any_number = json.JSONDecoder(**_numbers_as_text, parse_constant=_constant).decode
+_lenient = json.JSONDecoder(**_numbers_as_text, parse_constant=lambda _: None).decode
+
+
+def loads(text: str) -> Any:
+    """The value of strict JSON: no NaN, no BOM. Raises ValueError, also for what is nested too deeply."""
+    return _read(_strict, text)
+
+
+def loads_body(body: bytes) -> Any:
+    """The value of strict JSON in UTF-8; a number out of range comes as its text. Raises ValueError."""
+    text = body.decode()
+    try:
+        return loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # perhaps only a number: the slow reader, so that it does not cost the rest
+        return _read(_any_number, text)
+
+
+def loads_document(body: bytes) -> Any:
+    """As `loads_body`, for what TheEye sends: NaN comes as None, as JSON.stringify writes it."""
+    text = body.decode("utf-8", "surrogatepass")
+    try:
+        return loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _read(_lenient, text)
+
+
+def _read(decode: Callable[[str], Any], text: str) -> Any:
+    try:
+        return decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8 in the order given; lone surrogates are escaped, as JSON.stringify does."""
+    text = _encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")

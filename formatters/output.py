@@ -1,0 +1,21 @@
+"""The default mode: the job's output, as TheEye stores it."""
+
+from formatters.contract import Answer, Context, Formatter
+from formatters.hookspecs import hookimpl
+
+
+class Output(Formatter):
+    """The raw output; also chosen when nothing else is asked for."""
+
+    name = "output"
+    precedence = 100
+
+    def format(self, context: Context) -> Answer:
+        """The output array; null when the job has none."""
+        return Answer(context.output, context.status)
+
+
+@hookimpl
+def register_formatters() -> list[Formatter]:
+    """The default formatter."""
+    return [Output()]
