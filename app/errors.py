@@ -1,24 +1,27 @@
 """Every error that an answer can be, in TheEye's shape.
 
-    SyncError
-    ├── BadRequest          400  EINVALID         the request cannot be read
-    ├── Unauthorized        401                   no session; the body is "Unauthorized"
-    ├── Forbidden           403  EORACC           the session belongs to another customer
-    ├── NotFound            404  ENOTFOUND        no such path
-    ├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY
-    ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
-    ├── Refused             4xx                   the supervisor's own refusal, its words in `value`
-    ├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
-    ├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE   TheEye is down or answered nonsense
-    │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
-    ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
-    ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
-    └── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
+SyncError
+├── BadRequest          400  EINVALID         the request cannot be read
+├── Unauthorized        401                   no session; the body is "Unauthorized"
+├── Forbidden           403  EORACC           the session belongs to another customer
+├── NotFound            404  ENOTFOUND        no such path
+├── MethodNotAllowed    405  EMETHOD          with the methods that are, in `Allow`
+├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY
+├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
+├── Refused             4xx                   the supervisor's own refusal, its words in `value`
+├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
+├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE   TheEye is down or answered nonsense
+│   ├── Unavailable     502  ESUPERVISOR      a look at the job failed; the wait tries again
+│   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
+├── FormatterFailed     502  EFORMATTER       the mode's own code failed
+├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
+└── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 UNSET: Any = object()
 
@@ -28,7 +31,7 @@ class SyncError(Exception):
 
     status: int = 500
     code: str = "EINTERNAL"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class Unauthorized(SyncError):
     """No usable token, or TheEye does not know it (RFC 6750)."""
 
     status = 401
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
     def __init__(self, job: Mapping[str, Any] | None = None) -> None:
         """`job` where the token was refused while its job was running."""
@@ -94,6 +97,18 @@ class NotFound(SyncError):
 
     status = 404
     code = "ENOTFOUND"
+
+
+class MethodNotAllowed(SyncError):
+    """The path is there, but not for this method (RFC 9110)."""
+
+    status = 405
+    code = "EMETHOD"
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        """`allowed`: the methods that are; OPTIONS always is."""
+        super().__init__(f"{method} is not allowed here")
+        self.headers = {"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
 
 
 class TooLarge(SyncError):
@@ -121,13 +136,18 @@ class TooBusy(SyncError):
 
     status = 503
     code = "EBUSY"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class UpstreamFailed(SyncError):
     """TheEye cannot be reached, failed, or answered what is not an answer."""
 
     status = 502
+    code = "ESUPERVISOR"
+
+
+class Unavailable(UpstreamFailed):
+    """A look at the job failed in a way that may pass."""
 
 
 class JobGone(UpstreamFailed):

@@ -117,7 +117,7 @@ class Transport:
         sock = self._reusable() or self._connect(deadline)
         keep = False
         try:
-            sock.settimeout(_left(deadline))
+            sock.settimeout(_left(deadline, 0.001))
             sock.sendall(request)
             with http.client.HTTPResponse(_Source(sock, deadline), method=method) as response:  # type: ignore[arg-type]
                 response.begin()

@@ -18,7 +18,7 @@ A formatter turns an ended job into an HTTP answer. A plugin is a module (or any
 
 from formatters.contract import Answer, Context, Formatter
 from formatters.hookspecs import PROJECT_NAME, hookimpl
-from formatters.registry import Registry, RegistrationError
+from formatters.registry import RegistrationError, Registry
 
 __all__ = [
     "PROJECT_NAME",

@@ -36,9 +36,9 @@ def _or_text(number: Any, text: str) -> Any:
 
 
 _strict = json.JSONDecoder(parse_float=_number, parse_constant=_constant).decode
-_numbers_as_text = {"parse_float": partial(_or_text, _number), "parse_int": partial(_or_text, int)}
-_any_number = json.JSONDecoder(**_numbers_as_text, parse_constant=_constant).decode
-_lenient = json.JSONDecoder(**_numbers_as_text, parse_constant=lambda _: None).decode
+_float_or_text, _int_or_text = partial(_or_text, _number), partial(_or_text, int)
+_any_number = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=_constant).decode
+_lenient = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=lambda _: None).decode
 
 
 def loads(text: str) -> Any:

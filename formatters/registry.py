@@ -1,15 +1,19 @@
 """Which formatters there are, and which one a query asks for."""
 
-from collections.abc import Collection, Iterator
+import logging
+from collections.abc import Collection, Iterable, Iterator
 from importlib import import_module
 
 import pluggy
 
 from formatters import hookspecs
 from formatters.contract import Formatter
+from formatters.loading import load
 
 BUILT_IN = ("output", "parse", "full", "result")
 DEFAULT = "output"
+
+log = logging.getLogger("theeye_sync.formatters")
 
 
 class RegistrationError(Exception):
@@ -19,8 +23,8 @@ class RegistrationError(Exception):
 class Registry:
     """The formatters by precedence, collected once from the plugins."""
 
-    def __init__(self, disabled: Collection[str] = ()) -> None:
-        """Registers the built-ins the way a third party's plugin is; `disabled` names are never loaded."""
+    def __init__(self, disabled: Collection[str] = (), plugins: Iterable[str] = ()) -> None:
+        """Registers the built-ins, then `plugins` (files or modules); `disabled` names are never loaded."""
         self._formatters: list[Formatter] = []
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT_NAME)
         self._plugins.add_hookspecs(hookspecs)
@@ -29,6 +33,8 @@ class Registry:
         for name in BUILT_IN:
             if not self._plugins.is_blocked(name):
                 self.register(import_module(f"formatters.{name}"), name)
+        for name in plugins:
+            self._load(name)
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Adds a plugin's formatters. Raises RegistrationError where a name is taken; then none is added."""
@@ -64,6 +70,13 @@ class Registry:
     def queries(self) -> frozenset[str]:
         """All query names that select a formatter: ours, never a task's arguments."""
         return frozenset(query for formatter in self._formatters for query in formatter.queries)
+
+    def _load(self, name: str) -> None:
+        """Registers one third party's plugin; one that fails is skipped loudly, the service serves."""
+        try:
+            self.register(load(name), name)
+        except Exception:
+            log.exception("plugin %s is skipped", name)
 
     def _add(self, formatters: list[Formatter]) -> None:
         merged = [*self._formatters, *formatters]

@@ -1,0 +1,98 @@
+"""Is the service alive, is it ready, and who carries what is down."""
+
+import logging
+import os
+import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from time import clock_gettime, monotonic, time
+from typing import Any
+
+from app.notifications import Wakeups
+from app.settings import Settings
+from app.transport import Transport, TransportError
+
+REMEMBERED = 2.0  # seconds
+PROBE_TIMEOUT = 3.0  # seconds
+
+log = logging.getLogger("theeye_sync.health")
+
+_STARTED = time()
+
+
+class Health:
+    """What `/readyz` says; TheEye is asked at most every two seconds."""
+
+    def __init__(self, settings: Settings, gateway: Transport, supervisor: Transport, wakeups: Wakeups) -> None:
+        """Connects to nothing yet."""
+        self.stopping = False
+        self._redis = bool(settings.redis_url)
+        self._gateway = gateway
+        self._supervisor = supervisor
+        self._wakeups = wakeups
+        self._lock = threading.Lock()
+        self._seen: tuple[bool, bool] = (False, False)
+        self._seen_at = float("-inf")
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        """Status and body: 503 only while stopping or when the supervisor cannot be reached."""
+        if self.stopping:
+            return 503, {"status": "stopping", "degraded": []}
+        gateway, supervisor = self._probe()
+        self._wakeups.listen()
+        degraded = [] if gateway else ["gateway: known sessions go on, new ones get 502 until it is back"]
+        if self._redis and not self._wakeups.live:
+            degraded.append("redis: polling carries the waits until it is back")
+        if not supervisor:
+            return 503, {"status": "unreachable", "degraded": ["supervisor: nothing can be run", *degraded]}
+        return 200, {"status": "ready", "degraded": degraded}
+
+    def _probe(self) -> tuple[bool, bool]:
+        with self._lock:
+            if monotonic() - self._seen_at > REMEMBERED:
+                with ThreadPoolExecutor(2) as both:
+                    gateway, supervisor = both.map(_reachable, (self._gateway, self._supervisor))
+                self._seen, self._seen_at = (gateway, supervisor), monotonic()
+            return self._seen
+
+
+def _reachable(transport: Transport) -> bool:
+    """Whether anything that speaks HTTP answers; what it says to a stranger does not matter."""
+    try:
+        transport.call("GET", "/api/status", timeout=PROBE_TIMEOUT)
+    except TransportError as error:
+        log.debug("probe: %s", error)
+        return False
+    return True
+
+
+def status() -> dict[str, Any]:
+    """The fields of the original's `/api/status`."""
+    return {
+        "status": "Node is ok.",
+        "node_hostname": platform.node(),
+        "node_uptime": _iso(_booted()),
+        "process_uptime": _iso(_STARTED),
+        "theeye_version": our_version(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def our_version() -> str:
+    """The installed version; `unknown` where only the files were copied."""
+    try:
+        return version("theeye-sync")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _booted() -> float:
+    clock = getattr(__import__("time"), "CLOCK_BOOTTIME", None)
+    return time() - clock_gettime(clock) if clock is not None else _STARTED
+
+
+def _iso(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,106 @@
+"""From an answer to the bytes of an HTTP response: status line, JSON, ETag, CORS, job headers."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response
+
+from formatters.contract import JSON_TYPE
+from formatters.jsontext import dumps
+
+BODILESS = frozenset({204, 205, 304})
+_ALLOWED_HEADERS = (
+    "Origin, Accept, User-Agent, Accept-Charset, Cache-Control, Accept-Encoding, "
+    "Content-Type, Authorization, Content-Length, X-Requested-With"
+)
+_OUR_HEADERS = "Prefer, Idempotency-Key, X-Request-Id"
+_EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Job-Id, X-Job-Lifecycle, X-Job-State"
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+
+Headers = list[tuple[str, str]]
+
+
+class PlainResponse(Response):
+    """A response whose headers are sent as they are: werkzeug would drop the preflight's Content-Length."""
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        """Nothing to add: everything was said when the response was made."""
+        return self.headers
+
+
+class Cors:
+    """The Access-Control headers, as the original sends them."""
+
+    def __init__(self, origins: tuple[str, ...]) -> None:
+        """`origins`: those allowed, or `*`."""
+        self._origins = frozenset(origins)
+
+    def headers(self, origin: str | None, preflight: bool = False) -> Headers:
+        """For any answer; an allowed origin is reflected, and then our headers are exposed to it."""
+        allowed = "*" in self._origins or origin in self._origins
+        headers: Headers = []
+        if allowed:
+            headers.append(("Access-Control-Allow-Origin", origin or "*"))
+        headers += [
+            ("Access-Control-Allow-Methods", "GET,PUT,PATCH,POST,DELETE,OPTIONS"),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Allow-Headers", f"{_ALLOWED_HEADERS}, {_OUR_HEADERS}" if preflight else _ALLOWED_HEADERS),
+        ]
+        if origin is not None or not allowed:
+            headers.append(("Vary", "Origin"))
+        if origin is not None and allowed and not preflight:
+            headers.append(("Access-Control-Expose-Headers", _EXPOSED_HEADERS))
+        return headers
+
+
+def response(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
+    """The response of a status, with the original's ETag; a status without a body gets none."""
+    if status in BODILESS:
+        length = [("Content-Length", "0")] if status == HTTPStatus.RESET_CONTENT else []
+        return PlainResponse(b"", status_line(status), [*headers, *length], content_type="")
+    entity = [("Content-Type", content_type), ("Content-Length", str(len(body))), ("ETag", etag(body))]
+    return PlainResponse(body, status_line(status), [*headers, *entity])
+
+
+def json_response(status: int, value: Any, headers: Headers) -> Response:
+    """A JSON value as the original writes it."""
+    return response(status, dumps(value), JSON_TYPE, headers)
+
+
+def preflight_response(headers: Headers) -> Response:
+    """204; with Content-Length, as the original: some browsers wait for a body otherwise."""
+    return PlainResponse(b"", status_line(204), [*headers, ("Content-Length", "0")])
+
+
+def status_line(status: int) -> str:
+    """The status with its standard phrase."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
+
+
+def etag(body: bytes) -> str:
+    """The original's weak entity tag: length and hash."""
+    digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
+    return f'W/"{len(body):x}-{digest[:27]}"'
+
+
+def job_headers(job_id: str, job: Mapping[str, Any] | None = None) -> Headers:
+    """The job's id, and once it has ended (`job`) its lifecycle and state."""
+    headers = [("X-Job-Id", visible(job_id))]
+    for name, field in (("X-Job-Lifecycle", "lifecycle"), ("X-Job-State", "state")):
+        value = job.get(field) if job is not None else None
+        if isinstance(value, str) and value:
+            headers.append((name, visible(value)))
+    return headers
+
+
+def visible(text: str) -> str:
+    """Percent-encoded outside visible ASCII, at most 100 characters, never cut inside an escape."""
+    return re.sub(r"%.?$", "", quote(text[:100], safe=_VISIBLE, errors="replace")[:100])

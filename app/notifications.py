@@ -1,0 +1,170 @@
+"""Who is told when a job may have ended: the parked waits, by one Redis subscription for the whole process.
+
+A notification is only a hint. Without Redis, and while it is down, nobody is told and the waits poll.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+PATTERN = "*:job-finished:*"
+EARLY = 10_000
+PING_SECONDS = 1.0
+PONG_SECONDS = 5.0
+RETRY_SECONDS = 0.1, 3.0
+
+log = logging.getLogger("theeye_sync.notifications")
+
+
+class Wakeups:
+    """The parked waits by job id. On its own it wakes nobody: the waits poll."""
+
+    live = False
+
+    def __init__(self) -> None:
+        """Knows no wait yet."""
+        self.epoch = 0
+        self._lock = threading.Lock()
+        self._parked: dict[str, list[threading.Event]] = {}
+        self._early: dict[str, None] = {}
+
+    def listen(self) -> None:
+        """Returns once notifications arrive, or it is clear that for now they do not."""
+
+    @contextmanager
+    def watch(self, job_id: str, since: int) -> Iterator[threading.Event]:
+        """An event that is set when the job may have ended; at once where that was so since the epoch given."""
+        event = threading.Event()
+        with self._lock:
+            self._parked.setdefault(job_id, []).append(event)
+            if job_id in self._early or since != self.epoch:
+                self._early.pop(job_id, None)
+                event.set()
+        try:
+            yield event
+        finally:
+            with self._lock:
+                events = self._parked[job_id]
+                events.remove(event)
+                if not events:
+                    del self._parked[job_id]
+
+    def notify(self, job_id: str) -> None:
+        """Wakes the waits for a job; one that is not known yet is kept for a while."""
+        with self._lock:
+            events = self._parked.get(job_id)
+            for event in events or ():
+                event.set()
+            if not events:
+                self._early[job_id] = None
+                if len(self._early) > EARLY:
+                    del self._early[next(iter(self._early))]
+
+    def wake_all(self) -> None:
+        """Makes every wait look again."""
+        with self._lock:
+            self.epoch += 1
+            for events in self._parked.values():
+                for event in events:
+                    event.set()
+
+
+class RedisWakeups(Wakeups):
+    """Wakes the waits by TheEye's `job-finished` messages. Its thread starts with the first wait, after any fork."""
+
+    def __init__(self, url: str, settle_seconds: float = 3.0) -> None:
+        """`settle_seconds`: how long the first request waits for the subscription."""
+        super().__init__()
+        self._url = url
+        self._settle_seconds = settle_seconds
+        self._settled = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def listen(self) -> None:
+        """Starts the listener in this process, again if it ever died, and waits for its first subscription."""
+        if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
+            self._start()
+        if not self._settled.is_set():
+            self._settled.wait(self._settle_seconds)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
+                return
+            self._settled.clear()
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._run, name="theeye-sync-listener", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        pause, most = RETRY_SECONDS
+        while True:
+            began = monotonic()
+            try:
+                self._subscribe_and_receive()
+            except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
+                self._lost(error)
+            pause = RETRY_SECONDS[0] if monotonic() - began > most else min(pause * 2, most)
+            threading.Event().wait(pause)
+
+    def _lost(self, error: Exception) -> None:
+        first = self.live or not self._settled.is_set()
+        log.log(
+            logging.WARNING if first else logging.DEBUG,
+            "no notifications from Redis, polling carries all waits: %s",
+            type(error).__name__,
+        )
+        self.live = False
+        self._settled.set()
+        if first:
+            self.wake_all()
+
+    def _subscribe_and_receive(self) -> None:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        client = redis.Redis.from_url(
+            self._url,
+            socket_connect_timeout=self._settle_seconds,
+            socket_timeout=PONG_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+            pubsub.psubscribe(PATTERN)
+            self._receive(pubsub)
+
+    def _receive(self, pubsub: Any) -> None:
+        """Reads messages for as long as Redis answers. Raises TimeoutError when it no longer does."""
+        heard = asked = monotonic()
+        while True:
+            message = pubsub.get_message(timeout=PING_SECONDS)
+            now = monotonic()
+            if message is not None:
+                heard = now
+                self._handle(message)
+            elif now - heard > PONG_SECONDS:
+                raise TimeoutError
+            elif now - asked >= PING_SECONDS:
+                asked = now
+                pubsub.ping()
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        if message["type"] == "pmessage":
+            self.notify(message["channel"].rpartition(b":")[2].decode("utf-8", "replace"))
+        elif message["type"] == "psubscribe":
+            log.info("listening for notifications from Redis")
+            self.live = True
+            self._settled.set()
+            self.wake_all()
+
+
+def wakeups(redis_url: str) -> Wakeups:
+    """By notification where there is a Redis, else by polling."""
+    return RedisWakeups(redis_url) if redis_url else Wakeups()

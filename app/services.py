@@ -1,0 +1,27 @@
+"""What all requests share; put together once by `create_app`."""
+
+from dataclasses import dataclass
+
+from app.health import Health
+from app.session import Sessions
+from app.settings import Settings
+from app.theeye import Supervisor
+from app.waiter import Waiter
+from formatters import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one process's service."""
+
+    settings: Settings
+    formatters: Registry
+    sessions: Sessions
+    supervisor: Supervisor
+    waiter: Waiter
+    health: Health
+
+    def stop(self) -> None:
+        """The process is stopping: no longer ready, and no wait outlasts SYNC_GRACE_SECONDS."""
+        self.health.stopping = True
+        self.waiter.end_all(self.settings.grace_seconds)

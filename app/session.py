@@ -1,0 +1,66 @@
+"""From a request's token to its session, remembered for SYNC_SESSION_TTL."""
+
+import re
+import threading
+from collections import OrderedDict
+from time import monotonic
+
+from app.errors import Forbidden, Unauthorized
+from app.query import Query
+from app.theeye import Gateway, Session
+
+SESSIONS = 10_000
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
+
+
+def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
+    """The bearer token (RFC 6750). Raises Unauthorized for none, two, or one that no header can carry."""
+    scheme, _, credentials = (authorization or "").strip().partition(" ")
+    tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
+    if query_token:
+        tokens += query.all("access_token")
+    if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
+        raise Unauthorized
+    return tokens[0]
+
+
+class Sessions:
+    """The sessions known, bounded: the one not used for longest goes first."""
+
+    def __init__(self, gateway: Gateway, ttl: float) -> None:
+        """`ttl` in seconds; 0 remembers nothing."""
+        self._gateway = gateway
+        self._ttl = ttl
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+
+    def get(self, token: str, customer: str) -> Session:
+        """The token's session. Raises Unauthorized, UpstreamFailed, or Forbidden for another customer's."""
+        session = self._remembered(token) or self._ask(token)
+        if customer not in (session.customer, session.customer_id):
+            raise Forbidden("Forbidden")
+        return session
+
+    def forget(self, token: str) -> None:
+        """Called when TheEye refuses the token."""
+        with self._lock:
+            self._known.pop(token, None)
+
+    def _remembered(self, token: str) -> Session | None:
+        with self._lock:
+            session, until = self._known.get(token, (None, 0.0))
+            if session is None or until <= monotonic():
+                return None
+            self._known.move_to_end(token)
+            return session
+
+    def _ask(self, token: str) -> Session:
+        session = self._gateway.session(token)
+        if self._ttl > 0:
+            with self._lock:
+                self._known[token] = (session, monotonic() + self._ttl)
+                self._known.move_to_end(token)
+                while len(self._known) > SESSIONS:
+                    self._known.popitem(last=False)
+        return session

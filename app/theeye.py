@@ -1,0 +1,168 @@
+"""TheEye as this service sees it: who is this token (gateway), create a job and look at it (supervisor)."""
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from app.errors import (
+    UNSET,
+    JobGone,
+    OutcomeUnknown,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    UpstreamFailed,
+)
+from app.settings import Settings
+from app.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
+from formatters.jsontext import loads_document
+
+Job = dict[str, Any]
+
+IN_PROGRESS = frozenset({"ready", "assigned", "onhold", "syncing", "locked", "started"})
+ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
+
+
+def has_ended(lifecycle: Any) -> bool:
+    """Whether a lifecycle is one of those that a job never leaves."""
+    return isinstance(lifecycle, str) and lifecycle in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whose token it is; a session belongs to one customer."""
+
+    user_id: str
+    customer_id: str
+    customer: str
+
+
+class Gateway:
+    """The part of TheEye that knows the tokens."""
+
+    _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
+
+    def __init__(self, settings: Settings) -> None:
+        """Connects to nothing yet."""
+        self.transport = Transport(
+            settings.gateway_url, settings.connect_timeout, settings.call_timeout, settings.max_job
+        )
+
+    def session(self, token: str) -> Session:
+        """The token's session. Raises Unauthorized, or UpstreamFailed where the gateway gives no clear answer."""
+        try:
+            reply = self.transport.call("GET", self._PROFILE, token)
+        except TransportError as error:
+            raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
+        if reply.status == 401:
+            raise Unauthorized
+        if reply.status != 200:
+            raise UpstreamFailed(f"The gateway answered with status {reply.status}", code="EGATEWAY")
+        return _session(_value(reply))
+
+
+class Supervisor:
+    """The part of TheEye that runs the tasks."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connects to nothing yet."""
+        self.transport = Transport(
+            settings.supervisor_url, settings.connect_timeout, settings.call_timeout, settings.max_job
+        )
+
+    def create(self, customer: str, task: str, token: str, query: str, body: bytes | None) -> Job:
+        """Starts the task. Raises Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown; never tried twice."""
+        path = f"/{_segment(customer)}/task/{_segment(task)}/job" + (f"?{query}" if query else "")
+        try:
+            reply = self.transport.call("POST", path, token, body)
+        except NotSent as error:
+            message = f"The supervisor cannot be reached, nothing was started: {error}"
+            raise UpstreamFailed(message) from None
+        except TransportError as error:
+            message = f"The answer to the create was lost, the job may have started: {error}"
+            raise OutcomeUnknown(message) from None
+        if reply.status != 200 and reply.status != 201:
+            _refuse(reply, token)
+        job = _value(reply)
+        if not isinstance(job, dict) or not isinstance(job.get("id"), str) or not job["id"]:
+            message = "The supervisor's answer to the create is no job, but the job may have started"
+            raise UpstreamFailed(message, code=OutcomeUnknown.code)
+        return job
+
+    def read(self, customer: str, job_id: str, token: str, timeout: float | None = None) -> Job:
+        """The whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
+        job = self._look(f"/{_segment(customer)}/job/{_segment(job_id)}", job_id, token, timeout)
+        if not isinstance(job, dict):
+            raise Unavailable("The supervisor answered with something that is no job")
+        return job
+
+    def lifecycle(self, customer: str, job_id: str, token: str, timeout: float | None = None) -> str:
+        """Only how far the job is; raises as `read` does."""
+        lifecycle = self._look(f"/{_segment(customer)}/job/{_segment(job_id)}/lifecycle", job_id, token, timeout)
+        if not isinstance(lifecycle, str):
+            raise Unavailable("The supervisor answered with something that is no lifecycle")
+        return lifecycle
+
+    def _look(self, path: str, job_id: str, token: str, timeout: float | None) -> Any:
+        job = {"id": job_id}
+        try:
+            reply = self.transport.call("GET", path, token, timeout=timeout)
+        except AnswerTooLarge as error:
+            raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
+        except TransportError as error:
+            raise Unavailable(f"The supervisor did not answer: {error}") from None
+        if reply.status == 200:
+            return _value(reply)
+        if reply.status == 404:
+            raise JobGone("TheEye no longer has the job", job=job)
+        if reply.status == 401:
+            raise Unauthorized(job=job)
+        if 400 <= reply.status < 500 and reply.status not in (408, 425, 429):
+            message = f"The supervisor refused to show the job, with status {reply.status}"
+            raise UpstreamFailed(message, value=_words(reply, token), job=job)
+        raise Unavailable(f"The supervisor answered with status {reply.status}")
+
+
+def _refuse(reply: Reply, token: str) -> NoReturn:
+    """Raises what a create that was not accepted comes to."""
+    if reply.status == 401:
+        raise Unauthorized
+    if 400 <= reply.status < 500:
+        raise Refused("Invalid Request", status=reply.status, value=_words(reply, token))
+    message = f"The supervisor answered the create with status {reply.status}"
+    raise UpstreamFailed(message, value=_words(reply, token))
+
+
+def _session(profile: Any) -> Session:
+    """Both forms of the profile: with scopes, and the long one that old gateways always send."""
+    try:
+        user = profile.get("principal") or profile
+        customer = profile.get("organization") or profile["current_customer"]
+        session = Session(user["id"], customer["id"], customer["name"])
+    except (AttributeError, TypeError, LookupError):
+        raise UpstreamFailed("The gateway's answer is no session", code="EGATEWAY") from None
+    if not all(isinstance(part, str) and part for part in (session.user_id, session.customer_id, session.customer)):
+        raise UpstreamFailed("The gateway's answer is no session", code="EGATEWAY")
+    return session
+
+
+def _value(reply: Reply) -> Any:
+    """The body as JSON; None where it is none."""
+    try:
+        return loads_document(reply.body)
+    except ValueError:
+        return None
+
+
+def _words(reply: Reply, token: str) -> Any:
+    """TheEye's own answer for `value`, without the token; unset where it is not JSON."""
+    body = reply.body.replace(token.encode(), b"***") if len(token) > 3 else b""
+    try:
+        return loads_document(body)
+    except ValueError:
+        return UNSET
+
+
+def _segment(text: str) -> str:
+    """One path segment: nothing in it can end the segment or the path."""
+    return quote(text, safe="")

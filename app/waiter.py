@@ -1,0 +1,136 @@
+"""The wait: from a job that was created to the job that has ended, before one absolute deadline."""
+
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+from app.errors import TimeIsUp, TooBusy, Unavailable
+from app.notifications import Wakeups
+from app.theeye import Job, Supervisor, has_ended
+
+POLLING = 0.025, 1.0  # seconds between looks, first and most, when nobody tells us
+SAFETY = 5.0, 15.0  # the same under notifications, so that a lost one costs seconds and not the answer
+LAST_LOOK = 2.0  # seconds that a look at the deadline may take
+
+log = logging.getLogger("theeye_sync.waiter")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is waited for, and with whose token it is looked at."""
+
+    customer: str
+    token: str
+    deadline: float
+
+
+class _Pauses:
+    """Growing pauses, spread a little so that waits do not look in step."""
+
+    def __init__(self, first: float, most: float) -> None:
+        self._next = first
+        self._most = most
+
+    def take(self) -> float:
+        pause, self._next = self._next, min(self._next * 1.6, self._most)
+        return pause * random.uniform(0.9, 1.1)
+
+
+class Waiter:
+    """All waits of this process."""
+
+    def __init__(self, supervisor: Supervisor, wakeups: Wakeups, max_waiting: int) -> None:
+        """`max_waiting`: how many requests may hold a place at once."""
+        self.waiting = 0
+        self._supervisor = supervisor
+        self._wakeups = wakeups
+        self._max_waiting = max_waiting
+        self._lock = threading.Lock()
+        self._end = float("inf")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the places of SYNC_MAX_WAITING. Raises TooBusy before anything is started."""
+        with self._lock:
+            if self.waiting >= self._max_waiting:
+                raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
+            self.waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.waiting -= 1
+
+    def listen(self) -> int:
+        """To be called before the create; returns the epoch for `wait`, which then misses nothing since."""
+        self._wakeups.listen()
+        return self._wakeups.epoch
+
+    def end_all(self, seconds: float) -> None:
+        """No wait lasts longer than that from now on: the service is stopping."""
+        self._end = monotonic() + seconds
+        self._wakeups.wake_all()
+
+    def wait(self, job: Job, target: Target, since: int) -> Job:
+        """The ended job. Raises TimeIsUp with the job as last seen, JobGone, Unauthorized or UpstreamFailed."""
+        with self._wakeups.watch(job["id"], since) as told:
+            if has_ended(job.get("lifecycle")):
+                told.set()
+            look = _Look(self._supervisor, job, target)
+            polling, safety = _Pauses(*POLLING), _Pauses(*SAFETY)
+            while True:
+                calm = self._wakeups.live and not look.failed
+                pause = (safety if calm else polling).take()
+                hint = told.wait(min(pause, max(self._left(target), 0)))
+                told.clear()
+                over = self._left(target) <= 0
+                if look.shows_end(hint or over, LAST_LOOK if over else self._left(target)):
+                    return look.job
+                if over:
+                    raise TimeIsUp("The job has not ended in time, it goes on running", job=look.seen())
+
+    def _left(self, target: Target) -> float:
+        return min(target.deadline, self._end) - monotonic()
+
+
+class _Look:
+    """One wait's view of its job."""
+
+    def __init__(self, supervisor: Supervisor, job: Job, target: Target) -> None:
+        self.job = job
+        self.failed = False
+        self._id = job["id"]
+        self._read_owed = False
+        self._supervisor = supervisor
+        self._target = target
+
+    def shows_end(self, whole: bool, timeout: float) -> bool:
+        """Looks once: at the document where `whole`, else at the lifecycle first. What fails is owed again."""
+        whole = whole or self._read_owed
+        try:
+            ended = self._look(whole, max(timeout, LAST_LOOK))
+        except Unavailable as error:
+            if not self.failed:
+                log.warning("job %s cannot be looked at for now: %s", self._id, error)
+            self.failed, self._read_owed = True, whole
+            return False
+        self.failed = self._read_owed = False
+        return ended
+
+    def seen(self) -> Job:
+        """The job as last seen, with its id."""
+        return {**self.job, "id": self._id}
+
+    def _look(self, whole: bool, timeout: float) -> bool:
+        who = self._target.customer, self._id, self._target.token, timeout
+        if not whole:
+            lifecycle = self._supervisor.lifecycle(*who)
+            self.job = {**self.job, "lifecycle": lifecycle}
+            if not has_ended(lifecycle):
+                return False
+        self.job = self._supervisor.read(*who)
+        return has_ended(self.job.get("lifecycle"))

@@ -1,0 +1,38 @@
+"""How gunicorn serves TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
+
+from importlib.util import find_spec
+
+from app.settings import Settings, SettingsError
+
+try:
+    _settings = Settings.from_env()
+except SettingsError as error:
+    raise SystemExit(f"theeye-sync: {error}") from None
+
+wsgi_app = "wsgi:application"
+bind = _settings.bind
+workers = _settings.workers
+
+# A parked request is a greenlet where gevent is installed, a thread elsewhere. Both limits stand above
+# SYNC_MAX_WAITING, so that health checks and refusals are answered while all places are taken.
+worker_class = "gevent" if find_spec("gevent") else "gthread"
+threads = _settings.max_waiting + 64
+worker_connections = _settings.max_waiting + 1024
+backlog = 4096
+
+# Waits end SYNC_GRACE_SECONDS after SIGTERM; a last look at the job (2 s) and the answer come after that.
+graceful_timeout = int(_settings.grace_seconds) + 5
+timeout = 60
+keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
+
+limit_request_line = 8190
+control_socket_disable = True  # it is one path for each user: two services would fight for it
+logger_class = "app.gunicorn_log.RedactingLogger"
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Lets the service know when its worker stops."""
+    from app import EXTENSION
+    from app.stopping import watch
+
+    watch(worker, worker.wsgi.extensions[EXTENSION])

@@ -1,0 +1,5 @@
+"""The WSGI callable, for any host."""
+
+from app import create_app
+
+application = create_app()
