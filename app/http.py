@@ -26,11 +26,9 @@ Headers = list[tuple[str, str]]
 
 
 class PlainResponse(Response):
-    """A response whose headers are sent as they are: werkzeug would drop the preflight's Content-Length."""
+    """A response without a media type of its own, so that one without a body names none."""
 
-    def get_wsgi_headers(self, environ: Any) -> Any:
-        """Nothing to add: everything was said when the response was made."""
-        return self.headers
+    default_mimetype = None
 
 
 class Cors:
@@ -62,7 +60,7 @@ def response(status: int, body: bytes, content_type: str, headers: Headers) -> R
     """The response of a status, with the original's ETag; a status without a body gets none."""
     if status in BODILESS:
         length = [("Content-Length", "0")] if status == HTTPStatus.RESET_CONTENT else []
-        return PlainResponse(b"", status_line(status), [*headers, *length], content_type="")
+        return PlainResponse(b"", status_line(status), [*headers, *length])
     entity = [("Content-Type", content_type), ("Content-Length", str(len(body))), ("ETag", etag(body))]
     return PlainResponse(body, status_line(status), [*headers, *entity])
 
@@ -70,11 +68,6 @@ def response(status: int, body: bytes, content_type: str, headers: Headers) -> R
 def json_response(status: int, value: Any, headers: Headers) -> Response:
     """A JSON value as the original writes it."""
     return response(status, dumps(value), JSON_TYPE, headers)
-
-
-def preflight_response(headers: Headers) -> Response:
-    """204; with Content-Length, as the original: some browsers wait for a body otherwise."""
-    return PlainResponse(b"", status_line(204), [*headers, ("Content-Length", "0")])
 
 
 def status_line(status: int) -> str:

@@ -53,7 +53,7 @@ class Views:
     def before(self) -> Response | None:
         """Preflights are answered everywhere and to everyone, odd path segments nowhere."""
         if request.method == "OPTIONS":
-            return http.preflight_response(self._cors.headers(request.headers.get("Origin"), preflight=True))
+            return http.response(204, b"", "", self._cors.headers(request.headers.get("Origin"), preflight=True))
         for segment in (request.view_args or {}).values():
             if segment in (".", "..") or not segment.isprintable() or "/" in segment:
                 raise errors.NotFound(f"{_shown_path()} not found")

@@ -1,0 +1,136 @@
+"""The command: python -m sandbox.demo, which is `make run`: a sandbox, the service in front of it, and what to type."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from types import FrameType
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import requests
+
+from sandbox.identity import CUSTOMER, TOKEN
+
+SANDBOX_BIND = "127.0.0.1:6080"
+READY_SECONDS = 30.0
+STOP_SECONDS = 45.0
+
+EXAMPLES = [
+    ("the output, as it is stored (status 200)", "", 100),
+    ("a job that failed (status 500)", "", 200),
+    ("the output read as JSON (status 200)", "parse", 100),
+    ("a job that failed decides the status itself (418)", "parse", 200),
+    ("what the agent reported", "result", 100),
+    ("the whole job", "full", 100),
+]
+TASK = "61f3e937c38201da80f96c27"
+
+
+class Stopped(Exception):  # noqa: N818 - no error
+    """Ctrl-C or SIGTERM."""
+
+
+def main() -> int:
+    """Serves until Ctrl-C; returns the exit status."""
+    service_bind = os.environ.get("SYNC_BIND", "127.0.0.1:6090")
+    for bind, variable in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
+        _check_free(bind, variable)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        _start(processes, ["-m", "sandbox", "--bind", SANDBOX_BIND])
+        _wait_until_up(processes, f"http://{SANDBOX_BIND}/api/status")
+        _start(processes, ["-m", "gunicorn"])
+        _wait_until_up(processes, f"http://{service_bind}/readyz")
+        sys.stdout.write(_what_to_type(f"http://{service_bind}"))
+        sys.stdout.flush()
+        _wait_for_end(processes)
+    except Stopped:
+        return 0
+    finally:
+        _end(processes)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped
+
+
+def _check_free(bind: str, name: str) -> None:
+    url = urlsplit(f"//{bind}")
+    try:
+        with closing(socket.create_server((url.hostname or "", url.port or 0), reuse_port=False)):
+            pass
+    except OSError as error:
+        raise SystemExit(
+            f"make run: cannot listen on {bind} ({name}): {error.strerror}. Is it running already?"
+        ) from None
+
+
+def _start(processes: list[subprocess.Popen[bytes]], arguments: list[str]) -> None:
+    """Starts a Python program in a session of its own, so that Ctrl-C reaches only us and we end it in order."""
+    address = f"http://{SANDBOX_BIND}"
+    environment = {**os.environ, "SYNC_GATEWAY_URL": address, "SYNC_SUPERVISOR_URL": address}
+    processes.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
+
+
+def _wait_until_up(processes: list[subprocess.Popen[bytes]], url: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    with requests.Session() as session:
+        session.trust_env = False
+        while time.monotonic() < deadline:
+            _check_running(processes)
+            try:
+                if session.get(url, timeout=2).status_code < 500:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.05)
+    raise SystemExit(f"make run: nothing answers at {url} after {READY_SECONDS:g} seconds")
+
+
+def _check_running(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        status = process.poll()
+        if status is not None:
+            raise SystemExit(f"make run: {' '.join(map(str, process.args[1:]))} ended with status {status}, see above")
+
+
+def _wait_for_end(processes: list[subprocess.Popen[bytes]]) -> NoReturn:
+    while True:
+        _check_running(processes)
+        time.sleep(0.5)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Ends the service first and TheEye last, so that parked requests still get their answers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    for process in reversed(processes):
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _what_to_type(url: str) -> str:
+    lines = ["", "TheEye Sync is ready. In another terminal:", ""]
+    for what, query, argument in EXAMPLES:
+        address = f"{url}/{CUSTOMER}/task/{TASK}/job?{query + '&' if query else ''}access_token={TOKEN}"
+        lines += [
+            f"# {what}",
+            f"curl -i -X POST '{address}' \\",
+            f"     --header 'content-type: application/json' --data '{{\"task_arguments\":[{argument}]}}'",
+            "",
+        ]
+    return "\n".join([*lines, "Ctrl-C stops it.", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Settings: read once, and a bad value names its variable."""
+
+import dataclasses
+
+import pytest
+
+from app.settings import Settings, SettingsError
+
+
+def test_defaults() -> None:
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert (settings.bind, settings.gateway_url, settings.supervisor_url) == (
+        "127.0.0.1:6090",
+        "http://127.0.0.1:6080",
+        "http://127.0.0.1:60080",
+    )
+    assert (settings.wait_seconds, settings.grace_seconds, settings.session_ttl) == (60, 30, 30)
+    assert (settings.connect_timeout, settings.call_timeout) == (3, 15)
+    assert (settings.max_waiting, settings.max_body, settings.max_job) == (1000, 16 * 2**20, 64 * 2**20)
+    assert (settings.redis_url, settings.plugins, settings.disabled_formatters) == ("", (), ())
+    assert settings.query_token
+    assert settings.history_guard
+    assert settings.cors_origins == ("*",)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("SYNC_BIND", "unix:/run/sync.sock", "unix:/run/sync.sock"),
+        ("SYNC_BIND", "[::1]:80", "[::1]:80"),
+        ("SYNC_WORKERS", "3", 3),
+        ("SYNC_GATEWAY_URL", "https://theeye.example/gw/", "https://theeye.example/gw"),
+        ("SYNC_REDIS_URL", "redis://:secret@127.0.0.1:6379/1", "redis://:secret@127.0.0.1:6379/1"),
+        ("SYNC_WAIT_SECONDS", "0.5", 0.5),
+        ("SYNC_SESSION_TTL", "0", 0),
+        ("SYNC_QUERY_TOKEN", "0", False),
+        ("SYNC_CORS_ORIGINS", "https://a.example, https://b.example", ("https://a.example", "https://b.example")),
+        ("SYNC_PLUGINS", "a.py b", ("a.py", "b")),
+        ("SYNC_DISABLED_FORMATTERS", "", ()),
+    ],
+)
+def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
+    field = variable.removeprefix("SYNC_").lower()
+    assert getattr(Settings.from_env({variable: text}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("SYNC_BIND", "6090"),
+        ("SYNC_WORKERS", "0"),
+        ("SYNC_WORKERS", "two"),
+        ("SYNC_GATEWAY_URL", "127.0.0.1:6080"),
+        ("SYNC_GATEWAY_URL", "http://"),
+        ("SYNC_SUPERVISOR_URL", "http://h:99999"),
+        ("SYNC_SUPERVISOR_URL", "http://user:hunter2@h"),
+        ("SYNC_SUPERVISOR_URL", "http://h/?a=1"),
+        ("SYNC_REDIS_URL", "http://h"),
+        ("SYNC_WAIT_SECONDS", "-1"),
+        ("SYNC_WAIT_SECONDS", "nan"),
+        ("SYNC_WAIT_SECONDS", "1e3"),
+        ("SYNC_GRACE_SECONDS", "99999999"),
+        ("SYNC_CALL_TIMEOUT", "0"),
+        ("SYNC_MAX_WAITING", "1.5"),
+        ("SYNC_MAX_BODY", "16M"),
+        ("SYNC_HISTORY_GUARD", "yes"),
+        ("SYNC_QUERY_TOKEN", "true"),
+    ],
+)
+def test_a_bad_value_names_its_variable_and_keeps_its_secret(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} ") as caught:
+        Settings.from_env({variable: text})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_setting_can_be_set_and_none_can_be_changed() -> None:
+    from app.settings import _READERS
+
+    assert set(_READERS) == {field.name for field in dataclasses.fields(Settings)}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().bind = "x"  # type: ignore[misc]
