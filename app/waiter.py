@@ -104,21 +104,19 @@ class _Look:
         self.job = job
         self.failed = False
         self._id = job["id"]
-        self._read_owed = False
         self._supervisor = supervisor
         self._target = target
 
     def shows_end(self, whole: bool, timeout: float) -> bool:
-        """Looks once: at the document where `whole`, else at the lifecycle first. What fails is owed again."""
-        whole = whole or self._read_owed
+        """Looks once: at the document where `whole` or the last look failed, else at the lifecycle first."""
         try:
-            ended = self._look(whole, max(timeout, LAST_LOOK))
+            ended = self._look(whole or self.failed, max(timeout, LAST_LOOK))
         except Unavailable as error:
             if not self.failed:
                 log.warning("job %s cannot be looked at for now: %s", self._id, error)
-            self.failed, self._read_owed = True, whole
+            self.failed = True
             return False
-        self.failed = self._read_owed = False
+        self.failed = False
         return ended
 
     def seen(self) -> Job:

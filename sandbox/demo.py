@@ -30,7 +30,10 @@ EXAMPLES = [
 TASK = "61f3e937c38201da80f96c27"
 
 
-class Stopped(Exception):  # noqa: N818 - no error
+Process = subprocess.Popen[bytes]
+
+
+class Stopped(Exception):
     """Ctrl-C or SIGTERM."""
 
 
@@ -41,7 +44,7 @@ def main() -> int:
         _check_free(bind, variable)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Process] = []
     try:
         _start(processes, ["-m", "sandbox", "--bind", SANDBOX_BIND])
         _wait_until_up(processes, f"http://{SANDBOX_BIND}/api/status")
@@ -71,14 +74,14 @@ def _check_free(bind: str, name: str) -> None:
         ) from None
 
 
-def _start(processes: list[subprocess.Popen[bytes]], arguments: list[str]) -> None:
+def _start(processes: list[Process], arguments: list[str]) -> None:
     """Starts a Python program in a session of its own, so that Ctrl-C reaches only us and we end it in order."""
     address = f"http://{SANDBOX_BIND}"
     environment = {**os.environ, "SYNC_GATEWAY_URL": address, "SYNC_SUPERVISOR_URL": address}
     processes.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
 
 
-def _wait_until_up(processes: list[subprocess.Popen[bytes]], url: str) -> None:
+def _wait_until_up(processes: list[Process], url: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     with requests.Session() as session:
         session.trust_env = False
@@ -93,20 +96,20 @@ def _wait_until_up(processes: list[subprocess.Popen[bytes]], url: str) -> None:
     raise SystemExit(f"make run: nothing answers at {url} after {READY_SECONDS:g} seconds")
 
 
-def _check_running(processes: list[subprocess.Popen[bytes]]) -> None:
+def _check_running(processes: list[Process]) -> None:
     for process in processes:
         status = process.poll()
         if status is not None:
-            raise SystemExit(f"make run: {' '.join(map(str, process.args[1:]))} ended with status {status}, see above")
+            raise SystemExit(f"make run: {process.args} ended with status {status}, see above")
 
 
-def _wait_for_end(processes: list[subprocess.Popen[bytes]]) -> NoReturn:
+def _wait_for_end(processes: list[Process]) -> NoReturn:
     while True:
         _check_running(processes)
         time.sleep(0.5)
 
 
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+def _end(processes: list[Process]) -> None:
     """Ends the service first and TheEye last, so that parked requests still get their answers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,108 @@
+"""A TheEye in miniature: gateway, supervisor and agent in one process, over SQLite."""
+
+import threading
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flask import Flask
+
+from sandbox.agent import Agent
+from sandbox.gateway import gateway
+from sandbox.identity import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER
+from sandbox.notify import Notifier, NotifierError, NullNotifier, RedisNotifier
+from sandbox.recipes import BUILT_IN, Task, load_tasks
+from sandbox.server import ListenError, Server
+from sandbox.store import Store, StoreError
+from sandbox.supervisor import supervisor
+from sandbox.web import install
+
+__all__ = [
+    "CUSTOMER",
+    "CUSTOMER_ID",
+    "PASSWORD",
+    "TOKEN",
+    "USER",
+    "ListenError",
+    "NotifierError",
+    "Sandbox",
+    "StoreError",
+    "Task",
+]
+
+
+class Sandbox:
+    """One running miniature; also a context manager."""
+
+    def __init__(
+        self,
+        bind: tuple[str, int] = ("127.0.0.1", 0),
+        database: str | Path = ".sandbox/theeye.sqlite3",
+        tasks: Iterable[str | Path] = (),
+        redis_url: str = "",
+    ) -> None:
+        self._bind = bind
+        self._database = Path(database)
+        self._redis_url = redis_url
+        self._server: Server | None = None
+        self._cleanup = ExitStack()
+        self.tasks: dict[str, Task] = load_tasks([BUILT_IN, *map(Path, tasks)])
+
+    def start(self) -> Self:
+        """Start everything; it is listening when this returns."""
+        with ExitStack() as cleanup:
+            app = Flask(__name__, static_folder=None)
+            install(app)
+            # The port goes first: a second sandbox by mistake should not touch the database.
+            server = Server(*self._bind, app)
+            cleanup.callback(server.stop)
+            store = Store(self._database)
+            cleanup.callback(store.close)
+            stopping = threading.Event()
+            self._assemble(app, store, stopping, cleanup)
+            server.start()
+            # Last in, first out: no request is left when the agent and the store are taken down.
+            cleanup.callback(server.stop)
+            cleanup.callback(stopping.set)
+            self._server = server
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def stop(self) -> None:
+        """Stop everything; running scripts are killed. Stopping twice does nothing."""
+        self._cleanup.close()
+        self._server = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port it listens on."""
+        if self._server is None:
+            raise RuntimeError("the sandbox is not running")
+        host, port = self._server.socket.getsockname()[:2]
+        return host, port
+
+    @property
+    def url(self) -> str:
+        """Where gateway and supervisor are."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _assemble(self, app: Flask, store: Store, stopping: threading.Event, cleanup: ExitStack) -> None:
+        store.add_token(TOKEN, CUSTOMER, expires=None)
+        notifier: Notifier = RedisNotifier(self._redis_url) if self._redis_url else NullNotifier()
+        cleanup.callback(notifier.close)
+        agent = Agent(store, self.tasks, notifier)
+        cleanup.callback(agent.stop)
+        app.register_blueprint(gateway(store, stopping))
+        app.register_blueprint(supervisor(store, self.tasks, agent))
+        agent.start()

@@ -1,0 +1,84 @@
+"""The command line of a job: the script's path, its arguments, its interpreter."""
+
+import base64
+import binascii
+import mimetypes
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from sandbox.jsontext import dumps
+
+_DATA_URL = re.compile(
+    r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[\w.+-]+=[^;,]*)*)(?P<base64>;base64)?,",
+    re.IGNORECASE,
+)
+_ASSIGNMENT = re.compile(r"\w+=")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def command_line(runas: str, script: Path, arguments: list[str]) -> str:
+    """Put the script's path and its shell-escaped arguments where `%script%` stands."""
+    call = " ".join(shlex.quote(part) for part in [str(script), *arguments])
+    return runas.replace("%script%", call, 1) if "%script%" in runas else call
+
+
+def argument_text(value: Any, folder: Path, position: int) -> str:
+    """Return one argument as the script gets it; a `data:` URL becomes a file in the folder."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else dumps(value)
+    written = _write_data_url(text, folder, position)
+    return str(written) if written else _SURROGATE.sub("\ufffd", text)
+
+
+def environment(extra: dict[str, str]) -> dict[str, str]:
+    """Return the machine's environment plus the task's; `python3` is found in any case."""
+    machine = dict(os.environ)
+    path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), machine.get("PATH", os.defpath)]))
+    return {**machine, "PATH": path, **extra}
+
+
+def missing_interpreter(runas: str, env: dict[str, str]) -> str | None:
+    """Return the program that `script_runas` starts when this machine does not have it."""
+    word = _program(runas)
+    if word is None or "%script%" in word or shutil.which(word, path=env.get("PATH")):
+        return None
+    # `cd x && …` is a legal script_runas, and only a shell knows its own words.
+    known = subprocess.run(
+        ["/bin/sh", "-c", 'command -v -- "$1"', "sh", word],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return None if known.returncode == 0 else word
+
+
+def _program(runas: str) -> str | None:
+    try:
+        words = shlex.split(runas)
+    except ValueError:
+        return None
+    rest = [word for word in words if not _ASSIGNMENT.match(word) and word not in ("env", "/usr/bin/env")]
+    return rest[0] if rest else None
+
+
+def _write_data_url(text: str, folder: Path, position: int) -> Path | None:
+    found = _DATA_URL.match(text)
+    if found is None:
+        return None
+    payload = text[found.end() :]
+    try:
+        data = base64.b64decode(payload, validate=True) if found["base64"] else unquote_to_bytes(payload)
+    except (binascii.Error, ValueError):
+        return None
+    path = folder / f"argument-{position}{mimetypes.guess_extension(found['type'] or '') or ''}"
+    path.write_bytes(data)
+    return path

@@ -1,0 +1,31 @@
+"""Who exists in the miniature TheEye: one user, two organisations, one token that never expires."""
+
+from typing import Any
+
+CUSTOMER = "acme"
+CUSTOMER_ID = "5e0000000000000000000001"
+TOKEN = "demo-token"
+USER = "ada"
+PASSWORD = "lovelace"
+USER_ID = "5e00000000000000000000a1"
+EMAIL = "ada@example.org"
+HOST_ID = "5e00000000000000000000b1"
+
+# A second organisation without tasks: a session of it is what gets 409 on the first one.
+CUSTOMERS: dict[str, str] = {CUSTOMER: CUSTOMER_ID, "beta": "5e0000000000000000000002"}
+
+
+def who() -> dict[str, str]:
+    """Return the user as job results name him; the key order is TheEye's."""
+    return {"email": EMAIL, "id": USER_ID, "username": USER}
+
+
+def customer_named(name_or_id: str) -> str | None:
+    """Return the name of the organisation with this name or id."""
+    names = {identifier: name for name, identifier in CUSTOMERS.items()}
+    return name_or_id if name_or_id in CUSTOMERS else names.get(name_or_id)
+
+
+def customer_document(name: str) -> dict[str, Any]:
+    """Return an organisation as the gateway shows it."""
+    return {"id": CUSTOMERS[name], "name": name, "display_name": name.capitalize(), "config": {}}

@@ -1,0 +1,125 @@
+"""Job documents: how a new one looks, and what ends it."""
+
+import itertools
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.identity import CUSTOMER, CUSTOMER_ID, HOST_ID, USER_ID, who
+from sandbox.outcome import last_line, read_last_line, stored_output, stored_state
+from sandbox.recipes import Task
+from sandbox.script import Ended
+from sandbox.store import Document
+
+_PROCESS = secrets.token_hex(5)
+_COUNTER = itertools.count(secrets.randbelow(1 << 23))
+_TASK_KEYS = (
+    "id",
+    "name",
+    "type",
+    "task_arguments",
+    "timeout",
+    "autoremove_completed_jobs",
+    "autoremove_completed_jobs_limit",
+)
+
+
+def new_id() -> str:
+    """Return an id as MongoDB makes them: seconds, process, counter."""
+    return f"{int(time.time()):08x}{_PROCESS}{next(_COUNTER) & 0xFFFFFF:06x}"
+
+
+def now() -> str:
+    """Return the time as JavaScript writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_job(task: Task, arguments: list[Any], lifecycle: str) -> Document:
+    """Return the document of a job that has just been created."""
+    created = now()
+    return {
+        "order": 0,
+        "creation_date": created,
+        "last_update": created,
+        "customer_id": CUSTOMER_ID,
+        "customer_name": CUSTOMER,
+        "name": task.name,
+        "_type": "DummyJob" if task.is_dummy else "ScriptJob",
+        "state": "in_progress",
+        "lifecycle": lifecycle,
+        "trigger_name": None,
+        "origin": "user",
+        "secret": secrets.token_hex(20),
+        "task_id": task.id,
+        "task": {key: task.document[key] for key in _TASK_KEYS if key in task.document},
+        "task_arguments_values": arguments,
+        "host_id": HOST_ID,
+        "user_id": USER_ID,
+        "user": who(),
+        "components": {},
+        "next": {},
+        "result": {},
+        "output": None,
+        "id": new_id(),
+    }
+
+
+def move(job: Document, lifecycle: str, state: str) -> None:
+    """Put a job into a lifecycle and a state."""
+    job.update(lifecycle=lifecycle, state=state, last_update=now())
+
+
+def finish_dummy(job: Document) -> None:
+    """End a dummy's job: its arguments are its output."""
+    move(job, "finished", "success")
+    arguments = job["task_arguments_values"]
+    job.update(trigger_name="success", result={"output": arguments}, output=stored_output(arguments))
+
+
+def finish_script(job: Document, ended: Ended) -> None:
+    """End a script's job by what the script printed."""
+    line = last_line(ended.log)
+    report = read_last_line(line, killed=ended.killed)
+    state = "timeout" if ended.killed else stored_state(report)
+    move(job, "terminated" if ended.killed else "finished", state)
+    details = report.details or {}
+    event = details.get("event_name")
+    job["trigger_name"] = event if isinstance(event, str) and event else _trigger(state)
+    job.update({key: details[key] for key in ("components", "next") if isinstance(details.get(key), dict)})
+    job["result"] = _result(ended, line, report.output)
+    job["output"] = stored_output(report.output)
+
+
+def fail(job: Document, lifecycle: str, message: str) -> None:
+    """End a job that could not be run; the message is its log."""
+    move(job, lifecycle, "failure")
+    log = f"{message}\n"
+    killed = lifecycle == "terminated"
+    ended = Ended(log, code=None, signal=None, killed=killed, nanoseconds=0)
+    job.update(trigger_name="failure", result=_result(ended, last_line(log), None), output=None)
+
+
+def cancel(job: Document) -> None:
+    """Cancel a job; one that an agent has already is terminated."""
+    move(job, "terminated" if job["lifecycle"] == "assigned" else "canceled", "canceled")
+    user = who()
+    job.update(trigger_name="canceled", result={"user": user, "output": [user]}, output=stored_output([user]))
+
+
+def _trigger(state: str) -> str:
+    return "failure" if state == "failure" else "success"
+
+
+def _result(ended: Ended, line: str, output: Any) -> Document:
+    seconds, nanoseconds = divmod(ended.nanoseconds, 1_000_000_000)
+    return {
+        "code": ended.code,
+        "log": ended.log,
+        "lastline": line,
+        "signal": ended.signal,
+        "killed": ended.killed,
+        "times": {"seconds": seconds, "nanoseconds": nanoseconds},
+        "output": output,
+        "user": who(),
+    }

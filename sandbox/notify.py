@@ -1,0 +1,117 @@
+"""Tell Redis that a job ended: fire and forget, as TheEye does."""
+
+import logging
+import queue
+import threading
+from typing import Any, Protocol
+
+from sandbox.jobs import new_id
+from sandbox.jsontext import dumps
+from sandbox.store import Document
+
+_logger = logging.getLogger(__name__)
+
+
+class NotifierError(Exception):
+    """Redis was asked for, but cannot be used; the message says why."""
+
+
+class Notifier(Protocol):
+    """Someone to tell that a job ended."""
+
+    def job_finished(self, job: Document) -> None:
+        """Tell it; never waits, never fails."""
+
+    def close(self) -> None:
+        """Stop telling."""
+
+
+class NullNotifier:
+    """Tells nobody."""
+
+    def job_finished(self, job: Document) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class RedisNotifier:
+    """Publishes from a thread of its own, so that no job ever waits for Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._redis, self._errors = _connect(url)
+        self._messages: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="sandbox-notify")
+        self._thread.start()
+
+    def job_finished(self, job: Document) -> None:
+        """Queue the message of one ended job."""
+        self._messages.put((channel(job), message(job)))
+
+    def close(self) -> None:
+        """Publish what is queued, then disconnect."""
+        self._messages.put(None)
+        self._thread.join()
+        self._redis.close()
+
+    def _run(self) -> None:
+        while (item := self._messages.get()) is not None:
+            if not self._publish(*item) and self._drop():
+                return
+
+    def _publish(self, channel: str, text: str) -> bool:
+        try:
+            self._redis.publish(channel, text)
+        except self._errors as error:
+            _logger.warning("Redis did not take a notification: %s", error)
+        except Exception:
+            _logger.exception("Redis did not take a notification")
+        else:
+            return True
+        return False
+
+    def _drop(self) -> bool:
+        """Drop what is queued: each would wait for the dead Redis in its turn. True: close was asked."""
+        lost = 0
+        while not self._messages.empty():
+            if self._messages.get() is None:
+                return True
+            lost += 1
+        if lost:
+            _logger.warning("Redis did not take %d more notifications", lost)
+        return False
+
+
+def channel(job: Document) -> str:
+    """Return the channel of a job's end."""
+    return f"{job['customer_id']}:job-finished:{job['id']}"
+
+
+def message(job: Document) -> str:
+    """Return the message of a job's end; the job itself is not in it."""
+    data = {
+        "operation": "update",
+        "organization": job["customer_name"],
+        "organization_id": job["customer_id"],
+        "model_id": job["id"],
+        "model_type": job["_type"],
+    }
+    return dumps({"topic": "job-finished", "id": new_id(), "data": data})
+
+
+def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    try:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError:
+        raise NotifierError(
+            "SYNC_REDIS_URL is set, but redis-py is not installed: pip install 'theeye-sync[redis]'"
+        ) from None
+    try:
+        # One more try: the connection may be a dead one from before a restart of Redis.
+        client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1))
+    except ValueError as error:
+        raise NotifierError(f"SYNC_REDIS_URL is not a Redis URL: {error}") from error
+    return client, (redis.RedisError, OSError)

@@ -1,0 +1,71 @@
+"""How the last line of a script's log becomes a job's state and output: pure functions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.jsontext import dumps, loads
+
+# What JavaScript's trim() removes, which is not what Python's strip() does.
+_JS_SPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the agent understood of a last line; `details` is the line, if it was a JSON object."""
+
+    state: Any = None
+    output: Any = None
+    details: dict[str, Any] | None = None
+
+
+def last_line(log: str) -> str:
+    """Return the last line, trimmed; one line end at the very end does not count."""
+    return log.removesuffix("\n").rpartition("\n")[2].strip(_JS_SPACE)
+
+
+def read_last_line(line: str, *, killed: bool = False) -> Report:
+    """Read a last line by TheEye's rule."""
+    if killed:
+        return Report(state="killed")
+    try:
+        value = loads(line)
+    except ValueError:
+        return Report(state=line)
+    if isinstance(value, dict):
+        return _read_object(value)
+    if isinstance(value, list):
+        return Report(output=value)
+    return Report(state=value, output=value) if isinstance(value, str) else Report(state=line)
+
+
+def stored_state(report: Report) -> str:
+    """Return the state that the supervisor keeps: anything but the two known words is a success."""
+    return str(report.state) if report.state in ("success", "failure") else "success"
+
+
+def stored_output(output: Any) -> list[str] | None:
+    """Return the array of strings that the supervisor keeps; None when there was no output."""
+    if output is None:
+        return None
+    if isinstance(output, str):
+        return _from_string(output)
+    if isinstance(output, list):
+        return [item if isinstance(item, str) else dumps(item) for item in output]
+    return [dumps(output)]
+
+
+def _read_object(value: dict[str, Any]) -> Report:
+    candidates = (value.get("output"), value.get("data"), value)
+    output = next(candidate for candidate in candidates if candidate is not None)
+    return Report(value.get("state"), output, value)
+
+
+def _from_string(output: str) -> list[str] | None:
+    try:
+        value = loads(output)
+    except ValueError:
+        return [output]
+    return stored_output(value) if isinstance(value, list) else [output]

@@ -1,0 +1,170 @@
+"""Recipes: tasks as TheEye exports them, one JSON file each."""
+
+import base64
+import hashlib
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.identity import CUSTOMER, CUSTOMER_ID
+from sandbox.jsontext import loads
+
+BUILT_IN = Path(__file__).parent / "tasks"
+DEFAULT_TIMEOUT = 10 * 60 * 1000
+DEFAULT_LIMIT = 5
+_ID = re.compile(r"[0-9a-f]{24}")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, and the script that it runs; a dummy has none."""
+
+    document: dict[str, Any]
+    script: bytes
+    filename: str
+
+    @property
+    def id(self) -> str:
+        """The 24 hex digits."""
+        return str(self.document["id"])
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.document["name"])
+
+    @property
+    def description(self) -> str:
+        """One line about it."""
+        return " ".join(str(self.document.get("description") or "").split())
+
+    @property
+    def is_dummy(self) -> bool:
+        """Whether it ends at once, with its arguments as the output."""
+        return bool(self.document["type"] == "dummy")
+
+    @property
+    def arguments(self) -> list[dict[str, Any]]:
+        """The declared arguments, in their order."""
+        return sorted(self.document["task_arguments"], key=lambda argument: argument.get("order") or 0)
+
+    @property
+    def history_limit(self) -> int | None:
+        """How many newer jobs an ended job survives; None: any number."""
+        if self.document.get("autoremove_completed_jobs") is False:
+            return None
+        return int(self.document["autoremove_completed_jobs_limit"])
+
+
+class BrokenRecipe(ValueError):
+    """A recipe that cannot be used; the message says why."""
+
+
+def load_tasks(folders: Iterable[Path]) -> dict[str, Task]:
+    """Load every recipe of the folders; a later one replaces an earlier one with its id."""
+    tasks: dict[str, Task] = {}
+    for path in (path for folder in folders for path in _recipe_files(folder)):
+        try:
+            task = load_recipe(path)
+        except (BrokenRecipe, OSError) as error:
+            _logger.warning("skipped the recipe %s: %s", path, error)
+            continue
+        if task.id in tasks:
+            _logger.warning("the recipe %s replaces the task %r, which has its id", path, tasks[task.id].name)
+        tasks[task.id] = task
+    return tasks
+
+
+def load_recipe(path: Path) -> Task:
+    """Load one recipe file."""
+    try:
+        recipe = loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise BrokenRecipe(f"it is not JSON: {error}") from error
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("task"), dict):
+        raise BrokenRecipe('it has no "task"; an exported recipe is {"task": {...}, "file": {...}}')
+    document = _task_document(recipe["task"])
+    if document["type"] == "dummy":
+        return Task(document, b"", "")
+    filename, script = _script(recipe.get("file"), path.parent)
+    return Task(document, script, filename)
+
+
+def _recipe_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        _logger.warning("skipped the recipes folder %s: it is not a folder", folder)
+    return sorted(folder.glob("*.json"))
+
+
+def _task_document(task: dict[str, Any]) -> dict[str, Any]:
+    name = task.get("name")
+    if not isinstance(name, str) or not name:
+        raise BrokenRecipe("task.name is missing")
+    document = {
+        **task,
+        "id": _task_id(task, name),
+        "type": _one_of(task, "type", "script", {"script", "dummy"}),
+        "task_arguments": _typed(task, "task_arguments", list, []),
+        "timeout": _positive(task, "timeout", DEFAULT_TIMEOUT),
+        "script_runas": _typed(task, "script_runas", str, "%script%"),
+        "env": {key: str(value) for key, value in _typed(task, "env", dict, {}).items()},
+        "autoremove_completed_jobs_limit": _positive(task, "autoremove_completed_jobs_limit", DEFAULT_LIMIT),
+        "customer_id": CUSTOMER_ID,
+        "customer_name": CUSTOMER,
+    }
+    if not all(isinstance(argument, dict) for argument in document["task_arguments"]):
+        raise BrokenRecipe("task.task_arguments must be an array of objects")
+    return document
+
+
+def _task_id(task: dict[str, Any], name: str) -> str:
+    identifier = task.get("source_model_id") or task.get("id") or hashlib.sha1(name.encode()).hexdigest()[:24]
+    if not isinstance(identifier, str) or not _ID.fullmatch(identifier.lower()):
+        raise BrokenRecipe(f"the task's id {identifier!r} is not 24 hex digits")
+    return identifier.lower()
+
+
+def _typed(task: dict[str, Any], key: str, kind: type, default: Any) -> Any:
+    value = task.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, kind):
+        raise BrokenRecipe(f"task.{key} is of the wrong type: {value!r}")
+    return value
+
+
+def _positive(task: dict[str, Any], key: str, default: int) -> int:
+    value = _typed(task, key, int, default)
+    # TheEye takes 0 for "not said", here and there.
+    return int(value) if value > 0 else default
+
+
+def _one_of(task: dict[str, Any], key: str, default: str, known: set[str]) -> str:
+    value = str(_typed(task, key, str, default))
+    if value not in known:
+        raise BrokenRecipe(f"task.{key} {value!r} is not one of {', '.join(sorted(known))}")
+    return value
+
+
+def _script(file: Any, folder: Path) -> tuple[str, bytes]:
+    if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
+        raise BrokenRecipe("file.filename is missing")
+    name = Path(file["filename"]).name
+    if not name:
+        raise BrokenRecipe("file.filename is empty")
+    script = (folder / name).read_bytes() if file.get("data") is None else _decode(file["data"])
+    found = hashlib.md5(script, usedforsecurity=False).hexdigest()
+    if file.get("md5") and file["md5"] != found:
+        raise BrokenRecipe(f"file.md5 is {file['md5']!r}, but the script has {found}")
+    return name, script
+
+
+def _decode(data: Any) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (TypeError, ValueError) as error:
+        raise BrokenRecipe(f"file.data is not base64: {error}") from error

@@ -1,0 +1,113 @@
+"""Run one script: its own process group, one pipe for everything it prints, a deadline."""
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sandbox.log import Log
+
+_LONGEST_PAUSE = 0.25
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a script ended."""
+
+    log: str
+    code: int | None
+    signal: str | None
+    killed: bool
+    nanoseconds: int
+
+
+class Script:
+    """One command that can be killed from another thread, before it starts too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._killed = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: str, env: dict[str, str], folder: Path, seconds: float) -> Ended:
+        """Run to the end, or to the deadline; then the whole process group is killed."""
+        begin = time.monotonic_ns()
+        log = Log()
+        with _start(command, env, folder) as process:
+            try:
+                self._follow(process, log, time.monotonic() + seconds)
+            finally:
+                self._kill_unless_ended()
+        code = process.returncode
+        name = signal.Signals(-code).name if code < 0 else None
+        elapsed = time.monotonic_ns() - begin
+        return Ended(log.text(), code if code >= 0 else None, name, self._killed, elapsed)
+
+    def kill(self) -> None:
+        """Kill the script and everything it started."""
+        with self._lock:
+            self._killed = True
+            self._kill_group()
+
+    def _follow(self, process: "subprocess.Popen[bytes]", log: Log, deadline: float) -> None:
+        with self._lock:
+            self._process = process
+            if self._killed:
+                self._kill_group()
+        assert process.stdout is not None
+        if not self._read(process.stdout, log, deadline):
+            self.kill()
+        pause = 0.001
+        # Not wait(): the process must not be reaped while kill() may still use its number.
+        while not self._has_ended():
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+            if time.monotonic() > deadline:
+                self.kill()
+
+    def _read(self, pipe: IO[bytes], log: Log, deadline: float) -> bool:
+        """Read until the pipe closes (True) or the time is up or the script was killed (False)."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                # Someone who left the group may hold the pipe open, so look at the flag as well.
+                if selector.select(min(left, _LONGEST_PAUSE)):
+                    data = os.read(pipe.fileno(), 65536)
+                    if not data:
+                        return True
+                    log.add(data)
+                elif self._killed:
+                    return False
+        return False
+
+    def _has_ended(self) -> bool:
+        with self._lock:
+            return self._process is None or self._process.poll() is not None
+
+    def _kill_unless_ended(self) -> None:
+        if not self._has_ended():
+            self.kill()
+
+    def _kill_group(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _start(command: str, env: dict[str, str], folder: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        env=env,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        start_new_session=True,
+    )

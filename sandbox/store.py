@@ -1,0 +1,121 @@
+"""The database: jobs and tokens in SQLite, so that they survive a restart."""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from sandbox.jsontext import dumps
+
+Document = dict[str, Any]
+
+# The history limit spares these; `started` it does not.
+SPARED = ("ready", "assigned", "onhold", "syncing", "locked")
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, task_id TEXT NOT NULL, customer_name TEXT NOT NULL,
+    lifecycle TEXT NOT NULL, document TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS jobs_of_task ON jobs (task_id, seq);
+CREATE INDEX IF NOT EXISTS jobs_in_lifecycle ON jobs (lifecycle, seq);
+CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, customer TEXT NOT NULL, expires REAL);
+"""
+
+
+class StoreError(Exception):
+    """The database cannot be used; the message says why."""
+
+
+class Store:
+    """One connection and one lock: simple, and faster than SQLite's own waiting for writers."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._db = _open(path)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    def add_token(self, token: str, customer: str, expires: float | None) -> None:
+        """Keep a token of a session; `expires` is in seconds since 1970, None: never."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM tokens WHERE expires < ?", (time.time(),))
+            self._db.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", (token, customer, expires))
+
+    def customer_of(self, token: str) -> str | None:
+        """Return the organisation of a token's session."""
+        query = "SELECT customer FROM tokens WHERE token = ? AND (expires IS NULL OR expires > ?)"
+        return self._value(query, token, time.time())
+
+    def add_job(self, document: Document, history_limit: int | None) -> None:
+        """Keep a new job, and delete what the history limit does not allow any more."""
+        row = [document[key] for key in ("id", "task_id", "customer_name", "lifecycle")]
+        columns = "(id, task_id, customer_name, lifecycle, document)"
+        with self._lock, self._db:
+            self._db.execute(f"INSERT INTO jobs {columns} VALUES (?, ?, ?, ?, ?)", (*row, dumps(document)))
+            if history_limit is not None:
+                self._trim(document["task_id"], history_limit)
+
+    def job_text(self, job_id: str, customer: str) -> str | None:
+        """Return a job's document as JSON text."""
+        return self._value("SELECT document FROM jobs WHERE id = ? AND customer_name = ?", job_id.lower(), customer)
+
+    def lifecycle(self, job_id: str, customer: str) -> str | None:
+        """Return a job's lifecycle, without reading its document."""
+        return self._value("SELECT lifecycle FROM jobs WHERE id = ? AND customer_name = ?", job_id.lower(), customer)
+
+    def jobs_in(self, lifecycle: str) -> list[str]:
+        """Return the ids of the jobs in a lifecycle, oldest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT id FROM jobs WHERE lifecycle = ? ORDER BY seq", (lifecycle,))
+            return [row[0] for row in rows]
+
+    def change(self, job_id: str, allowed: Collection[str], change: Callable[[Document], None]) -> Document | None:
+        """Change a job if its lifecycle is an allowed one; return it changed, or None."""
+        with self._lock, self._db:
+            row = self._db.execute("SELECT lifecycle, document FROM jobs WHERE id = ?", (job_id.lower(),)).fetchone()
+            if row is None or row[0] not in allowed:
+                return None
+            document: Document = json.loads(row[1])
+            change(document)
+            values = (document["lifecycle"], dumps(document), document["id"])
+            self._db.execute("UPDATE jobs SET lifecycle = ?, document = ? WHERE id = ?", values)
+            return document
+
+    def _trim(self, task_id: str, limit: int) -> None:
+        spared = ", ".join("?" * len(SPARED))
+        beyond = "SELECT seq FROM jobs WHERE task_id = ? ORDER BY seq DESC LIMIT 1 OFFSET ?"
+        self._db.execute(
+            f"DELETE FROM jobs WHERE task_id = ? AND lifecycle NOT IN ({spared}) AND seq <= ({beyond})",
+            (task_id, *SPARED, task_id, limit),
+        )
+
+    def _value(self, query: str, *parameters: object) -> str | None:
+        with self._lock:
+            row = self._db.execute(query, parameters).fetchone()
+        return None if row is None else str(row[0])
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=1, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"the database {path} cannot be opened: {error}") from error
+    try:
+        # Exclusive: two sandboxes on one database would run each other's jobs.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_SCHEMA)
+        with db:
+            db.execute("DELETE FROM tokens WHERE expires < ?", (time.time(),))
+    except sqlite3.Error as error:
+        db.close()
+        hint = "; is another sandbox using it?" if "locked" in str(error) else ""
+        raise StoreError(f"the database {path} cannot be used: {error}{hint}") from error
+    return db

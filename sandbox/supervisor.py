@@ -1,0 +1,134 @@
+"""The supervisor: create a job, read it, cancel it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+
+from sandbox import jobs
+from sandbox.agent import Agent
+from sandbox.arguments import WrongArguments, argument_values, query_object
+from sandbox.identity import CUSTOMER, customer_named
+from sandbox.jsontext import dumps, loads
+from sandbox.recipes import Task
+from sandbox.store import Store
+from sandbox.web import Refused, answer, answer_text, error_body, session_customer
+
+_ID = re.compile(r"[0-9a-fA-F]{24}")
+_PARKED = ("onhold", "syncing")
+
+
+def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Blueprint:
+    """Return the supervisor's routes."""
+    routes = Blueprint("supervisor", __name__)
+
+    def authorize() -> str:
+        session = session_customer(store)
+        if session is None:
+            raise Refused(401, "Unauthorized")
+        return session
+
+    def organization(name: str) -> str:
+        session = authorize()
+        customer = customer_named(name)
+        if customer is None:
+            raise Refused(404, "organization not found")
+        if customer != session:
+            raise Refused(409, error_body(409, "the session belongs to another organization"))
+        return customer
+
+    def find_task(customer: str, task_id: str) -> Task:
+        task = tasks.get(_checked(task_id, "task").lower())
+        if task is None or customer != CUSTOMER:
+            raise Refused(404, "task not found")
+        return task
+
+    def found(value: str | None) -> str:
+        if value is None:
+            raise Refused(404, "job not found")
+        return value
+
+    @routes.post("/<customer>/task/<task_id>/job")
+    def create(customer: str, task_id: str) -> Response:
+        task = find_task(organization(customer), task_id)
+        body, query = _body(), query_object(request.args.items(multi=True))
+        try:
+            values = argument_values(task, body, query)
+        except WrongArguments as error:
+            raise Refused(400, error_body(400, str(error))) from error
+        job = jobs.new_job(task, values, _lifecycle(body, query))
+        created = answer(job)
+        store.add_job(job, task.history_limit)
+        if job["lifecycle"] == "ready":
+            agent.take(job)
+        return _see_other(job["id"], query) if _wants_result(body, query) else created
+
+    @routes.get("/<customer>/task/<task_id>")
+    def read_task(customer: str, task_id: str) -> Response:
+        return answer(find_task(organization(customer), task_id).document)
+
+    @routes.get("/<customer>/job/<job_id>")
+    def read_job(customer: str, job_id: str) -> Response:
+        return answer_text(found(store.job_text(_checked(job_id, "job"), organization(customer))))
+
+    @routes.get("/<customer>/job/<job_id>/lifecycle")
+    def read_lifecycle(customer: str, job_id: str) -> Response:
+        return answer(found(store.lifecycle(_checked(job_id, "job"), organization(customer))))
+
+    @routes.put("/<customer>/job/<job_id>/cancel")
+    def cancel(customer: str, job_id: str) -> Response:
+        found(store.lifecycle(_checked(job_id, "job"), organization(customer)))
+        agent.cancel(job_id.lower())
+        return Response(status=204)
+
+    @routes.put("/job/<job_id>/synced")
+    def synced(job_id: str) -> Response:
+        lifecycle = found(store.lifecycle(_checked(job_id, "job"), authorize()))
+        job = store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
+        if job is None:
+            raise Refused(400, f"job lifecycle must be syncing. {lifecycle} is set")
+        agent.take(job)
+        return answer("ok")
+
+    return routes
+
+
+def _checked(identifier: str, kind: str) -> str:
+    if not _ID.fullmatch(identifier):
+        raise Refused(400, f"{kind} id is invalid")
+    return identifier
+
+
+def _body() -> Any:
+    if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return query_object(request.form.items(multi=True)) or None
+    data = request.get_data()
+    if not data.strip():
+        return None
+    try:
+        return loads(data.decode("utf-8"))
+    except ValueError as error:
+        raise Refused(400, {"code": "InvalidContent", "message": f"Invalid JSON: {error}"}) from error
+
+
+def _option(name: str, body: Any, query: dict[str, Any]) -> Any:
+    value = body.get(name) if isinstance(body, dict) else None
+    return query.get(name) if value is None else value
+
+
+def _lifecycle(body: Any, query: dict[str, Any]) -> str:
+    wanted = _option("lifecycle", body, query)
+    return wanted if wanted in _PARKED else "ready"
+
+
+def _wants_result(body: Any, query: dict[str, Any]) -> bool:
+    return _option("wait_result", body, query) in (True, "true")
+
+
+def _see_other(job_id: str, query: dict[str, Any]) -> Response:
+    response = answer_text(dumps({}), 303)
+    rest = urlencode(query, doseq=True)
+    response.headers["Location"] = f"/job/{job_id}/result" + (f"?{rest}" if rest else "")
+    return response

@@ -1,0 +1,6 @@
+"""Sleep for longer than the task may run."""
+
+import time
+
+print("going to sleep", flush=True)
+time.sleep(60)
