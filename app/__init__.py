@@ -21,7 +21,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application; nothing connects before the first request. Raises SettingsError."""
     settings = settings or Settings.from_env()
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     services = assemble(settings)

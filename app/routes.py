@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from app import errors, health, http
@@ -66,7 +66,7 @@ class Views:
         formatter = services.formatters.choose(query.first)
         token = token_of(request.headers.get("Authorization"), query, self._settings.query_token)
         session = services.sessions.get(token, customer)
-        body = for_supervisor(_body(), request.headers.get("Content-Type", ""))
+        body = for_supervisor(_body(self._settings.max_body), request.headers.get("Content-Type", ""))
         arguments = query.without(self._not_arguments)
         with services.waiter.place(), self._forgetting(token):
             since = services.waiter.listen()
@@ -99,8 +99,8 @@ class Views:
         return http.json_response(error.status, error.body(), headers)
 
     def refused(self, error: HTTPException) -> Response:
-        """What the framework refuses: an unknown path, a wrong method, a body too large or cut short."""
-        return self.failed(_translated(error, self._settings.max_body))
+        """What the framework refuses: an unknown path, a wrong method."""
+        return self.failed(_translated(error))
 
     def crashed(self, error: Exception) -> Response:
         """A bug of ours: told in the log, not to the client."""
@@ -139,28 +139,40 @@ def _telling(job: Job) -> Iterator[None]:
         raise errors.SyncError("Internal Server Error", job=job) from None
 
 
-def _body() -> bytes:
-    """The request's body. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
+def _body(most: int) -> bytes:
+    """The request's whole body. Raises TooLarge, or BadRequest where less of it came than was promised."""
+    announced = request.content_length
+    if announced is not None and announced > most:
+        raise errors.TooLarge(f"The body is larger than {most} bytes")
+    try:
+        body = _read_body(most + 1)
+    except (ClientDisconnected, OSError):
+        body = b""
+    if len(body) > most:
+        raise errors.TooLarge(f"The body is larger than {most} bytes")
+    if announced is not None and len(body) != announced:
+        raise errors.BadRequest("The body ended before its Content-Length, or stalled")
+    return body
+
+
+def _read_body(most: int) -> bytes:
+    """At most so many bytes. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
     sock = request.environ.get("gunicorn.socket")
-    if sock is None or not (request.content_length or request.environ.get("wsgi.input_terminated")):
-        return request.get_data(cache=False)
+    if sock is None or not (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ):
+        return request.stream.read(most)
     before = sock.gettimeout()
     sock.settimeout(BODY_SECONDS)
     try:
-        return request.get_data(cache=False)
+        return request.stream.read(most)
     finally:
         sock.settimeout(before)
 
 
-def _translated(error: HTTPException, max_body: int) -> errors.SyncError:
+def _translated(error: HTTPException) -> errors.SyncError:
     if isinstance(error, NoSuchRoute):
         return errors.NotFound(f"{_shown_path()} not found")
     if isinstance(error, MethodNotAllowed):
         return errors.MethodNotAllowed(request.method, error.valid_methods or ())
-    if isinstance(error, RequestEntityTooLarge):
-        return errors.TooLarge(f"The body is larger than {max_body} bytes")
-    if isinstance(error, ClientDisconnected):
-        return errors.BadRequest("The body ended before its Content-Length, or stalled")
     return errors.BadRequest(error.name, status=error.code or 400)
 
 
