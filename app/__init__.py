@@ -2,6 +2,8 @@
 
 from flask import Flask
 
+from app.cancelling import Cancellations
+from app.clients import Clients
 from app.health import Health
 from app.notifications import wakeups
 from app.routes import blueprint
@@ -38,6 +40,7 @@ def assemble(settings: Settings) -> Services:
         formatters=Registry(settings.disabled_formatters, settings.plugins),
         sessions=Sessions(gateway, settings.session_ttl),
         supervisor=supervisor,
-        waiter=Waiter(supervisor, notifications, settings.max_waiting),
+        waiter=Waiter(supervisor, notifications, Clients(), settings.max_waiting),
+        cancellations=Cancellations(supervisor, notifications),
         health=Health(settings, gateway.transport, supervisor.transport, notifications),
     )

@@ -55,7 +55,7 @@ class SyncError(Exception):
         body = {"message": self.message, "statusCode": self.status}
         if self.value is not UNSET:
             body["value"] = without_stack(self.value)
-        body["name"] = "ClientError" if self.status < 500 else "ServerError"
+        body["name"] = "Accepted" if self.status < 400 else "ClientError" if self.status < 500 else "ServerError"
         body["code"] = self.code
         body["status"] = self.status
         if self.job is not None:
@@ -171,10 +171,42 @@ class OutcomeUnknown(SyncError):
 
 
 class TimeIsUp(SyncError):
-    """The job has not ended in time; it goes on running."""
+    """The job has not ended in time; it goes on running and can be asked for later."""
 
     status = 504
     code = "ETIMEISUP"
+
+    def __init__(self, job: Mapping[str, Any], result_url: str, applied: str | None = None) -> None:
+        """`result_url`: where the answer will be; `applied`: what of the Prefer header came into play."""
+        super().__init__("The job has not ended in time, it goes on running", job=job)
+        self.result_url = result_url
+        preference = {"Preference-Applied": applied} if applied else {}
+        self.headers = {"Location": result_url, "Retry-After": "1", **preference}
+
+    def body(self) -> Any:
+        """With the place of the answer."""
+        return {**super().body(), "result_url": self.result_url}
+
+
+class Accepted(TimeIsUp):
+    """The same for who asked not to be kept waiting: no error."""
+
+    status = 202
+    code = ""
+
+
+class AlreadyEnded(SyncError):
+    """There was nothing left to cancel."""
+
+    status = 409
+    code = "EJOBENDED"
+
+
+class ClientGone(SyncError):
+    """Nobody is there to answer; the status is nginx's, for logs."""
+
+    status = 499
+    code = "ECLIENTGONE"
 
 
 _FRAMES = re.compile(r"\n\s+at .*")

@@ -53,6 +53,11 @@ class Wakeups:
                 if not events:
                     del self._parked[job_id]
 
+    def is_watched(self, job_id: str) -> bool:
+        """Whether any wait is parked for the job."""
+        with self._lock:
+            return job_id in self._parked
+
     def notify(self, job_id: str) -> None:
         """Wakes the waits for a job; one that is not known yet is kept for a while."""
         with self._lock:
@@ -110,6 +115,8 @@ class RedisWakeups(Wakeups):
                 self._subscribe_and_receive()
             except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
                 self._lost(error)
+            finally:
+                self.live = False
             pause = RETRY_SECONDS[0] if monotonic() - began > most else min(pause * 2, most)
             threading.Event().wait(pause)
 

@@ -1,7 +1,7 @@
 """The query string: what is ours in it, and what is the task's."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
 OURS = frozenset({"access_token", "wait", "on_disconnect"})
@@ -26,11 +26,14 @@ class Query:
 
     def without(self, names: Collection[str]) -> str:
         """The rest, ready for a URL; `name[]` and `name[x]` count as `name`, as TheEye reads them."""
-        kept = (
-            piece
-            for piece, (key, _) in zip(self._pieces, self.pairs, strict=True)
-            if key not in names and base_name(key) not in names
-        )
+        return self._joined(lambda key: key not in names and base_name(key) not in names)
+
+    def only(self, names: Collection[str]) -> str:
+        """The pieces of these names, ready for a URL."""
+        return self._joined(lambda key: key in names)
+
+    def _joined(self, wanted: Callable[[str], bool]) -> str:
+        kept = (piece for piece, (key, _) in zip(self._pieces, self.pairs, strict=True) if wanted(key))
         return "&".join(_UNSAFE.sub(lambda found: quote(found[0], encoding="latin-1"), piece) for piece in kept)
 
 

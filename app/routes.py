@@ -3,118 +3,145 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
-from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
-from werkzeug.exceptions import NotFound as NoSuchRoute
+from werkzeug.exceptions import HTTPException
 
 from app import errors, health, http
+from app.incoming import Asked, read_body, read_request
 from app.payload import for_supervisor
-from app.query import NOT_THE_CALLERS, OURS, Query
+from app.query import NOT_THE_CALLERS, OURS
 from app.rendering import render
+from app.replies import Replies, no_such_path
 from app.services import Services
-from app.session import token_of
 from app.theeye import Job, has_ended
 from app.waiter import Target
 from formatters import Context
 
-BODY_SECONDS = 10.0  # how long a client may keep us waiting for the next piece of its body
+CANCEL_SECONDS = 5.0  # how long a cancelled job may take to end
 
 log = logging.getLogger("theeye_sync")
 
 
 def blueprint(services: Services) -> Blueprint:
     """All routes and error handlers, over the given services."""
-    views = Views(services)
+    replies = Replies(services.settings.cors_origins)
+    views = Views(services, replies)
     routes = Blueprint("sync", __name__)
+    job = "/<customer>/task/<task>/job/<job>"
     routes.add_url_rule("/<customer>/task/<task>/job", view_func=views.run_task, methods=["POST"])
+    routes.add_url_rule(job, view_func=views.read_job, methods=["GET"])
+    routes.add_url_rule(job, view_func=views.cancel_job, methods=["DELETE"])
     routes.add_url_rule("/api/status", view_func=views.status)
     routes.add_url_rule("/healthz", view_func=views.alive)
     routes.add_url_rule("/readyz", view_func=views.ready)
     routes.before_app_request(views.before)
-    routes.app_errorhandler(errors.SyncError)(views.failed)
-    routes.app_errorhandler(HTTPException)(views.refused)
-    routes.app_errorhandler(Exception)(views.crashed)
+    routes.app_errorhandler(errors.SyncError)(replies.failed)
+    routes.app_errorhandler(HTTPException)(replies.refused)
+    routes.app_errorhandler(Exception)(replies.crashed)
     return routes
 
 
 class Views:
-    """The views, and what all answers have in common."""
+    """One method a route."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, replies: Replies) -> None:
         """The services are shared by all requests."""
         self._services = services
-        self._settings = services.settings
-        self._cors = http.Cors(services.settings.cors_origins)
+        self._replies = replies
         self._not_arguments = OURS | NOT_THE_CALLERS | services.formatters.queries
 
     def before(self) -> Response | None:
         """Preflights are answered everywhere and to everyone, odd path segments nowhere."""
         if request.method == "OPTIONS":
-            return http.response(204, b"", "", self._cors.headers(request.headers.get("Origin"), preflight=True))
+            return self._replies.preflight()
         for segment in (request.view_args or {}).values():
             if segment in (".", "..") or not segment.isprintable() or "/" in segment:
-                raise errors.NotFound(f"{_shown_path()} not found")
+                raise no_such_path()
         return None
 
     def run_task(self, customer: str, task: str) -> Response:
         """Runs a task, waits for its job and answers in the mode that the query asks for."""
         services = self._services
-        query = Query(request.environ.get("QUERY_STRING", ""))
-        formatter = services.formatters.choose(query.first)
-        token = token_of(request.headers.get("Authorization"), query, self._settings.query_token)
-        session = services.sessions.get(token, customer)
-        body = for_supervisor(_body(self._settings.max_body), request.headers.get("Content-Type", ""))
-        arguments = query.without(self._not_arguments)
-        with services.waiter.place(), self._forgetting(token):
+        asked = read_request(services, customer)
+        body = for_supervisor(read_body(services.settings.max_body), request.headers.get("Content-Type", ""))
+        arguments = asked.query.without(self._not_arguments)
+        with services.waiter.place(), self._forgetting(asked.token):
             since = services.waiter.listen()
-            created = services.supervisor.create(session.customer, task, token, arguments, body)
+            created = services.supervisor.create(asked.session.customer, task, asked.token, arguments, body)
             with _telling(created):
-                deadline = monotonic() + self._settings.wait_seconds
-                job = services.waiter.wait(created, Target(session.customer, token, deadline), since)
-        headers = [*self._common(), *http.job_headers(created["id"], job)]
-        with _telling(job):
-            return render(formatter, Context(job, query.first), headers)
+                job = created if asked.budget.at_once else self._wait(created, asked, asked.target(), since)
+        late = errors.Accepted if asked.budget.respond_async else errors.TimeIsUp
+        return self._answer(job, asked, late, (customer, "task", task, "job", job["id"]))
+
+    def read_job(self, customer: str, task: str, job: str) -> Response:
+        """The answer that the POST would have given, later."""
+        services = self._services
+        asked = read_request(services, customer)
+        target = asked.target(0.0 if asked.budget.at_once else None)
+        with self._forgetting(asked.token), _hiding():
+            since = services.waiter.listen()
+            found = _owned(services.waiter.fetch(job, target), task, job, asked)
+            if not has_ended(found.get("lifecycle")) and target.deadline_is_ahead():
+                with services.waiter.place():
+                    found = self._wait(found, asked, target, since)
+        return self._answer(found, asked, errors.Accepted, (customer, "task", task, "job", job))
+
+    def cancel_job(self, customer: str, task: str, job: str) -> Response:
+        """Cancels a job. TheEye says yes to any cancel, so what became of the job is looked at."""
+        services = self._services
+        asked = read_request(services, customer)
+        target = asked.target(CANCEL_SECONDS)
+        with self._forgetting(asked.token), _hiding():
+            since = services.waiter.listen()
+            found = _owned(services.waiter.fetch(job, target), task, job, asked)
+            if has_ended(found.get("lifecycle")):
+                raise errors.AlreadyEnded("The job had already ended", job=found)
+            services.supervisor.cancel(asked.session.customer, job, asked.token)
+            found = services.waiter.wait(found, target, since, look_first=True)
+        if not has_ended(found.get("lifecycle")):
+            raise errors.Accepted(found, self._result_url(asked, (customer, "task", task, "job", job)))
+        if found.get("state") != "canceled":
+            raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
+        return http.response(204, b"", "", [*self._replies.common(), *http.job_headers(job, found)])
 
     def status(self) -> Response:
         """The original's status page."""
-        return self._page(200, health.status())
+        return self._replies.page(200, health.status())
 
     def alive(self) -> Response:
         """200 for as long as the process answers at all."""
-        return self._page(200, {"status": "ok"})
+        return self._replies.page(200, {"status": "ok"})
 
     def ready(self) -> Response:
         """Whether a task could be run now."""
-        return self._page(*self._services.health.ready())
+        return self._replies.page(*self._services.health.ready())
 
-    def failed(self, error: errors.SyncError) -> Response:
-        """An error of ours or TheEye's, in TheEye's shape."""
-        headers = [*self._common(), *error.headers.items()]
-        if error.job is not None:
-            ended = error.job if has_ended(error.job.get("lifecycle")) else None
-            headers += http.job_headers(error.job["id"], ended)
-        return http.json_response(error.status, error.body(), headers)
+    def _wait(self, job: Job, asked: Asked, target: Target, since: int) -> Job:
+        try:
+            return self._services.waiter.wait(job, target, since)
+        except errors.ClientGone:
+            if asked.cancels:
+                self._services.cancellations.later(target.customer, job["id"], target.token)
+            raise
 
-    def refused(self, error: HTTPException) -> Response:
-        """What the framework refuses: an unknown path, a wrong method."""
-        return self.failed(_translated(error))
+    def _answer(self, job: Job, asked: Asked, late: type[errors.TimeIsUp], path: tuple[str, ...]) -> Response:
+        """The ended job in the mode asked for. Raises `late` where it has not ended."""
+        if not has_ended(job.get("lifecycle")):
+            accepted = late is errors.Accepted
+            raise late(job, self._result_url(asked, path), asked.budget.applied(accepted))
+        headers = [*self._replies.common(), *http.job_headers(job["id"], job)]
+        if applied := asked.budget.applied(accepted=False):
+            headers.append(("Preference-Applied", applied))
+        with _telling(job):
+            return render(asked.formatter, Context(job, asked.query.first), headers)
 
-    def crashed(self, error: Exception) -> Response:
-        """A bug of ours: told in the log, not to the client."""
-        log.error("unexpected error", exc_info=error)
-        return self.failed(errors.SyncError("Internal Server Error"))
-
-    def _page(self, status: int, value: Any) -> Response:
-        return http.json_response(status, value, self._common())
-
-    def _common(self) -> http.Headers:
-        headers = self._cors.headers(request.headers.get("Origin"))
-        if request.method in ("GET", "HEAD"):
-            headers.append(("Cache-Control", "no-store"))
-        return headers
+    def _result_url(self, asked: Asked, path: tuple[str, ...]) -> str:
+        """Where the same answer will be, in the same mode and without the token."""
+        mode = asked.query.only(self._services.formatters.queries)
+        address = "/".join([quote(request.script_root), *(quote(segment, safe="") for segment in path)])
+        return f"{address}?{mode}" if mode else address
 
     @contextmanager
     def _forgetting(self, token: str) -> Iterator[None]:
@@ -139,42 +166,20 @@ def _telling(job: Job) -> Iterator[None]:
         raise errors.SyncError("Internal Server Error", job=job) from None
 
 
-def _body(most: int) -> bytes:
-    """The request's whole body. Raises TooLarge, or BadRequest where less of it came than was promised."""
-    announced = request.content_length
-    if announced is not None and announced > most:
-        raise errors.TooLarge(f"The body is larger than {most} bytes")
+@contextmanager
+def _hiding() -> Iterator[None]:
+    """A job that is gone, or never was, or is somebody else's: all alike."""
     try:
-        body = _read_body(most + 1)
-    except (ClientDisconnected, OSError):
-        body = b""
-    if len(body) > most:
-        raise errors.TooLarge(f"The body is larger than {most} bytes")
-    if announced is not None and len(body) != announced:
-        raise errors.BadRequest("The body ended before its Content-Length, or stalled")
-    return body
+        yield
+    except errors.JobGone:
+        raise errors.NotFound("Job not found") from None
 
 
-def _read_body(most: int) -> bytes:
-    """At most so many bytes. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
-    sock = request.environ.get("gunicorn.socket")
-    if sock is None or not (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ):
-        return request.stream.read(most)
-    before = sock.gettimeout()
-    sock.settimeout(BODY_SECONDS)
-    try:
-        return request.stream.read(most)
-    finally:
-        sock.settimeout(before)
-
-
-def _translated(error: HTTPException) -> errors.SyncError:
-    if isinstance(error, NoSuchRoute):
-        return errors.NotFound(f"{_shown_path()} not found")
-    if isinstance(error, MethodNotAllowed):
-        return errors.MethodNotAllowed(request.method, error.valid_methods or ())
-    return errors.BadRequest(error.name, status=error.code or 400)
-
-
-def _shown_path() -> str:
-    return request.path[:200]
+def _owned(found: Job, task: str, job_id: str, asked: Asked) -> Job:
+    """The job as found, with its id. Raises JobGone when it is not the path's."""
+    task_of_job = found.get("task")
+    of_task = found.get("task_id") or (task_of_job.get("id") if isinstance(task_of_job, dict) else None)
+    of_customer = found.get("customer_id", asked.session.customer_id)
+    if of_task != task or of_customer != asked.session.customer_id:
+        raise errors.JobGone("The job is another's")
+    return found if found.get("id") == job_id else {**found, "id": job_id}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.cancelling import Cancellations
 from app.health import Health
 from app.session import Sessions
 from app.settings import Settings
@@ -19,9 +20,11 @@ class Services:
     sessions: Sessions
     supervisor: Supervisor
     waiter: Waiter
+    cancellations: Cancellations
     health: Health
 
     def stop(self) -> None:
         """The process is stopping: no longer ready, and no wait outlasts SYNC_GRACE_SECONDS."""
         self.health.stopping = True
         self.waiter.end_all(self.settings.grace_seconds)
+        self.cancellations.all_now()

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from time import monotonic
 
-from app.errors import Forbidden, Unauthorized
+from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.query import Query
 from app.theeye import Gateway, Session
 
@@ -47,20 +47,34 @@ class Sessions:
         with self._lock:
             self._known.pop(token, None)
 
-    def _remembered(self, token: str) -> Session | None:
+    def _remembered(self, token: str, stale: bool = False) -> Session | None:
         with self._lock:
             session, until = self._known.get(token, (None, 0.0))
-            if session is None or until <= monotonic():
+            if session is None or (until <= monotonic() and not stale):
                 return None
             self._known.move_to_end(token)
             return session
 
     def _ask(self, token: str) -> Session:
-        session = self._gateway.session(token)
-        if self._ttl > 0:
-            with self._lock:
-                self._known[token] = (session, monotonic() + self._ttl)
-                self._known.move_to_end(token)
-                while len(self._known) > SESSIONS:
-                    self._known.popitem(last=False)
+        """Asks the gateway; while it is down a session known before goes on, the supervisor checks every call."""
+        try:
+            session = self._gateway.session(token)
+        except Unauthorized:
+            self.forget(token)
+            raise
+        except UpstreamFailed:
+            known = self._remembered(token, stale=True)
+            if known is None:
+                raise
+            return known
+        self._remember(token, session)
         return session
+
+    def _remember(self, token: str, session: Session) -> None:
+        if self._ttl <= 0:
+            return
+        with self._lock:
+            self._known[token] = (session, monotonic() + self._ttl)
+            self._known.move_to_end(token)
+            while len(self._known) > SESSIONS:
+                self._known.popitem(last=False)

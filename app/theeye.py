@@ -103,24 +103,32 @@ class Supervisor:
             raise Unavailable("The supervisor answered with something that is no lifecycle")
         return lifecycle
 
+    def cancel(self, customer: str, job_id: str, token: str) -> None:
+        """Asks for the end of a job; TheEye says yes even when nothing could be cancelled. Raises as `read` does."""
+        self._ask("PUT", f"/{_segment(customer)}/job/{_segment(job_id)}/cancel", job_id, token, None)
+
     def _look(self, path: str, job_id: str, token: str, timeout: float | None) -> Any:
+        return _value(self._ask("GET", path, job_id, token, timeout))
+
+    def _ask(self, method: str, path: str, job_id: str, token: str, timeout: float | None) -> Reply:
+        """One call about a job, which may be repeated."""
         job = {"id": job_id}
         try:
-            reply = self.transport.call("GET", path, token, timeout=timeout)
+            reply = self.transport.call(method, path, token, timeout=timeout)
         except AnswerTooLarge as error:
             raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
         except TransportError as error:
-            raise Unavailable(f"The supervisor did not answer: {error}") from None
-        if reply.status == 200:
-            return _value(reply)
-        if reply.status == 404:
+            raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
+        if 200 <= reply.status < 300:
+            return reply
+        if reply.status in (400, 404):  # 400: no id that a job could have
             raise JobGone("TheEye no longer has the job", job=job)
         if reply.status == 401:
             raise Unauthorized(job=job)
         if 400 <= reply.status < 500 and reply.status not in (408, 425, 429):
             message = f"The supervisor refused to show the job, with status {reply.status}"
             raise UpstreamFailed(message, value=_words(reply, token), job=job)
-        raise Unavailable(f"The supervisor answered with status {reply.status}")
+        raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
 def _refuse(reply: Reply, token: str) -> NoReturn:

@@ -2,13 +2,15 @@
 
 import logging
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from app.errors import TimeIsUp, TooBusy, Unavailable
+from app.clients import Clients
+from app.errors import ClientGone, TooBusy, Unavailable
 from app.notifications import Wakeups
 from app.theeye import Job, Supervisor, has_ended
 
@@ -21,11 +23,16 @@ log = logging.getLogger("theeye_sync.waiter")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is waited for, and with whose token it is looked at."""
+    """Whose job is waited for, until when (monotonic seconds), and on whose behalf (the client's socket)."""
 
     customer: str
     token: str
     deadline: float
+    client: socket.socket | None = None
+
+    def deadline_is_ahead(self) -> bool:
+        """Whether there is any time to wait."""
+        return monotonic() < self.deadline
 
 
 class _Pauses:
@@ -43,9 +50,10 @@ class _Pauses:
 class Waiter:
     """All waits of this process."""
 
-    def __init__(self, supervisor: Supervisor, wakeups: Wakeups, max_waiting: int) -> None:
+    def __init__(self, supervisor: Supervisor, wakeups: Wakeups, clients: Clients, max_waiting: int) -> None:
         """`max_waiting`: how many requests may hold a place at once."""
         self.waiting = 0
+        self._clients = clients
         self._supervisor = supervisor
         self._wakeups = wakeups
         self._max_waiting = max_waiting
@@ -75,10 +83,24 @@ class Waiter:
         self._end = monotonic() + seconds
         self._wakeups.wake_all()
 
-    def wait(self, job: Job, target: Target, since: int) -> Job:
-        """The ended job. Raises TimeIsUp with the job as last seen, JobGone, Unauthorized or UpstreamFailed."""
-        with self._wakeups.watch(job["id"], since) as told:
-            if has_ended(job.get("lifecycle")):
+    def fetch(self, job_id: str, target: Target) -> Job:
+        """The job as it is now; what fails in passing is tried again until the deadline, then Unavailable is raised."""
+        pauses, pause = _Pauses(*POLLING), threading.Event()
+        while True:
+            try:
+                return self._supervisor.read(target.customer, job_id, target.token, max(self._left(target), LAST_LOOK))
+            except Unavailable:
+                if self._left(target) <= 0:
+                    raise
+                pause.wait(min(pauses.take(), max(self._left(target), 0)))
+
+    def wait(self, job: Job, target: Target, since: int, look_first: bool = False) -> Job:
+        """The job once it has ended, or as last seen at the deadline; `look_first`: it may well have by now.
+
+        Raises JobGone, Unauthorized, UpstreamFailed, or ClientGone when there is nobody left to wait for.
+        """
+        with self._wakeups.watch(job["id"], since) as told, self._clients.watch(target.client, told.set) as client:
+            if look_first or has_ended(job.get("lifecycle")):
                 told.set()
             look = _Look(self._supervisor, job, target)
             polling, safety = _Pauses(*POLLING), _Pauses(*SAFETY)
@@ -87,11 +109,11 @@ class Waiter:
                 pause = (safety if calm else polling).take()
                 hint = told.wait(min(pause, max(self._left(target), 0)))
                 told.clear()
+                if client.gone:
+                    raise ClientGone("The client has gone", job=look.seen())
                 over = self._left(target) <= 0
-                if look.shows_end(hint or over, LAST_LOOK if over else self._left(target)):
-                    return look.job
-                if over:
-                    raise TimeIsUp("The job has not ended in time, it goes on running", job=look.seen())
+                if look.shows_end(hint or over, LAST_LOOK if over else self._left(target)) or over:
+                    return look.seen()
 
     def _left(self, target: Target) -> float:
         return min(target.deadline, self._end) - monotonic()
@@ -120,8 +142,8 @@ class _Look:
         return ended
 
     def seen(self) -> Job:
-        """The job as last seen, with its id."""
-        return {**self.job, "id": self._id}
+        """The job as last seen, in any case with its id."""
+        return self.job if self.job.get("id") == self._id else {**self.job, "id": self._id}
 
     def _look(self, whole: bool, timeout: float) -> bool:
         who = self._target.customer, self._id, self._target.token, timeout

@@ -100,7 +100,7 @@ def _check_running(processes: list[Process]) -> None:
     for process in processes:
         status = process.poll()
         if status is not None:
-            raise SystemExit(f"make run: {process.args} ended with status {status}, see above")
+            raise SystemExit(f"make run: {process.args!r} ended with status {status}, see above")
 
 
 def _wait_for_end(processes: list[Process]) -> NoReturn:

@@ -158,7 +158,7 @@ def _script(file: Any, folder: Path) -> tuple[str, bytes]:
         raise BrokenRecipe("file.filename is empty")
     script = (folder / name).read_bytes() if file.get("data") is None else _decode(file["data"])
     found = hashlib.md5(script, usedforsecurity=False).hexdigest()
-    if file.get("md5") and file["md5"] != found:
+    if file.get("md5") and str(file["md5"]).lower() != found:
         raise BrokenRecipe(f"file.md5 is {file['md5']!r}, but the script has {found}")
     return name, script
 

@@ -1,7 +1,7 @@
 """The supervisor: create a job, read it, cancel it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,7 +45,8 @@ def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Bluepri
             raise Refused(404, "task not found")
         return task
 
-    def found(value: str | None) -> str:
+    def find(read: Callable[[str, str], str | None], job_id: str, customer: str) -> str:
+        value = read(_checked(job_id, "job"), customer)
         if value is None:
             raise Refused(404, "job not found")
         return value
@@ -71,21 +72,21 @@ def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Bluepri
 
     @routes.get("/<customer>/job/<job_id>")
     def read_job(customer: str, job_id: str) -> Response:
-        return answer_text(found(store.job_text(_checked(job_id, "job"), organization(customer))))
+        return answer_text(find(store.job_text, job_id, organization(customer)))
 
     @routes.get("/<customer>/job/<job_id>/lifecycle")
     def read_lifecycle(customer: str, job_id: str) -> Response:
-        return answer(found(store.lifecycle(_checked(job_id, "job"), organization(customer))))
+        return answer(find(store.lifecycle, job_id, organization(customer)))
 
     @routes.put("/<customer>/job/<job_id>/cancel")
     def cancel(customer: str, job_id: str) -> Response:
-        found(store.lifecycle(_checked(job_id, "job"), organization(customer)))
+        find(store.lifecycle, job_id, organization(customer))
         agent.cancel(job_id.lower())
         return Response(status=204)
 
     @routes.put("/job/<job_id>/synced")
     def synced(job_id: str) -> Response:
-        lifecycle = found(store.lifecycle(_checked(job_id, "job"), authorize()))
+        lifecycle = find(store.lifecycle, job_id, authorize())
         job = store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
         if job is None:
             raise Refused(400, f"job lifecycle must be syncing. {lifecycle} is set")

@@ -1,0 +1,98 @@
+"""Notices parked clients that have gone, under gunicorn, which shows us their sockets (`gunicorn.socket`)."""
+
+import logging
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+LOOK_SECONDS = 1.0
+
+# The other side has closed its end, or the connection broke; data that it sent before does not hide that.
+_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+log = logging.getLogger("theeye_sync.clients")
+
+
+@dataclass(slots=True)
+class Client:
+    """One parked client."""
+
+    wake: Callable[[], None]
+    gone: bool = False
+
+
+class Clients:
+    """All parked clients of this process, looked at once a second by one thread in one system call."""
+
+    def __init__(self) -> None:
+        """Watches nobody yet; the thread starts with the first client, after any fork."""
+        self._lock = threading.Lock()
+        self._parked: dict[int, Client] = {}
+        self._poll: Any = None
+        self._pid = 0
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def watch(self, sock: socket.socket | None, wake: Callable[[], None]) -> Iterator[Client]:
+        """A client whose `gone` turns true, after which `wake` is called; without a socket it never does."""
+        client = Client(wake)
+        if sock is None:
+            yield client
+            return
+        number = sock.fileno()
+        self._register(number, client)
+        try:
+            yield client
+        finally:
+            self._unregister(number)
+
+    def _register(self, number: int, client: Client) -> None:
+        with self._lock:
+            if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
+                self._start()
+            self._parked[number] = client
+            self._poll.register(number, _GONE)
+
+    def _unregister(self, number: int) -> None:
+        with self._lock:
+            if self._parked.pop(number, None) is not None:
+                self._poll.unregister(number)
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():
+            self._parked = {}
+            self._poll = _system_poll()
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=self._run, name="theeye-sync-clients", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(LOOK_SECONDS)
+            try:
+                self._look()
+            except Exception:
+                log.exception("looking for clients that have gone")
+
+    def _look(self) -> None:
+        with self._lock:
+            gone = [self._parked.get(number) for number, _ in self._poll.poll(0)] if self._parked else []
+        for client in gone:
+            if client is not None and not client.gone:
+                client.gone = True
+                client.wake()
+
+
+def _system_poll() -> Any:
+    """The operating system's poll: gevent's own would make a watcher for each socket at each look."""
+    try:
+        from gevent.monkey import get_original
+    except ImportError:
+        return select.poll()
+    return get_original("select", "poll")()

@@ -1,0 +1,78 @@
+"""A request about a job, read and checked before anything is done for it."""
+
+from dataclasses import dataclass
+from time import monotonic
+
+from flask import request
+from werkzeug.exceptions import ClientDisconnected
+
+from app.errors import BadRequest, TooLarge
+from app.preferences import Budget, budget, cancels_on_disconnect
+from app.query import Query
+from app.services import Services
+from app.session import token_of
+from app.theeye import Session
+from app.waiter import Target
+from formatters import Formatter
+
+BODY_SECONDS = 10.0  # how long a client may keep us waiting for the next piece of its body
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, in which mode, and how long they want to wait."""
+
+    query: Query
+    token: str
+    formatter: Formatter
+    budget: Budget
+    cancels: bool
+    session: Session
+
+    def target(self, seconds: float | None = None) -> Target:
+        """What to wait for, from now on, for the budget or so many seconds."""
+        deadline = monotonic() + (self.budget.seconds if seconds is None else seconds)
+        return Target(self.session.customer, self.token, deadline, request.environ.get("gunicorn.socket"))
+
+
+def read_request(services: Services, customer: str) -> Asked:
+    """The current request, with its session. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
+    query = Query(request.environ.get("QUERY_STRING", ""))
+    token = token_of(request.headers.get("Authorization"), query, services.settings.query_token)
+    return Asked(
+        query=query,
+        token=token,
+        formatter=services.formatters.choose(query.first),
+        budget=budget(query, request.headers.get("Prefer"), services.settings.wait_seconds),
+        cancels=cancels_on_disconnect(query, request.headers.get("Idempotency-Key")),
+        session=services.sessions.get(token, customer),
+    )
+
+
+def read_body(most: int) -> bytes:
+    """The request's whole body. Raises TooLarge, or BadRequest where less of it came than was promised."""
+    announced = request.content_length
+    if announced is not None and announced > most:
+        raise TooLarge(f"The body is larger than {most} bytes")
+    try:
+        body = _receive(most + 1)
+    except (ClientDisconnected, OSError):
+        body = b""
+    if len(body) > most:
+        raise TooLarge(f"The body is larger than {most} bytes")
+    if announced is not None and len(body) != announced:
+        raise BadRequest("The body ended before its Content-Length, or stalled")
+    return body
+
+
+def _receive(most: int) -> bytes:
+    """At most so many bytes. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
+    sock = request.environ.get("gunicorn.socket")
+    if sock is None or not (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ):
+        return request.stream.read(most)
+    before = sock.gettimeout()
+    sock.settimeout(BODY_SECONDS)
+    try:
+        return request.stream.read(most)
+    finally:
+        sock.settimeout(before)

@@ -1,0 +1,64 @@
+"""How long a caller wants to wait: `?wait=N` and `Prefer: wait=N, respond-async` (RFC 7240)."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import BadRequest
+from app.query import Query
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+_PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9a-z-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,;"]*)))?[^,]*(?:,|$)', re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The time that a request may wait, in seconds; `at_once`: not even that."""
+
+    seconds: float
+    respond_async: bool = False
+    waits_by_header: bool = False
+    at_once: bool = False
+
+    def applied(self, accepted: bool) -> str | None:
+        """The Preference-Applied header's value: what of the Prefer header came into play."""
+        parts = ["respond-async"] if self.respond_async and accepted else []
+        if self.waits_by_header:
+            parts.append(f"wait={self.seconds:g}")
+        return ", ".join(parts) or None
+
+
+def budget(query: Query, prefer: str | None, most: float) -> Budget:
+    """The shortest of the ceiling and what was asked. Raises BadRequest for nonsense in the query only."""
+    asked = query.first.get("wait")
+    if asked is not None and not _SECONDS.fullmatch(asked):
+        raise BadRequest("wait must be a number of seconds")
+    preferred = _preferences(prefer or "")
+    by_header = preferred.get("wait", "")
+    header_wait = float(by_header) if re.fullmatch("[0-9]{1,9}", by_header, re.ASCII) else None
+    waits = [float(wait) for wait in (asked, header_wait) if wait is not None]
+    return Budget(
+        seconds=min([most, *waits]),
+        respond_async="respond-async" in preferred,
+        waits_by_header=header_wait is not None,
+        at_once="respond-async" in preferred and not waits,
+    )
+
+
+def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
+    """Whether `?on_disconnect=cancel` was asked for. Raises BadRequest for any other value, or beside a key."""
+    asked = query.first.get("on_disconnect")
+    if asked is None:
+        return False
+    if asked != "cancel":
+        raise BadRequest("on_disconnect can only be cancel")
+    if idempotency_key is not None:
+        raise BadRequest("on_disconnect=cancel cannot go with an Idempotency-Key: others may wait for the same job")
+    return True
+
+
+def _preferences(header: str) -> dict[str, str]:
+    """The preferences by lower-case name; of two with one name the first counts (RFC 7240, section 2)."""
+    found: dict[str, str] = {}
+    for match in _PREFERENCE.finditer(header):
+        found.setdefault(match[1].lower(), match[2] or match[3] or "")
+    return found

@@ -1,0 +1,319 @@
+"""What the stand-in reads and answers on a connection, and the ways in which an answer can go wrong.
+
+    Call      a request as it came          Answer    what would be answered, all being well
+    Exchange  the two of them on a socket   Fault     plays an exchange differently
+
+A fault is any object with `play(exchange) -> bool`; false closes the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import responses
+from typing import Any, Protocol
+
+JSON = "application/json; charset=utf-8"
+BODILESS = {204, 304}
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as JSON.stringify writes it: compact, UTF-8, lone surrogates as escapes."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as it arrived."""
+
+    kind: str
+    method: str
+    target: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    body: bytes
+    at: float
+    connection: int
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Answer:
+    """A response; `after` is called once it has been sent, or has failed to be."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    chunked: bool = False
+    after: Callable[[], None] | None = None
+
+    def head(self, length: int | None = None) -> bytes:
+        """The status line and the headers; `length` overrides the honest Content-Length."""
+        headers = {"Content-Type": JSON} | self.headers
+        if self.status in BODILESS:
+            headers.pop("Content-Type")
+        elif self.chunked:
+            headers["Transfer-Encoding"] = "chunked"
+        else:
+            headers["Content-Length"] = str(len(self.body) if length is None else length)
+        lines = [
+            f"HTTP/1.1 {self.status} {responses.get(self.status, '')}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def payload(self) -> bytes:
+        if self.status in BODILESS:
+            return b""
+        return b"".join(_chunks(self.body)) if self.chunked else self.body
+
+    def wire(self) -> bytes:
+        return self.head() + self.payload()
+
+
+def _chunks(body: bytes, size: int = 65536) -> list[bytes]:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return [b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""]]
+
+
+class Gate:
+    """What every connection waits at: shut while frozen, and broken once stopped."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._frozen = False
+        self._stopped = False
+
+    def set(self, *, frozen: bool = False, stopped: bool = False) -> None:
+        with self._changed:
+            self._frozen, self._stopped = frozen, self._stopped or stopped
+            self._changed.notify_all()
+
+    def enter(self) -> None:
+        """Wait until thawed; ConnectionAbortedError when stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or not self._frozen)
+            self._check()
+
+    def pause(self, seconds: float | None) -> None:
+        """Sleep (None: for ever), but no longer than until stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
+            self._check()
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise ConnectionAbortedError("the stand-in was stopped")
+
+
+class Connection:
+    """A client's connection; `idle` between an answer and the next request."""
+
+    def __init__(self, number: int, sock: socket.socket, gate: Gate) -> None:
+        self.number, self.sock, self.gate = number, sock, gate
+        self._lock = threading.Lock()
+        self._idle = True
+
+    def busy(self) -> None:
+        with self._lock:
+            self._idle = False
+
+    def send(self, data: bytes, last: bool = False) -> None:
+        """Send; the `last` bytes of an answer leave the connection idle by the time the client has them."""
+        self.gate.enter()
+        with self._lock:
+            self.sock.sendall(data)
+            self._idle = last
+
+    def hang_up(self, only_idle: bool = False) -> bool:
+        """Make the client see the end; the connection's own thread closes the socket."""
+        if not only_idle:
+            return self._shutdown()
+        with self._lock:
+            return self._idle and self._shutdown()
+
+    def _shutdown(self) -> bool:
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the client was first
+            return False
+        return True
+
+
+class Exchange:
+    """One request being answered."""
+
+    def __init__(self, connection: Connection, call: Call, handler: Callable[[Call], Answer]) -> None:
+        self.connection, self.call = connection, call
+        self._handler = handler
+        self._answer: Answer | None = None
+
+    def carry_out(self) -> Answer:
+        """Do what was asked, once, and give the right answer to it."""
+        if self._answer is None:
+            self._answer = self._handler(self.call)
+        return self._answer
+
+    def reply(self, answer: Answer) -> bool:
+        """Send a whole answer; whether the connection can serve another request."""
+        self.connection.send(answer.wire(), last=True)
+        return self.call.headers.get("connection", "").lower() != "close"
+
+    def finish(self) -> None:
+        """Run what is to happen after the answer, however that went."""
+        if self._answer and self._answer.after:
+            self._answer.after()
+
+
+class Fault(Protocol):
+    """A way of answering."""
+
+    def play(self, exchange: Exchange) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """This answer, without carrying the request out; a body that is not bytes is sent as JSON."""
+
+    status: int
+    body: Any = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def play(self, exchange: Exchange) -> bool:
+        body = self.body if isinstance(self.body, bytes) else dumps(self.body)
+        return exchange.reply(Answer(self.status, body, self.headers))
+
+
+def Html(status: int) -> Reply:  # noqa: N802 - reads like the other faults
+    """A page, as a proxy in between would send it."""
+    page = f"<html><head><title>{status}</title></head><body><h1>{status} nginx</h1></body></html>"
+    return Reply(status, page.encode(), {"Content-Type": "text/html"})
+
+
+def Stack(status: int) -> Reply:  # noqa: N802
+    """An error dump with a stack trace, which must not reach the service's callers."""
+    return Reply(status, stack(status))
+
+
+def stack(status: int, message: str = "Internal Error") -> dict[str, Any]:
+    trace = f"Error: {message}\n    at Object.handle (/srv/theeye/core/router.js:42:11)"
+    return {"statusCode": status, "message": message, "stack": trace}
+
+
+def Redirect(location: str, status: int = 302) -> Reply:  # noqa: N802
+    """Somewhere else."""
+    return Reply(status, b"", {"Location": location})
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """These bytes instead of an HTTP response, then the end."""
+
+    data: bytes
+
+    def play(self, exchange: Exchange) -> bool:
+        exchange.connection.send(self.data)
+        return False
+
+
+@dataclass(frozen=True)
+class HalfBody:
+    """The right answer, cut off in the middle of the body."""
+
+    def play(self, exchange: Exchange) -> bool:
+        answer = exchange.carry_out()
+        half = answer.body[: len(answer.body) // 2]
+        exchange.connection.send(answer.head(length=max(len(answer.body), 10)) + half)
+        return False
+
+
+@dataclass(frozen=True)
+class Drip:
+    """The right answer byte by byte, headers too."""
+
+    seconds_per_byte: float
+
+    def play(self, exchange: Exchange) -> bool:
+        data = exchange.carry_out().wire()
+        for offset in range(len(data)):
+            exchange.connection.send(data[offset : offset + 1], last=offset == len(data) - 1)
+            exchange.connection.gate.pause(self.seconds_per_byte)
+        return True
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Nothing for so long (None: until stopped), then the end."""
+
+    seconds: float | None = None
+    carried_out: bool = False
+
+    def play(self, exchange: Exchange) -> bool:
+        if self.carried_out:
+            exchange.carry_out()
+        exchange.connection.gate.pause(self.seconds)
+        return False
+
+
+@dataclass(frozen=True)
+class CloseBefore:
+    """The end, without carrying the request out."""
+
+    def play(self, exchange: Exchange) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class CloseAfter:
+    """Carried out, then the end without an answer."""
+
+    def play(self, exchange: Exchange) -> bool:
+        exchange.carry_out()
+        return False
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A TCP reset instead of an answer."""
+
+    carried_out: bool = False
+
+    def play(self, exchange: Exchange) -> bool:
+        if self.carried_out:
+            exchange.carry_out()
+        no_linger = struct.pack("ii", 1, 0)
+        exchange.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+        return False
+
+
+@dataclass(frozen=True)
+class Late:
+    """Carried out at once, answered later."""
+
+    seconds: float
+
+    def play(self, exchange: Exchange) -> bool:
+        answer = exchange.carry_out()
+        exchange.connection.gate.pause(self.seconds)
+        return exchange.reply(answer)
+
+
+@dataclass(frozen=True)
+class Big:
+    """The right JSON object with at least `size` bytes of padding in it; chunked: with no length announced."""
+
+    size: int
+    chunked: bool = False
+
+    def play(self, exchange: Exchange) -> bool:
+        answer = exchange.carry_out()
+        document = json.loads(answer.body) | {"padding": "x" * self.size}
+        return exchange.reply(Answer(answer.status, dumps(document), answer.headers, self.chunked))

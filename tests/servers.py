@@ -1,0 +1,343 @@
+"""Real processes for the tests: Redis, and the service itself under gunicorn."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def need(binary: str, package: str) -> str:
+    """The path of a program. A missing one skips the test, but on CI nothing may be skipped silently."""
+    path = shutil.which(binary)
+    if path is not None:
+        return path
+    missing = f"{binary} is not installed: apt-get install {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
+    """Poll another process, which has no event to wait for."""
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout} s")
+        time.sleep(0.01)
+
+
+def group_pids(group: int) -> list[int]:
+    """The living members of a process group; zombies are dead, whoever should have reaped them."""
+    members = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state != "Z":
+                members.append(int(path.parent.name))
+    return members
+
+
+class Process:
+    """A subprocess in a group of its own, with both its streams in one file."""
+
+    stop_timeout = 20.0
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="theeye-sync-")
+        self.directory = Path(self._directory.name)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def launch(self, command: Sequence[str], **options: Any) -> None:
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options
+            )
+
+    def log_text(self) -> str:
+        path = self.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def signal(self, number: int) -> None:
+        self._running().send_signal(number)
+
+    def terminate(self) -> None:
+        """Ask it to stop; wait() for that."""
+        self.signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = 20.0) -> int:
+        """Its exit code once it has ended; AssertionError if it does not end."""
+        process = self._running()
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{process.args!r} still runs after {timeout} s:\n{self.log_text()}") from None
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, wait, and fail loudly if it or one of its children lives on."""
+        if self._process is None:
+            return
+        try:
+            if self._process.poll() is None:
+                self.thaw()
+                self.terminate()
+            self.wait(self.stop_timeout)
+            wait_until(lambda: not group_pids(self.pid), 5.0, "the end of the child processes")
+        finally:
+            self.kill()
+            self._process = None
+
+    def close(self) -> None:
+        try:
+            self.stop()
+        finally:
+            self._directory.cleanup()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the process was not started")
+        return self._process
+
+    def _check_early_exit(self) -> None:
+        code = self._running().poll()
+        if code is not None:
+            raise AssertionError(f"it ended at once with {code}:\n{self.log_text()}")
+
+
+class Redis(Process):
+    """A real redis-server that keeps nothing."""
+
+    def __init__(self, password: str = "") -> None:
+        super().__init__()
+        self._password = password
+        self._clients: list[Any] = []
+        self.port = free_port()
+
+    def __enter__(self) -> Redis:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+
+    def client(self) -> Any:
+        """A connected redis.Redis, closed together with the server."""
+        from redis import Redis as Client
+
+        client = Client.from_url(self.url, socket_timeout=5)
+        self._clients.append(client)
+        return client
+
+    def start(self) -> None:
+        """Start, also again on the same port after a stop() or kill()."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
+        options += ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
+        options += ["--requirepass", self._password] if self._password else []
+        self.launch([need("redis-server", "redis-server"), *options])
+        wait_until(self._answers, 10.0, "redis-server")
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        super().close()
+
+    def _answers(self) -> bool:
+        self._check_early_exit()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+            sock.sendall(b"PING\r\n")
+            return sock.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        return False
+
+
+class Service(Process):
+    """The service itself, started as its users start it: gunicorn in the checkout."""
+
+    def __init__(
+        self,
+        env: Mapping[str, str] | None = None,
+        worker: str = "gevent",
+        workers: int = 1,
+        threads: int | None = None,
+        args: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.port = free_port()
+        self._env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{self.port}"} | dict(env or {})
+        self._command = [sys.executable, "-m", "gunicorn", "--worker-class", worker, "--workers", str(workers)]
+        self._command += ["--threads", str(threads)] if threads is not None else []
+        self._command += args
+
+    def __enter__(self) -> Service:
+        try:
+            self.launch(self._command, cwd=CHECKOUT, env=self._env)
+            self._wait_for_health()
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            print(self.log_text())  # pytest shows it with the failure
+            self._abandon()  # a failure to stop must not hide the test's
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def worker_pids(self) -> list[int]:
+        """The pids of gunicorn's workers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+
+    def _wait_for_health(self) -> None:
+        try:
+            wait_until(self._is_healthy, 20.0, "GET /healthz")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_text()}") from None
+
+    def _is_healthy(self) -> bool:
+        self._check_early_exit()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _abandon(self) -> None:
+        if self._process is not None:
+            self.kill()
+            self._process = None
+        self._directory.cleanup()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would change how the service runs."""
+    dropped = ("SYNC_", "GUNICORN_", "PYTHONWARNINGS", "WEB_CONCURRENCY")
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+
+
+@dataclass(frozen=True)
+class RawResponse:
+    """A response as it came; not `complete` if the connection ended too early."""
+
+    status_line: str
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    complete: bool = True
+
+    @property
+    def status(self) -> int:
+        return int(self.status_line.split()[1])
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header."""
+        return next((value for known, value in self.headers if known.lower() == name.lower()), None)
+
+
+def raw_request(host: str, port: int, data: bytes, timeout: float = 10.0) -> RawResponse:
+    """Send these bytes as they are, however odd, and read one response."""
+    with socket.create_connection((host, port), timeout) as sock:
+        sock.sendall(data)
+        with sock.makefile("rb") as stream:
+            return read_response(stream, bodiless=data.startswith(b"HEAD "))
+
+
+def read_response(stream: BinaryIO, bodiless: bool = False) -> RawResponse:
+    """The next final response of a stream; ConnectionError if there is none."""
+    while True:
+        status_line = stream.readline().decode("latin-1").rstrip("\r\n")
+        if not status_line:
+            raise ConnectionError("closed without a response")
+        headers = _read_headers(stream)
+        response = RawResponse(status_line, headers)
+        if response.status >= 200:
+            break
+    if bodiless or response.status in (204, 304):
+        return response
+    return RawResponse(status_line, headers, *_read_body(stream, response))
+
+
+def _read_headers(stream: BinaryIO) -> list[tuple[str, str]]:
+    headers = []
+    while line := stream.readline().decode("latin-1").rstrip("\r\n"):
+        name, _, value = line.partition(":")
+        headers.append((name, value.strip()))
+    return headers
+
+
+def _read_body(stream: BinaryIO, response: RawResponse) -> tuple[bytes, bool]:
+    if (response.header("Transfer-Encoding") or "").lower() == "chunked":
+        return _read_chunks(stream)
+    length = response.header("Content-Length")
+    if length is None:
+        return stream.read(), True
+    body = stream.read(int(length))
+    return body, len(body) == int(length)
+
+
+def _read_chunks(stream: BinaryIO) -> tuple[bytes, bool]:
+    body = b""
+    while line := stream.readline():
+        size = int(line.split(b";")[0], 16)
+        if size == 0:
+            _read_headers(stream)  # trailers
+            return body, True
+        body += stream.read(size)
+        stream.readline()
+    return body, False

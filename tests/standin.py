@@ -1,0 +1,819 @@
+"""A programmable TheEye, gateway and supervisor in one, on real sockets inside the test process.
+
+with StandIn() as theeye:
+    theeye.task(output=['{"a":1}'], delay=0.2)
+    theeye.fault("read", HalfBody(), times=1)
+    ...
+    assert len(theeye.calls_of("create")) == 1
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import itertools
+import json
+import queue
+import re
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import parse_qsl, unquote
+
+from faults import (  # the faults are re-exported: a test imports from one place
+    Answer,
+    Big,
+    Call,
+    CloseAfter,
+    CloseBefore,
+    Connection,
+    Drip,
+    Exchange,
+    Fault,
+    Gate,
+    HalfBody,
+    Html,
+    Late,
+    Redirect,
+    Reply,
+    Reset,
+    Silence,
+    Stack,
+    Verbatim,
+    dumps,
+    stack,
+)
+
+__all__ = [
+    "ACME",
+    "BETA",
+    "TASK",
+    "Big",
+    "Call",
+    "CloseAfter",
+    "CloseBefore",
+    "Drip",
+    "HalfBody",
+    "Html",
+    "Late",
+    "Redirect",
+    "Reply",
+    "Reset",
+    "Session",
+    "Silence",
+    "Stack",
+    "StandIn",
+    "Verbatim",
+    "dumps",
+]
+
+TASK = "61f3e937c38201da80f96c27"
+ENDED = {"finished", "terminated", "canceled", "expired", "completed"}
+KEPT = {"ready", "assigned", "onhold", "syncing", "locked"}
+ROUTES = [
+    ("profile", "GET", re.compile(r"/api/session/profile")),
+    ("create", "POST", re.compile(r"/(?P<customer>[^/]+)/task/(?P<task>[^/]+)/job")),
+    ("task", "GET", re.compile(r"/(?P<customer>[^/]+)/task/(?P<task>[^/]+)")),
+    ("lifecycle", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/lifecycle")),
+    ("cancel", "PUT", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/cancel")),
+    ("read", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)")),
+]
+KINDS = {kind for kind, _, _ in ROUTES}
+HEX_ID = re.compile(r"[0-9a-f]{24}")
+DEFAULT: Any = object()
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who a token is, and the one customer it belongs to."""
+
+    customer_id: str
+    customer: str
+    user_id: str = "5e00000000000000000000a1"
+    username: str = "ada"
+    email: str = "ada@example.org"
+
+    def long_form(self) -> dict[str, Any]:
+        customer = {"id": self.customer_id, "name": self.customer}
+        return {
+            **self._user(),
+            "credential": "user",
+            "customers": [customer],
+            "current_customer": {**customer, "display_name": self.customer.title(), "config": {}},
+        }
+
+    def scopes_form(self, scopes: list[str]) -> dict[str, Any]:
+        organization = {"id": self.customer_id, "alias": None, "name": self.customer}
+        organization["display_name"] = self.customer.title()
+        forms = {"principal": self._user(), "organization": organization}
+        return {scope: forms[scope] for scope in scopes if scope in forms}
+
+    def _user(self) -> dict[str, Any]:
+        return {"id": self.user_id, "name": "Ada", "username": self.username, "email": self.email}
+
+
+ACME = Session("5e0000000000000000000001", "acme")
+BETA = Session("5e0000000000000000000002", "beta", user_id="5e00000000000000000000b1", username="bob")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the jobs of a task come out; see StandIn.task."""
+
+    task_id: str
+    delay: float | None
+    ended: dict[str, Any]
+    document: dict[str, Any] | None
+    raw: bytes | None
+    early: bool
+    notify: bool
+    history: int | None
+
+    def task_document(self) -> dict[str, Any]:
+        # without a limit the service's history guard has nothing to hold back
+        limits: dict[str, Any] = {"autoremove_completed_jobs": self.history is not None}
+        if self.history is not None:
+            limits |= {"autoremove_completed_jobs_limit": self.history}
+        return {"id": self.task_id, "type": "script", "task_arguments": [], "timeout": 600000, **limits}
+
+
+@dataclass
+class Job:
+    """A job that was created; `document` is replaced, never changed in place."""
+
+    id: str
+    session: Session
+    plan: Plan
+    document: dict[str, Any] = field(default_factory=dict)
+    raw: bytes | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.document["lifecycle"] in ENDED
+
+    def end(self, **changes: Any) -> None:
+        """Become what the plan says."""
+        self.document = self._ended() | copy.deepcopy(changes)
+        self.raw = self.plan.raw
+
+    def _ended(self) -> dict[str, Any]:
+        ended = copy.deepcopy(self.plan.ended)
+        if self.plan.document is None:
+            return self.document | ended
+        filled = {"lifecycle": ended["lifecycle"], "state": ended["state"], "id": self.id}
+        document = copy.deepcopy(self.plan.document)
+        return document | {name: value for name, value in filled.items() if name not in document}
+
+    def cancel(self) -> bool:
+        """As the supervisor does it: what is neither waiting nor assigned stays as it is."""
+        outcomes = {"ready": "canceled", "onhold": "canceled", "assigned": "terminated"}
+        lifecycle = outcomes.get(self.document["lifecycle"])
+        if lifecycle:
+            who = dumps({"user": {"username": self.session.username}}).decode()
+            self.document = self.document | {"lifecycle": lifecycle, "state": "canceled", "output": [who]}
+        return lifecycle is not None
+
+
+class Scheduler:
+    """One thread that calls things when they are due."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="standin-scheduler", daemon=True)
+        self._thread.start()
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        with self._changed:
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), action))
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while action := self._next():
+            action()
+
+    def _next(self) -> Callable[[], object] | None:
+        with self._changed:
+            while not self._closed:
+                wait = self._due[0][0] - time.monotonic() if self._due else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._due)[2]
+                self._changed.wait(wait)
+        return None
+
+
+class Publisher:
+    """Publishes on a thread of its own: a frozen Redis must not hold back the end of other jobs."""
+
+    def __init__(self, url: str) -> None:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as RedisConnectionError
+        from redis.retry import Retry
+
+        # one retry: a connection from before a restart of Redis is a broken one
+        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=retry)
+        self._queue: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="standin-publisher", daemon=True)
+        self._thread.start()
+
+    def later(self, channel: str, payload: bytes) -> None:
+        self._queue.put((channel, payload))
+
+    def now(self, channel: str, payload: bytes) -> int:
+        """Publish; how many heard it. Fire and forget: an unreachable Redis is no error."""
+        from redis import RedisError
+
+        try:
+            return int(self._redis.publish(channel, payload))
+        except RedisError:
+            return 0
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join(10)
+        self._redis.close()
+
+    def _run(self) -> None:
+        while message := self._queue.get():
+            self.now(*message)
+
+
+@dataclass
+class Armed:
+    """A fault that is waiting for its calls."""
+
+    kind: str
+    fault: Fault
+    left: int | None
+    when: Callable[[Call], bool] | None
+
+    def takes(self, call: Call) -> bool:
+        if self.left == 0 or self.kind not in ("any", call.kind):
+            return False
+        return self.when is None or self.when(call)
+
+
+class Server:
+    """A threaded HTTP/1.1 server: one thread a connection, whole requests only, keep-alive."""
+
+    def __init__(self, port: int, serve: Callable[[Connection, Call], bool], numbers: itertools.count[int]) -> None:
+        self.gate = Gate()
+        self._serve, self._numbers = serve, numbers
+        self._changed = threading.Condition()
+        self._connections: set[Connection] = set()
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name="standin-accept", daemon=True)
+        self._thread.start()
+
+    @property
+    def connections(self) -> list[Connection]:
+        with self._changed:
+            return list(self._connections)
+
+    def stop(self) -> None:
+        """Refuse connections, break the open ones, and wait until they are gone."""
+        self.gate.set(stopped=True)
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake accept()
+        self._thread.join(5)
+        self._listener.close()
+        for connection in self.connections:
+            connection.hang_up()
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._connections, 10):
+                raise RuntimeError(f"{len(self._connections)} connections do not end")
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(next(self._numbers), sock, self.gate)
+            with self._changed:
+                self._connections.add(connection)
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection: Connection) -> None:
+        try:
+            # a client that goes away in the middle is no error of the server
+            with connection.sock, connection.sock.makefile("rb") as stream, suppress(OSError):
+                while (call := read_call(stream, connection)) and self._serve(connection, call):
+                    pass
+        finally:
+            with self._changed:
+                self._connections.discard(connection)
+                self._changed.notify_all()
+
+
+def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
+    """The next request, None at the end of the connection."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        return None
+    connection.busy()
+    method, target, _ = line.decode("latin-1").split(" ", 2)
+    headers = dict(_read_headers(stream))
+    length = int(headers.get("content-length", 0))
+    body = stream.read(length)
+    if len(body) < length:
+        return None
+    path, _, query = target.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    kind = find_kind(method, path)
+    return Call(kind, method, target, path, pairs, headers, body, time.monotonic(), connection.number)
+
+
+def _read_headers(stream: BinaryIO) -> list[tuple[str, str]]:
+    headers = []
+    while (line := stream.readline().decode("latin-1").strip()) != "":
+        name, _, value = line.partition(":")
+        headers.append((name.lower(), value.strip()))
+    return headers
+
+
+def find_kind(method: str, path: str) -> str:
+    matches = (kind for kind, verb, pattern in ROUTES if verb == method and pattern.fullmatch(path))
+    return next(matches, "other")
+
+
+def find_names(kind: str, path: str) -> dict[str, str]:
+    """The customer, task and job of a path."""
+    pattern = next(pattern for name, _, pattern in ROUTES if name == kind)
+    match = pattern.fullmatch(path)
+    return {name: unquote(value) for name, value in match.groupdict().items()} if match else {}
+
+
+class Refused(Exception):
+    """What TheEye answers when it does not do what was asked."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        self.answer = Answer(status, dumps(body))
+
+
+class StandIn:
+    """A TheEye whose jobs, notifications and faults a test decides on."""
+
+    def __init__(self, redis_url: str = "", port: int = 0) -> None:
+        self.port = port
+        self.tokens: dict[str, Session] = {"tok-acme": ACME, "tok-beta": BETA}
+        self.knows_scopes = True  # False: an old gateway, which ignores scopes[]
+        self.calls: list[Call] = []
+        self._redis_url = redis_url
+        self._changed = threading.Condition()
+        self._jobs: dict[str, Job] = {}
+        self._plans: dict[str, Plan] = {}
+        self._armed: list[Armed] = []
+        self._connection_numbers, self._job_numbers = itertools.count(1), itertools.count(1)
+        self._server: Server | None = None
+        self._scheduler: Scheduler | None = None
+        self._publisher: Publisher | None = None
+        self.task()
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def __enter__(self) -> StandIn:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen; after a stop() on the same port as before. Jobs, tasks and faults are kept."""
+        raise_file_limit()
+        self._scheduler = self._scheduler or Scheduler()
+        if self._redis_url and not self._publisher:
+            self._publisher = Publisher(self._redis_url)
+        if not self._server:
+            self._server = Server(self.port, self._serve, self._connection_numbers)
+            self.port = self._server.port
+
+    def stop(self) -> None:
+        """Go down: connections break, new ones are refused, jobs still end but nobody publishes it."""
+        server, self._server = self._server, None
+        if server:
+            server.stop()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler:
+            scheduler.close()
+        publisher, self._publisher = self._publisher, None
+        if publisher:
+            publisher.close()
+
+    def freeze(self) -> None:
+        """Accept connections and record calls, but do and answer nothing until thawed (jobs still end)."""
+        self._running().gate.set(frozen=True)
+
+    def thaw(self) -> None:
+        self._running().gate.set(frozen=False)
+
+    def drop_idle(self) -> int:
+        """Close the connections that wait for a request; how many those were."""
+        return sum(connection.hang_up(only_idle=True) for connection in self._running().connections)
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._server.connections) if self._server else 0
+
+    def _running(self) -> Server:
+        if not self._server:
+            raise RuntimeError("the stand-in is not running")
+        return self._server
+
+    # -- what a test programs -----------------------------------------------------------------------
+
+    def task(
+        self,
+        task_id: str = TASK,
+        *,
+        output: Any = DEFAULT,
+        state: str = "success",
+        lifecycle: str = "finished",
+        delay: float | None = 0.0,
+        result: Any = DEFAULT,
+        early: bool = False,
+        notify: bool = True,
+        document: dict[str, Any] | None = None,
+        raw: bytes | None = None,
+        history: int | None = None,
+        **job_fields: Any,
+    ) -> None:
+        """Say how jobs of this task come out, those created from now on.
+
+        delay      seconds from the create to the end; None: when finish() says so
+        early      the notification is published before the create is answered (delay 0 only)
+        notify     False: the notification is lost
+        document   the ended job as it is to be read; id, lifecycle and state are added if missing
+        raw        the bytes to serve when the ended job is read
+        history    delete the task's ended jobs beyond the newest so many at each create; None: never
+        """
+        if early and delay != 0:
+            raise ValueError("early needs delay=0: a job is saved before its end is published")
+        output = ['{"name":"tomer"}'] if output is DEFAULT else output
+        result = agent_result(output) if result is DEFAULT else result
+        ended = {"state": state, "lifecycle": lifecycle, "result": result, "output": output}
+        plan = Plan(task_id, delay, ended | job_fields, document, raw, early, notify, history)
+        with self._changed:
+            self._plans[task_id] = plan
+
+    def fault(
+        self,
+        kind: str,
+        fault: Fault,
+        times: int | None = None,
+        when: Callable[[Call], bool] | None = None,
+    ) -> None:
+        """Play a fault on the next `times` calls of a kind (None: on all); of several the oldest goes first."""
+        if kind not in KINDS | {"any", "other"}:
+            raise ValueError(f"no such kind of call: {kind}")
+        with self._changed:
+            self._armed.append(Armed(kind, fault, times, when))
+
+    def heal(self) -> None:
+        """Take all faults back."""
+        with self._changed:
+            self._armed.clear()
+
+    def finish(self, job_id: str | None = None, **changes: Any) -> None:
+        """End a job (None: the newest) as its task says, with changes, and publish it."""
+        self._end(self._job(job_id), **changes)
+
+    def change(self, job_id: str | None = None, **changes: Any) -> None:
+        """Change a job's document and nothing else, e.g. lifecycle="assigned"."""
+        job = self._job(job_id)
+        with self._changed:
+            job.document = job.document | changes
+
+    def forget(self, job_id: str | None = None) -> None:
+        """Delete a job, as the history limit does."""
+        with self._changed:
+            del self._jobs[self._job(job_id).id]
+
+    def publish(
+        self,
+        job_id: str,
+        channel: str | None = None,
+        payload: str | bytes | dict[str, Any] | None = None,
+        times: int = 1,
+    ) -> int:
+        """Publish by hand, at once; how many heard it. Also for jobs that do not exist."""
+        if not self._publisher:
+            raise RuntimeError("a stand-in without a Redis cannot publish")
+        job = self._jobs.get(job_id)
+        session = job.session if job else ACME
+        message = notification(session, job_id) if payload is None else payload
+        data = dumps(message) if isinstance(message, dict) else message
+        data = data.encode() if isinstance(data, str) else data
+        channel = finished_channel(session, job_id) if channel is None else channel
+        return [self._publisher.now(channel, data) for _ in range(times)][-1]
+
+    # -- what a test looks at -----------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        """The job documents as they are now, oldest first."""
+        with self._changed:
+            return {job_id: job.document for job_id, job in self._jobs.items()}
+
+    def calls_of(self, kind: str) -> list[Call]:
+        with self._changed:
+            return [call for call in self.calls if call.kind == kind]
+
+    def wait_for_calls(self, kind: str, count: int, timeout: float = 10.0) -> list[Call]:
+        """The calls of a kind ("any": all), once they are that many; a call counts when it has arrived."""
+        return self._wait(lambda: [c for c in self.calls if kind in ("any", c.kind)], count, f"{kind} calls", timeout)
+
+    def wait_for_jobs(self, count: int, timeout: float = 10.0) -> list[str]:
+        """The ids of the jobs, once they are that many."""
+        return self._wait(lambda: list(self._jobs), count, "jobs", timeout)
+
+    def wait_for_ended(self, count: int, timeout: float = 10.0) -> list[str]:
+        """The ids of the ended jobs, once they are that many."""
+        return self._wait(lambda: [j.id for j in self._jobs.values() if j.has_ended], count, "ended jobs", timeout)
+
+    def _wait(self, look: Callable[[], list[Found]], count: int, what: str, timeout: float) -> list[Found]:
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(look()) >= count, timeout):
+                raise AssertionError(f"{len(look())} {what} after {timeout} s, not {count}")
+            return look()
+
+    # -- the calls ----------------------------------------------------------------------------------
+
+    def _serve(self, connection: Connection, call: Call) -> bool:
+        with self._changed:
+            self.calls.append(call)
+            self._changed.notify_all()
+        connection.gate.enter()
+        fault = self._take_fault(call)
+        exchange = Exchange(connection, call, self._handle)
+        try:
+            return fault.play(exchange) if fault else exchange.reply(exchange.carry_out())
+        finally:
+            exchange.finish()
+
+    def _take_fault(self, call: Call) -> Fault | None:
+        with self._changed:
+            armed = next((armed for armed in self._armed if armed.takes(call)), None)
+            if armed and armed.left:
+                armed.left -= 1
+            return armed.fault if armed else None
+
+    def _handle(self, call: Call) -> Answer:
+        handlers = {
+            "profile": self._profile,
+            "create": self._create,
+            "read": self._read,
+            "lifecycle": self._lifecycle,
+            "task": self._task,
+            "cancel": self._cancel,
+        }
+        try:
+            if call.kind not in handlers:
+                raise Refused(404, {"message": f"{call.path} not found", "statusCode": 404})
+            return handlers[call.kind](call)
+        except Refused as refused:
+            return refused.answer
+
+    def _profile(self, call: Call) -> Answer:
+        session = self.tokens.get(find_token(call))
+        if not session:
+            raise Refused(401, stack(401, "Unauthorized"))
+        scopes = [value for name, value in call.query if name == "scopes[]"]
+        if not scopes or not self.knows_scopes:
+            return Answer(body=dumps(session.long_form()))
+        if "id" in scopes:
+            self._running().gate.pause(None)  # as seen on a real one: it never answers
+        return Answer(body=dumps(session.scopes_form(scopes)))
+
+    def _enter(self, call: Call) -> tuple[Session, dict[str, str]]:
+        """The caller's session and the names in the path, checked as the supervisor does it."""
+        session = self.tokens.get(find_token(call))
+        if not session:
+            raise Refused(401, "Unauthorized")
+        names = find_names(call.kind, call.path)
+        if names["customer"] not in {known.customer for known in [ACME, BETA, *self.tokens.values()]}:
+            raise Refused(404, "organization not found")
+        if names["customer"] != session.customer:
+            raise Refused(409, {"statusCode": 409, "message": "session of another organization", "errors": []})
+        return session, names
+
+    def _find_plan(self, task_id: str) -> Plan:
+        if not HEX_ID.fullmatch(task_id):
+            raise Refused(400, {"statusCode": 400, "message": "task id is invalid", "errors": []})
+        if task_id not in self._plans:
+            raise Refused(404, {"message": "task not found", "statusCode": 404})
+        return self._plans[task_id]
+
+    def _find_job(self, call: Call) -> Job:
+        session, names = self._enter(call)
+        if not HEX_ID.fullmatch(names["job"]):
+            raise Refused(400, "job id is invalid")
+        job = self._jobs.get(names["job"])
+        if not job or job.session.customer_id != session.customer_id:
+            raise Refused(404, "job not found")
+        return job
+
+    def _create(self, call: Call) -> Answer:
+        session, names = self._enter(call)
+        plan = self._find_plan(names["task"])
+        options = find_options(call)
+        job = self._add_job(session, plan, options.get("lifecycle", "ready"), find_arguments(call))
+        answer = Answer(body=dumps(job.document))
+        if options.get("wait_result") in (True, "true"):
+            answer = Answer(303, headers={"Location": f"/{session.customer}/job/{job.id}"})
+        self._start_job(job, answer)
+        return answer
+
+    def _add_job(self, session: Session, plan: Plan, lifecycle: str, arguments: list[Any]) -> Job:
+        with self._changed:
+            self._trim_history(plan)
+            number = next(self._job_numbers)
+            job_id = (plan.document or {}).get("id") or f"61f42186c38201da{number:08x}"
+            job = Job(job_id, session, plan)
+            job.document = created_document(job, number, lifecycle, arguments)
+            self._jobs.pop(job_id, None)  # a document with an id of its own comes more than once
+            self._jobs[job_id] = job
+            self._changed.notify_all()
+        return job
+
+    def _trim_history(self, plan: Plan) -> None:
+        jobs = [job for job in self._jobs.values() if job.plan.task_id == plan.task_id]
+        ended = [job.id for job in jobs if job.document["lifecycle"] not in KEPT]
+        for job_id in ended[: -plan.history or None] if plan.history is not None else []:
+            del self._jobs[job_id]
+
+    def _start_job(self, job: Job, answer: Answer) -> None:
+        delay = job.plan.delay
+        if delay is None or job.document["lifecycle"] != "ready":
+            return
+        if delay > 0:
+            self._after(delay, lambda: self._end_if_running(job))
+            return
+        self._end(job, publish=False)
+        if job.plan.early:
+            self._publish_end(job, at_once=True)
+        else:
+            answer.after = lambda: self._publish_end(job)
+
+    def _read(self, call: Call) -> Answer:
+        job = self._find_job(call)
+        return Answer(body=dumps(job.document) if job.raw is None else job.raw)
+
+    def _lifecycle(self, call: Call) -> Answer:
+        return Answer(body=dumps(self._find_job(call).document["lifecycle"]))
+
+    def _task(self, call: Call) -> Answer:
+        _, names = self._enter(call)
+        return Answer(body=dumps(self._find_plan(names["task"]).task_document()))
+
+    def _cancel(self, call: Call) -> Answer:
+        job = self._find_job(call)
+        with self._changed:
+            canceled = job.cancel()
+            self._changed.notify_all()
+        return Answer(204, after=(lambda: self._publish_end(job)) if canceled else None)
+
+    # -- the end of a job ---------------------------------------------------------------------------
+
+    def _job(self, job_id: str | None) -> Job:
+        with self._changed:
+            return self._jobs[next(reversed(self._jobs)) if job_id is None else job_id]
+
+    def _after(self, seconds: float, action: Callable[[], object]) -> None:
+        if self._scheduler:
+            self._scheduler.after(seconds, action)
+
+    def _end_if_running(self, job: Job) -> None:
+        if not job.has_ended:
+            self._end(job)
+
+    def _end(self, job: Job, publish: bool = True, **changes: Any) -> None:
+        with self._changed:
+            job.end(**changes)
+            self._changed.notify_all()
+        if publish:
+            self._publish_end(job)
+
+    def _publish_end(self, job: Job, at_once: bool = False) -> None:
+        # it is the gateway that publishes: one that is down does not
+        if not self._publisher or not self._server or not job.plan.notify:
+            return
+        send = self._publisher.now if at_once else self._publisher.later
+        send(finished_channel(job.session, job.id), dumps(notification(job.session, job.id)))
+
+
+def find_token(call: Call) -> str:
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else dict(call.query).get("access_token", "")
+
+
+def find_options(call: Call) -> dict[str, Any]:
+    """What would change how the job is run; it must not come from the service's callers."""
+    body = json.loads(call.body) if call.body else None
+    return dict(call.query) | (body if isinstance(body, dict) else {})
+
+
+def find_arguments(call: Call) -> list[Any]:
+    """The task's arguments, found as the supervisor finds them."""
+    query = [(name.removesuffix("[]"), value) for name, value in call.query if name != "access_token"]
+    listed = [value for name, value in query if name == "task_arguments"]
+    body = json.loads(call.body) if call.body else None
+    if isinstance(body, dict) and "task_arguments" in body:
+        return list(body["task_arguments"])
+    if listed or isinstance(body, list):
+        return listed or list(body or [])
+    return [body if body is not None else dict(query)]
+
+
+def created_document(job: Job, number: int, lifecycle: str, arguments: list[Any]) -> dict[str, Any]:
+    """A job as it is before anything has happened to it."""
+    return {
+        "order": number,
+        "creation_date": "2022-01-28T17:00:22.101Z",
+        "last_update": "2022-01-28T17:00:22.101Z",
+        "customer_id": job.session.customer_id,
+        "customer_name": job.session.customer,
+        "name": "Rest API Response",
+        "_type": "ScriptJob",
+        "state": "in_progress",
+        "lifecycle": lifecycle,
+        "origin": "user",
+        "secret": "77e0c0ffee",
+        "task_id": job.plan.task_id,
+        "task": job.plan.task_document(),
+        "task_arguments_values": arguments,
+        "user_id": job.session.user_id,
+        "components": {},
+        "next": {},
+        "result": {},
+        "output": None,
+        "id": job.id,
+    }
+
+
+def agent_result(output: Any) -> dict[str, Any]:
+    """What an agent reports of a script that printed this output."""
+    lastline = dumps({"state": "success", "data": output}).decode()
+    return {
+        "code": 0,
+        "log": f"{lastline}\n",
+        "lastline": lastline,
+        "signal": None,
+        "killed": False,
+        "times": {"seconds": 0, "nanoseconds": 41000000},
+        "output": output,
+        "user": {"id": ACME.user_id, "username": ACME.username, "email": ACME.email},
+    }
+
+
+def finished_channel(session: Session, job_id: str) -> str:
+    return f"{session.customer_id}:job-finished:{job_id}"
+
+
+def notification(session: Session, job_id: str) -> dict[str, Any]:
+    """The message that a job has ended; the job itself is not in it."""
+    data = {
+        "operation": "update",
+        "organization": session.customer,
+        "organization_id": session.customer_id,
+        "model_id": job_id,
+        "model_type": "ScriptJob",
+    }
+    return {"topic": "job-finished", "id": f"event-{job_id}", "data": data}
+
+
+def raise_file_limit(wanted: int = 8192) -> None:
+    """Hundreds of connections have both their ends in the processes of a test run."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,510 @@
+"""The sandbox over HTTP: gateway, supervisor, and the seed's examples. `Client` serves the other sandbox tests too."""
+
+import base64
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import requests
+
+from sandbox import CUSTOMER_ID, TOKEN, Sandbox
+
+TASK = "61f3e937c38201da80f96c27"
+ECHO = "61f3e937c38201da80f96c28"
+SLEEPER = "61f3e937c38201da80f96c29"
+SEVERAL = "61f3e937c38201da80f96c2a"
+NOT_JSON = "61f3e937c38201da80f96c2b"
+FAILURE = "61f3e937c38201da80f96c2c"
+TIMEOUT = "61f3e937c38201da80f96c2d"
+FIVE = "61f3e937c38201da80f96c2e"
+NOBODY = "0" * 24
+IN_PROGRESS = ("ready", "assigned", "onhold", "syncing", "locked", "started")
+
+
+def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
+    """Return the first true value that a look gives, before the time is up."""
+    deadline = time.monotonic() + seconds
+    while not (value := look()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+    return value
+
+
+class Client:
+    """A person who uses a sandbox."""
+
+    def __init__(self, url: str, token: str = TOKEN) -> None:
+        self.url = url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.http.request(method, self.url + path, allow_redirects=False, timeout=20, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def create(self, task: str, *arguments: Any, **more: Any) -> str:
+        answer = self.call("POST", f"/acme/task/{task}/job", json={"task_arguments": arguments, **more})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job: str) -> Any:
+        return self.get(f"/acme/job/{job}").json()
+
+    def lifecycle(self, job: str) -> Any:
+        return self.get(f"/acme/job/{job}/lifecycle").json()
+
+    def ended(self, job: str) -> Any:
+        eventually(lambda: self.lifecycle(job) not in IN_PROGRESS)
+        return self.job(job)
+
+    def run(self, task: str, *arguments: Any) -> Any:
+        return self.ended(self.create(task, *arguments))
+
+
+def recipe(folder: Path, identifier: str, script: str | bytes, runas: str = "sh %script%", **task: Any) -> str:
+    """Write a recipe of a script without declared arguments; return its id."""
+    folder.mkdir(exist_ok=True)
+    data = base64.b64encode(script if isinstance(script, bytes) else script.encode()).decode()
+    content = {
+        "task": {"id": identifier, "name": identifier, "script_runas": runas, **task},
+        "file": {"filename": "script", "data": data},
+    }
+    (folder / f"{identifier}.json").write_text(json.dumps(content), "utf-8")
+    return identifier
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    arguments = [
+        {"type": "fixed", "order": 1, "value": "always"},
+        {"type": "input", "order": 2, "value": ""},
+        {"type": "input", "order": 0, "value": ""},
+    ]
+    (folder / "three.json").write_text(
+        json.dumps({"task": {"name": "three", "type": "dummy", "id": "a" * 24, "task_arguments": arguments}})
+    )
+    with Sandbox(database=folder / "theeye.sqlite3", tasks=[folder]) as sandbox:
+        yield sandbox.url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(url: str) -> Iterator[Client]:
+    with Client(url, "no-such-token") as client:
+        yield client
+
+
+@pytest.fixture
+def beta(url: str) -> Iterator[Client]:
+    with Client(url) as client:
+        path = "/api/auth/login?customer=beta"
+        token = client.call("POST", path, auth=("ada", "lovelace")).json()["access_token"]
+    with Client(url, token) as client:
+        yield client
+
+
+def test_the_seeds_success(client: Client) -> None:
+    job = client.run(TASK, 100)
+    assert (job["lifecycle"], job["state"]) == ("finished", "success")
+    assert re.fullmatch(r'\{"name":"tomer","date":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}', job["output"][0])
+
+
+def test_the_seeds_failure_to_the_byte(client: Client) -> None:
+    job = client.run(TASK, 200)
+    assert (job["lifecycle"], job["state"], job["trigger_name"]) == ("finished", "failure", "failure")
+    assert job["output"] == [
+        '{"message":"Validation Error. Invalid Argument Value","statusCode":418,'
+        '"name":"ClientError","code":"","status":418}'
+    ]
+
+
+@pytest.mark.parametrize("value", ["many", "", None, "nan"])
+def test_what_is_not_a_number_is_a_failure(client: Client, value: str | None) -> None:
+    job = client.run(TASK, value)
+    assert job["state"] == "failure"
+    assert json.loads(job["output"][0])["statusCode"] == (418 if value == "nan" else 400)
+
+
+def test_the_other_tasks(client: Client) -> None:
+    assert client.run(SEVERAL)["output"] == ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]
+    assert client.run(NOT_JSON)["output"] == ["plain words, not JSON"]
+    assert client.run(SLEEPER, 0)["output"] == ['{"slept":0}']
+    failed = client.run(FAILURE)
+    assert (failed["state"], failed["result"]["code"]) == ("failure", 1)
+    assert failed["result"]["log"].startswith("about to fail\nsomething is wrong\n")
+
+
+def test_a_job_that_is_too_slow_is_terminated(client: Client) -> None:
+    job = client.run(TIMEOUT)
+    assert (job["lifecycle"], job["state"], job["output"]) == ("terminated", "timeout", None)
+    assert (job["result"]["killed"], job["result"]["signal"]) == (True, "SIGKILL")
+    assert job["result"]["log"] == "going to sleep\n"
+
+
+def test_a_job_document_has_every_field(client: Client) -> None:
+    job = client.run(TASK, 100)
+    fields = "order creation_date last_update customer_id customer_name name _type state lifecycle trigger_name"
+    fields += " origin secret task_id task task_arguments_values host_id user_id components next result output id"
+    assert set(fields.split()) <= set(job)
+    assert (job["customer_id"], job["customer_name"], job["_type"]) == (CUSTOMER_ID, "acme", "ScriptJob")
+    assert job["task"]["autoremove_completed_jobs_limit"] == 10000
+    assert job["task_arguments_values"] == [100]
+    result = job["result"]
+    assert set(result) == {"code", "log", "lastline", "output", "signal", "killed", "times", "user"}
+    assert (result["code"], result["signal"], result["killed"]) == (0, None, False)
+    assert result["lastline"] + "\n" == result["log"]
+    assert 0 < result["times"]["seconds"] * 10**9 + result["times"]["nanoseconds"] < 10**10
+    assert set(result["user"]) == {"id", "username", "email"}
+
+
+def test_a_created_job_is_shown_as_it_was_created(client: Client) -> None:
+    answer = client.call("POST", f"/acme/task/{ECHO}/job", json=["x"])
+    assert answer.status_code == 200
+    assert (answer.json()["lifecycle"], answer.json()["output"]) == ("ready", None)
+    assert client.ended(answer.json()["id"])["output"] == ["x"]
+
+
+def test_a_task_document(client: Client) -> None:
+    task = client.get(f"/acme/task/{TIMEOUT}").json()
+    assert (task["id"], task["timeout"]) == (TIMEOUT, 1000)
+    assert task["autoremove_completed_jobs_limit"] == 10000
+    assert client.get(f"/acme/task/{FIVE}").json()["autoremove_completed_jobs_limit"] == 5
+    assert client.get(f"/{CUSTOMER_ID}/task/{TASK}").status_code == 200
+
+
+# Gateway
+
+
+def test_login_gives_a_token_that_works(client: Client) -> None:
+    answer = client.call("POST", "/api/auth/login?customer=acme", auth=("ada", "lovelace"))
+    assert answer.status_code == 200
+    with Client(client.url, answer.json()["access_token"]) as ada:
+        assert ada.get("/api/session/profile").json()["current_customer"]["name"] == "acme"
+
+
+@pytest.mark.parametrize("auth", [("ada", "wrong"), ("eve", "lovelace"), None])
+def test_login_refuses(client: Client, auth: tuple[str, str] | None) -> None:
+    assert client.call("POST", "/api/auth/login", auth=auth).status_code == 401
+
+
+def test_login_refuses_an_unknown_customer(client: Client) -> None:
+    answer = client.call("POST", "/api/auth/login?customer=Acme", auth=("ada", "lovelace"))
+    assert answer.status_code == 401
+
+
+def test_the_profile(client: Client) -> None:
+    profile = client.get("/api/session/profile").json()
+    assert {"id", "name", "username", "email", "credential", "customers"} <= set(profile)
+    assert profile["current_customer"] == {
+        "id": CUSTOMER_ID,
+        "name": "acme",
+        "display_name": "Acme",
+        "config": {},
+    }
+
+
+def test_the_profile_by_query_token(client: Client) -> None:
+    with requests.Session() as anonymous:
+        anonymous.trust_env = False
+        answer = anonymous.get(f"{client.url}/api/session/profile?access_token={TOKEN}", timeout=20)
+    assert answer.json()["username"] == "ada"
+
+
+def test_the_short_profile(client: Client) -> None:
+    profile = client.get("/api/session/profile?scopes[]=principal&scopes[]=organization").json()
+    assert set(profile) == {"principal", "organization"}
+    assert profile["principal"].keys() == {"id", "name", "username", "email"}
+    assert profile["organization"].items() >= {"id": CUSTOMER_ID, "name": "acme", "alias": "acme"}.items()
+
+
+def test_the_profile_of_an_unknown_token_shows_a_stack(stranger: Client) -> None:
+    answer = stranger.get("/api/session/profile")
+    assert answer.status_code == 401
+    assert {"message", "stack"} <= set(answer.json())
+
+
+def test_the_scope_that_never_answers_does_not_keep_the_sandbox_from_stopping(tmp_path: Path) -> None:
+    with Sandbox(database=tmp_path / "x") as sandbox, socket.create_connection(sandbox.address) as caller:
+        caller.sendall(
+            f"GET /api/session/profile?scopes[]=id&access_token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
+        caller.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            caller.recv(1)
+
+
+# Supervisor
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"/acme/task/{TASK}/job"),
+        ("GET", f"/acme/task/{TASK}"),
+        ("GET", f"/acme/job/{NOBODY}"),
+        ("GET", f"/acme/job/{NOBODY}/lifecycle"),
+        ("PUT", f"/acme/job/{NOBODY}/cancel"),
+        ("PUT", f"/job/{NOBODY}/synced"),
+        ("GET", "/acme/job/not-an-id"),
+        ("GET", "/nowhere/task/not-an-id"),
+    ],
+)
+def test_an_unknown_token_is_refused_everywhere(stranger: Client, method: str, path: str) -> None:
+    answer = stranger.call(method, path)
+    assert (answer.status_code, answer.json()) == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("POST", f"/Acme/task/{TASK}/job", 404, "organization not found"),
+        ("POST", "/acme/task/xyz/job", 400, "task id is invalid"),
+        ("POST", f"/acme/task/{NOBODY}/job", 404, "task not found"),
+        ("GET", f"/acme/task/{NOBODY}", 404, "task not found"),
+        ("GET", f"/acme/job/{NOBODY}", 404, "job not found"),
+        ("GET", "/acme/job/61f42186c38201da80f9a00", 400, "job id is invalid"),
+        ("GET", "/acme/job/x/lifecycle", 400, "job id is invalid"),
+        ("GET", f"/acme/job/{NOBODY}/lifecycle", 404, "job not found"),
+        ("PUT", f"/job/{NOBODY}/synced", 404, "job not found"),
+    ],
+)
+def test_refusals(client: Client, method: str, path: str, status: int, body: str) -> None:
+    answer = client.call(method, path)
+    assert (answer.status_code, answer.json()) == (status, body)
+
+
+def test_a_session_of_another_organisation_is_a_conflict(client: Client, beta: Client) -> None:
+    job = client.create(ECHO)
+    assert beta.call("POST", f"/acme/task/{ECHO}/job").status_code == 409
+    assert beta.get(f"/acme/job/{job}").status_code == 409
+    assert beta.get(f"/beta/job/{job}").status_code == 404
+    assert beta.get(f"/beta/task/{ECHO}").status_code == 404
+    assert client.get(f"/beta/job/{job}").status_code == 409
+
+
+def test_an_unknown_path_is_json(client: Client) -> None:
+    answer = client.get("/nowhere/at/all")
+    assert (answer.status_code, answer.json()["message"]) == (404, "Not Found")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[NaN]", b"\xff", b"[" * 100_000, b"[" + b"9" * 5000 + b"]"])
+def test_a_body_that_is_not_json(client: Client, body: bytes) -> None:
+    answer = client.call("POST", f"/acme/task/{ECHO}/job", data=body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "InvalidContent"
+
+
+def test_wait_result_answers_303_without_the_token(client: Client) -> None:
+    path = f"/acme/task/{ECHO}/job?wait_result=true&parse=1&access_token={TOKEN}"
+    answer = client.call("POST", path, json=[1])
+    assert answer.status_code == 303
+    assert re.match(r"/job/[0-9a-f]{24}/result\?", answer.headers["Location"])
+    assert TOKEN not in answer.headers["Location"]
+
+
+@pytest.mark.parametrize("where", ["body", "query"])
+def test_onhold_parks_a_job(client: Client, where: str) -> None:
+    query, body = ("?lifecycle=onhold", {}) if where == "query" else ("", {"lifecycle": "onhold"})
+    path = f"/acme/task/{ECHO}/job{query}"
+    job = client.call("POST", path, json={"task_arguments": ["x"], **body}).json()
+    assert job["lifecycle"] == "onhold"
+    assert client.lifecycle(job["id"]) == "onhold"
+
+
+@pytest.mark.parametrize("task", [ECHO, SEVERAL])
+def test_a_syncing_job_waits_to_be_released(client: Client, task: str) -> None:
+    job = client.create(task, "x", lifecycle="syncing")
+    assert client.lifecycle(job) == "syncing"
+    answer = client.call("PUT", f"/job/{job}/synced")
+    assert (answer.status_code, answer.json()) == (200, "ok")
+    assert client.ended(job)["state"] == "success"
+    again = client.call("PUT", f"/job/{job}/synced")
+    assert (again.status_code, again.json()) == (400, "job lifecycle must be syncing. finished is set")
+
+
+# Arguments
+
+EVERYTHING = [
+    # task, query, body, values
+    (ECHO, "", {"task_arguments": [1, "a", None]}, [1, "a", None]),
+    (ECHO, "", [1, 2], [1, 2]),
+    (ECHO, "", [], []),
+    (ECHO, "", {"a": 1}, [{"a": 1}]),
+    (ECHO, "", {}, [{}]),
+    (ECHO, "", "text", ["text"]),
+    (ECHO, "", None, []),
+    (ECHO, "?a=1&a=2&b=3", None, [{"a": ["1", "2"], "b": "3"}]),
+    (ECHO, "?task_arguments=a&task_arguments=b", None, ["a", "b"]),
+    (ECHO, "?task_arguments[]=a", {"c": 1}, ["a"]),
+    (ECHO, "?task_arguments[0]=a&task_arguments[1]=b", None, ["a", "b"]),
+    (ECHO, "?task_arguments=a&task_arguments=b", {"task_arguments": ["c"]}, ["c"]),
+    (TASK, "", {"task_arguments": [5, 6]}, [5]),
+    (TASK, "", {"a": 1}, [{"a": 1}]),
+    (TASK, "", None, [{}]),
+    ("a" * 24, "", ["first", "second"], ["first", "always", "second"]),
+]
+
+
+@pytest.mark.parametrize(("task", "query", "body", "values"), EVERYTHING)
+def test_argument_rules(client: Client, task: str, query: str, body: Any, values: list[Any]) -> None:
+    # An access token in the query is never an argument.
+    query = f"{query}&access_token={TOKEN}" if query else f"?access_token={TOKEN}"
+    data = None if body is None else json.dumps(body)
+    answer = client.call("POST", f"/acme/task/{task}/job{query}", data=data)
+    assert answer.json()["task_arguments_values"] == values
+
+
+def test_a_form_is_an_object(client: Client) -> None:
+    answer = client.call("POST", f"/acme/task/{ECHO}/job", data={"a": "1"})
+    assert answer.json()["task_arguments_values"] == [{"a": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "length"),
+    [(TASK, [], 1), (TASK, {"task_arguments": "x"}, 1), (TASK, {"task_arguments": []}, 1), ("a" * 24, ["x"], 2)],
+)
+def test_too_few_arguments(client: Client, task: str, body: Any, length: int) -> None:
+    answer = client.call("POST", f"/acme/task/{task}/job", json=body)
+    message = f"Invalid Task Arguments. An array of length {length} is required. Optionals must be null"
+    assert answer.status_code == 400
+    assert answer.json() == {"statusCode": 400, "message": message, "errors": []}
+
+
+# Cancel and history
+
+
+def cancel(client: Client, job: str) -> None:
+    answer = client.call("PUT", f"/acme/job/{job}/cancel")
+    assert (answer.status_code, answer.text) == (204, "")
+
+
+def test_cancel_of_a_parked_job(client: Client) -> None:
+    job = client.create(ECHO, lifecycle="onhold")
+    cancel(client, job)
+    document = client.job(job)
+    assert (document["lifecycle"], document["state"]) == ("canceled", "canceled")
+    assert json.loads(document["output"][0])["username"] == "ada"
+    assert document["result"]["user"]["email"] == "ada@example.org"
+
+
+def test_cancel_of_a_running_job_kills_it(client: Client) -> None:
+    job = client.create(SLEEPER, 60)
+    eventually(lambda: client.lifecycle(job) == "assigned")
+    cancel(client, job)
+    document = client.job(job)
+    assert (document["lifecycle"], document["state"]) == ("terminated", "canceled")
+    assert json.loads(document["output"][0])["username"] == "ada"
+
+
+def test_cancel_of_an_ended_or_syncing_job_changes_nothing(client: Client) -> None:
+    for job in (client.create(ECHO, "x"), client.create(ECHO, "x", lifecycle="syncing")):
+        before = client.job(job)
+        cancel(client, job)
+        assert client.job(job) == before
+
+
+def test_the_history_limit_keeps_the_newest_and_what_is_not_ended(client: Client) -> None:
+    parked = client.create(FIVE, lifecycle="onhold")
+    first = client.create(FIVE, 0)
+    rest = [client.create(FIVE, number) for number in range(1, 5)]
+    assert client.get(f"/acme/job/{first}").status_code == 200
+    rest.append(client.create(FIVE, 5))
+    assert client.get(f"/acme/job/{first}").status_code == 404
+    assert [client.lifecycle(job) for job in rest] == ["finished"] * 5
+    assert client.lifecycle(parked) == "onhold"
+
+
+def test_the_history_limit_can_be_off(tmp_path: Path) -> None:
+    recipe(tmp_path / "tasks", NOBODY, "", type="dummy", autoremove_completed_jobs=False)
+    with Sandbox(database=tmp_path / "x", tasks=[tmp_path / "tasks"]) as sandbox, Client(sandbox.url) as client:
+        jobs = [client.create(NOBODY) for _ in range(8)]
+        assert {client.lifecycle(job) for job in jobs} == {"finished"}
+
+
+# The server
+
+
+def test_a_connection_is_kept_and_answers_at_once(client: Client) -> None:
+    with socket.create_connection(_address(client.url)) as connection:
+        stream = connection.makefile("rb")
+        begin = time.monotonic()
+        for _ in range(10):
+            connection.sendall(_request(f"/acme/task/{ECHO}/job", b"[1]"))
+            assert _read_answer(stream)["lifecycle"] == "ready"
+        # A refused request must not leave its body on the connection.
+        connection.sendall(_request("/nowhere", b"[1]"))
+        assert _read_answer(stream)["message"] == "Not Found"
+        connection.sendall(_request(f"/acme/task/{ECHO}/job", b"[1]"))
+        assert _read_answer(stream)["lifecycle"] == "ready"
+        assert time.monotonic() - begin < 12 * 0.04
+        stream.close()
+
+
+def _address(url: str) -> tuple[str, int]:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return host, int(port)
+
+
+def _request(path: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _read_answer(stream: Any) -> Any:
+    length = 0
+    assert stream.readline().startswith(b"HTTP/1.1 ")
+    while (line := stream.readline().strip()) != b"":
+        name, _, value = line.partition(b":")
+        assert name.lower() != b"connection"
+        length = int(value) if name.lower() == b"content-length" else length
+    return json.loads(stream.read(length))
+
+
+def test_two_hundred_callers_at_once(client: Client) -> None:
+    barrier = threading.Barrier(200)
+
+    def call() -> int:
+        with Client(client.url) as own:
+            barrier.wait(20)
+            return own.call("POST", f"/acme/task/{ECHO}/job", json=["x"]).status_code
+
+    with ThreadPoolExecutor(200) as pool:
+        futures = [pool.submit(call) for _ in range(200)]
+    assert {future.result() for future in futures} == {200}
+
+
+def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
+    with socket.create_connection(_address(client.url)) as connection:
+        head = f"POST /acme/task/{ECHO}/job HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 30}\r\n\r\n"
+        connection.sendall(head.encode())
+        with connection.makefile("rb") as stream:
+            assert b" 413 " in stream.readline()
+
+
+def test_large_and_odd_arguments_come_back_unchanged(client: Client) -> None:
+    values = ["x" * 1_000_000, "señal ☕ 😀", "\ud83d", "nul\u0000", 12345678901234567890, {"deep": [[[1.5]]]}]
+    job = client.run(ECHO, *values)
+    assert job["task_arguments_values"] == values
+    assert job["output"][4:] == ["12345678901234567890", '{"deep":[[[1.5]]]}']

@@ -1,0 +1,282 @@
+"""The sandbox's agent: real scripts in real processes, and restarts."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_sandbox import IN_PROGRESS, SLEEPER, Client, eventually, recipe
+
+from sandbox import Sandbox, StoreError
+from sandbox.script import Script
+
+ID = "c" * 24
+Start = Callable[[], Client]
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def start(tmp_path: Path, tasks: Path, stack: ExitStack) -> Start:
+    """Start a sandbox with the recipes written so far; a second call is a restart."""
+
+    def start() -> Client:
+        stack.close()
+        sandbox = stack.enter_context(Sandbox(database=tmp_path / "theeye.sqlite3", tasks=[tasks]))
+        return stack.enter_context(Client(sandbox.url))
+
+    return start
+
+
+def is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def written_number(path: Path) -> int:
+    return int(eventually(lambda: path.exists() and path.read_text().strip()))
+
+
+def test_stdout_and_stderr_are_one_log_in_order(start: Start, tasks: Path) -> None:
+    recipe(tasks, ID, "for i in 1 2 3; do echo out$i; echo err$i >&2; done; echo failure")
+    job = start().run(ID)
+    assert job["result"]["log"] == "out1\nerr1\nout2\nerr2\nout3\nerr3\nfailure\n"
+    assert (job["result"]["lastline"], job["state"], job["output"]) == ("failure", "failure", None)
+
+
+def test_the_exit_code_is_reported_but_does_not_decide(start: Start, tasks: Path) -> None:
+    recipe(tasks, ID, """echo '{"data":1}'; exit 3""")
+    job = start().run(ID)
+    assert (job["state"], job["output"], job["result"]["code"]) == ("success", ["1"], 3)
+
+
+def test_components_next_and_event_of_the_last_line(start: Start, tasks: Path) -> None:
+    line = {"state": "success", "components": {"a": 1}, "next": {"b": 2}, "event_name": "later"}
+    recipe(tasks, ID, f"echo '{json.dumps(line)}'")
+    job = start().run(ID)
+    assert (job["components"], job["next"], job["trigger_name"]) == ({"a": 1}, {"b": 2}, "later")
+
+
+def test_arguments_and_environment_reach_the_script(start: Start, tasks: Path) -> None:
+    script = 'import json, os, sys; print(json.dumps([*sys.argv[1:], os.environ["COLOUR"], os.environ["HOME"]]))'
+    recipe(tasks, ID, script, "python3 %script%", env={"COLOUR": "dark blue"})
+    values = ["$(touch x)", "it's; `y`", None, 7, {"a": "ñ"}, "two\nlines"]
+    output = start().run(ID, *values)["output"]
+    expected = ["$(touch x)", "it's; `y`", "", "7", '{"a":"ñ"}', "two\nlines", "dark blue"]
+    assert output == [*expected, os.environ["HOME"]]
+
+
+def test_a_data_url_is_a_file_as_long_as_the_job_runs(start: Start, tasks: Path) -> None:
+    recipe(tasks, ID, """printf '["%s","%s"]' "$(cat "$1")" "$1" """)
+    text, path = start().run(ID, "data:text/plain;base64,aGVsbG8=")["output"]
+    assert text == "hello"
+    assert eventually(lambda: not Path(path).parent.exists())
+
+
+def test_an_exported_recipe_runs(tmp_path: Path) -> None:
+    folder = Path(__file__).parent / "data" / "recipes"
+    with Sandbox(database=tmp_path / "x", tasks=[folder]) as sandbox, Client(sandbox.url) as client:
+        job = client.run("61f3e937c38201da80f96d01", "Ada")
+    assert (job["output"], job["result"]["log"][:10]) == (['{"greeting":"Hello Ada"}'], "Hello Ada\n")
+
+
+HOSTILE: dict[str, tuple[bytes, Any]] = {
+    "nothing": (b"", None),
+    "deep": (b"print('[' * 100000)", None),
+    "huge integer": (b"print('[' + '9' * 5000 + ']')", None),
+    "nan": (b"print('{\"data\": NaN}')", None),
+    "surrogate": (b'print(\'[{"a": "\\\\ud83d"}]\')', ['{"a":"\\ud83d"}']),
+    "bare surrogate": (b"print('[\"\\\\ud83d\"]')", ["\ud83d"]),
+    "nul": (b"print('[\"a\\x00b\"]')", None),
+    "escaped nul": (b"print('[\"a\\\\u0000b\"]')", ["a\0b"]),
+    "not utf-8": (b"import os; os.write(1, b'[\"\\xff\"]')", ["\ufffd"]),
+}
+
+
+def test_hostile_output_breaks_nothing(start: Start, tasks: Path) -> None:
+    for number, (script, _) in enumerate(HOSTILE.values()):
+        recipe(tasks, f"{number:024x}", script, "python3 %script%")
+    client = start()
+    jobs = [client.create(f"{number:024x}") for number in range(len(HOSTILE))]
+    for job, (name, (_, output)) in zip(jobs, HOSTILE.items(), strict=True):
+        assert (name, client.ended(job)["output"]) == (name, output)
+
+
+def test_a_huge_log_is_capped_but_its_last_line_counts(start: Start, tasks: Path) -> None:
+    recipe(
+        tasks,
+        ID,
+        "import os\nfor _ in range(20): os.write(1, b'x' * (1 << 20) + b'\\n')\nprint('[1]')",
+        "python3 %script%",
+    )
+    job = start().run(ID)
+    assert job["output"] == ["1"]
+    assert "[the sandbox left out " in job["result"]["log"]
+    assert len(job["result"]["log"]) < 17 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("runas", "values", "reason"),
+    [
+        ("no-such-interpreter %script%", [], "'no-such-interpreter' is not installed"),
+        ("sh %script%", ["nul\0"], "could not be started"),
+        ("sh %script%", ["x" * 3_000_000], "could not be started"),
+    ],
+)
+def test_what_cannot_be_run_is_a_failed_job(
+    start: Start, tasks: Path, runas: str, values: list[str], reason: str
+) -> None:
+    recipe(tasks, ID, "", runas)
+    job = start().run(ID, *values)
+    assert (job["lifecycle"], job["state"]) == ("finished", "failure")
+    assert reason in job["result"]["log"]
+
+
+def test_the_timeout_kills_grandchildren_too(start: Start, tasks: Path, tmp_path: Path) -> None:
+    # The leader is gone long before: only the group holds the grandchild.
+    recipe(tasks, ID, f"sh -c 'sleep 60 & echo $! > {tmp_path}/number; wait' & echo started", timeout=400)
+    job = start().run(ID)
+    assert (job["lifecycle"], job["state"], job["result"]["log"]) == ("terminated", "timeout", "started\n")
+    number = written_number(tmp_path / "number")
+    assert eventually(lambda: not is_alive(number))
+
+
+def test_cancel_kills_grandchildren_too(start: Start, tasks: Path, tmp_path: Path) -> None:
+    recipe(tasks, ID, f"sh -c 'echo $$ > {tmp_path}/number; sleep 60; true'; true")
+    client = start()
+    job = client.create(ID)
+    number = written_number(tmp_path / "number")
+    assert is_alive(number)
+    client.call("PUT", f"/acme/job/{job}/cancel")
+    assert eventually(lambda: not is_alive(number))
+    assert client.job(job)["lifecycle"] == "terminated"
+
+
+def test_a_process_that_left_the_group_does_not_hold_the_job(start: Start, tasks: Path) -> None:
+    script = (
+        "import subprocess, sys\nprint('[1]', flush=True)\nsubprocess.Popen(['sleep', '3'], start_new_session=True)"
+    )
+    recipe(tasks, ID, script, "python3 %script%", timeout=700)
+    begin = time.monotonic()
+    assert start().run(ID)["state"] == "timeout"
+    assert time.monotonic() - begin < 2.9
+
+
+def test_a_script_that_closes_its_output_is_still_waited_for(start: Start, tasks: Path) -> None:
+    recipe(tasks, ID, "echo '[1]'; exec >&- 2>&-; sleep 0.2; exit 4")
+    assert start().run(ID)["result"]["code"] == 4
+
+
+def test_a_script_killed_before_it_started_ends_at_once(tmp_path: Path) -> None:
+    script = Script()
+    script.kill()
+    ended = script.run("sleep 60", dict(os.environ), tmp_path, 60)
+    assert (ended.killed, ended.signal) == (True, "SIGKILL")
+
+
+def test_sixteen_run_at_once_and_the_next_one_waits(start: Start, tasks: Path, tmp_path: Path) -> None:
+    recipe(tasks, ID, f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo '[1]'")
+    client = start()
+    jobs = [client.create(ID) for _ in range(17)]
+    eventually(lambda: [client.lifecycle(job) for job in jobs].count("assigned") == 16)
+    waiting = next(job for job in jobs if client.lifecycle(job) == "ready")
+    client.call("PUT", f"/acme/job/{waiting}/cancel")
+    assert client.lifecycle(waiting) == "canceled"
+    (tmp_path / "go").touch()
+    # More than five ended: the default history limit acts at the next create only.
+    assert [client.ended(job)["output"] for job in jobs if job != waiting] == [["1"]] * 16
+    assert client.lifecycle(waiting) == "canceled"
+
+
+def test_jobs_and_tokens_survive_a_restart(start: Start, tasks: Path) -> None:
+    recipe(tasks, ID, "echo '[1]'")
+    client = start()
+    login = client.call("POST", "/api/auth/login", auth=("ada", "lovelace"))
+    ended = client.run(ID)
+    parked = client.create(ID, lifecycle="onhold")
+    client = start()
+    assert client.job(ended["id"]) == ended
+    assert client.lifecycle(parked) == "onhold"
+    with Client(client.url, login.json()["access_token"]) as ada:
+        assert ada.lifecycle(parked) == "onhold"
+
+
+def test_a_restart_fails_what_ran_and_runs_what_was_ready(start: Start, tasks: Path, tmp_path: Path) -> None:
+    recipe(tasks, ID, f"echo $$ >> {tmp_path}/numbers; [ -e {tmp_path}/go ] || sleep 60; echo '[1]'")
+    client = start()
+    running = [client.create(ID) for _ in range(16)]
+    eventually(lambda: {client.lifecycle(job) for job in running} == {"assigned"})
+    ready = client.create(ID)
+    gone = client.create(SLEEPER, 0)
+    (tmp_path / "go").touch()
+    client = start()
+    for job in running:
+        document = client.job(job)
+        assert (document["lifecycle"], document["state"]) == ("terminated", "failure")
+        assert "stopped while this job was running" in document["result"]["log"]
+    assert client.ended(ready)["output"] == ["1"]
+    assert client.ended(gone)["output"] == ['{"slept":0}']
+    assert not any(is_alive(int(number)) for number in (tmp_path / "numbers").read_text().split())
+
+
+def test_a_ready_job_whose_task_is_gone_fails(start: Start, tasks: Path) -> None:
+    recipe(tasks, ID, "echo '[1]'")
+    client = start()
+    parked = client.create(ID, lifecycle="syncing")
+    (tasks / f"{ID}.json").unlink()
+    client = start()
+    client.call("PUT", f"/job/{parked}/synced")
+    job = client.ended(parked)
+    assert (job["state"], job["result"]["lastline"]) == ("failure", f"The task {ID} is not here any more.")
+
+
+def test_a_bug_in_the_agent_is_a_failed_job_and_a_log_line(
+    start: Start, tasks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr("sandbox.agent.run_task", broken)
+    recipe(tasks, ID, "")
+    job = start().run(ID)
+    assert (job["state"], "a bug" in job["result"]["log"]) == ("failure", True)
+    assert "broke the agent" in caplog.text
+
+
+def test_two_sandboxes_cannot_share_a_database(tmp_path: Path) -> None:
+    with Sandbox(database=tmp_path / "x"), pytest.raises(StoreError, match="another sandbox"):
+        Sandbox(database=tmp_path / "x").start()
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("something else " * 100)
+    with pytest.raises(StoreError, match="cannot be used"):
+        Sandbox(database=tmp_path / "x").start()
+
+
+def test_stopping_twice_and_starting_again(tmp_path: Path) -> None:
+    sandbox = Sandbox(database=tmp_path / "x")
+    with pytest.raises(RuntimeError):
+        _ = sandbox.address
+    for _ in range(2):
+        with sandbox, Client(sandbox.url) as client:
+            assert client.run(SLEEPER, 0)["lifecycle"] not in IN_PROGRESS
+        sandbox.stop()

@@ -1,0 +1,238 @@
+"""The sandbox's pure rules: last line, output, log, command line, recipes."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.command import argument_text, command_line, environment, missing_interpreter
+from sandbox.jsontext import MAX_DEPTH, dumps, loads
+from sandbox.log import Log
+from sandbox.outcome import last_line, read_last_line, stored_output, stored_state
+from sandbox.recipes import BUILT_IN, BrokenRecipe, load_recipe, load_tasks
+
+RECIPES = Path(__file__).parent / "data" / "recipes"
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", ""),
+        ("\n", ""),
+        ("one", "one"),
+        ("one\n", "one"),
+        ("one\r\n", "one"),
+        ("one\ntwo", "two"),
+        ("one\n  two\t \n", "two"),
+        ("one\n\n", ""),
+        ("one\n\ufefftwo\u00a0\n", "two"),
+        ("one\n\x1ctwo\n", "\x1ctwo"),
+    ],
+)
+def test_the_last_line(log: str, line: str) -> None:
+    assert last_line(log) == line
+
+
+LINES: list[tuple[str, str, list[str] | None]] = [
+    # last line, stored state, stored output
+    ('{"state":"success","data":{"a":1}}', "success", ['{"a":1}']),
+    ('{"state":"failure","data":{"a":1},"output":{"b":2}}', "failure", ['{"b":2}']),
+    ('{"state":"success","output":null,"data":[1,"x"]}', "success", ["1", "x"]),
+    ('{"a":1}', "success", ['{"a":1}']),
+    ("{}", "success", ["{}"]),
+    ('{"state":"failure"}', "failure", ['{"state":"failure"}']),
+    ('{"state":"Failure","data":1}', "success", ["1"]),
+    ('{"state":7,"data":false}', "success", ["false"]),
+    ('{"state":["failure"],"data":""}', "success", [""]),
+    ('{"data":"[1,\\"x\\",null]"}', "success", ["1", "x", "null"]),
+    ('{"data":"{\\"a\\": 1}"}', "success", ['{"a": 1}']),
+    ('{"data":"words"}', "success", ["words"]),
+    ('[{"a":1},"x",[2]]', "success", ['{"a":1}', "x", "[2]"]),
+    ("[]", "success", []),
+    ('"failure"', "failure", ["failure"]),
+    ('"words"', "success", ["words"]),
+    ("failure", "failure", None),
+    ("success", "success", None),
+    ("words", "success", None),
+    ("", "success", None),
+    ("5", "success", None),
+    ("null", "success", None),
+    ('{"data":NaN}', "success", None),
+    ("[" * 100_000, "success", None),
+    ("[" * 600 + "]" * 600, "success", None),
+    ("[" + "9" * 5000 + "]", "success", None),
+    ('{"data":{"s":"\\ud83d","ñ":"☕"}}', "success", ['{"s":"\\ud83d","ñ":"☕"}']),
+    ('{"data":{"n":1.0,"e":1e3,"i":1e999,"f":1.5}}', "success", ['{"n":1,"e":1000,"i":null,"f":1.5}']),
+    ('{"data":"nul\\u0000"}', "success", ["nul\0"]),
+]
+
+
+@pytest.mark.parametrize(("line", "state", "output"), LINES, ids=lambda value: str(value)[:30])
+def test_the_last_line_rule(line: str, state: str, output: list[str] | None) -> None:
+    report = read_last_line(line)
+    assert (stored_state(report), stored_output(report.output)) == (state, output)
+
+
+def test_a_killed_script_reports_that() -> None:
+    report = read_last_line('{"state":"success","data":1}', killed=True)
+    assert (report.state, report.output) == ("killed", None)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=20), st.text())
+def test_whatever_is_printed_is_stored_as_strings(value: Any, text: str) -> None:
+    for line in (dumps(value), text, dumps({"data": value})):
+        stored = stored_output(read_last_line(line).output)
+        assert stored is None or all(isinstance(item, str) for item in stored)
+
+
+def test_json_is_compact_and_can_be_sent() -> None:
+    assert dumps({"a": [1, "ñ", "\ud83d"]}) == '{"a":[1,"ñ","\\ud83d"]}'
+    dumps({"a": "\udfff"}).encode()
+    deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
+    assert dumps(loads(deep)) == deep
+
+
+def test_a_long_log_keeps_its_begin_and_its_end() -> None:
+    log = Log(limit=20)
+    for number in range(1000):
+        log.add(b"%d\n" % number)
+    assert log.text().startswith("0\n1\n2\n3\n4\n")
+    assert "[the sandbox left out 3870 bytes here]" in log.text()
+    assert last_line(log.text()) == "999"
+
+
+def test_a_log_that_is_not_utf8() -> None:
+    log = Log()
+    log.add(b"\xff\xc3")
+    log.add(b"\xb1\n")
+    assert log.text() == "\ufffdñ\n"
+
+
+def test_the_command_line() -> None:
+    path = Path("/tmp/a b/x.js")
+    assert command_line("node %script%", path, []) == "node '/tmp/a b/x.js'"
+    assert command_line("", path, ["$HOME", "it's", ""]) == "'/tmp/a b/x.js' '$HOME' 'it'\"'\"'s' ''"
+    assert command_line("node %script% | cat", Path("x"), ["1"]) == "node x 1 | cat"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        ("x", "x"),
+        (1.5, "1.5"),
+        (True, "true"),
+        ({"a": [1]}, '{"a":[1]}'),
+        ("\ud83d", "\ufffd"),
+        ("data: three words, no URL", "data: three words, no URL"),
+        ("data:text/plain;base64,%%", "data:text/plain;base64,%%"),
+    ],
+)
+def test_an_argument_as_text(tmp_path: Path, value: Any, text: str) -> None:
+    assert argument_text(value, tmp_path, 0) == text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "data"),
+    [
+        ("data:text/plain;base64,aGVsbG8=", b"hello"),
+        ("data:text/plain;charset=utf-8,hello%20you", b"hello you"),
+        ("data:application/pdf;name=a.pdf;base64,AP8=", b"\x00\xff"),
+        ("data:,", b""),
+    ],
+)
+def test_a_data_url_is_a_file(tmp_path: Path, url: str, data: bytes) -> None:
+    path = Path(argument_text(url, tmp_path, 3))
+    assert path.parent == tmp_path
+    assert path.stem == "argument-3"
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("runas", "missing"),
+    [
+        ("python3 %script%", None),
+        ("LANG=C sh %script%", None),
+        ("cd / && sh %script%", None),
+        ("%script%", None),
+        ("", None),
+        ("'unclosed", None),
+        ("no-such-thing -x %script%", "no-such-thing"),
+        ("/usr/bin/env no-such-thing %script%", "no-such-thing"),
+    ],
+)
+def test_the_missing_interpreter(runas: str, missing: str | None) -> None:
+    assert missing_interpreter(runas, environment({})) == missing
+
+
+def test_our_tasks_all_load() -> None:
+    tasks = load_tasks([BUILT_IN])
+    assert sorted(int(identifier[-2:], 16) for identifier in tasks) == list(range(0x27, 0x2F))
+    assert all(task.description for task in tasks.values())
+
+
+def test_an_exported_recipe() -> None:
+    task = load_recipe(RECIPES / "exported.json")
+    assert (task.id, task.name, task.filename) == ("61f3e937c38201da80f96d01", "Exported", "hello.sh")
+    assert task.script.startswith(b"echo")
+    assert task.history_limit == 5
+    assert load_recipe(BUILT_IN / "history_of_five.json").history_limit == 5
+    assert load_recipe(BUILT_IN / "echo.json").history_limit == 10000
+
+
+BROKEN = {
+    "not_json": "it is not JSON",
+    "no_task": 'it has no "task"',
+    "no_name": "task.name is missing",
+    "wrong_md5": "file.md5 is",
+    "wrong_base64": "file.data is not base64",
+    "wrong_type": "'approval' is not one of dummy, script",
+    "wrong_id": "is not 24 hex digits",
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), BROKEN.items())
+def test_a_broken_recipe_says_why(name: str, reason: str) -> None:
+    with pytest.raises(BrokenRecipe, match=reason):
+        load_recipe(RECIPES / "broken" / f"{name}.json")
+
+
+def test_broken_recipes_are_skipped_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        tasks = load_tasks([RECIPES / "broken", RECIPES / "nowhere"])
+    identifier = hashlib.sha1(b"Fine among broken ones").hexdigest()[:24]
+    assert [(task.id, task.name) for task in tasks.values()] == [(identifier, "Fine among broken ones")]
+    for name in [*BROKEN, "no_script", "nowhere"]:
+        assert name in caplog.text
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"timeout": "soon"},
+        {"env": []},
+        {"task_arguments": {}},
+        {"task_arguments": [1]},
+        {"source_model_id": 5},
+        {"script_runas": 1},
+    ],
+)
+def test_recipes_with_wrong_types(tmp_path: Path, task: dict[str, Any]) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"task": {"name": "x", "type": "dummy", **task}}))
+    with pytest.raises(BrokenRecipe):
+        load_recipe(path)
+
+
+def test_a_later_recipe_replaces_an_earlier_one(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    own = {"task": {"name": "mine", "type": "dummy", "source_model_id": "61f3e937c38201da80f96c27"}}
+    (tmp_path / "mine.json").write_text(json.dumps(own))
+    tasks = load_tasks([BUILT_IN, tmp_path])
+    assert tasks["61f3e937c38201da80f96c27"].name == "mine"
+    assert "replaces" in caplog.text
