@@ -26,9 +26,12 @@ class RedactingLogger(Logger):  # type: ignore[misc]
     """To be named as gunicorn's `logger_class`."""
 
     def setup(self, cfg: object) -> None:
-        """Sets gunicorn's logs up as usual, then puts the redaction before every handler."""
+        """Sets gunicorn's logs up as usual, with redaction before every handler; the service's own go the same way."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:
                 shown = handler.formatter or logging.Formatter()
                 handler.setFormatter(_Redacting(shown._fmt, shown.datefmt))
+        ours = logging.getLogger("theeye_sync")
+        ours.handlers, ours.propagate = self.error_log.handlers, False
+        ours.setLevel(self.error_log.level)

@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import responses
 from typing import Any, Protocol
 
@@ -164,8 +164,11 @@ class Exchange:
 
     def reply(self, answer: Answer) -> bool:
         """Send a whole answer; whether the connection can serve another request."""
-        self.connection.send(answer.wire(), last=True)
-        return self.call.headers.get("connection", "").lower() != "close"
+        keep = self.call.headers.get("connection", "").lower() != "close"
+        if not keep:  # said in the answer too, or the client takes the connection for a reusable one
+            answer = replace(answer, headers=answer.headers | {"Connection": "close"})
+        self.connection.send(answer.wire(), last=keep)
+        return keep
 
     def finish(self) -> None:
         """Run what is to happen after the answer, however that went."""

@@ -60,6 +60,12 @@ def group_pids(group: int) -> list[int]:
     return members
 
 
+def caught_signals(pid: int) -> str:
+    """The mask of the signals that a process has handlers for."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+
+
 class Process:
     """A subprocess in a group of its own, with both its streams in one file."""
 
@@ -210,15 +216,17 @@ class Service(Process):
     ) -> None:
         super().__init__()
         self.port = free_port()
+        self._workers = workers
         self._env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{self.port}"} | dict(env or {})
-        self._command = [sys.executable, "-m", "gunicorn", "--worker-class", worker, "--workers", str(workers)]
+        worker_class = "app.gunicorn_worker.Worker" if worker == "gevent" else worker
+        self._command = [sys.executable, "-m", "gunicorn", "--worker-class", worker_class, "--workers", str(workers)]
         self._command += ["--threads", str(threads)] if threads is not None else []
         self._command += args
 
     def __enter__(self) -> Service:
         try:
             self.launch(self._command, cwd=CHECKOUT, env=self._env)
-            self._wait_for_health()
+            self._wait_until_up()
         except BaseException:
             self._abandon()
             raise
@@ -242,11 +250,20 @@ class Service(Process):
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
-    def _wait_for_health(self) -> None:
+    def _wait_until_up(self) -> None:
         try:
             wait_until(self._is_healthy, 20.0, "GET /healthz")
+            wait_until(self._heeds_signals, 20.0, "all workers")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_text()}") from None
+
+    def _heeds_signals(self) -> bool:
+        """Until a forked worker has set its own handlers, a SIGTERM to it is lost and the stop hangs."""
+        self._check_early_exit()
+        with suppress(OSError):  # a worker may end while it is being looked at
+            pids = self.worker_pids()
+            return len(pids) >= self._workers and caught_signals(self.pid) not in map(caught_signals, pids)
+        return False
 
     def _is_healthy(self) -> bool:
         self._check_early_exit()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import threading
 import time
@@ -338,7 +337,7 @@ def test_waiting_for_calls_and_jobs(theeye: StandIn, caller: Caller) -> None:
 
 def test_a_client_may_ask_for_the_end_of_the_connection(theeye: StandIn, caller: Caller) -> None:
     for _ in range(2):
-        caller.profile(headers={"Connection": "close"})
+        assert caller.profile(headers={"Connection": "close"}).headers["Connection"] == "close"
     assert [call.connection for call in theeye.calls] == [1, 2]
 
 
@@ -690,11 +689,11 @@ def test_the_service_starts_in_a_clean_environment(monkeypatch: pytest.MonkeyPat
 def test_the_service_starts_and_stops(theeye: StandIn, worker: str) -> None:
     env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
     with Service(env, worker=worker, workers=2) as service:
-        wait_until(lambda: len(service.worker_pids()) >= 2, 10, "two workers")
+        assert len(service.worker_pids()) == 2
         assert raw_request("127.0.0.1", service.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
         assert "Listening at" in service.log_text()
         pid = service.pid
-        service.signal(signal.SIGTERM)
+        service.terminate()
         assert service.wait() == 0
     assert group_pids(pid) == []
 

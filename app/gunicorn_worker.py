@@ -1,0 +1,50 @@
+"""gunicorn's gevent worker, which does not let idle connections hold up its end."""
+
+import socket
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from gunicorn.workers.ggevent import GeventWorker
+
+LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
+
+
+class Worker(GeventWorker):  # type: ignore[misc]
+    """Knows which of its connections are idle, and ends those first when it stops."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As gunicorn calls it."""
+        super().__init__(*args, **options)
+        self._idle: set[socket.socket] = set()
+        self._linger_until = 0.0
+
+    def handle(self, listener: Any, client: socket.socket, address: Any) -> None:
+        """Serves one connection."""
+        self._idle.add(client)
+        try:
+            super().handle(listener, client, address)
+        finally:
+            self._idle.discard(client)
+
+    def handle_request(self, listener_name: Any, request: Any, sock: socket.socket, address: Any) -> None:
+        """Serves one request."""
+        self._idle.discard(sock)
+        try:
+            super().handle_request(listener_name, request, sock, address)
+        finally:
+            self._idle.add(sock)
+
+    def notify(self) -> None:
+        """Called every second, while stopping too."""
+        super().notify()
+        if not self.alive:
+            self._linger_until = self._linger_until or monotonic() + LINGER_SECONDS
+            if monotonic() >= self._linger_until:
+                self._end_idle()
+
+    def _end_idle(self) -> None:
+        """Reading ends, as if the other side had hung up; the connection's greenlet then closes it."""
+        for sock in list(self._idle):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RD)

@@ -1,0 +1,294 @@
+"""Many parallel clients of the service, each answer judged on its own, and the table that comes of it.
+
+    theeye = Recorder(...)                     a stand-in whose jobs print their own argument, and which knows the times
+    load = Load(service, 200)                  200 requests, each with an argument of its own, in flight
+    settle("Redis killed", theeye, loads)      waits for all answers, fails for a wrong one, adds a row to the table
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from servers import RawResponse, Service, raw_request
+from standin import TASK, Answer, Call, StandIn
+from standin import Job as StandInJob
+
+WORKERS = ("gevent", "gthread")
+JOB = f"/acme/task/{TASK}/job"
+
+_numbers = itertools.count(1)
+
+
+class Recorder(StandIn):
+    """A stand-in whose jobs print their own argument, and which knows when each of them ended."""
+
+    def __init__(self, redis_url: str = "", port: int = 0) -> None:
+        self.ended_at: dict[str, float] = {}
+        self._answered: list[str] = []
+        super().__init__(redis_url, port)
+
+    def wait_for_answered(self, count: int, timeout: float = 20.0) -> list[str]:
+        """The ids of the jobs whose creates have been answered, once they are that many."""
+        return self._wait(lambda: list(self._answered), count, "answered creates", timeout)
+
+    def creates_by_argument(self) -> dict[str, int]:
+        """How often each request's create came in."""
+        counts: dict[str, int] = {}
+        for call in self.calls_of("create"):
+            argument = argument_of(call)
+            counts[argument] = counts.get(argument, 0) + 1
+        return counts
+
+    def _start_job(self, job: StandInJob, answer: Answer) -> None:
+        super()._start_job(job, answer)
+        published = answer.after
+
+        def after() -> None:
+            with self._changed:
+                self._answered.append(job.id)
+                self._changed.notify_all()
+            if published:
+                published()
+
+        answer.after = after
+
+    def _end(self, job: StandInJob, publish: bool = True, **changes: Any) -> None:
+        self.ended_at[job.id] = time.monotonic()
+        super()._end(job, publish, **({"output": printed(job)} | changes))
+
+
+def printed(job: StandInJob) -> list[str]:
+    """A job's output: the argument that its request came with."""
+    return [str(argument) for argument in job.document["task_arguments_values"]]
+
+
+def argument_of(call: Call) -> str:
+    return str(call.json()["task_arguments"][0])
+
+
+@dataclass(frozen=True)
+class Got:
+    """What came of one request; no response where the connection broke."""
+
+    argument: str
+    at: float
+    response: RawResponse | None = None
+    error: str = ""
+
+    @property
+    def status(self) -> int:
+        return self.response.status if self.response else 0
+
+    @property
+    def job_id(self) -> str:
+        return (self.response and self.response.header("X-Job-Id")) or ""
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.response.body) if self.response else None
+
+
+def request_bytes(
+    argument: str = "x", query: str = "", method: str = "POST", target: str = JOB, token: str = "tok-acme", **headers: str
+) -> bytes:
+    """One request of the service as it is sent."""
+    body = json.dumps({"task_arguments": [argument]}).encode() if method == "POST" else b""
+    sent = {"Host": "x", "Authorization": f"Bearer {token}", "Connection": "close"}
+    sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{method} {target}{f'?{query}' if query else ''} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def ask(service: Service, data: bytes, argument: str = "", timeout: float = 60.0) -> Got:
+    """One request, whatever comes of it."""
+    try:
+        response = raw_request("127.0.0.1", service.port, data, timeout)
+    except (OSError, ValueError, IndexError) as error:
+        return Got(argument, time.monotonic(), error=repr(error))
+    at = time.monotonic()
+    return Got(argument, at, response, "" if response.complete else "cut short")
+
+
+def run(service: Service, query: str = "", token: str = "tok-acme", **headers: str) -> Got:
+    """One task, from request to answer."""
+    argument = f"a{next(_numbers)}"
+    return ask(service, request_bytes(argument, query, token=token, **headers), argument)
+
+
+def get(service: Service, target: str) -> Got:
+    return ask(service, request_bytes(method="GET", target=target), timeout=30)
+
+
+class Load:
+    """So many requests at once, a thread each."""
+
+    def __init__(self, service: Service, count: int, query: str = "") -> None:
+        self.arguments = [f"a{next(_numbers)}" for _ in range(count)]
+        self._got: list[Got] = []
+        self._threads = [
+            threading.Thread(target=self._run, args=(service, argument, query), daemon=True)
+            for argument in self.arguments
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __len__(self) -> int:
+        return len(self.arguments)
+
+    @property
+    def answered(self) -> int:
+        return len(self._got)
+
+    def all(self, timeout: float = 45.0) -> list[Got]:
+        """All answers; AssertionError if one does not come."""
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        missing = sum(thread.is_alive() for thread in self._threads)
+        assert not missing, f"{missing} of {len(self)} requests without an answer after {timeout} s"
+        return list(self._got)
+
+    def _run(self, service: Service, argument: str, query: str) -> None:
+        self._got.append(ask(service, request_bytes(argument, query), argument))
+
+
+class RawClient:
+    """A client that can go away."""
+
+    def __init__(self, service: Service, data: bytes) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", service.port), 20)
+        self.sock.sendall(data)
+
+    def leave(self) -> None:
+        self.sock.close()
+
+
+# -- right or wrong ------------------------------------------------------------------------------------------
+
+
+def why_wrong(theeye: Recorder, got: Got) -> str:
+    """What is wrong with an answer that should be its own job's result; empty: nothing."""
+    if got.error or not got.response:
+        return f"{got.argument}: {got.error}"
+    if got.status != 200:
+        return f"{got.argument}: {got.status} {got.response.body[:200]!r}"
+    job = theeye.jobs.get(got.job_id)
+    if not job or job["task_arguments_values"] != [got.argument]:
+        return f"{got.argument}: not its own job"
+    return "" if got.body == [got.argument] else f"{got.argument}: body {got.body!r}"
+
+
+def why_not_time_is_up(theeye: Recorder, got: Got) -> str:
+    """The same for an answer that should be: time is up, and this is your job."""
+    if got.error or not got.response:
+        return f"{got.argument}: {got.error}"
+    if got.status != 504 or got.body["code"] != "ETIMEISUP":
+        return f"{got.argument}: {got.status} {got.response.body[:200]!r}"
+    job = theeye.jobs.get(got.job_id)
+    if not job or job["task_arguments_values"] != [got.argument] or got.body["job"]["id"] != got.job_id:
+        return f"{got.argument}: not its own job"
+    return ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    fault: str
+    worker: str
+    in_flight: int
+    right: int
+    latest: float
+
+
+ROWS: list[Row] = []
+
+
+def record(fault: str, worker: str, in_flight: int, right: int, latest: float) -> None:
+    """Add a row; RELIABILITY_OUT names the file that gets all of them as JSON."""
+    ROWS.append(Row(fault, worker, in_flight, right, round(latest, 2)))
+    out = os.environ.get("RELIABILITY_OUT")
+    if out:
+        Path(out).write_text(json.dumps([asdict(row) for row in ROWS], indent=1))
+
+
+def table(rows: Sequence[Row]) -> str:
+    lines = ["| fault | worker | in flight | right | latest (s) |", "|---|---|---:|---:|---:|"]
+    return "\n".join(lines + [f"| {r.fault} | {r.worker} | {r.in_flight} | {r.right} | {r.latest:.2f} |" for r in rows])
+
+
+def lateness(theeye: Recorder, got: Got) -> float:
+    """Seconds from the end of a request's job to its answer."""
+    return got.at - theeye.ended_at.get(got.job_id, got.at)
+
+
+Judge = Callable[[Recorder, Got], str]
+
+
+def settle(
+    fault: str,
+    theeye: Recorder,
+    loads: Mapping[str, Load],
+    late: float,
+    judge: Judge = why_wrong,
+    since: float | None = None,
+) -> None:
+    """Every answer right and at most so late (`since`: counted from then), every create made once; into the table."""
+    for worker, load in loads.items():
+        got = load.all()
+        wrong = [why for answer in got if (why := judge(theeye, answer))]
+        latest = max(answer.at - since if since else lateness(theeye, answer) for answer in got)
+        record(fault, worker, len(load), len(got) - len(wrong), latest)
+        assert not wrong, f"{worker}: {len(wrong)} of {len(got)} wrong, such as {wrong[:3]}"
+        assert latest <= late, f"{worker}: the latest came {latest:.2f} s after its job's end"
+    check_creates(theeye, loads)
+
+
+def check_creates(theeye: Recorder, loads: Mapping[str, Load]) -> None:
+    """Exactly one create for each request."""
+    counts = theeye.creates_by_argument()
+    for worker, load in loads.items():
+        several = {argument: counts.get(argument, 0) for argument in load.arguments if counts.get(argument, 0) != 1}
+        assert not several, f"{worker}: creates {several}"
+
+
+# -- a service of each kind ----------------------------------------------------------------------------------
+
+
+class Fleet(dict[str, Service]):
+    """The service under each kind of worker, hit by the same fault at the same time."""
+
+    def park(self, count: int, query: str = "") -> dict[str, Load]:
+        """So many requests in flight on each."""
+        return {worker: Load(service, count, query) for worker, service in self.items()}
+
+    def warm(self) -> None:
+        """A first request on each: session known, subscription made."""
+        for got in [run(service) for service in self.values()]:
+            assert got.status == 200, got
+
+
+@contextmanager
+def fleet(
+    theeye: StandIn, redis_url: str = "", kinds: Sequence[str] = WORKERS, workers: int = 1, **settings: str
+) -> Iterator[Fleet]:
+    """Both services started at once; settings by name without SYNC_, in lower case."""
+    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_url}
+    env |= {"SYNC_WAIT_SECONDS": "40", "SYNC_MAX_WAITING": "600"}
+    env |= {f"SYNC_{name.upper()}": value for name, value in settings.items()}
+    services = [Service(env, worker=kind, workers=workers) for kind in kinds]
+    with ExitStack() as stack, ThreadPoolExecutor(2) as starting:
+        list(starting.map(lambda service: stack.enter_context(service), services))
+        yield Fleet(zip(kinds, services, strict=True))
