@@ -1,5 +1,6 @@
 """How gunicorn serves TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
 
+import signal
 from importlib.util import find_spec
 
 from app.settings import Settings, SettingsError
@@ -20,14 +21,20 @@ threads = _settings.max_waiting + 64
 worker_connections = _settings.max_waiting + 1024
 backlog = 4096
 
-# Waits end SYNC_GRACE_SECONDS after SIGTERM; a last look at the job (2 s) and the answer come after that.
-graceful_timeout = int(_settings.grace_seconds) + 5
+# Waits end SYNC_GRACE_SECONDS after SIGTERM. After that come a last look at the job (2 s) and the answer; a look that
+# was under way before may take the whole SYNC_CALL_TIMEOUT.
+graceful_timeout = int(max(_settings.grace_seconds, _settings.call_timeout)) + 5
 timeout = 60
 keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
 
 limit_request_line = 8190
 control_socket_disable = True  # it is one path for each user: two services would fight for it
 logger_class = "app.gunicorn_log.RedactingLogger"
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """A worker told to stop before it is up must not miss it: until then it has the master's handlers."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

@@ -20,9 +20,9 @@ log = logging.getLogger("theeye_sync.clients")
 
 @dataclass(slots=True)
 class Client:
-    """One parked client."""
+    """One parked client: `wake` is called when it is found `gone`."""
 
-    wake: Callable[[], None]
+    wake: Callable[[], None] = lambda: None
     gone: bool = False
 
 
@@ -38,9 +38,9 @@ class Clients:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, sock: socket.socket | None, wake: Callable[[], None]) -> Iterator[Client]:
-        """A client whose `gone` turns true, after which `wake` is called; without a socket it never does."""
-        client = Client(wake)
+    def watch(self, sock: socket.socket | None) -> Iterator[Client]:
+        """A client whose `gone` turns true when it has closed the connection; without a socket it never does."""
+        client = Client()
         if sock is None:
             yield client
             return

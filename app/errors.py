@@ -31,6 +31,7 @@ class SyncError(Exception):
 
     status: int = 500
     code: str = "EINTERNAL"
+    may_have_started: bool = False
     headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
@@ -41,9 +42,11 @@ class SyncError(Exception):
         code: str | None = None,
         value: Any = UNSET,
         job: Mapping[str, Any] | None = None,
+        may_have_started: bool | None = None,
     ) -> None:
-        """`value` is TheEye's own answer; `job` holds at least the job's id."""
+        """`value` is TheEye's own answer; `job` holds at least the job's id; `may_have_started`: a job without one."""
         super().__init__(message)
+        self.may_have_started = self.may_have_started if may_have_started is None else may_have_started
         self.message = message
         self.status = self.status if status is None else status
         self.code = self.code if code is None else code
@@ -162,12 +165,22 @@ class FormatterFailed(SyncError):
     status = 502
     code = "EFORMATTER"
 
+    def __init__(self, formatter: str, words: str = "") -> None:
+        """`words`: what the formatter says about it; nothing else of it reaches the client."""
+        super().__init__(f"The formatter {formatter!r} failed{': ' if words else ''}{words}")
+        self.formatter = formatter
+
+    def body(self) -> Any:
+        """With the formatter's name."""
+        return {**super().body(), "formatter": self.formatter}
+
 
 class OutcomeUnknown(SyncError):
     """The create may have reached the supervisor, its answer did not reach us."""
 
     status = 504
     code = "EOUTCOMEUNKNOWN"
+    may_have_started = True
 
 
 class TimeIsUp(SyncError):
@@ -176,12 +189,11 @@ class TimeIsUp(SyncError):
     status = 504
     code = "ETIMEISUP"
 
-    def __init__(self, job: Mapping[str, Any], result_url: str, applied: str | None = None) -> None:
-        """`result_url`: where the answer will be; `applied`: what of the Prefer header came into play."""
+    def __init__(self, job: Mapping[str, Any], result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """`result_url`: where the answer will be; `headers`: further ones."""
         super().__init__("The job has not ended in time, it goes on running", job=job)
         self.result_url = result_url
-        preference = {"Preference-Applied": applied} if applied else {}
-        self.headers = {"Location": result_url, "Retry-After": "1", **preference}
+        self.headers = {"Location": result_url, "Retry-After": "1", **dict(headers)}
 
     def body(self) -> Any:
         """With the place of the answer."""

@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +14,7 @@ from typing import Any
 from app.notifications import Wakeups
 from app.settings import Settings
 from app.transport import Transport, TransportError
+from formatters import Failure
 
 REMEMBERED = 2.0  # seconds
 PROBE_TIMEOUT = 3.0  # seconds
@@ -25,10 +27,19 @@ _STARTED = time()
 class Health:
     """What `/readyz` says; TheEye is asked at most every two seconds."""
 
-    def __init__(self, settings: Settings, gateway: Transport, supervisor: Transport, wakeups: Wakeups) -> None:
-        """Connects to nothing yet."""
+    def __init__(
+        self,
+        settings: Settings,
+        gateway: Transport,
+        supervisor: Transport,
+        wakeups: Wakeups,
+        formatters: Iterable[Failure] = (),
+    ) -> None:
+        """Connects to nothing yet; `formatters`: those that were not loaded."""
+        self._formatters = [f"formatter {failure.name}: not loaded: {failure.kind}" for failure in formatters]
         self.stopping = False
         self._redis = bool(settings.redis_url)
+        self._guarded = settings.history_guard
         self._gateway = gateway
         self._supervisor = supervisor
         self._wakeups = wakeups
@@ -45,9 +56,21 @@ class Health:
         degraded = [] if gateway else ["gateway: known sessions go on, new ones get 502 until it is back"]
         if self._redis and not self._wakeups.live:
             degraded.append("redis: polling carries the waits until it is back")
+        degraded += self._formatters
         if not supervisor:
-            return 503, {"status": "unreachable", "degraded": ["supervisor: nothing can be run", *degraded]}
-        return 200, {"status": "ready", "degraded": degraded}
+            degraded = ["supervisor: nothing can be run", *degraded]
+        status = "ready" if supervisor else "unreachable"
+        return 200 if supervisor else 503, {
+            "status": status,
+            "degraded": degraded,
+            "history_guard": self._guard_spans(),
+        }
+
+    def _guard_spans(self) -> str:
+        """Whose creates the history guard holds back."""
+        if not self._guarded:
+            return "off"
+        return "all processes" if self._redis and self._wakeups.live else "one process"
 
     def _probe(self) -> tuple[bool, bool]:
         with self._lock:

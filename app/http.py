@@ -19,7 +19,10 @@ _ALLOWED_HEADERS = (
     "Content-Type, Authorization, Content-Length, X-Requested-With"
 )
 _OUR_HEADERS = "Prefer, Idempotency-Key, X-Request-Id"
-_EXPOSED_HEADERS = "ETag, Location, Preference-Applied, Retry-After, X-Job-Id, X-Job-Lifecycle, X-Job-State"
+_EXPOSED_HEADERS = (
+    "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, "
+    "X-Job-Id, X-Job-Lifecycle, X-Job-State"
+)
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 Headers = list[tuple[str, str]]

@@ -1,38 +1,25 @@
 """A request about a job, read and checked before anything is done for it."""
 
-from dataclasses import dataclass
-from time import monotonic
+import socket
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
+from app.asked import Asked
 from app.errors import BadRequest, TooLarge
-from app.preferences import Budget, budget, cancels_on_disconnect
+from app.preferences import budget, cancels_on_disconnect
 from app.query import Query
+from app.rendering import choose
 from app.services import Services
 from app.session import token_of
-from app.theeye import Session
-from app.waiter import Target
-from formatters import Formatter
 
 BODY_SECONDS = 10.0  # how long a client may keep us waiting for the next piece of its body
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who asks, in which mode, and how long they want to wait."""
-
-    query: Query
-    token: str
-    formatter: Formatter
-    budget: Budget
-    cancels: bool
-    session: Session
-
-    def target(self, seconds: float | None = None) -> Target:
-        """What to wait for, from now on, for the budget or so many seconds."""
-        deadline = monotonic() + (self.budget.seconds if seconds is None else seconds)
-        return Target(self.session.customer, self.token, deadline, request.environ.get("gunicorn.socket"))
+def client_socket() -> socket.socket | None:
+    """The current client's socket, where the host shows it (gunicorn)."""
+    sock: socket.socket | None = request.environ.get("gunicorn.socket")
+    return sock
 
 
 def read_request(services: Services, customer: str) -> Asked:
@@ -42,10 +29,10 @@ def read_request(services: Services, customer: str) -> Asked:
     return Asked(
         query=query,
         token=token,
-        formatter=services.formatters.choose(query.first),
         budget=budget(query, request.headers.get("Prefer"), services.settings.wait_seconds),
         cancels=cancels_on_disconnect(query, request.headers.get("Idempotency-Key")),
         session=services.sessions.get(token, customer),
+        formatter=choose(services.formatters, query.first, request.headers.get("Accept", "")),
     )
 
 
@@ -67,7 +54,7 @@ def read_body(most: int) -> bytes:
 
 def _receive(most: int) -> bytes:
     """At most so many bytes. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
-    sock = request.environ.get("gunicorn.socket")
+    sock = client_socket()
     if sock is None or not (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ):
         return request.stream.read(most)
     before = sock.gettimeout()

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-PATTERN = "*:job-finished:*"
+FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
+TURNS = "theeye-sync:turn:*"  # ours: a place in the history guard's line has its turn
 EARLY = 10_000
 PING_SECONDS = 1.0
 PONG_SECONDS = 5.0
@@ -144,7 +145,7 @@ class RedisWakeups(Wakeups):
             retry=Retry(NoBackoff(), 0),
         )
         with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
-            pubsub.psubscribe(PATTERN)
+            pubsub.psubscribe(FINISHED, TURNS)
             self._receive(pubsub)
 
     def _receive(self, pubsub: Any) -> None:
@@ -165,7 +166,7 @@ class RedisWakeups(Wakeups):
     def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] == "pmessage":
             self.notify(message["channel"].rpartition(b":")[2].decode("utf-8", "replace"))
-        elif message["type"] == "psubscribe":
+        elif message["type"] == "psubscribe" and message["data"] == 2:  # both patterns
             log.info("listening for notifications from Redis")
             self.live = True
             self._settled.set()

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from urllib.request import parse_http_list
 
 from app.errors import BadRequest
 from app.query import Query
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
-_PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9a-z-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,;"]*)))?[^,]*(?:,|$)', re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
 def _preferences(header: str) -> dict[str, str]:
     """The preferences by lower-case name; of two with one name the first counts (RFC 7240, section 2)."""
     found: dict[str, str] = {}
-    for match in _PREFERENCE.finditer(header):
-        found.setdefault(match[1].lower(), match[2] or match[3] or "")
+    for item in parse_http_list(header):
+        name, _, value = item.partition(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip().removeprefix('"').removesuffix('"'))
     return found

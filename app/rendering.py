@@ -1,51 +1,59 @@
-"""A formatter's answer as a response: whatever a formatter does, a legal answer leaves the service."""
+"""The only place where formatters run: whatever one does, a legal answer leaves the service."""
 
 import logging
-import re
+import signal
+from collections.abc import Mapping
 
 from flask import Response
 
 from app import http
-from app.errors import FormatterFailed
-from formatters import Answer, Context, Formatter
-from formatters.contract import JSON_TYPE
-from formatters.jsontext import dumps
+from app.errors import BadRequest, FormatterFailed
+from formatters import BadQuery, Context, Formatter, FormatterError, Registry, rendered
+
+WORDS = 500  # characters of a formatter's own words that reach the client
 
 log = logging.getLogger("theeye_sync.formatters")
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Formatter:
+    """The formatter that the request asks for, content with its argument. Raises BadRequest or FormatterFailed."""
+    formatter = formatters.choose(query, accept)
+    try:
+        formatter.check(query)
+    except BadQuery as error:
+        raise BadRequest(_words(error) or f"{formatter.name}: the value cannot be used") from None
+    except BaseException as error:
+        if _is_the_hosts(error):
+            raise
+        log.exception("formatter %s failed before the job", formatter.name)
+        raise _failed(formatter, error) from None
+    return formatter
 
 
 def render(formatter: Formatter, context: Context, headers: http.Headers) -> Response:
     """The formatter's answer under the common headers. Raises FormatterFailed."""
+    job_id = context.job.get("id")
     try:
-        answer = formatter.format(context)
-        own = [(_legal(_NAME, name), _legal(_VALUE, value)) for name, value in answer.headers.items()]
-        return http.response(_status(answer), _body(answer), answer.content_type or JSON_TYPE, [*headers, *own])
-    except Exception as error:
-        log.exception("formatter %s failed on job %s", formatter.name, context.job.get("id"))
-        raise FormatterFailed(f"The formatter {formatter.name!r} failed: {type(error).__name__}") from None
+        answer = rendered(formatter.format(context))
+    except BaseException as error:
+        if _is_the_hosts(error):
+            raise
+        log.exception("formatter %s failed on job %s", formatter.name, job_id)
+        raise _failed(formatter, error) from None
+    return http.response(answer.status, answer.body, answer.content_type, [*headers, *answer.headers])
 
 
-def _status(answer: Answer) -> int:
-    if not isinstance(answer.status, int) or not 200 <= answer.status <= 599:
-        raise ValueError(f"{answer.status!r} is no status that a response can have")
-    return int(answer.status)
+def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:
+    """What the client is told; the log has been told all."""
+    return FormatterFailed(formatter.name, _words(error) if isinstance(error, FormatterError) else "")
 
 
-def _body(answer: Answer) -> bytes:
-    if answer.content_type is None:
-        return dumps(answer.body)
-    _legal(_VALUE, answer.content_type)
-    if isinstance(answer.body, str):
-        return answer.body.encode()
-    if not isinstance(answer.body, bytes):
-        raise TypeError("a body with a content type must be text or bytes")
-    return answer.body
+def _is_the_hosts(error: BaseException) -> bool:
+    """A Ctrl-C where nobody else takes it, or gevent ending the request."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return type(error).__name__ == "GreenletExit"
 
 
-def _legal(pattern: re.Pattern[str], text: str) -> str:
-    if not pattern.fullmatch(text):
-        raise ValueError(f"{text!r} cannot stand in a header")
-    return text
+def _words(error: BaseException) -> str:
+    return next((str.__str__(arg)[:WORDS] for arg in error.args if isinstance(arg, str)), "")

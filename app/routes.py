@@ -1,6 +1,5 @@
 """The HTTP interface: each view reads the request, lets others do the work, and renders what came out."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -9,19 +8,20 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app import errors, health, http
-from app.incoming import Asked, read_body, read_request
+from app.asked import Asked, Order
+from app.clients import Client
+from app.idempotency import read_key
+from app.incoming import client_socket, read_body, read_request
 from app.payload import for_supervisor
 from app.query import NOT_THE_CALLERS, OURS
 from app.rendering import render
 from app.replies import Replies, no_such_path
+from app.runs import telling
 from app.services import Services
 from app.theeye import Job, has_ended
-from app.waiter import Target
 from formatters import Context
 
 CANCEL_SECONDS = 5.0  # how long a cancelled job may take to end
-
-log = logging.getLogger("theeye_sync")
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -64,42 +64,39 @@ class Views:
     def run_task(self, customer: str, task: str) -> Response:
         """Runs a task, waits for its job and answers in the mode that the query asks for."""
         services = self._services
-        asked = read_request(services, customer)
-        body = for_supervisor(read_body(services.settings.max_body), request.headers.get("Content-Type", ""))
-        arguments = asked.query.without(self._not_arguments)
-        with services.waiter.place(), self._forgetting(asked.token):
-            since = services.waiter.listen()
-            created = services.supervisor.create(asked.session.customer, task, asked.token, arguments, body)
-            with _telling(created):
-                job = created if asked.budget.at_once else self._wait(created, asked, asked.target(), since)
+        with self._parked(customer) as (asked, client):
+            body = for_supervisor(read_body(services.settings.max_body), request.headers.get("Content-Type", ""))
+            arguments = asked.query.without(self._not_arguments)
+            key = read_key(request.headers.get("Idempotency-Key"), asked.session, task, arguments, body)
+            run = services.runs.run(asked, Order(task, arguments, body, key), client)
         late = errors.Accepted if asked.budget.respond_async else errors.TimeIsUp
-        return self._answer(job, asked, late, (customer, "task", task, "job", job["id"]))
+        headers = [("Server-Timing", f"queue;dur={run.queued * 1000:.0f}")] if run.queued else []
+        if run.replayed:
+            headers.append(("Idempotency-Replayed", "true"))
+        return self._answer(run.job, asked, late, (customer, "task", task, "job", run.job["id"]), headers)
 
     def read_job(self, customer: str, task: str, job: str) -> Response:
         """The answer that the POST would have given, later."""
-        services = self._services
-        asked = read_request(services, customer)
-        target = asked.target(0.0 if asked.budget.at_once else None)
-        with self._forgetting(asked.token), _hiding():
-            since = services.waiter.listen()
-            found = _owned(services.waiter.fetch(job, target), task, job, asked)
-            if not has_ended(found.get("lifecycle")) and target.deadline_is_ahead():
-                with services.waiter.place():
-                    found = self._wait(found, asked, target, since)
-        return self._answer(found, asked, errors.Accepted, (customer, "task", task, "job", job))
+        waiter = self._services.waiter
+        with self._parked(customer) as (asked, client), _hiding():
+            target = asked.target(0.0 if asked.budget.at_once else asked.budget.seconds)
+            since = waiter.listen()
+            found = _owned(waiter.fetch(job, target), task, job, asked)
+            if not has_ended(found.get("lifecycle")) and waiter.left(target.deadline) > 0:
+                found = waiter.wait(found, target, client, since)
+        return self._answer(found, asked, errors.Accepted, (customer, "task", task, "job", job), [])
 
     def cancel_job(self, customer: str, task: str, job: str) -> Response:
         """Cancels a job. TheEye says yes to any cancel, so what became of the job is looked at."""
         services = self._services
-        asked = read_request(services, customer)
-        target = asked.target(CANCEL_SECONDS)
-        with self._forgetting(asked.token), _hiding():
+        with self._parked(customer) as (asked, _), _hiding():
+            target = asked.target(CANCEL_SECONDS)
             since = services.waiter.listen()
             found = _owned(services.waiter.fetch(job, target), task, job, asked)
             if has_ended(found.get("lifecycle")):
                 raise errors.AlreadyEnded("The job had already ended", job=found)
             services.supervisor.cancel(asked.session.customer, job, asked.token)
-            found = services.waiter.wait(found, target, since, look_first=True)
+            found = services.waiter.wait(found, target, Client(), since, look_first=True)
         if not has_ended(found.get("lifecycle")):
             raise errors.Accepted(found, self._result_url(asked, (customer, "task", task, "job", job)))
         if found.get("state") != "canceled":
@@ -118,52 +115,43 @@ class Views:
         """Whether a task could be run now."""
         return self._replies.page(*self._services.health.ready())
 
-    def _wait(self, job: Job, asked: Asked, target: Target, since: int) -> Job:
-        try:
-            return self._services.waiter.wait(job, target, since)
-        except errors.ClientGone:
-            if asked.cancels:
-                self._services.cancellations.later(target.customer, job["id"], target.token)
-            raise
-
-    def _answer(self, job: Job, asked: Asked, late: type[errors.TimeIsUp], path: tuple[str, ...]) -> Response:
+    def _answer(
+        self, job: Job, asked: Asked, late: type[errors.TimeIsUp], path: tuple[str, ...], headers: http.Headers
+    ) -> Response:
         """The ended job in the mode asked for. Raises `late` where it has not ended."""
-        if not has_ended(job.get("lifecycle")):
-            accepted = late is errors.Accepted
-            raise late(job, self._result_url(asked, path), asked.budget.applied(accepted))
-        headers = [*self._replies.common(), *http.job_headers(job["id"], job)]
-        if applied := asked.budget.applied(accepted=False):
-            headers.append(("Preference-Applied", applied))
-        with _telling(job):
-            return render(asked.formatter, Context(job, asked.query.first), headers)
+        ended = has_ended(job.get("lifecycle"))
+        if applied := asked.budget.applied(accepted=not ended and late is errors.Accepted):
+            headers = [*headers, ("Preference-Applied", applied)]
+        if not ended:
+            raise late(job, self._result_url(asked, path), headers)
+        with telling(job):
+            known = [*self._replies.common(), *http.job_headers(job["id"], job), *headers]
+            context = Context({**job}, asked.query.first, accept=request.headers.get("Accept", ""))
+            return render(asked.formatter, context, known)
 
     def _result_url(self, asked: Asked, path: tuple[str, ...]) -> str:
         """Where the same answer will be, in the same mode and without the token."""
         mode = asked.query.only(self._services.formatters.queries)
-        address = "/".join([quote(request.script_root), *(quote(segment, safe="") for segment in path)])
+        address = "/".join(
+            [quote(request.script_root), *(quote(segment, safe="", errors="replace") for segment in path)]
+        )
         return f"{address}?{mode}" if mode else address
 
     @contextmanager
-    def _forgetting(self, token: str) -> Iterator[None]:
-        """A token that the supervisor refuses is asked about again the next time."""
-        try:
-            yield
-        except errors.Unauthorized:
-            self._services.sessions.forget(token)
-            raise
-
-
-@contextmanager
-def _telling(job: Job) -> Iterator[None]:
-    """Whatever goes wrong from here on, the client is told the job's id."""
-    try:
-        yield
-    except errors.SyncError as error:
-        error.job = error.job or job
-        raise
-    except Exception as error:
-        log.error("unexpected error with job %s", job["id"], exc_info=error)
-        raise errors.SyncError("Internal Server Error", job=job) from None
+    def _parked(self, customer: str) -> Iterator[tuple[Asked, Client]]:
+        """A request that has a place, and what follows when its token is refused or its client goes."""
+        services = self._services
+        with services.waiter.place(client_socket()) as client:
+            asked = read_request(services, customer)
+            try:
+                yield asked, client
+            except errors.Unauthorized:
+                services.sessions.forget(asked.token)
+                raise
+            except errors.ClientGone as error:
+                if asked.cancels and error.job is not None:
+                    services.cancellations.later(asked.session.customer, error.job["id"], asked.token)
+                raise
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.cancelling import Cancellations
 from app.health import Health
+from app.runs import Runs
 from app.session import Sessions
 from app.settings import Settings
 from app.theeye import Supervisor
@@ -20,6 +21,7 @@ class Services:
     sessions: Sessions
     supervisor: Supervisor
     waiter: Waiter
+    runs: Runs
     cancellations: Cancellations
     health: Health
 

@@ -10,6 +10,7 @@ from app.query import Query
 from app.theeye import Gateway, Session
 
 SESSIONS = 10_000
+RETRY_SECONDS = 5.0  # how long a gateway that did not answer is not asked again about a session known before
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 
@@ -66,15 +67,16 @@ class Sessions:
             known = self._remembered(token, stale=True)
             if known is None:
                 raise
+            self._remember(token, known, RETRY_SECONDS)
             return known
-        self._remember(token, session)
+        self._remember(token, session, self._ttl)
         return session
 
-    def _remember(self, token: str, session: Session) -> None:
+    def _remember(self, token: str, session: Session, seconds: float) -> None:
         if self._ttl <= 0:
             return
         with self._lock:
-            self._known[token] = (session, monotonic() + self._ttl)
+            self._known[token] = (session, monotonic() + seconds)
             self._known.move_to_end(token)
             while len(self._known) > SESSIONS:
                 self._known.popitem(last=False)

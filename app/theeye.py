@@ -23,6 +23,12 @@ IN_PROGRESS = frozenset({"ready", "assigned", "onhold", "syncing", "locked", "st
 ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
 
 
+_GONE = (
+    "TheEye no longer has the job: newer jobs of its task may have pushed it out before it was read. "
+    "Raise the task's autoremove_completed_jobs_limit"
+)
+
+
 def has_ended(lifecycle: Any) -> bool:
     """Whether a lifecycle is one of those that a job never leaves."""
     return isinstance(lifecycle, str) and lifecycle in ENDED
@@ -86,8 +92,17 @@ class Supervisor:
         job = _value(reply)
         if not isinstance(job, dict) or not isinstance(job.get("id"), str) or not job["id"]:
             message = "The supervisor's answer to the create is no job, but the job may have started"
-            raise UpstreamFailed(message, code=OutcomeUnknown.code)
+            raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
+
+    def task(self, customer: str, task: str, token: str) -> Job | None:
+        """The task's own document; None where it cannot be had, whatever the reason."""
+        try:
+            reply = self.transport.call("GET", f"/{_segment(customer)}/task/{_segment(task)}", token)
+        except TransportError:
+            return None
+        document = _value(reply) if reply.status == 200 else None
+        return document if isinstance(document, dict) else None
 
     def read(self, customer: str, job_id: str, token: str, timeout: float | None = None) -> Job:
         """The whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
@@ -122,7 +137,7 @@ class Supervisor:
         if 200 <= reply.status < 300:
             return reply
         if reply.status in (400, 404):  # 400: no id that a job could have
-            raise JobGone("TheEye no longer has the job", job=job)
+            raise JobGone(_GONE, job=job)
         if reply.status == 401:
             raise Unauthorized(job=job)
         if 400 <= reply.status < 500 and reply.status not in (408, 425, 429):
@@ -138,7 +153,7 @@ def _refuse(reply: Reply, token: str) -> NoReturn:
     if 400 <= reply.status < 500:
         raise Refused("Invalid Request", status=reply.status, value=_words(reply, token))
     message = f"The supervisor answered the create with status {reply.status}"
-    raise UpstreamFailed(message, value=_words(reply, token))
+    raise UpstreamFailed(message, value=_words(reply, token), may_have_started=reply.status >= 500)
 
 
 def _session(profile: Any) -> Session:
@@ -173,4 +188,4 @@ def _words(reply: Reply, token: str) -> Any:
 
 def _segment(text: str) -> str:
     """One path segment: nothing in it can end the segment or the path."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")

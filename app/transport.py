@@ -129,6 +129,7 @@ class Transport:
         finally:
             if keep:
                 self._idle.append((sock, monotonic()))
+                self._close_forgotten()
             else:
                 sock.close()
 
@@ -152,6 +153,18 @@ class Transport:
                 return None
             if since > oldest and _is_quiet(sock):
                 return sock
+            sock.close()
+
+    def _close_forgotten(self) -> None:
+        """Closes the connection idle for longest, if that is too long: after a burst they go one by one."""
+        oldest = monotonic() - IDLE_SECONDS
+        try:
+            sock, since = self._idle.popleft()
+        except IndexError:
+            return
+        if since > oldest:
+            self._idle.appendleft((sock, since))
+        else:
             sock.close()
 
     def _connect(self, deadline: float) -> socket.socket:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from app.clients import Clients
+from app.clients import Client, Clients
 from app.errors import ClientGone, TooBusy, Unavailable
 from app.notifications import Wakeups
 from app.theeye import Job, Supervisor, has_ended
@@ -23,16 +23,11 @@ log = logging.getLogger("theeye_sync.waiter")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whose job is waited for, until when (monotonic seconds), and on whose behalf (the client's socket)."""
+    """Whose job is waited for, and until when (monotonic seconds)."""
 
     customer: str
     token: str
     deadline: float
-    client: socket.socket | None = None
-
-    def deadline_is_ahead(self) -> bool:
-        """Whether there is any time to wait."""
-        return monotonic() < self.deadline
 
 
 class _Pauses:
@@ -61,14 +56,15 @@ class Waiter:
         self._end = float("inf")
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """One of the places of SYNC_MAX_WAITING. Raises TooBusy before anything is started."""
+    def place(self, sock: socket.socket | None) -> Iterator[Client]:
+        """One of the places of SYNC_MAX_WAITING, for the client behind the socket. Raises TooBusy."""
         with self._lock:
             if self.waiting >= self._max_waiting:
                 raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
             self.waiting += 1
         try:
-            yield
+            with self._clients.watch(sock) as client:
+                yield client
         finally:
             with self._lock:
                 self.waiting -= 1
@@ -88,18 +84,21 @@ class Waiter:
         pauses, pause = _Pauses(*POLLING), threading.Event()
         while True:
             try:
-                return self._supervisor.read(target.customer, job_id, target.token, max(self._left(target), LAST_LOOK))
+                return self._supervisor.read(
+                    target.customer, job_id, target.token, max(self.left(target.deadline), LAST_LOOK)
+                )
             except Unavailable:
-                if self._left(target) <= 0:
+                if self.left(target.deadline) <= 0:
                     raise
-                pause.wait(min(pauses.take(), max(self._left(target), 0)))
+                pause.wait(min(pauses.take(), max(self.left(target.deadline), 0)))
 
-    def wait(self, job: Job, target: Target, since: int, look_first: bool = False) -> Job:
+    def wait(self, job: Job, target: Target, client: Client, since: int, look_first: bool = False) -> Job:
         """The job once it has ended, or as last seen at the deadline; `look_first`: it may well have by now.
 
         Raises JobGone, Unauthorized, UpstreamFailed, or ClientGone when there is nobody left to wait for.
         """
-        with self._wakeups.watch(job["id"], since) as told, self._clients.watch(target.client, told.set) as client:
+        with self._wakeups.watch(job["id"], since) as told:
+            client.wake = told.set
             if look_first or has_ended(job.get("lifecycle")):
                 told.set()
             look = _Look(self._supervisor, job, target)
@@ -107,16 +106,17 @@ class Waiter:
             while True:
                 calm = self._wakeups.live and not look.failed
                 pause = (safety if calm else polling).take()
-                hint = told.wait(min(pause, max(self._left(target), 0)))
+                hint = told.wait(min(pause, max(self.left(target.deadline), 0)))
                 told.clear()
                 if client.gone:
                     raise ClientGone("The client has gone", job=look.seen())
-                over = self._left(target) <= 0
-                if look.shows_end(hint or over, LAST_LOOK if over else self._left(target)) or over:
+                over = self.left(target.deadline) <= 0
+                if look.shows_end(hint or over, LAST_LOOK if over else self.left(target.deadline)) or over:
                     return look.seen()
 
-    def _left(self, target: Target) -> float:
-        return min(target.deadline, self._end) - monotonic()
+    def left(self, deadline: float) -> float:
+        """Seconds until a deadline or the end of the service, whichever comes first; negative when it is over."""
+        return min(deadline, self._end) - monotonic()
 
 
 class _Look:
@@ -149,8 +149,8 @@ class _Look:
         who = self._target.customer, self._id, self._target.token, timeout
         if not whole:
             lifecycle = self._supervisor.lifecycle(*who)
-            self.job = {**self.job, "lifecycle": lifecycle}
             if not has_ended(lifecycle):
+                self.job = {**self.job, "lifecycle": lifecycle}
                 return False
         self.job = self._supervisor.read(*who)
         return has_ended(self.job.get("lifecycle"))

@@ -1,4 +1,4 @@
-"""Response formats as pluggy plugins: everything an author needs stands here.
+"""Response formats as pluggy plugins: everything an author needs stands here, and in `formatters.testing`.
 
 A formatter turns an ended job into an HTTP answer. A plugin is a module (or any object) with one hook:
 
@@ -9,23 +9,39 @@ A formatter turns an ended job into an HTTP answer. A plugin is a module (or any
         queries = ("shout",)
 
         def format(self, context: Context) -> Answer:
-            return Answer(str(context.output).upper())
+            return Answer(str(context.output).upper(), context.status)
 
     @hookimpl
     def register_formatters():
         return [Shout()]
+
+docs/plugins.md leads from here to an installed and tested package.
 """
 
-from formatters.contract import Answer, Context, Formatter
+from formatters.contract import Answer, BadAnswer, BadOutput, BadQuery, Context, Formatter, FormatterError
+from formatters.declared import RESERVED, Mode, RegistrationError
 from formatters.hookspecs import PROJECT_NAME, hookimpl
-from formatters.registry import RegistrationError, Registry
+from formatters.jsontext import dumps, loads
+from formatters.legality import Rendered, rendered
+from formatters.registry import Failure, Registry
 
 __all__ = [
     "PROJECT_NAME",
+    "RESERVED",
     "Answer",
+    "BadAnswer",
+    "BadOutput",
+    "BadQuery",
     "Context",
+    "Failure",
     "Formatter",
+    "FormatterError",
+    "Mode",
     "RegistrationError",
     "Registry",
+    "Rendered",
+    "dumps",
     "hookimpl",
+    "loads",
+    "rendered",
 ]

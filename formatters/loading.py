@@ -1,21 +1,88 @@
-"""Finds the code of a plugin that SYNC_PLUGINS names."""
+"""Where plugins come from: the built-ins, entry points of installed packages, and what SYNC_PLUGINS names.
+
+Nothing is imported before `Source.load` is called, so that a plugin can be left out by its name.
+"""
 
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, util
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from zlib import crc32
+
+from formatters.hookspecs import PROJECT_NAME
+
+BUILT_IN = ("output", "parse", "response", "full", "result")
 
 
-def load(name: str) -> ModuleType:
-    """Imports a plugin: a file when it ends in `.py`, else a module. Raises whatever its import raises."""
-    return _load_file(Path(name)) if name.endswith(".py") else import_module(name)
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A plugin that can be loaded: the name that turns it off, where it comes from, its version."""
+
+    name: str
+    origin: str
+    version: str
+    load: Callable[[], Any]
+
+
+def built_in() -> Iterator[Source]:
+    """The formatters of the service itself."""
+    ours = _version("theeye-sync")
+    for name in BUILT_IN:
+        yield Source(name, "built in", ours, partial(import_module, f"formatters.{name}"))
+
+
+def installed() -> list[Source]:
+    """The entry points of group `theeye_sync`, in the order of their names."""
+    found = sorted(entry_points(group=PROJECT_NAME), key=lambda point: (point.name, point.value))
+    return [_entry_point(point) for point in found]
+
+
+def named(names: Iterable[str]) -> Iterator[Source]:
+    """Files, when they end in `.py`, and modules, in the order given."""
+    for name in names:
+        path = Path(name).expanduser()
+        if name.endswith(".py"):
+            yield Source(path.stem, name, "", partial(_load_file, path))
+        else:
+            yield Source(name, name, "", partial(import_module, name))
+
+
+def version_of(plugin: object, known: str) -> str:
+    """The version that is known, else the plugin's own `__version__`, else none."""
+    own = getattr(plugin, "__version__", "")
+    return known or (own[:40] if isinstance(own, str) else "")
+
+
+def _entry_point(point: EntryPoint) -> Source:
+    distribution = point.dist
+    if distribution is None:
+        return Source(point.name, point.value, "", point.load)
+    return Source(point.name, distribution.name, distribution.version, point.load)
 
 
 def _load_file(path: Path) -> ModuleType:
-    spec = util.spec_from_file_location(f"theeye_sync_plugin_{path.stem}", path)
+    """Imports a file under a name of its own. Raises whatever its import raises."""
+    name = f"theeye_sync_plugin_{path.stem}_{crc32(str(path.absolute()).encode()):08x}"
+    spec = util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be imported")
     module = util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

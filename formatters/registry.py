@@ -1,90 +1,147 @@
-"""Which formatters there are, and which one a query asks for."""
+"""Which formatters there are, and which one a request asks for."""
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
-from importlib import import_module
+from dataclasses import dataclass
+from traceback import format_exception_only
 
 import pluggy
 
-from formatters import hookspecs
+from formatters import hookspecs, loading
+from formatters.accept import preferred
 from formatters.contract import Formatter
-from formatters.loading import load
+from formatters.declared import Mode, RegistrationError, check_taken, declared
 
-BUILT_IN = ("output", "parse", "full", "result")
 DEFAULT = "output"
 
 log = logging.getLogger("theeye_sync.formatters")
 
 
-class RegistrationError(Exception):
-    """A formatter cannot be registered; the message says which and why."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A plugin that was skipped: its name, where it came from, and why; `kind` tells no secrets."""
+
+    name: str
+    source: str
+    reason: str
+    kind: str
 
 
 class Registry:
-    """The formatters by precedence, collected once from the plugins."""
+    """The formatters by precedence, collected once from the plugins; a plugin that fails is skipped."""
 
-    def __init__(self, disabled: Collection[str] = (), plugins: Iterable[str] = ()) -> None:
-        """Registers the built-ins, then `plugins` (files or modules); `disabled` names are never loaded."""
-        self._formatters: list[Formatter] = []
+    def __init__(self, disabled: Collection[str] = (), plugins: Iterable[str] = (), entry_points: bool = True) -> None:
+        """Registers the built-ins, the installed packages' and `plugins` (files or modules); never `disabled` ones."""
+        self._disabled = frozenset(disabled) - {DEFAULT}
+        self._modes: tuple[Mode, ...] = ()
+        self._failures: list[Failure] = []
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT_NAME)
         self._plugins.add_hookspecs(hookspecs)
-        for name in set(disabled) - {DEFAULT}:
-            self._plugins.set_blocked(name)
-        for name in BUILT_IN:
-            if not self._plugins.is_blocked(name):
-                self.register(import_module(f"formatters.{name}"), name)
-        for name in plugins:
-            self._load(name)
+        for source in loading.built_in():
+            if source.name not in self._disabled:
+                self.register(source.load(), source.name, source.origin, source.version)
+        for source in self._installed() if entry_points else ():
+            self._take(source)
+        for source in loading.named(plugins):
+            self._take(source)
 
-    def register(self, plugin: object, name: str | None = None) -> None:
+    def register(self, plugin: object, name: str | None = None, origin: str = "", version: str = "") -> None:
         """Adds a plugin's formatters. Raises RegistrationError where a name is taken; then none is added."""
-        registered = self._plugins.register(plugin, name)
+        name = name or self._plugins.get_canonical_name(plugin)
+        if self._plugins.has_plugin(name):
+            raise RegistrationError(f"the plugin name {name!r} is taken")
+        if any(plugin is known for known in self._plugins.get_plugins()):
+            raise RegistrationError("the plugin is registered already, under another name")
         try:
-            others = self._plugins.get_plugins() - {plugin}
+            self._plugins.register(plugin, name)
             self._plugins.check_pending()
-            hook = self._plugins.subset_hook_caller("register_formatters", others)
-            self._add([formatter for found in hook() for formatter in found])
-        except Exception:
-            self._plugins.unregister(name=registered)
+            self._add(self._declared_by(plugin, origin or name, loading.version_of(plugin, version)))
+        except BaseException:
+            if self._plugins.has_plugin(name):
+                self._plugins.unregister(name=name)
             raise
 
-    def choose(self, names: Collection[str]) -> Formatter:
-        """The formatter of highest precedence that one of the query's names selects, else the default."""
-        for formatter in self._formatters:
-            if any(query in names for query in formatter.queries):
+    def choose(self, names: Collection[str], accept: str = "") -> Formatter:
+        """The formatter of highest precedence that a query name selects, else `accept` does, else the default."""
+        for query, formatter in self._by_query:
+            if query in names:
                 return formatter
-        return self[DEFAULT]
+        if self._by_type and accept:
+            media_type = preferred(accept, self._by_type)
+            if media_type is not None:
+                return self._by_type[media_type]
+        return self._default
 
     def __getitem__(self, name: str) -> Formatter:
         """The formatter of that name; KeyError where there is none."""
-        for formatter in self._formatters:
-            if formatter.name == name:
-                return formatter
+        for mode in self._modes:
+            if mode.name == name:
+                return mode.formatter
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[Formatter]:
         """In order of precedence."""
-        return iter(self._formatters)
+        return (mode.formatter for mode in self._modes)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """In order of precedence, with what each declared and where it came from."""
+        return self._modes
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The plugins that were skipped."""
+        return tuple(self._failures)
 
     @property
     def queries(self) -> frozenset[str]:
         """All query names that select a formatter: ours, never a task's arguments."""
-        return frozenset(query for formatter in self._formatters for query in formatter.queries)
+        return frozenset(query for query, _ in self._by_query)
 
-    def _load(self, name: str) -> None:
-        """Registers one third party's plugin; one that fails is skipped loudly, the service serves."""
+    def _installed(self) -> list[loading.Source]:
         try:
-            self.register(load(name), name)
-        except Exception:
-            log.exception("plugin %s is skipped", name)
+            return loading.installed()
+        except Exception as error:
+            log.exception("the installed packages' plugins are skipped")
+            self._skipped("entry points", "installed packages", error)
+            return []
 
-    def _add(self, formatters: list[Formatter]) -> None:
-        merged = [*self._formatters, *formatters]
-        for what, taken in (
-            ("name", [formatter.name for formatter in merged]),
-            ("query", [query for formatter in merged for query in formatter.queries]),
-        ):
-            for value in taken:
-                if taken.count(value) > 1:
-                    raise RegistrationError(f"the {what} {value!r} is taken by another formatter")
-        self._formatters = sorted(merged, key=lambda formatter: -formatter.precedence)
+    def _take(self, source: loading.Source) -> None:
+        """Registers one third party's plugin, unless it is turned off; one that fails is skipped loudly."""
+        if self._disabled & {source.name, source.origin}:
+            return
+        try:
+            if self._plugins.has_plugin(source.name):
+                raise RegistrationError(f"the plugin name {source.name!r} is taken")
+            self.register(source.load(), source.name, source.origin, source.version)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            log.exception("plugin %s is skipped", source.origin)
+            self._skipped(source.name, source.origin, error)
+
+    def _skipped(self, name: str, origin: str, error: BaseException) -> None:
+        ours = isinstance(error, (RegistrationError, pluggy.PluginValidationError))
+        reason = " ".join((str(error) if ours else format_exception_only(error)[-1]).split())[:500]
+        self._failures.append(Failure(name, origin, reason, reason if ours else type(error).__name__))
+
+    def _declared_by(self, plugin: object, origin: str, version: str) -> list[Mode]:
+        """What the plugin's own hook gives, without the formatters that are turned off."""
+        others = [other for other in self._plugins.get_plugins() if other is not plugin]
+        hook = self._plugins.subset_hook_caller("register_formatters", others)
+        found = [declared(formatter, origin, version) for given in hook() for formatter in given]
+        if not found:
+            raise RegistrationError("it registers no formatter: register_formatters is missing or gives none")
+        for mode in found:
+            if not mode.queries and not mode.media_types and mode.name != DEFAULT:
+                raise RegistrationError(f"nothing selects {mode.name!r}: it has neither queries nor media_types")
+        return [mode for mode in found if mode.name not in self._disabled]
+
+    def _add(self, modes: list[Mode]) -> None:
+        """Puts the modes in their places, and lays out what `choose` needs."""
+        merged = [*self._modes, *modes]
+        check_taken(merged)
+        self._modes = tuple(sorted(merged, key=lambda mode: -mode.precedence))
+        self._by_query = tuple((query, mode.formatter) for mode in self._modes for query in mode.queries)
+        self._by_type = {media_type: mode.formatter for mode in self._modes for media_type in mode.media_types}
+        self._default = self[DEFAULT]

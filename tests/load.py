@@ -1,8 +1,8 @@
 """Many parallel clients of the service, each answer judged on its own, and the table that comes of it.
 
-    theeye = Recorder(...)                     a stand-in whose jobs print their own argument, and which knows the times
-    load = Load(service, 200)                  200 requests, each with an argument of its own, in flight
-    settle("Redis killed", theeye, loads)      waits for all answers, fails for a wrong one, adds a row to the table
+theeye = Recorder(...)                     a stand-in whose jobs print their own argument, and which knows the times
+load = Load(service, 200)                  200 requests, each with an argument of its own, in flight
+settle("Redis killed", theeye, loads)      waits for all answers, fails for a wrong one, adds a row to the table
 """
 
 from __future__ import annotations
@@ -11,21 +11,26 @@ import itertools
 import json
 import os
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from servers import RawResponse, Service, raw_request
+import pytest
+from servers import RawResponse, Service, raw_request, read_response
 from standin import TASK, Answer, Call, StandIn
 from standin import Job as StandInJob
 
 WORKERS = ("gevent", "gthread")
 JOB = f"/acme/task/{TASK}/job"
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 _numbers = itertools.count(1)
 
@@ -35,12 +40,13 @@ class Recorder(StandIn):
 
     def __init__(self, redis_url: str = "", port: int = 0) -> None:
         self.ended_at: dict[str, float] = {}
-        self._answered: list[str] = []
+        self._answered: set[str] = set()
         super().__init__(redis_url, port)
 
-    def wait_for_answered(self, count: int, timeout: float = 20.0) -> list[str]:
-        """The ids of the jobs whose creates have been answered, once they are that many."""
-        return self._wait(lambda: list(self._answered), count, "answered creates", timeout)
+    def wait_for_answered(self, arguments: Iterable[str], timeout: float = 20.0) -> None:
+        """Returns once the creates with all these arguments have been answered."""
+        wanted = set(arguments)
+        self._wait(lambda: list(wanted & self._answered), len(wanted), "answered creates", timeout)
 
     def creates_by_argument(self) -> dict[str, int]:
         """How often each request's create came in."""
@@ -56,7 +62,7 @@ class Recorder(StandIn):
 
         def after() -> None:
             with self._changed:
-                self._answered.append(job.id)
+                self._answered.update(printed(job))
                 self._changed.notify_all()
             if published:
                 published()
@@ -100,7 +106,12 @@ class Got:
 
 
 def request_bytes(
-    argument: str = "x", query: str = "", method: str = "POST", target: str = JOB, token: str = "tok-acme", **headers: str
+    argument: str = "x",
+    query: str = "",
+    method: str = "POST",
+    target: str = JOB,
+    token: str = "tok-acme",
+    **headers: str,
 ) -> bytes:
     """One request of the service as it is sent."""
     body = json.dumps({"task_arguments": [argument]}).encode() if method == "POST" else b""
@@ -171,8 +182,15 @@ class RawClient:
         self.sock = socket.create_connection(("127.0.0.1", service.port), 20)
         self.sock.sendall(data)
 
-    def leave(self) -> None:
+    def leave(self, reset: bool = False) -> None:
+        if reset:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+    def read(self) -> RawResponse:
+        """The response, after which the client is gone."""
+        with self.sock, self.sock.makefile("rb") as stream:
+            return read_response(stream)
 
 
 # -- right or wrong ------------------------------------------------------------------------------------------
@@ -200,6 +218,13 @@ def why_not_time_is_up(theeye: Recorder, got: Got) -> str:
     if not job or job["task_arguments_values"] != [got.argument] or got.body["job"]["id"] != got.job_id:
         return f"{got.argument}: not its own job"
     return ""
+
+
+def why_not_unknown(theeye: Recorder, got: Got) -> str:
+    """The same for an answer that should be: your create's answer was lost, it may have started."""
+    if got.error or not got.response:
+        return f"{got.argument}: {got.error}"
+    return "" if (got.status, got.body["code"]) == (504, "EOUTCOMEUNKNOWN") else f"{got.argument}: {got.status}"
 
 
 @dataclass(frozen=True)
@@ -270,9 +295,17 @@ def check_creates(theeye: Recorder, loads: Mapping[str, Load]) -> None:
 class Fleet(dict[str, Service]):
     """The service under each kind of worker, hit by the same fault at the same time."""
 
-    def park(self, count: int, query: str = "") -> dict[str, Load]:
-        """So many requests in flight on each."""
+    theeye: Recorder
+
+    def send(self, count: int, query: str = "") -> dict[str, Load]:
+        """So many requests at once to each."""
         return {worker: Load(service, count, query) for worker, service in self.items()}
+
+    def park(self, count: int, query: str = "") -> dict[str, Load]:
+        """The same, and returns once all of them wait for their jobs."""
+        loads = self.send(count, query)
+        self.theeye.wait_for_answered(argument for load in loads.values() for argument in load.arguments)
+        return loads
 
     def warm(self) -> None:
         """A first request on each: session known, subscription made."""
@@ -282,13 +315,47 @@ class Fleet(dict[str, Service]):
 
 @contextmanager
 def fleet(
-    theeye: StandIn, redis_url: str = "", kinds: Sequence[str] = WORKERS, workers: int = 1, **settings: str
+    theeye: Recorder, redis_url: str = "", kinds: Sequence[str] = WORKERS, workers: int = 1, **settings: str
 ) -> Iterator[Fleet]:
-    """Both services started at once; settings by name without SYNC_, in lower case."""
+    """Both services, started and stopped at the same time; settings by name without SYNC_, in lower case."""
     env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_url}
     env |= {"SYNC_WAIT_SECONDS": "40", "SYNC_MAX_WAITING": "600"}
     env |= {f"SYNC_{name.upper()}": value for name, value in settings.items()}
-    services = [Service(env, worker=kind, workers=workers) for kind in kinds]
-    with ExitStack() as stack, ThreadPoolExecutor(2) as starting:
-        list(starting.map(lambda service: stack.enter_context(service), services))
-        yield Fleet(zip(kinds, services, strict=True))
+    with ExitStack() as stack:
+        started = in_parallel(lambda kind: start(env, kind, workers), kinds)
+        for service in started:
+            stack.push(service)
+        services = Fleet(zip(kinds, started, strict=True))
+        services.theeye = theeye
+        yield services
+        stack.pop_all()
+        in_parallel(put_away, started)
+
+
+def start(env: Mapping[str, str], kind: str, workers: int, tries: int = 3) -> Service:
+    """A service that is up; a port that was free may be somebody's by now."""
+    try:
+        return Service(env, worker=kind, workers=workers).__enter__()
+    except AssertionError as error:
+        if tries == 1 or "Address already in use" not in str(error):
+            raise
+        return start(env, kind, workers, tries - 1)
+
+
+def put_away(service: Service) -> None:
+    """The quick way: how a service stops has tests of its own."""
+    service.kill()
+    service.close()
+
+
+def in_parallel(action: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(action, given))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def printed_table() -> Iterator[None]:
+    """Prints a module's rows at its end; to be imported there."""
+    before = len(ROWS)
+    yield
+    print("\n" + table(ROWS[before:]))

@@ -3,48 +3,211 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from load import ROWS, Recorder, fleet, settle, table
+from load import (
+    Fleet,
+    Recorder,
+    argument_of,
+    fleet,
+    get,
+    lateness,
+    printed_table,
+    record,
+    run,
+    settle,
+    why_not_time_is_up,
+    why_not_unknown,
+    why_wrong,
+)
 from servers import Redis
+from standin import Call, CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence, Stack, StandIn
+
+__all__ = ["printed_table"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def printed_table() -> Iterator[None]:
-    before = len(ROWS)
-    yield
-    print("\n" + table(ROWS[before:]))
+@pytest.fixture(scope="module")
+def shared(redis_server: Redis) -> Iterator[tuple[Recorder, Fleet]]:
+    with Recorder(redis_server.url) as theeye, fleet(theeye, redis_server.url, call_timeout="2") as services:
+        services.warm()
+        yield theeye, services
 
 
 @pytest.fixture
-def theeye(redis_server: Redis) -> Iterator[Recorder]:
-    with Recorder(redis_server.url) as standin:
-        yield standin
+def theeye(shared: tuple[Recorder, Fleet]) -> Iterator[Recorder]:
+    yield shared[0]
+    shared[0].heal()
+    shared[0].task()
 
 
-def test_supervisor_restarted(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url) as services:
+@pytest.fixture
+def services(shared: tuple[Recorder, Fleet]) -> Fleet:
+    return shared[1]
+
+
+def pause_until(moment: float) -> None:
+    time.sleep(max(moment - time.monotonic(), 0))
+
+
+# -- reads -----------------------------------------------------------------------------------------------------
+
+
+def test_supervisor_restarted(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.0)
+    loads = services.park(200)
+    theeye.stop()
+    down = time.monotonic()
+    pause_until(down + 3)
+    theeye.start()
+    settle("supervisor down for 3 s, the jobs end meanwhile", theeye, loads, late=7)
+
+
+def test_supervisor_frozen(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.0)
+    loads = services.park(200)
+    theeye.freeze()
+    pause_until(time.monotonic() + 5)
+    theeye.thaw()
+    settle("supervisor frozen for 5 s, the jobs end meanwhile", theeye, loads, late=7)
+
+
+def test_every_call_fails_for_three_seconds(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=0.5)
+    loads = services.park(200)
+    theeye.fault("any", Stack(500))
+    pause_until(time.monotonic() + 3)
+    theeye.heal()
+    settle("every call answered with 500 for 3 s, the jobs end meanwhile", theeye, loads, late=5)
+
+
+ODD_READS = [Reply(500, {}), Html(502), Html(200), HalfBody(), Drip(1.0), Silence(5), CloseBefore(), Reset()]
+
+
+def test_reads_that_fail_in_every_way(theeye: Recorder, services: Fleet) -> None:
+    for share, fault in enumerate(ODD_READS):
+        theeye.fault("read", fault, when=first_looks(share, len(ODD_READS)))
+    theeye.task(delay=1.0)
+    fault = "first look at the job: 500, 502, HTML, half a body, 1 byte/s, nothing for 5 s, closed, reset"
+    settle(fault, theeye, services.send(200), late=5)
+
+
+def first_looks(share: int, shares: int) -> Callable[[Call], bool]:
+    """The first look at each job of one share of the jobs."""
+    seen: set[str] = set()
+
+    def is_first(call: Call) -> bool:
+        job = call.path.rpartition("/")[2]
+        if int(job, 16) % shares != share or job in seen:
+            return False
+        seen.add(job)
+        return True
+
+    return is_first
+
+
+def test_supervisor_frozen_past_the_deadline(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.0)
+    asked = time.monotonic()
+    loads = services.park(100, "wait=2")
+    theeye.freeze()
+    settle("supervisor frozen past the deadline of 2 s: ETIMEISUP", theeye, loads, 2 + 5, why_not_time_is_up, asked)
+    theeye.thaw()
+
+
+def test_a_warm_request_makes_two_calls(theeye: Recorder, services: Fleet) -> None:
+    services.warm()
+    theeye.task(delay=0.3)
+    before = len(theeye.calls)
+    settle("none", theeye, services.send(100), late=1)
+    kinds = [call.kind for call in theeye.calls[before:]]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"create": 200, "read": 200}
+
+
+# -- creates ---------------------------------------------------------------------------------------------------
+
+LOST = [CloseAfter(), HalfBody(), Reset(carried_out=True), Silence(carried_out=True), Drip(1.0)]
+
+
+def test_creates_whose_answers_are_lost(theeye: Recorder, services: Fleet) -> None:
+    for share, fault in enumerate(LOST):
+        theeye.fault("create", fault, when=lambda call, share=share: int(argument_of(call)[1:]) % len(LOST) == share)
+    asked = time.monotonic()
+    loads = services.send(100)
+    settle("the create's answer lost: EOUTCOMEUNKNOWN, no second create", theeye, loads, 4, why_not_unknown, asked)
+
+
+def test_creates_when_the_supervisor_is_down(theeye: Recorder, services: Fleet) -> None:
+    services.warm()
+    before = len(theeye.jobs)
+    theeye.stop()
+    asked = time.monotonic()
+    got = {worker: load.all() for worker, load in services.send(100).items()}
+    theeye.start()
+    for worker, answers in got.items():
+        right = [one for one in answers if one.status == 502 and one.body["code"] == "ESUPERVISOR"]
+        latest = max(one.at for one in answers) - asked
+        record("supervisor down: ESUPERVISOR, nothing started", worker, 100, len(right), latest)
+        assert len(right) == 100
+    assert len(theeye.jobs) == before
+    services.warm()
+
+
+def test_a_connection_that_was_just_closed_costs_no_create(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=0.02)
+    for worker, service in services.items():
+        closed, right, latest = 0, 0, 0.0
+        for _ in range(20):
+            closed += theeye.drop_idle()
+            got = run(service)
+            right += not why_wrong(theeye, got)
+            latest = max(latest, lateness(theeye, got))
+            assert theeye.creates_by_argument()[got.argument] == 1
+        record("kept-alive connections closed before each of 20 creates", worker, 20, right, latest)
+        assert right == 20
+        assert closed >= 20
+
+
+# -- the gateway -----------------------------------------------------------------------------------------------
+
+
+def test_gateway_down(redis_server: Redis) -> None:
+    with (
+        StandIn() as gateway,
+        Recorder(redis_server.url) as theeye,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.5") as services,
+    ):
         services.warm()
-        theeye.task(delay=1.5)
-        loads = services.park(200)
-        theeye.wait_for_answered(402)
-        theeye.stop()
-        down = time.monotonic()
-        theeye.wait_for_ended(402)
-        time.sleep(max(down + 3 - time.monotonic(), 0))
-        theeye.start()
-        settle("supervisor down for 3 s, the jobs end meanwhile", theeye, loads, late=7)
-
-
-def test_supervisor_frozen(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url) as services:
+        gateway.stop()
+        time.sleep(0.5)  # what is remembered is no longer fresh
+        theeye.task(delay=1.0)
+        settle("gateway down, known sessions", theeye, services.send(100), late=2)
+        for worker, service in services.items():
+            before = len(theeye.calls_of("create"))
+            new = [run(service, token="tok-beta") for _ in range(5)]
+            right = sum(got.status == 502 and got.body["code"] == "EGATEWAY" for got in new)
+            record("gateway down, new sessions: EGATEWAY, nothing started", worker, 5, right, 0)
+            assert right == 5
+            assert len(theeye.calls_of("create")) == before
+            assert "gateway" in str(get(service, "/readyz").body["degraded"])
+        gateway.start()
         services.warm()
-        theeye.task(delay=1.5)
-        loads = services.park(200)
-        theeye.wait_for_answered(402)
-        theeye.freeze()
-        theeye.wait_for_ended(402)
-        time.sleep(3)
-        theeye.thaw()
-        settle("supervisor frozen for 5 s, the jobs end meanwhile", theeye, loads, late=7)
+
+
+@pytest.mark.xfail(strict=True, reason="each request of a known session waits for the frozen gateway")
+def test_gateway_frozen(redis_server: Redis) -> None:
+    with (
+        StandIn() as gateway,
+        Recorder(redis_server.url) as theeye,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.5", call_timeout="1") as services,
+    ):
+        services.warm()
+        time.sleep(0.5)
+        gateway.freeze()
+        for worker, service in services.items():
+            began = time.monotonic()
+            right = sum(not why_wrong(theeye, run(service)) for _ in range(3))
+            took = time.monotonic() - began
+            record("gateway frozen, three requests of a known session in turn", worker, 3, right, took)
+            assert right == 3
+            assert took < 2, "only the first of them waits for the gateway"

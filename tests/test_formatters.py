@@ -12,8 +12,9 @@ from app.query import Query
 from app.rendering import render
 from formatters import Answer, Context, Formatter, RegistrationError, Registry, hookimpl
 from formatters.jsontext import dumps, loads, loads_body, loads_document
+from formatters.testing import golden_jobs
 
-GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_formatters.json").read_text())
+GOLDEN = golden_jobs()
 REGISTRY = Registry()
 
 
@@ -143,7 +144,7 @@ class ShoutPlugin:
 def test_a_plugin_takes_its_place_in_the_order() -> None:
     registry = Registry()
     registry.register(ShoutPlugin())
-    assert [formatter.name for formatter in registry] == ["result", "full", "shout", "parse", "output"]
+    assert [formatter.name for formatter in registry] == ["result", "full", "response", "shout", "parse", "output"]
     assert registry.choose({"parse": "", "shout": ""}).name == "shout"
 
 
@@ -152,12 +153,12 @@ def test_a_taken_name_or_query_is_refused_and_changes_nothing() -> None:
     registry.register(ShoutPlugin())
     with pytest.raises(RegistrationError, match="'shout' is taken"):
         registry.register(ShoutPlugin())
-    assert len(list(registry)) == 5
+    assert len(list(registry)) == 6
 
 
 def test_a_disabled_formatter_is_not_there_and_the_default_always_is() -> None:
     registry = Registry(disabled=["parse", "output"])
-    assert [formatter.name for formatter in registry] == ["result", "full", "output"]
+    assert [formatter.name for formatter in registry] == ["result", "full", "response", "output"]
     assert registry.choose({"parse": ""}).name == "output"
 
 

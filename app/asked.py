@@ -1,0 +1,37 @@
+"""What a caller asks for, once it has been read and checked."""
+
+from dataclasses import dataclass
+from time import monotonic
+
+from app.idempotency import Key
+from app.preferences import Budget
+from app.query import Query
+from app.theeye import Session
+from app.waiter import Target
+from formatters import Formatter
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, in which mode, and how long they want to wait."""
+
+    query: Query
+    token: str
+    formatter: Formatter
+    budget: Budget
+    cancels: bool
+    session: Session
+
+    def target(self, seconds: float) -> Target:
+        """What to wait for, for so many seconds from now on."""
+        return Target(self.session.customer, self.token, monotonic() + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a POST wants TheEye to run."""
+
+    task: str
+    arguments: str
+    body: bytes | None
+    key: Key | None

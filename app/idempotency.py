@@ -1,0 +1,184 @@
+"""`Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header): a repeated request joins the run that exists.
+
+What is stored is who may use the key, what was asked for, and the job's id; never an answer.
+"""
+
+import hashlib
+import logging
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.errors import BadRequest, SyncError
+from app.shared import PREFIX, Shared, SharedUnavailable
+from app.theeye import Session
+
+KEPT_SECONDS = 24 * 3600
+LOOK_AGAIN_SECONDS = 0.05, 0.5
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+log = logging.getLogger("theeye_sync.idempotency")
+
+# KEYS: the record, a hash of fingerprint, until (ms: the end of the reservation) and job. Each answers the record.
+_RESERVE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local record = redis.call('HMGET', KEYS[1], 'fingerprint', 'until', 'job')
+if record[1] then
+  return {0, record[1] == ARGV[1] and 1 or 0, tonumber(record[2]) - now, record[3] or ''}
+end
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'until', now + tonumber(ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return {1, 1, 0, ''}
+"""
+_CONFIRM = """
+if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return 0 end
+return redis.call('HSET', KEYS[1], 'job', ARGV[2])
+"""
+_ABANDON = """
+if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return 0 end
+return redis.call('HSET', KEYS[1], 'until', 0)
+"""
+_RELEASE = """
+if redis.call('HEXISTS', KEYS[1], 'job') == 0 and redis.call('HGET', KEYS[1], 'fingerprint') == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+
+class KeyRefused(SyncError):
+    """The key cannot be used for this request."""
+
+    status = 422
+    code = "EKEYREUSED"
+
+
+class NotSupported(SyncError):
+    """There is no Redis to keep keys in."""
+
+    status = 501
+    code = "ENOKEYS"
+
+
+class KeysUnavailable(SyncError):
+    """Redis is down; nothing was started."""
+
+    status = 503
+    code = "EKEYSDOWN"
+    headers = MappingProxyType({"Retry-After": "2"})
+
+
+class RunUnknown(SyncError):
+    """Someone reserved the key and was never heard of again: a run may exist."""
+
+    status = 409
+    code = "EOUTCOMEUNKNOWN"
+
+
+class StillStarting(SyncError):
+    """The first request with this key has not started its job yet."""
+
+    status = 409
+    code = "ESTARTING"
+    headers = MappingProxyType({"Retry-After": "1"})
+
+
+class RunGone(SyncError):
+    """The key's job is no longer there."""
+
+    status = 410
+    code = "EJOBGONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key in its scope, with what was asked for under it."""
+
+    record: str
+    fingerprint: str
+
+
+def read_key(header: str | None, session: Session, task: str, query: str, body: bytes | None) -> Key | None:
+    """The request's key, None without the header. Raises BadRequest for one that cannot be used."""
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':  # the draft's form is a quoted string
+        key = key[1:-1]
+    if not _KEY.fullmatch(key):
+        raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters")
+    scope = _digest(session.customer_id, session.user_id, key)
+    return Key(f"{PREFIX}:key:{scope}", _digest(task, query, (body or b"").decode("latin-1")))
+
+
+class Reservation:
+    """What a request holds that goes first with its key."""
+
+    def __init__(self, keys: "Keys", key: Key) -> None:
+        """Made by Keys.reserve."""
+        self._keys = keys
+        self._key = key
+
+    def confirm(self, job_id: str) -> None:
+        """The job exists: whoever repeats the request joins it."""
+        for attempt in (1, 2):
+            try:
+                self._keys.shared.run(_CONFIRM, [self._key.record], [self._key.fingerprint, job_id])
+                return
+            except SharedUnavailable as error:
+                log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
+
+    def settle(self, error: SyncError) -> None:
+        """The create failed: the key is free again, unless a job may exist; that is never run a second time."""
+        if error.job is not None:
+            return
+        try:
+            script = _ABANDON if error.may_have_started else _RELEASE
+            self._keys.shared.run(script, [self._key.record], [self._key.fingerprint])
+        except SharedUnavailable as unavailable:
+            log.warning("a key stays reserved until its lease is over: %s", unavailable)
+
+
+class Keys:
+    """All keys of the last 24 hours."""
+
+    def __init__(self, shared: Shared) -> None:
+        """Connects to nothing yet."""
+        self.shared = shared
+
+    def reserve(self, key: Key, lease: float, left: Callable[[], float]) -> Reservation | str:
+        """A reservation for the first request, the job's id for a repeated one; waits while the first one starts.
+
+        Raises KeyRefused, RunUnknown, StillStarting or KeysUnavailable; then nothing was started.
+        """
+        pause, most = LOOK_AGAIN_SECONDS
+        while True:
+            ours, same, left_ms, job_id = self._ask(key, lease)
+            if ours:
+                return Reservation(self, key)
+            if not same:
+                raise KeyRefused("This Idempotency-Key was used for another task, body or query")
+            if job_id:
+                return job_id
+            if left_ms <= 0:
+                raise RunUnknown("A request with this Idempotency-Key was lost on the way, its job may have started")
+            if (seconds := left()) <= 0:
+                raise StillStarting("A request with this Idempotency-Key is still starting its job")
+            threading.Event().wait(min(pause, seconds))
+            pause = min(pause * 1.5, most)
+
+    def _ask(self, key: Key, lease: float) -> tuple[bool, bool, int, str]:
+        arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000)
+        try:
+            ours, same, left_ms, job_id = self.shared.run(_RESERVE, [key.record], arguments)
+        except SharedUnavailable as error:
+            raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
+        return bool(ours), bool(same), int(left_ms), job_id.decode()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

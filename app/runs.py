@@ -1,0 +1,127 @@
+"""From a request to its job: one create at the most, under the history guard and the request's idempotency key."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+from app.asked import Asked, Order
+from app.clients import Client
+from app.errors import ClientGone, JobGone, SyncError
+from app.history import HistoryGuard
+from app.idempotency import Keys, NotSupported, Reservation, RunGone
+from app.theeye import Job, Supervisor, has_ended
+from app.waiter import Target, Waiter
+
+START_SECONDS = 20.0  # beyond the time budget, how long a reservation without a job is believed in
+
+log = logging.getLogger("theeye_sync")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job, ended or as last seen, and how the request came by it."""
+
+    job: Job
+    queued: float = 0.0  # seconds
+    replayed: bool = False
+
+
+class Runs:
+    """Starts jobs and waits for them."""
+
+    def __init__(self, supervisor: Supervisor, waiter: Waiter, guard: HistoryGuard, keys: Keys | None) -> None:
+        """No keys: there is no Redis to keep them in."""
+        self._supervisor = supervisor
+        self._waiter = waiter
+        self._guard = guard
+        self._keys = keys
+
+    def run(self, asked: Asked, order: Order, client: Client) -> Run:
+        """The request's job: a new one, or with a key seen before the one that exists. Raises any SyncError."""
+        patience = _Patience(self._waiter, client, monotonic() + (0 if asked.budget.at_once else asked.budget.seconds))
+        reservation = self._reserve(asked, order, patience)
+        if isinstance(reservation, str):
+            return Run(self._join(asked, reservation, patience.deadline, client), replayed=True)
+        try:
+            return self._start(asked, order, client, patience, reservation)
+        except SyncError as error:
+            if reservation is not None:
+                reservation.settle(error)
+            raise
+
+    def _start(
+        self, asked: Asked, order: Order, client: Client, patience: "_Patience", reservation: Reservation | None
+    ) -> Run:
+        guarded = f"{asked.session.customer_id}:{order.task}"
+        self._learn(guarded, asked, order.task)
+        with self._guard.turn(guarded, patience.left) as turn:
+            if client.gone:
+                raise ClientGone("The client went while it queued, nothing was started")
+            since = self._waiter.listen()
+            customer = asked.session.customer
+            created = self._supervisor.create(customer, order.task, asked.token, order.arguments, order.body)
+            with telling(created):
+                turn.created()
+                if reservation is not None:
+                    reservation.confirm(created["id"])
+                target = asked.target(asked.budget.seconds - turn.queued)
+                job = created if asked.budget.at_once else self._waiter.wait(created, target, client, since)
+                self._guard.limits.learn(guarded, job)
+        return Run(job, turn.queued)
+
+    def _learn(self, guarded: str, asked: Asked, task: str) -> None:
+        """Asks for a task's history limit the first time; every job document keeps it fresh from then on."""
+        limits = self._guard.limits
+        if self._guard.is_on and not limits.is_known(guarded):
+            document = self._supervisor.task(asked.session.customer, task, asked.token)
+            if document is not None:
+                limits.learn(guarded, document)
+                limits.assume(guarded)
+
+    def _reserve(self, asked: Asked, order: Order, patience: "_Patience") -> Reservation | str | None:
+        if order.key is None:
+            return None
+        if self._keys is None:
+            raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
+        return self._keys.reserve(order.key, asked.budget.seconds + START_SECONDS, patience.left)
+
+    def _join(self, asked: Asked, job_id: str, deadline: float, client: Client) -> Job:
+        """The job of the first request with this key. Raises RunGone."""
+        target = Target(asked.session.customer, asked.token, deadline)
+        try:
+            with telling({"id": job_id}):
+                since = self._waiter.listen()
+                found = {**self._waiter.fetch(job_id, target), "id": job_id}
+                if has_ended(found.get("lifecycle")) or asked.budget.at_once:
+                    return found
+                return self._waiter.wait(found, target, client, since)
+        except JobGone as error:
+            raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """How long a request can still wait for its job to be started."""
+
+    waiter: Waiter
+    client: Client
+    deadline: float
+
+    def left(self) -> float:
+        """Seconds; 0 when nobody waits any more."""
+        return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
+
+
+@contextmanager
+def telling(job: Job) -> Iterator[None]:
+    """Whatever goes wrong from here on, the client is told the job's id."""
+    try:
+        yield
+    except SyncError as error:
+        error.job = error.job or job
+        raise
+    except Exception as error:
+        log.error("unexpected error with job %s", job["id"], exc_info=error)
+        raise SyncError("Internal Server Error", job=job) from None
