@@ -36,6 +36,9 @@ class Wakeups:
     def listen(self) -> None:
         """Returns once notifications arrive, or it is clear that for now they do not."""
 
+    def keep_listening(self) -> None:
+        """Starts listening again, should that ever have died."""
+
     @contextmanager
     def watch(self, job_id: str, since: int) -> Iterator[threading.Event]:
         """An event that is set when the job may have ended; at once where that was so since the epoch given."""
@@ -92,10 +95,14 @@ class RedisWakeups(Wakeups):
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def listen(self) -> None:
-        """Starts the listener in this process, again if it ever died, and waits for its first subscription."""
+    def keep_listening(self) -> None:
+        """Starts the listener in this process, again if it ever died."""
         if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
             self._start()
+
+    def listen(self) -> None:
+        """Starts the listener, and the first time waits for its subscription."""
+        self.keep_listening()
         if not self._settled.is_set():
             self._settled.wait(self._settle_seconds)
 
@@ -117,11 +124,12 @@ class RedisWakeups(Wakeups):
             except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
                 self._lost(error)
             finally:
-                self.live = False
+                if self.live:  # the thread itself is being ended
+                    self._lost(SystemExit())
             pause = RETRY_SECONDS[0] if monotonic() - began > most else min(pause * 2, most)
             threading.Event().wait(pause)
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, error: BaseException) -> None:
         first = self.live or not self._settled.is_set()
         log.log(
             logging.WARNING if first else logging.DEBUG,

@@ -156,15 +156,16 @@ class Transport:
             sock.close()
 
     def _close_forgotten(self) -> None:
-        """Closes the connection idle for longest, if that is too long: after a burst they go one by one."""
+        """Closes what has been idle for too long: the surplus of a burst, which nobody takes out again."""
         oldest = monotonic() - IDLE_SECONDS
-        try:
-            sock, since = self._idle.popleft()
-        except IndexError:
-            return
-        if since > oldest:
-            self._idle.appendleft((sock, since))
-        else:
+        while True:
+            try:
+                sock, since = self._idle.popleft()
+            except IndexError:
+                return
+            if since > oldest:
+                self._idle.appendleft((sock, since))
+                return
             sock.close()
 
     def _connect(self, deadline: float) -> socket.socket:

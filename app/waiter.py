@@ -99,19 +99,22 @@ class Waiter:
         """
         with self._wakeups.watch(job["id"], since) as told:
             client.wake = told.set
+            if client.gone:  # while the job was being created
+                told.set()
             if look_first or has_ended(job.get("lifecycle")):
                 told.set()
             look = _Look(self._supervisor, job, target)
             polling, safety = _Pauses(*POLLING), _Pauses(*SAFETY)
             while True:
+                self._wakeups.keep_listening()
                 calm = self._wakeups.live and not look.failed
                 pause = (safety if calm else polling).take()
                 hint = told.wait(min(pause, max(self.left(target.deadline), 0)))
                 told.clear()
                 if client.gone:
                     raise ClientGone("The client has gone", job=look.seen())
-                over = self.left(target.deadline) <= 0
-                if look.shows_end(hint or over, LAST_LOOK if over else self.left(target.deadline)) or over:
+                left = self.left(target.deadline)
+                if look.shows_end(hint or left <= 0, left) or self.left(target.deadline) <= 0:
                     return look.seen()
 
     def left(self, deadline: float) -> float:
