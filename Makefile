@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test lint format clean
+.PHONY: help run serve test soak lint format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests"
+	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make lint    ruff and mypy"
 
 run: $(VENV)/.run
@@ -20,6 +21,9 @@ serve: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.dev
+	$(BIN)/python tests/soak.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

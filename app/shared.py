@@ -10,6 +10,7 @@ from typing import Any
 log = logging.getLogger("theeye_sync.shared")
 
 CALL_SECONDS = 1.0
+CONNECTIONS = 32
 REST_SECONDS = 2.0  # after a failure nobody asks for so long
 
 PREFIX = "theeye-sync"
@@ -50,9 +51,15 @@ class Shared:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        return redis.Redis.from_url(
-            self._url, socket_connect_timeout=CALL_SECONDS, socket_timeout=CALL_SECONDS, retry=Retry(NoBackoff(), 0)
+        pool = redis.BlockingConnectionPool.from_url(
+            self._url,
+            max_connections=CONNECTIONS,
+            timeout=CALL_SECONDS,
+            socket_connect_timeout=CALL_SECONDS,
+            socket_timeout=CALL_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         )
+        return redis.Redis(connection_pool=pool)
 
     def _script(self, script: str) -> Any:
         found = self._scripts.get(script)

@@ -48,6 +48,7 @@ class _Reader(io.RawIOBase):
     """Reads a socket against one absolute deadline instead of a timeout for each read."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self.ended = False
         self._sock = sock
         self._deadline = deadline
 
@@ -56,17 +57,19 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         self._sock.settimeout(_left(self._deadline))
-        return self._sock.recv_into(buffer)
+        count = self._sock.recv_into(buffer)
+        self.ended = count == 0
+        return count
 
 
 class _Source:
     """The one method that http.client.HTTPResponse wants of a socket."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._reader = _Reader(sock, deadline)
+        self.reader = _Reader(sock, deadline)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader)
+        return io.BufferedReader(self.reader)
 
 
 class Transport:
@@ -119,8 +122,11 @@ class Transport:
         try:
             sock.settimeout(_left(deadline, 0.001))
             sock.sendall(request)
-            with http.client.HTTPResponse(_Source(sock, deadline), method=method) as response:  # type: ignore[arg-type]
+            source = _Source(sock, deadline)
+            with http.client.HTTPResponse(source, method=method) as response:  # type: ignore[arg-type]
                 response.begin()
+                if source.reader.ended:  # http.client takes headers that are cut off for whole ones
+                    raise AnswerLost("the answer was cut off in its headers")
                 reply = Reply(response.status, self._read(response))
                 keep = not response.will_close
             return reply
