@@ -46,5 +46,5 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def _end_idle(self) -> None:
         """Reading ends, as if the other side had hung up; the connection's greenlet then closes it."""
         for sock in list(self._idle):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RD)
+            with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
+                getattr(sock, "_sock", sock).shutdown(socket.SHUT_RD)

@@ -122,7 +122,8 @@ class Registry:
 
     def _skipped(self, name: str, origin: str, error: BaseException) -> None:
         ours = isinstance(error, (RegistrationError, pluggy.PluginValidationError))
-        reason = " ".join((str(error) if ours else format_exception_only(error)[-1]).split())[:500]
+        words = " ".join((str(error) if ours else format_exception_only(error)[-1]).split())[:500]
+        reason = "".join(letter if letter.isprintable() else "?" for letter in words)
         self._failures.append(Failure(name, origin, reason, reason if ours else type(error).__name__))
 
     def _declared_by(self, plugin: object, origin: str, version: str) -> list[Mode]:

@@ -70,7 +70,7 @@ def _check_free(bind: str, name: str) -> None:
             pass
     except OSError as error:
         raise SystemExit(
-            f"make run: cannot listen on {bind} ({name}): {error.strerror}. Is it running already?"
+            f"make run: cannot listen on {bind} ({name}): {os.strerror(error.errno or 0)}. Is it running already?"
         ) from None
 
 

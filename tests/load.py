@@ -322,9 +322,7 @@ def fleet(
     env |= {"SYNC_WAIT_SECONDS": "40", "SYNC_MAX_WAITING": "600"}
     env |= {f"SYNC_{name.upper()}": value for name, value in settings.items()}
     with ExitStack() as stack:
-        started = in_parallel(lambda kind: start(env, kind, workers), kinds)
-        for service in started:
-            stack.push(service)
+        started = in_parallel(lambda kind: stack.push(start(env, kind, workers)), kinds)
         services = Fleet(zip(kinds, started, strict=True))
         services.theeye = theeye
         yield services

@@ -195,7 +195,6 @@ def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -
     wait_for_listeners(redis, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="the waits are not told, and may be in a safety pause of 15 s")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_all_waits_look_when_the_listener_dies(wakeups: RedisWakeups) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:

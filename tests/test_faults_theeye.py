@@ -194,7 +194,6 @@ def test_gateway_down(redis_server: Redis) -> None:
         services.warm()
 
 
-@pytest.mark.xfail(strict=True, reason="each request of a known session waits for the frozen gateway")
 def test_gateway_frozen(redis_server: Redis) -> None:
     with (
         StandIn() as gateway,
