@@ -1,0 +1,108 @@
+"""`?response` and `?response=INDEX`: the job decides the whole HTTP answer.
+
+An output is the JSON of `{"statusCode", "headers", "body", "isBase64Encoded"}`, or holds that under `"response"`.
+The content comes from a job and is served from the API's own origin: no header of the service's can be set, and
+`formatters.headers` adds `nosniff` and, where a browser could run the content, a Content-Security-Policy.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from formatters.contract import JSON_TYPE, TEXT_TYPE, Answer, BadOutput, BadQuery, Context, Formatter
+from formatters.headers import CSP, NOSNIFF, is_token
+from formatters.hookspecs import hookimpl
+from formatters.jsontext import dumps, loads
+from formatters.outputs import index_of, status_of, text_at
+
+_FIELDS = frozenset({"statusCode", "headers", "body", "isBase64Encoded"})
+_OURS = frozenset(name.lower() for name, _ in (CSP, NOSNIFF))
+
+
+class Response(Formatter):
+    """The HTTP answer that the job's output describes."""
+
+    name = "response"
+    queries = ("response",)
+    precedence = 250
+
+    def check(self, query: Mapping[str, str]) -> None:
+        """Refuses what is no index."""
+        try:
+            index_of(query.get("response", ""))
+        except ValueError as error:
+            raise BadQuery(f"response: {error}") from None
+
+    def format(self, context: Context) -> Answer:
+        """Status, headers and body as the job wants them. Raises BadOutput for what is no response."""
+        described = _described(context)
+        headers = _headers(described.get("headers"))
+        given = next((headers.pop(name) for name in list(headers) if name.lower() == "content-type"), None)
+        body, sensible = _body(described.get("body"), described.get("isBase64Encoded"))
+        headers[NOSNIFF[0]] = NOSNIFF[1]
+        return Answer(body, _status(described, context), given or sensible, headers)
+
+
+def _described(context: Context) -> dict[str, Any]:
+    try:
+        value = loads(text_at(context, index_of(context.query.get("response", ""))))
+    except (LookupError, TypeError) as error:
+        raise BadOutput(str(error.args[0])) from None
+    except ValueError:
+        raise BadOutput("the job's output is not JSON") from None
+    if isinstance(value, dict) and "response" in value:
+        value = value["response"]
+    if not isinstance(value, dict) or not _FIELDS & value.keys():
+        raise BadOutput("the job's output is no response: an object with statusCode, headers or body")
+    return value
+
+
+def _status(described: Mapping[str, Any], context: Context) -> int:
+    code = described.get("statusCode")
+    status = context.status if code is None else status_of(code)
+    if status is None:
+        raise BadOutput("statusCode is not a number from 200 to 599")
+    return status
+
+
+def _headers(given: Any) -> dict[str, str]:
+    """The headers by name; numbers are written out. Raises BadOutput for what only the service may say."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise BadOutput("headers is no object")
+    headers: dict[str, str] = {}
+    for name, value in given.items():
+        if name.lower() in _OURS:
+            raise BadOutput(f"the header {name} is the service's own")
+        if not is_token(name) or not isinstance(value, (str, int, float)):
+            raise BadOutput("headers must hold a string for each header's name")
+        headers[name] = value if isinstance(value, str) else dumps(value).decode()
+    if len({name.lower() for name in headers}) != len(headers):
+        raise BadOutput("headers holds a name twice")
+    return headers
+
+
+def _body(body: Any, encoded: Any) -> tuple[bytes | str, str]:
+    """The body, and its content type where the job names none."""
+    if encoded is not None and not isinstance(encoded, bool):
+        raise BadOutput("isBase64Encoded is neither true nor false")
+    if encoded:
+        return _decoded(body), "application/octet-stream"
+    if body is None or isinstance(body, str):
+        return body or "", TEXT_TYPE
+    return dumps(body), JSON_TYPE
+
+
+def _decoded(body: Any) -> bytes:
+    try:
+        return base64.b64decode(body or "", validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise BadOutput("body is not base64") from None
+
+
+@hookimpl
+def register_formatters() -> list[Formatter]:
+    """The formatter of `?response`."""
+    return [Response()]

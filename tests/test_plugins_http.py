@@ -1,0 +1,304 @@
+"""Plugins on real gunicorn: whatever one does, the service serves, and only the log has it all."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import CHECKOUT, RawResponse, Service, clean_environment, raw_request
+from standin import TASK, StandIn
+
+MISBEHAVING = '''
+"""Formatters that do everything wrong while they run."""
+
+from formatters import Answer, BadOutput, BadQuery, Formatter, hookimpl
+
+
+class Subtle(str):
+    def encode(self, *_):
+        return b"\\r\\n\\r\\n"
+
+    def __len__(self):
+        return 10**9
+
+    def lower(self):
+        return "x-fine"
+
+
+class Long(bytes):
+    def __len__(self):
+        return 10**9
+
+    def __bytes__(self):
+        return b"other"
+
+
+class Odd(BaseException):
+    def __str__(self):
+        raise ValueError("not even that")
+
+
+def loop():
+    return loop()
+
+
+def fail(error):
+    raise error
+
+
+def nested():
+    value = []
+    value.append(value)
+    return value
+
+
+def change(context):
+    context.job.clear()
+    context.query.clear()
+    raise KeyError("x")
+
+
+WRONG = {
+    "raises": lambda context: fail(KeyError("secret words")),
+    "exits": lambda context: fail(SystemExit(3)),
+    "interrupts": lambda context: fail(KeyboardInterrupt()),
+    "odd": lambda context: fail(Odd()),
+    "stops": lambda context: fail(StopIteration()),
+    "generator": lambda context: fail(GeneratorExit()),
+    "loops": lambda context: loop(),
+    "memory": lambda context: fail(MemoryError()),
+    "huge": lambda context: Answer(bytearray(1 << 62), 200),
+    "query": lambda context: fail(BadQuery("secret words of a wrong place")),
+    "nothing": lambda context: None,
+    "dict": lambda context: {"body": "x"},
+    "no-json": lambda context: Answer(object(), 200),
+    "nested": lambda context: Answer(nested(), 200),
+    "nan": lambda context: Answer(float("nan"), 200),
+    "set": lambda context: Answer({1}, 200),
+    "status-0": lambda context: Answer("x", 0),
+    "status-100": lambda context: Answer("x", 100),
+    "status-1000": lambda context: Answer("x", 1000),
+    "status-text": lambda context: Answer("x", "200 OK\\r\\nX-Injected: 1"),
+    "status-true": lambda context: Answer("x", True),
+    "status-none": lambda context: Answer("x", None),
+    "number-as-text": lambda context: Answer(7, 200, "text/plain"),
+    "surrogate": lambda context: Answer("\\ud800", 200, "text/plain"),
+    "type-split": lambda context: Answer("x", 200, "text/plain\\r\\nX-Injected: 1"),
+    "type-empty": lambda context: Answer("x", 200, ""),
+    "type-bytes": lambda context: Answer("x", 200, b"text/plain"),
+    "headers-list": lambda context: Answer("x", 200, None, [("X-A", "b")]),
+    "headers-twice": lambda context: Answer("x", 200, None, {"X-A": "b", "x-a": "c"}),
+    "header-split": lambda context: Answer("x", 200, None, {"X-A": "b\\r\\nX-Injected: 1\\r\\n\\r\\n<html>"}),
+    "header-name-split": lambda context: Answer("x", 200, None, {"X-A: b\\r\\nX-Injected": "1"}),
+    "header-number": lambda context: Answer("x", 200, None, {"X-A": 7}),
+    "header-length": lambda context: Answer("x", 200, None, {"Content-Length": "0"}),
+    "header-chunked": lambda context: Answer("x", 200, None, {"transfer-encoding": "chunked"}),
+    "header-close": lambda context: Answer("x", 200, None, {"Connection": "close"}),
+    "header-type": lambda context: Answer("x", 200, None, {"Content-Type": "text/html"}),
+    "header-cookie": lambda context: Answer("x", 200, None, {"Set-Cookie": "a=b"}),
+    "header-job": lambda context: Answer("x", 200, None, {"X-Job-Id": "mine"}),
+    "header-cors": lambda context: Answer("x", 200, None, {"Access-Control-Allow-Origin": "*"}),
+    "header-subtle": lambda context: Answer("x", 200, None, {Subtle("Set-Cookie"): "a=b"}),
+    "changes": change,
+}
+RIGHT = {
+    "words": lambda context: fail(BadOutput("there is no table in it")),
+    "subtle-text": lambda context: Answer(Subtle("text"), 200, Subtle("text/plain"), {"X-A": Subtle("b")}),
+    "long-bytes": lambda context: Answer(Long(b"bytes"), 200, "application/octet-stream"),
+    "no-content": lambda context: Answer("x", 204, "text/plain"),
+    "fine": lambda context: Answer({"accept": context.accept}, 299, None, {"Link": "</a>; rel=next", "Vary": "Accept"}),
+}
+
+
+def formatter(what, does):
+    attributes = {"name": what, "queries": (what,), "format": lambda self, context: does(context)}
+    return type(what, (Formatter,), attributes)()
+
+
+class Checking(Formatter):
+    name = "checking"
+    queries = ("checking",)
+    media_types = ("text/checking",)
+
+    def check(self, query):
+        if query.get("checking") == "400":
+            raise BadQuery("not 400, please")
+        if query.get("checking"):
+            raise SystemExit("secret words")
+
+    def format(self, context):
+        return Answer("checked", 200, "text/checking")
+
+
+@hookimpl
+def register_formatters():
+    yield Checking()
+    for what, does in (WRONG | RIGHT).items():
+        yield formatter(what, does)
+'''
+WRONG = re.findall(r'^    "([a-z0-9-]+)":', MISBEHAVING.split("RIGHT = ")[0], re.M)
+
+
+@pytest.fixture(scope="module")
+def theeye() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        standin.task(output=['{"a":1}'])
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("plugins")
+    files = {
+        "misbehaving": MISBEHAVING,
+        "exits": "raise SystemExit('secret words')",
+        "wrong": "from formatters import hookimpl\n@hookimpl\ndef register_formatters(app): return []\n",
+        "again": MISBEHAVING,
+    }
+    for name, code in files.items():
+        (folder / f"{name}.py").write_text(code)
+    return ",".join([*(str(folder / f"{name}.py") for name in files), "no_such_module"])
+
+
+@pytest.fixture(scope="module", params=["gevent", "gthread"])
+def service(request: pytest.FixtureRequest, theeye: StandIn, plugins: str) -> Iterator[Service]:
+    env = {
+        "SYNC_GATEWAY_URL": theeye.url,
+        "SYNC_SUPERVISOR_URL": theeye.url,
+        "SYNC_PLUGINS": plugins,
+        "SYNC_DISABLED_FORMATTERS": "result",
+    }
+    with Service(env, worker=request.param) as running:
+        yield running
+
+
+def ask(
+    service: Service, query: str, method: str = "POST", path: str = f"/acme/task/{TASK}/job", **headers: str
+) -> RawResponse:
+    sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Content-Length": "0", **headers}
+    lines = [f"{method} {path}?{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+    return raw_request("127.0.0.1", service.port, "\r\n".join([*lines, "", ""]).encode())
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_formatter_that_fails_is_502_and_harms_nobody(what: str, service: Service) -> None:
+    pids = service.worker_pids()
+    got = ask(service, what)
+    error = json.loads(got.body)
+    assert got.complete
+    assert got.status_line == "HTTP/1.1 502 Bad Gateway"
+    assert (error["statusCode"], error["status"], error["code"], error["name"]) == (
+        502,
+        502,
+        "EFORMATTER",
+        "ServerError",
+    )
+    assert error["formatter"] == what
+    assert error["message"].startswith(f"The formatter '{what}' failed")
+    assert error["job"]["id"] == got.header("X-Job-Id")
+    assert error["job"]["state"] == got.header("X-Job-State") == "success"
+    names = [name.lower() for name, _ in got.headers]
+    assert not {"x-injected", "set-cookie", "x-a"} & set(names)
+    assert names.count("content-type") == names.count("content-length") == names.count("x-job-id") == 1
+    assert b"Traceback" not in got.body
+    assert b".py" not in got.body
+    if what != "query":  # an exported error's words are for the client, wherever it comes from
+        assert b"secret" not in got.body
+    log = service.log_text()
+    assert f"formatter {what} failed on job {error['job']['id']}" in log
+    assert "Traceback (most recent call last)" in log
+    assert ask(service, "").status == 200
+    assert service.worker_pids() == pids, "the worker lives on"
+
+
+def test_a_formatters_own_words_reach_the_client(service: Service) -> None:
+    got = ask(service, "words")
+    assert (got.status, json.loads(got.body)["message"]) == (
+        502,
+        "The formatter 'words' failed: there is no table in it",
+    )
+
+
+def test_subclasses_cannot_lie_about_their_content(service: Service) -> None:
+    text, data = ask(service, "subtle-text"), ask(service, "long-bytes")
+    assert (text.status, text.body, text.header("X-A"), text.complete) == (200, b"text", "b", True)
+    assert (data.status, data.body, data.header("Content-Length"), data.complete) == (200, b"bytes", "5", True)
+
+
+def test_a_legal_answer_is_sent_as_it_is(service: Service) -> None:
+    got = ask(service, "fine", Accept="a/b")
+    assert (got.status, json.loads(got.body)) == (299, {"accept": "a/b"})
+    assert (got.header("Link"), got.header("Vary")) == ("</a>; rel=next", "Accept")
+    assert (ask(service, "no-content").status, ask(service, "no-content").body) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "message"),
+    [
+        ("checking=400", 400, "not 400, please"),
+        ("checking=500", 502, "The formatter 'checking' failed"),
+    ],
+)
+def test_a_refused_value_starts_nothing(
+    query: str, status: int, message: str, service: Service, theeye: StandIn
+) -> None:
+    before = len(theeye.calls_of("create"))
+    got = ask(service, query)
+    error = json.loads(got.body)
+    assert (got.status, error["message"]) == (status, message)
+    assert "job" not in error
+    assert got.header("X-Job-Id") is None
+    assert len(theeye.calls_of("create")) == before
+
+
+def test_the_accept_header_selects_where_no_query_name_does(service: Service) -> None:
+    chosen = ask(service, "", Accept="text/checking, */*;q=0.5")
+    assert (chosen.body, chosen.header("Content-Type")) == (b"checked", "text/checking; charset=utf-8")
+    assert chosen.header("X-Content-Type-Options") == "nosniff"
+    assert json.loads(ask(service, "parse", Accept="text/checking").body) == {"a": 1}
+    assert json.loads(ask(service, "", Accept="*/*").body) == ['{"a":1}']
+
+
+def test_a_plugins_query_names_are_no_arguments_of_the_task(service: Service, theeye: StandIn) -> None:
+    ask(service, "fine=1&result=2&a=3")
+    arguments = theeye.calls_of("create")[-1].query
+    assert arguments == [("result", "2"), ("a", "3")], "those of a mode that is turned off are the task's again"
+
+
+def test_readyz_names_what_was_not_loaded(service: Service) -> None:
+    got = ask(service, "", "GET", "/readyz")
+    assert got.status == 200
+    degraded = json.loads(got.body)["degraded"]
+    told = [line for line in degraded if line.startswith("formatter ")]
+    assert told[0] == "formatter exits: not loaded: SystemExit"
+    assert told[1].startswith("formatter wrong: not loaded: Plugin 'wrong' for hook 'register_formatters'")
+    assert told[2] == "formatter again: not loaded: the name 'checking' is taken by another formatter"
+    assert told[3] == "formatter no_such_module: not loaded: ModuleNotFoundError"
+    assert b"secret" not in got.body
+    log = service.log_text()
+    for name in ("exits.py", "wrong.py", "again.py", "no_such_module"):
+        assert f"{name} is skipped" in log
+    assert "secret words" in log
+
+
+def test_the_listing_of_the_same_service(plugins: str) -> None:
+    ran = subprocess.run(
+        [str(Path(sys.executable).parent / "flask"), "--app", "wsgi", "formatters"],
+        cwd=CHECKOUT,
+        env=clean_environment() | {"SYNC_PLUGINS": plugins, "SYNC_DISABLED_FORMATTERS": "result"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = ran.stdout.splitlines()
+    modes = [line.split()[0] for line in lines[1:] if not line.startswith("not loaded")]
+    assert modes[:5] == ["full", "response", "parse", "output", "checking"]
+    checking = next(line for line in lines if line.startswith("checking"))
+    assert "?checking, Accept: text/checking" in checking
+    assert "misbehaving.py" in checking
+    failed = [line for line in lines if line.startswith("not loaded")]
+    assert [line.split()[2].rstrip(":") for line in failed] == ["exits", "wrong", "again", "no_such_module"]
+    assert failed[0].endswith("SystemExit: secret words")

@@ -1,0 +1,393 @@
+"""`?response`: the job decides the whole answer, and nothing but the answer."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from servers import RawResponse, Service, raw_request
+from standin import TASK, StandIn
+
+import formatters.response
+from formatters import BadAnswer, BadOutput, BadQuery, RegistrationError, Registry, Rendered
+from formatters.response import Response
+from formatters.testing import run, try_all
+from sandbox import CUSTOMER, TOKEN, Sandbox
+
+TASKS = "61f3e937c38201da80f96c3"
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+def respond(described: Any, query: str = "response", **job: Any) -> Rendered:
+    """The answer to an output that describes a response."""
+    return run(Response(), {"output": [json.dumps(described)], **job}, query)
+
+
+# -- what a job can say -----------------------------------------------------------------------------------
+
+
+def test_status_headers_and_body_are_the_jobs() -> None:
+    answer = respond({"statusCode": 201, "headers": {"X-Rows": 3, "Content-Type": "text/csv"}, "body": "a,b\r\n"})
+    assert (answer.status, answer.content_type, answer.text) == (201, "text/csv; charset=utf-8", "a,b\r\n")
+    assert answer.header("X-Rows") == "3"
+    assert answer.header("X-Content-Type-Options") == "nosniff"
+
+
+def test_also_under_response_as_theeyes_own_endpoint_has_it() -> None:
+    inner = {"statusCode": "404", "body": "no such server"}
+    answer = respond({"response": inner, "statusCode": 200})
+    assert (answer.status, answer.text) == (404, "no such server")
+    assert respond({"response": inner, "state": "success"}) == respond(inner)
+
+
+@pytest.mark.parametrize(("query", "text"), [("response", "one"), ("response=0", "one"), ("response=1", "two")])
+def test_an_index_says_which_output(query: str, text: str) -> None:
+    answer = run(Response(), {"output": ['{"body":"one"}', '{"body":"two"}']}, query)
+    assert answer.text == text
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "01", "1.0", "٣", " ", "9999999999", "1e3"])
+def test_what_is_no_canonical_index_is_refused_before_the_job(value: str) -> None:
+    with pytest.raises(BadQuery, match="must be an index"):
+        run(Response(), {}, f"response={value}")
+
+
+@pytest.mark.parametrize(
+    ("described", "content_type", "body"),
+    [
+        ({"body": {"b": 1, "a": [2.0]}}, JSON_TYPE, b'{"b":1,"a":[2]}'),
+        ({"body": [1, None]}, JSON_TYPE, b"[1,null]"),
+        ({"body": 7}, JSON_TYPE, b"7"),
+        ({"body": False}, JSON_TYPE, b"false"),
+        (
+            {"body": {"a": 1}, "headers": {"content-type": "application/problem+json"}},
+            "application/problem+json",
+            b'{"a":1}',
+        ),
+        ({"body": "señal"}, "text/plain; charset=utf-8", "señal".encode()),
+        ({"body": "<p>", "headers": {"Content-Type": "text/html"}}, "text/html; charset=utf-8", b"<p>"),
+        (
+            {"body": "<p>", "headers": {"Content-Type": 'text/html; charset="UTF-8"'}},
+            'text/html; charset="UTF-8"',
+            b"<p>",
+        ),
+        ({"body": None}, "text/plain; charset=utf-8", b""),
+        ({"statusCode": 200}, "text/plain; charset=utf-8", b""),
+        ({"body": "AP8=", "isBase64Encoded": True}, "application/octet-stream", b"\x00\xff"),
+        ({"body": "AP8=", "isBase64Encoded": True, "headers": {"Content-Type": "image/png"}}, "image/png", b"\x00\xff"),
+        ({"body": "AP8=", "isBase64Encoded": False}, "text/plain; charset=utf-8", b"AP8="),
+        ({"body": "x", "isBase64Encoded": None, "headers": None}, "text/plain; charset=utf-8", b"x"),
+    ],
+)
+def test_the_body_becomes_what_it_is(described: dict[str, Any], content_type: str, body: bytes) -> None:
+    answer = respond(described)
+    assert (answer.status, answer.content_type, answer.body) == (200, content_type, body)
+
+
+@pytest.mark.parametrize("state", ["failure", "canceled", "timeout", None])
+def test_a_failed_job_without_a_status_is_500(state: str | None) -> None:
+    assert respond({"body": "x"}, state=state).status == 500
+    assert respond({"body": "x", "statusCode": 418}, state=state).status == 418
+    assert respond({"body": "x", "statusCode": None}, state=state).status == 500
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/elsewhere?a=1#b", "https://example.org/a%20b", "http://[::1]:80/", "next", "?page=2", "//a.b/"],
+)
+def test_a_redirect(location: str) -> None:
+    answer = respond({"statusCode": 302, "headers": {"Location": location}})
+    assert (answer.status, answer.header("Location")) == (302, location)
+
+
+NOT_THE_JOBS = """
+    Connection Keep-Alive Proxy-Connection Proxy-Authenticate TE Trailer Transfer-Encoding Upgrade
+    HTTP2-Settings Content-Length Date Server ETag Set-Cookie set-cookie SET-COOKIE2 X-Job-Id x-job-state
+    X-Job-Anything Access-Control-Allow-Origin access-control-expose-headers Preference-Applied X-Request-Id
+    Idempotency-Key WWW-Authenticate Clear-Site-Data Strict-Transport-Security Alt-Svc Service-Worker-Allowed
+    NEL Report-To X-Accel-Redirect X-Sendfile Status
+"""
+
+# -- what a job cannot say --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (None, "no array"),
+        ("text", "no array"),
+        ([], "no output at index 0"),
+        ([7], "no string"),
+        (["plain"], "not JSON"),
+        (["[" * 100_000], "not JSON"),
+        (["9" * 5000], "not JSON"),
+        (["[]"], "no response"),
+        (["null"], "no response"),
+        (['{"name":"tomer"}'], "no response"),
+        (['{"response":"text"}'], "no response"),
+        (['{"response":{}}'], "no response"),
+        (['{"statusCode":199}'], "statusCode"),
+        (['{"statusCode":600}'], "statusCode"),
+        (['{"statusCode":true}'], "statusCode"),
+        (['{"statusCode":"200 OK"}'], "statusCode"),
+        (['{"statusCode":[200]}'], "statusCode"),
+        (['{"headers":[]}'], "headers is no object"),
+        (['{"headers":{"X-A":["b"]}}'], "headers must hold"),
+        (['{"headers":{"X-A":null}}'], "headers must hold"),
+        (['{"headers":{"X A":"b"}}'], "headers must hold"),
+        (['{"headers":{"":"b"}}'], "headers must hold"),
+        (['{"headers":{"X-A":"b","x-a":"c"}}'], "a name twice"),
+        (['{"headers":{"Content-Type":"a/b","content-type":"c/d"}}'], "a name twice"),
+        (['{"headers":{"Content-Security-Policy":"default-src *"}}'], "the service's own"),
+        (['{"headers":{"x-content-type-options":"x"}}'], "the service's own"),
+        (['{"body":"x","isBase64Encoded":"true"}'], "isBase64Encoded"),
+        (['{"body":"x","isBase64Encoded":1}'], "isBase64Encoded"),
+        (['{"body":"a b=","isBase64Encoded":true}'], "not base64"),
+        (['{"body":"señal","isBase64Encoded":true}'], "not base64"),
+        (['{"body":{"a":1},"isBase64Encoded":true}'], "not base64"),
+    ],
+)
+def test_what_is_no_response_is_refused_in_words(output: Any, words: str) -> None:
+    with pytest.raises(BadOutput, match=words):
+        run(Response(), {"output": output}, "response")
+
+
+@pytest.mark.parametrize("name", NOT_THE_JOBS.split())
+def test_a_header_that_is_not_the_jobs_to_set_is_refused(name: str) -> None:
+    with pytest.raises(BadAnswer, match=f"the header {name} is not a formatter's"):
+        respond({"headers": {name: "1"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-A", "b\r\nSet-Cookie: c=d"),
+        ("X-A", "b\nc"),
+        ("X-A", "b\rc"),
+        ("X-A", "b\0c"),
+        ("X-A", "☕"),
+        ("X-A", "\x7f"),
+        ("X-A", "b" * 9000),
+        ("Content-Type", "text"),
+        ("Content-Type", "text/html\r\nX: y"),
+        ("Content-Type", "text/html, text/plain"),
+        ("Content-Type", "text/html; charset=utf-7"),
+        ("Content-Type", "text/html; charset=utf-16"),
+        ("Location", "javascript:alert(1)"),
+        ("Location", "JavaScript:alert(1)"),
+        ("Location", "data:text/html,x"),
+        ("Location", "https:evil"),
+        ("Location", "http:///path"),
+        ("Location", "http://\\evil"),
+        ("Location", "/\\evil"),
+        ("Location", "/a b"),
+        ("Location", "/señal"),
+        ("Refresh", "0; url=javascript:alert(1)"),
+    ],
+)
+def test_a_header_that_could_do_harm_is_refused(name: str, value: str) -> None:
+    with pytest.raises(BadAnswer):
+        respond({"statusCode": 302, "headers": {name: value}, "body": "x"})
+
+
+def test_half_a_character_cannot_be_sent() -> None:
+    with pytest.raises(BadAnswer, match="surrogate"):
+        run(Response(), {"output": ['{"body":"\\ud800"}']}, "response")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "locked"),
+    [
+        ("text/html", True),
+        ("TEXT/HTML", True),
+        ("text/html ;charset=utf-8", True),
+        ("application/xhtml+xml", True),
+        ("image/svg+xml", True),
+        ("text/xml", True),
+        ("application/xml", True),
+        ("application/atom+xml", True),
+        ("multipart/x-mixed-replace; boundary=x", True),
+        ("application/whatever", True),
+        ("text/plain", False),
+        ("text/csv", False),
+        ("image/png", False),
+        ("application/pdf", False),
+        ("application/json", False),
+        ("application/problem+json", False),
+    ],
+)
+def test_what_a_browser_could_run_is_locked_down(content_type: str, locked: bool) -> None:
+    answer = respond({"headers": {"Content-Type": content_type}, "body": "x"})
+    policy = answer.header("Content-Security-Policy")
+    assert answer.header("X-Content-Type-Options") == "nosniff"
+    assert (policy is not None) == locked
+    if policy is not None:
+        assert {"default-src 'none'", "frame-ancestors 'none'", "sandbox"} <= set(policy.split("; "))
+        assert "script" not in policy
+
+
+def test_no_job_breaks_it() -> None:
+    try_all(Response(), "response")
+
+
+loose = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+loose |= st.lists(loose, max_size=2) | st.dictionaries(st.text(max_size=5), loose, max_size=2)
+header_names = st.sampled_from(["Content-Type", "Location", "X-A", "Set-Cookie"]) | st.text(max_size=10)
+
+
+@given(
+    described=st.fixed_dictionaries(
+        {},
+        optional={
+            "statusCode": st.integers(0, 999) | loose,
+            "headers": st.dictionaries(header_names, loose, max_size=3) | loose,
+            "body": loose,
+            "isBase64Encoded": st.booleans() | loose,
+        },
+    )
+)
+def test_any_description_is_a_legal_answer_or_a_refusal(described: dict[str, Any]) -> None:
+    try:
+        answer = respond(described)
+    except (BadOutput, BadAnswer):
+        return
+    assert 200 <= answer.status <= 599
+    for name, value in answer.headers:
+        assert not {"\r", "\n", "\0"} & set(name + value)
+
+
+# -- over HTTP --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sandbox_service(sandbox: Sandbox) -> Iterator[Service]:
+    with Service({"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}) as running:
+        yield running
+
+
+def ask_sandbox(service: Service, task: str, query: str = "response") -> requests.Response:
+    url = f"{service.url}/{CUSTOMER}/task/{TASKS}{task}/job?{query}"
+    headers = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://app.example"}
+    return requests.post(url, json=[], headers=headers, timeout=30, allow_redirects=False)
+
+
+def test_a_task_answers_an_html_page(sandbox_service: Service) -> None:
+    got = ask_sandbox(sandbox_service, "0")
+    assert got.status_code == 200
+    assert got.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert got.text.startswith("<!doctype html>")
+    assert "all well ✓" in got.text
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in got.headers["Content-Security-Policy"]
+    assert got.headers["X-Job-State"] == "success"
+    assert got.headers["Access-Control-Allow-Origin"] == "https://app.example"
+
+
+def test_a_task_answers_a_csv_file(sandbox_service: Service) -> None:
+    got = ask_sandbox(sandbox_service, "1")
+    assert got.status_code == 200
+    assert got.headers["Content-Type"] == "text/csv; header=present; charset=utf-8"
+    assert got.headers["Content-Disposition"] == 'attachment; filename="servers.csv"'
+    assert got.text.splitlines()[1] == 'web-1,up,"says ""hello, world"""'
+
+
+def test_a_task_answers_a_picture(sandbox_service: Service) -> None:
+    got = ask_sandbox(sandbox_service, "2")
+    assert got.headers["Content-Type"] == "image/png"
+    assert got.content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert int(got.headers["Content-Length"]) == len(got.content)
+    assert base64.b64decode(json.loads(ask_sandbox(sandbox_service, "2", "parse").content)["body"]) == got.content
+
+
+def test_the_same_answer_later(sandbox_service: Service) -> None:
+    first = ask_sandbox(sandbox_service, "0")
+    url = f"{sandbox_service.url}/{CUSTOMER}/task/{TASKS}0/job/{first.headers['X-Job-Id']}?response"
+    later = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+    assert (later.status_code, later.text) == (200, first.text)
+    assert later.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
+
+
+@pytest.fixture(scope="module")
+def shared_theeye() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def service(shared_theeye: StandIn) -> Iterator[Service]:
+    env = {"SYNC_GATEWAY_URL": shared_theeye.url, "SYNC_SUPERVISOR_URL": shared_theeye.url}
+    with Service(env) as running:
+        yield running
+
+
+def ask(service: Service, query: str = "response") -> RawResponse:
+    head = f"POST /acme/task/{TASK}/job?{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\n"
+    return raw_request("127.0.0.1", service.port, f"{head}Content-Length: 2\r\n\r\n[]".encode())
+
+
+def test_a_redirect_reaches_the_client(service: Service, shared_theeye: StandIn) -> None:
+    shared_theeye.task(output=['{"statusCode":303,"headers":{"Location":"/elsewhere"}}'])
+    got = ask(service)
+    assert (got.status_line, got.header("Location")) == ("HTTP/1.1 303 See Other", "/elsewhere")
+    assert got.header("X-Job-Id")
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_a_status_without_a_body_has_none(status: int, service: Service, shared_theeye: StandIn) -> None:
+    shared_theeye.task(output=[json.dumps({"statusCode": status, "body": "x", "headers": {"X-A": "b"}})])
+    got = ask(service)
+    assert (got.status, got.body, got.header("Content-Type"), got.header("X-A")) == (status, b"", None, "b")
+
+
+def test_a_split_response_is_502_with_a_word_and_the_job(service: Service, shared_theeye: StandIn) -> None:
+    shared_theeye.task(output=[json.dumps({"headers": {"X-A": "b\r\nX-Injected: c\r\n\r\n<html>"}})])
+    got = ask(service)
+    error = json.loads(got.body)
+    assert got.status == error["statusCode"] == error["status"] == 502
+    assert (error["code"], error["name"], error["formatter"]) == ("EFORMATTER", "ServerError", "response")
+    assert error["message"] == "The formatter 'response' failed: the header X-A has a value that no header can have"
+    assert error["job"]["id"] == got.header("X-Job-Id")
+    assert got.header("X-Injected") is None
+    assert got.complete
+
+
+def test_an_output_that_is_no_response_is_502_with_a_word(service: Service, shared_theeye: StandIn) -> None:
+    shared_theeye.task(output=["plain words"], state="failure")
+    got = ask(service)
+    assert got.status == 502
+    assert json.loads(got.body)["message"] == "The formatter 'response' failed: the job's output is not JSON"
+    assert got.header("X-Job-State") == "failure"
+
+
+def test_a_bad_index_is_400_and_nothing_was_started(service: Service, shared_theeye: StandIn) -> None:
+    before = len(shared_theeye.calls_of("create"))
+    got = ask(service, "response=first")
+    error = json.loads(got.body)
+    assert (got.status, error["code"], error["statusCode"]) == (400, "EINVALID", 400)
+    assert "must be an index" in error["message"]
+    assert len(shared_theeye.calls_of("create")) == before
+
+
+def test_response_is_not_passed_on_as_an_argument(service: Service, shared_theeye: StandIn) -> None:
+    shared_theeye.task(output=['{"body":"x"}'])
+    assert ask(service, "response=0&a=1").body == b"x"
+    assert shared_theeye.calls_of("create")[-1].query == [("a", "1")]
+
+
+def test_it_stands_between_full_and_parse_and_can_be_turned_off() -> None:
+    registry = Registry()
+    assert registry.choose({"parse": "", "response": ""}).name == "response"
+    assert registry.choose({"full": "", "response": ""}).name == "full"
+    assert Registry(disabled=["response"]).choose({"response": ""}).name == "output"
+    with pytest.raises(RegistrationError, match="already"):
+        registry.register(formatters.response, "again")

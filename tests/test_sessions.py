@@ -1,0 +1,304 @@
+"""Whose token it is: what is remembered, for how long, and what goes on while the gateway is down."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+from servers import Service
+from standin import ACME, BETA, TASK, HalfBody, Html, Redirect, Reply, Reset, Silence, Stack, StandIn
+from standin import Session as Known
+
+from app import session as module
+from app.errors import Forbidden, Unauthorized, UpstreamFailed
+from app.session import Sessions
+from app.settings import Settings
+from app.theeye import Gateway, Session
+
+ADA = Session(ACME.user_id, ACME.customer_id, "acme")
+BOB = Session(BETA.user_id, BETA.customer_id, "beta")
+TTL = 30.0
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "monotonic", clock)
+    return clock
+
+
+@contextmanager
+def remembering(theeye: StandIn, ttl: float) -> Iterator[Sessions]:
+    gateway = Gateway(Settings(gateway_url=theeye.url, call_timeout=0.5))
+    try:
+        yield Sessions(gateway, ttl)
+    finally:
+        gateway.transport.close()
+
+
+@pytest.fixture
+def sessions(theeye: StandIn) -> Iterator[Sessions]:
+    with remembering(theeye, TTL) as sessions:
+        yield sessions
+
+
+def asked(theeye: StandIn) -> list[str]:
+    """The tokens that the gateway was asked about."""
+    return [call.headers["authorization"].removeprefix("Bearer ") for call in theeye.calls_of("profile")]
+
+
+# -- how long it is remembered ------------------------------------------------------------------------------
+
+
+def test_a_session_is_remembered_for_its_time(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
+    for elapsed, calls in ((0, 1), (TTL - 0.1, 1), (0.1, 2), (TTL - 0.1, 2), (TTL, 3)):
+        clock.now += elapsed
+        assert sessions.get("tok-acme", "acme") == ADA
+        assert len(asked(theeye)) == calls
+
+
+def test_use_does_not_make_it_last_longer(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
+    for _ in range(10):
+        sessions.get("tok-acme", "acme")
+        clock.now += TTL / 5
+    assert len(asked(theeye)) == 2
+
+
+def test_without_a_time_nothing_is_remembered(theeye: StandIn) -> None:
+    with remembering(theeye, 0) as sessions:
+        for _ in range(3):
+            assert sessions.get("tok-acme", "acme") == ADA
+        assert len(asked(theeye)) == 3
+        theeye.fault("profile", Stack(500))
+        with pytest.raises(UpstreamFailed):
+            sessions.get("tok-acme", "acme")
+
+
+def test_the_one_not_used_for_longest_goes_first(
+    theeye: StandIn, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SESSIONS", 3)
+    for token in "abcd":
+        theeye.tokens[token] = ACME
+    for token in "abcad":  # b has not been used for longest when d comes
+        sessions.get(token, "acme")
+    assert asked(theeye) == ["a", "b", "c", "d"]
+    for token in "cad":
+        sessions.get(token, "acme")
+    assert asked(theeye) == ["a", "b", "c", "d"]
+    sessions.get("b", "acme")
+    assert asked(theeye) == ["a", "b", "c", "d", "b"]
+
+
+def test_a_forgotten_session_is_asked_about_again(theeye: StandIn, sessions: Sessions) -> None:
+    theeye.tokens["tok-2"] = ACME
+    sessions.get("tok-acme", "acme")
+    sessions.get("tok-2", "acme")
+    sessions.forget("tok-acme")
+    sessions.forget("never seen")
+    sessions.get("tok-2", "acme")
+    assert len(asked(theeye)) == 2
+    sessions.get("tok-acme", "acme")
+    assert asked(theeye) == ["tok-acme", "tok-2", "tok-acme"]
+
+
+# -- what the gateway says ------------------------------------------------------------------------------------
+
+
+def test_it_is_asked_for_two_scopes_and_never_for_the_one_that_hangs(theeye: StandIn, sessions: Sessions) -> None:
+    sessions.get("tok-acme", "acme")
+    call = theeye.calls_of("profile")[0]
+    assert call.query == [("scopes[]", "principal"), ("scopes[]", "organization")]
+    assert "tok-acme" not in call.target
+
+
+def test_an_old_gateway_says_the_same_in_its_long_form(theeye: StandIn, sessions: Sessions) -> None:
+    theeye.knows_scopes = False
+    assert sessions.get("tok-acme", "acme") == ADA
+
+
+@pytest.mark.parametrize("customer", ["acme", ACME.customer_id])
+def test_a_customer_is_known_by_name_and_id(customer: str, sessions: Sessions) -> None:
+    assert sessions.get("tok-acme", customer) == ADA
+
+
+@pytest.mark.parametrize("customer", ["beta", BETA.customer_id, "ACME", "Acme", "acme ", "", "acme/"])
+def test_another_customer_is_forbidden(customer: str, theeye: StandIn, sessions: Sessions) -> None:
+    for _ in range(2):
+        with pytest.raises(Forbidden):
+            sessions.get("tok-acme", customer)
+    assert len(asked(theeye)) == 1, "whose session it is was clear"
+
+
+def test_an_unknown_token_is_unauthorized_and_not_remembered(theeye: StandIn, sessions: Sessions) -> None:
+    with pytest.raises(Unauthorized):
+        sessions.get("tok-new", "acme")
+    theeye.tokens["tok-new"] = ACME
+    assert sessions.get("tok-new", "acme") == ADA
+
+
+NONSENSE: list[Any] = [
+    {},
+    [],
+    None,
+    "acme",
+    5,
+    {"principal": {"id": "u"}},
+    {"principal": {"id": "u"}, "organization": None},
+    {"principal": {"id": "u"}, "organization": {"id": "c"}},
+    {"principal": {"id": "u"}, "organization": {"id": "c", "name": ""}},
+    {"principal": {"id": 7}, "organization": {"id": "c", "name": "acme"}},
+    {"principal": {"id": "u"}, "organization": {"id": "c", "name": ["acme"]}},
+    {"principal": "u", "organization": "acme"},
+    {"id": "u", "current_customer": None},
+    {"id": "u", "current_customer": []},
+]
+
+
+@pytest.mark.parametrize("profile", NONSENSE, ids=repr)
+def test_an_answer_that_is_no_session_is_the_gateways_failure(
+    profile: Any, theeye: StandIn, sessions: Sessions
+) -> None:
+    theeye.fault("profile", Reply(200, profile), times=1)
+    with pytest.raises(UpstreamFailed, match="no session") as caught:
+        sessions.get("tok-acme", "acme")
+    assert (caught.value.status, caught.value.code) == (502, "EGATEWAY")
+    assert sessions.get("tok-acme", "acme") == ADA, "and it is asked again"
+
+
+# -- while it is down -----------------------------------------------------------------------------------------
+
+DOWN: dict[str, Callable[[StandIn], None]] = {
+    "refused": StandIn.stop,
+    "500": lambda theeye: theeye.fault("profile", Stack(500)),
+    "a proxy's page": lambda theeye: theeye.fault("profile", Html(503)),
+    "a page with 200": lambda theeye: theeye.fault("profile", Html(200)),
+    "403": lambda theeye: theeye.fault("profile", Reply(403, "Forbidden")),
+    "redirect": lambda theeye: theeye.fault("profile", Redirect("/login")),
+    "reset": lambda theeye: theeye.fault("profile", Reset()),
+    "half": lambda theeye: theeye.fault("profile", HalfBody()),
+    "silence": lambda theeye: theeye.fault("profile", Silence()),
+}
+
+
+@pytest.mark.parametrize("down", DOWN.values(), ids=DOWN.keys())
+def test_known_sessions_go_on_while_the_gateway_is_down(
+    down: Callable[[StandIn], None], theeye: StandIn, sessions: Sessions, clock: Clock
+) -> None:
+    sessions.get("tok-acme", "acme")
+    down(theeye)
+    assert sessions.get("tok-acme", "acme") == ADA
+    clock.now += 100 * TTL
+    assert sessions.get("tok-acme", "acme") == ADA
+    with pytest.raises(Forbidden):
+        sessions.get("tok-acme", "beta")
+    with pytest.raises(UpstreamFailed) as caught:
+        sessions.get("tok-beta", "beta")
+    assert (caught.value.status, caught.value.code) == (502, "EGATEWAY")
+    assert "tok-beta" not in caught.value.message
+
+
+def test_a_session_that_was_refused_does_not_go_on(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
+    sessions.get("tok-acme", "acme")
+    del theeye.tokens["tok-acme"]
+    clock.now += TTL
+    with pytest.raises(Unauthorized):
+        sessions.get("tok-acme", "acme")
+    theeye.fault("profile", Stack(500))
+    with pytest.raises(UpstreamFailed):
+        sessions.get("tok-acme", "acme")
+
+
+def test_a_gateway_that_is_down_is_not_asked_each_time_and_once_it_is_back_again(
+    theeye: StandIn, sessions: Sessions, clock: Clock
+) -> None:
+    sessions.get("tok-acme", "acme")
+    clock.now += TTL
+    theeye.fault("profile", Stack(500), times=1)
+    sessions.get("tok-acme", "acme")
+    theeye.tokens["tok-acme"] = Known("5e0000000000000000000009", "moved")
+    clock.now += module.RETRY_SECONDS - 0.1
+    assert sessions.get("tok-acme", "acme") == ADA
+    assert len(asked(theeye)) == 2
+    clock.now += 0.1
+    assert sessions.get("tok-acme", "moved").customer == "moved"
+    assert module.RETRY_SECONDS <= 10
+
+
+# -- two tokens -----------------------------------------------------------------------------------------------
+
+
+def test_two_tokens_never_share_a_session(theeye: StandIn, sessions: Sessions) -> None:
+    theeye.tokens |= {"TOK-ACME": BETA, "tok-acme2": BETA, "tok-acm": BETA}
+    for _ in range(2):
+        assert sessions.get("tok-acme", "acme") == ADA
+        for token in ("tok-beta", "TOK-ACME", "tok-acme2", "tok-acm"):
+            assert sessions.get(token, "beta") == BOB
+            with pytest.raises(Forbidden):
+                sessions.get(token, "acme")
+    assert len(asked(theeye)) == 5
+
+
+def test_sessions_asked_for_at_once_are_not_mixed_up(theeye: StandIn, sessions: Sessions) -> None:
+    theeye.tokens |= {f"t{number}": Known(f"id-{number % 20}", f"c-{number % 20}") for number in range(40)}
+
+    def customer(number: int) -> str:
+        return sessions.get(f"t{number % 40}", f"c-{number % 20}").customer
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(customer, range(200))) == [f"c-{number % 20}" for number in range(200)]
+
+
+# -- on the real service ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[tuple[StandIn, StandIn, Service]]:
+    """A gateway and a supervisor that can fail on their own, and the service in front of them."""
+    with StandIn() as gateway, StandIn() as supervisor:
+        env = {"SYNC_GATEWAY_URL": gateway.url, "SYNC_SUPERVISOR_URL": supervisor.url, "SYNC_SESSION_TTL": "0.01"}
+        with Service(env, worker="gthread") as service:
+            yield gateway, supervisor, service
+
+
+def post(service: Service, token: str, customer: str = "acme") -> requests.Response:
+    with requests.Session() as http:
+        http.trust_env = False
+        url = f"{service.url}/{customer}/task/{TASK}/job"
+        return http.post(url, headers={"Authorization": f"Bearer {token}", "Connection": "close"})
+
+
+def test_the_service_goes_on_for_known_tokens(apart: tuple[StandIn, StandIn, Service]) -> None:
+    gateway, supervisor, service = apart
+    gateway.tokens["tok-new"] = supervisor.tokens["tok-new"] = ACME
+    assert post(service, "tok-acme").status_code == 200
+    gateway.stop()
+    assert post(service, "tok-acme").status_code == 200
+    unknown = post(service, "tok-new")
+    assert (unknown.status_code, unknown.json()["code"]) == (502, "EGATEWAY")
+    assert len(supervisor.calls_of("create")) == 2
+    gateway.start()
+    assert post(service, "tok-new").status_code == 200
+
+
+def test_the_supervisors_refusal_ends_a_known_session(apart: tuple[StandIn, StandIn, Service]) -> None:
+    gateway, supervisor, service = apart
+    gateway.tokens["tok-old"] = supervisor.tokens["tok-old"] = ACME
+    assert post(service, "tok-old").status_code == 200
+    del supervisor.tokens["tok-old"]
+    gateway.stop()
+    assert post(service, "tok-old").status_code == 401
+    assert post(service, "tok-old").status_code == 502, "it is no longer known"
+    gateway.start()

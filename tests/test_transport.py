@@ -1,0 +1,478 @@
+"""The HTTP client of the hot path, alone: what is reused, what is lost, and when it gives up."""
+
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import Answer, Exchange
+from servers import free_port, need, wait_until
+from standin import (
+    CloseAfter,
+    CloseBefore,
+    Drip,
+    HalfBody,
+    Late,
+    Redirect,
+    Reply,
+    Reset,
+    Silence,
+    StandIn,
+    Verbatim,
+)
+
+from app import transport as module
+from app.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
+
+LIMIT = 10_000
+
+
+@contextmanager
+def opened(url: str, call_timeout: float = 5.0, connect_timeout: float = 2.0) -> Iterator[Transport]:
+    transport = Transport(url, connect_timeout, call_timeout, LIMIT)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@pytest.fixture
+def transport(theeye: StandIn) -> Iterator[Transport]:
+    with opened(theeye.url) as transport:
+        yield transport
+
+
+def connections(theeye: StandIn) -> list[int]:
+    """The connection of each call, in order."""
+    return [call.connection for call in theeye.calls]
+
+
+# -- what is sent -------------------------------------------------------------------------------------------
+
+
+def test_a_call_is_one_plain_request(theeye: StandIn, transport: Transport) -> None:
+    transport.call("GET", "/x?a=1", "tok")
+    call = theeye.calls[0]
+    assert (call.method, call.target, call.body) == ("GET", "/x?a=1", b"")
+    assert call.headers == {
+        "host": f"127.0.0.1:{theeye.port}",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "authorization": "Bearer tok",
+    }
+
+
+def test_a_body_is_json_of_a_known_length(theeye: StandIn, transport: Transport) -> None:
+    transport.call("POST", "/x", "tok", b"[1]")
+    transport.call("POST", "/x", "tok", b"")
+    transport.call("PUT", "/x")
+    first, second, third = theeye.calls
+    assert (first.body, first.headers["content-length"]) == (b"[1]", "3")
+    assert first.headers["content-type"] == second.headers["content-type"] == "application/json"
+    assert second.headers["content-length"] == third.headers["content-length"] == "0"
+    assert "content-type" not in third.headers
+    assert "authorization" not in third.headers
+
+
+def test_the_base_urls_path_comes_first(theeye: StandIn) -> None:
+    with opened(f"{theeye.url}/base") as transport:
+        transport.call("GET", "/x")
+    assert theeye.calls[0].target == "/base/x"
+
+
+@pytest.mark.parametrize("status", [200, 204, 304, 404, 500])
+def test_every_status_is_an_answer(status: int, theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Reply(status, b'"x"'), times=1)
+    reply = transport.call("GET", "/x")
+    assert (reply.status, reply.body) == (status, b"" if status in (204, 304) else b'"x"')
+    assert transport.call("GET", "/x").status == 404
+    assert connections(theeye) == [1, 1]
+
+
+def test_a_redirect_is_not_followed(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Redirect(f"{theeye.url}/elsewhere"))
+    assert transport.call("GET", "/x", "tok").status == 302
+    assert [call.target for call in theeye.calls] == ["/x"]
+
+
+# -- reuse --------------------------------------------------------------------------------------------------
+
+
+def test_calls_share_a_connection(theeye: StandIn, transport: Transport) -> None:
+    for _ in range(3):
+        transport.call("GET", "/x")
+    assert connections(theeye) == [1, 1, 1]
+
+
+def test_the_other_sides_wish_to_close_is_respected(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Reply(200, b"{}", {"Connection": "close"}), times=1)
+    transport.call("GET", "/x")
+    transport.call("GET", "/x")
+    assert connections(theeye) == [1, 2]
+
+
+def test_a_connection_closed_while_idle_costs_nothing(theeye: StandIn, transport: Transport) -> None:
+    transport.call("GET", "/x")
+    assert theeye.drop_idle() == 1
+    assert transport.call("POST", "/y", body=b"[]").status == 404
+    assert [call.target for call in theeye.calls] == ["/x", "/y"]
+    assert connections(theeye) == [1, 2]
+
+
+def test_several_connections_closed_while_idle_cost_nothing(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Late(0.1), times=5)
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda _: transport.call("GET", "/x"), range(5)))
+    assert theeye.drop_idle() == 5
+    assert transport.call("GET", "/y").status == 404
+    assert len(theeye.calls) == 6
+
+
+def test_bytes_that_nobody_asked_for_spoil_a_connection(theeye: StandIn, transport: Transport) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    theeye.fault("any", TwoAnswers(answer), times=1)
+    transport.call("GET", "/x")
+    theeye.wait_for_calls("any", 1)
+    wait_until(lambda: not quiet(transport), 5, "the second answer")
+    assert transport.call("GET", "/y").status == 404, "and not the answer that came too much"
+    assert connections(theeye) == [1, 2]
+
+
+@dataclass(frozen=True)
+class TwoAnswers:
+    """An answer, and a little later another one."""
+
+    answer: bytes
+
+    def play(self, exchange: Exchange) -> bool:
+        exchange.connection.send(self.answer)
+        exchange.connection.gate.pause(0.05)
+        exchange.connection.send(self.answer, last=True)
+        return True
+
+
+def quiet(transport: Transport) -> bool:
+    """Whether the idle connection has nothing to read."""
+    sock = transport._idle[0][0]
+    sock.settimeout(0)
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+
+
+def test_a_connection_idle_for_long_is_not_reused(
+    theeye: StandIn, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport.call("GET", "/x")
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    transport.call("GET", "/x")
+    assert connections(theeye) == [1, 2]
+    wait_until(lambda: theeye.open_connections == 1, 5, "the end of the old connection")
+
+
+def test_idle_connections_end_before_nodes_five_seconds() -> None:
+    assert 1 <= module.IDLE_SECONDS < 5
+
+
+def test_close_ends_the_idle_connections(theeye: StandIn, transport: Transport) -> None:
+    transport.call("GET", "/x")
+    transport.close()
+    wait_until(lambda: theeye.open_connections == 0, 5, "the end of the connection")
+    transport.call("GET", "/x")
+    assert connections(theeye) == [1, 2]
+
+
+# -- not sent -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "nowhere.invalid", "x" * 64 + ".invalid"])
+def test_nobody_there_is_not_sent(host: str) -> None:
+    with opened(f"http://{host}:{free_port()}") as transport, pytest.raises(NotSent, match="cannot connect"):
+        transport.call("GET", "/x?secret=1", "tok-secret", b"secret")
+
+
+def test_too_many_calls_at_once_are_not_sent(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECTIONS", 1)
+    theeye.fault("any", Silence(0.5, carried_out=True), times=1)
+    with opened(theeye.url) as transport, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(transport.call, "GET", "/slow")
+        theeye.wait_for_calls("any", 1)
+        with pytest.raises(NotSent, match="all connections are busy"):
+            transport.call("POST", "/x", timeout=0.05)
+        assert isinstance(slow.exception(), AnswerLost)
+        assert transport.call("GET", "/y").status == 404, "the place is free again"
+    assert [call.target for call in theeye.calls] == ["/slow", "/y"]
+
+
+# -- the answer is lost -----------------------------------------------------------------------------------------
+
+LOST: dict[str, Any] = {
+    "closed before": CloseBefore(),
+    "closed after": CloseAfter(),
+    "reset": Reset(),
+    "half a body": HalfBody(),
+    "silence": Silence(),
+    "no HTTP": Verbatim(b"hello\r\n\r\n"),
+    "nothing but a line": Verbatim(b"\r\n"),
+    "half a status line": Verbatim(b"HTTP/1.1 2"),
+    "half the headers": Verbatim(b"HTTP/1.1 200 OK\r\nContent-Le"),
+    "whole headers without their end": Verbatim(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"),
+    "an endless line": Verbatim(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"),
+    "too many headers": Verbatim(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 300 + b"\r\n"),
+    "no status": Verbatim(b"HTTP/1.1 abc OK\r\n\r\n"),
+    "half a chunk": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+    "no last chunk": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"),
+    "no chunk length": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nab\r\n0\r\n\r\n"),
+    "a negative chunk": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nab\r\n0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
+def test_a_call_without_a_whole_answer_is_lost_and_never_repeated(fault: Any, theeye: StandIn) -> None:
+    theeye.fault("any", fault, times=1)
+    with opened(theeye.url, call_timeout=0.5) as transport:
+        with pytest.raises(AnswerLost) as caught:
+            transport.call("POST", "/secret?secret=1", "tok-secret", b'{"secret":1}')
+        assert "secret" not in str(caught.value)
+        assert str(caught.value)
+        assert len(theeye.calls) == 1
+        assert transport.call("GET", "/x").status == 404, "on a new connection"
+    assert connections(theeye) == [1, 2]
+
+
+def test_both_kinds_are_transport_errors_but_never_each_other() -> None:
+    assert issubclass(NotSent, TransportError)
+    assert issubclass(AnswerTooLarge, AnswerLost)
+    assert not issubclass(NotSent, AnswerLost)
+    assert not issubclass(AnswerLost, NotSent)
+
+
+# -- the deadline -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DripBody:
+    """The head at once, the body byte by byte."""
+
+    chunked: bool
+
+    def play(self, exchange: Exchange) -> bool:
+        answer = Answer(200, b"x" * 100, chunked=self.chunked)
+        exchange.connection.send(answer.head())
+        for byte in answer.payload():
+            exchange.connection.gate.pause(0.05)
+            exchange.connection.send(bytes([byte]))
+        return True
+
+
+@pytest.mark.parametrize(
+    "fault", [Drip(0.05), DripBody(False), DripBody(True), Silence()], ids=["header", "body", "chunks", "silence"]
+)
+def test_the_deadline_is_for_the_whole_call(fault: Any, theeye: StandIn) -> None:
+    theeye.fault("any", fault)
+    with opened(theeye.url, call_timeout=0.4) as transport:
+        began = time.monotonic()
+        with pytest.raises(AnswerLost, match="timed out"):
+            transport.call("GET", "/x")
+        assert 0.35 <= time.monotonic() - began < 0.9
+
+
+def test_a_call_can_have_an_earlier_deadline_but_no_later_one(theeye: StandIn) -> None:
+    theeye.fault("any", Silence())
+    with opened(theeye.url, call_timeout=0.4) as transport:
+        for timeout, least, most in ((0.1, 0.08, 0.35), (9.0, 0.35, 0.9)):
+            began = time.monotonic()
+            with pytest.raises(AnswerLost, match="timed out"):
+                transport.call("GET", "/x", timeout=timeout)
+            assert least <= time.monotonic() - began < most
+
+
+def test_a_slow_answer_within_the_deadline_is_whole(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Drip(0.002), times=1)
+    assert b"not found" in transport.call("GET", "/x").body
+    assert transport.call("GET", "/x").status == 404
+    assert connections(theeye) == [1, 1], "a socket's timeout is set anew for each call"
+
+
+def test_a_peer_that_reads_nothing_ends_at_the_deadline() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        opened(f"http://127.0.0.1:{listener.getsockname()[1]}", call_timeout=0.3) as transport,
+    ):
+        began = time.monotonic()
+        with pytest.raises(AnswerLost, match="timed out"):
+            transport.call("POST", "/x", body=b"x" * 50_000_000)
+        assert 0.25 <= time.monotonic() - began < 1
+
+
+# -- the size -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A body of so many bytes, in one of the ways in which HTTP can carry it."""
+
+    size: int
+    framing: str
+
+    def play(self, exchange: Exchange) -> bool:
+        answer = Answer(200, b"x" * self.size, chunked=self.framing == "chunked")
+        if self.framing != "until the end":
+            return exchange.reply(answer)
+        exchange.connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + answer.body)
+        return False
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "until the end"])
+def test_an_answer_may_have_the_limit_but_not_a_byte_more(framing: str, theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Sized(LIMIT, framing), times=1)
+    theeye.fault("any", Sized(LIMIT + 1, framing), times=1)
+    theeye.fault("any", Sized(100 * LIMIT, framing), times=1)
+    assert len(transport.call("GET", "/x").body) == LIMIT
+    for _ in range(2):
+        with pytest.raises(AnswerTooLarge, match=f"more than {LIMIT} bytes"):
+            transport.call("GET", "/x")
+    assert transport.call("GET", "/x").status == 404, "the rest of it is not taken for the next answer"
+
+
+def test_an_announced_size_is_refused_before_it_comes(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Verbatim(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode()), times=1)
+    with pytest.raises(AnswerTooLarge):
+        transport.call("GET", "/x")
+
+
+# -- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=theeye", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+@contextmanager
+def tls_server(certificate: tuple[Path, Path], theeye: StandIn) -> Iterator[str]:
+    """The stand-in behind TLS; its URL."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_accept, args=(listener, context, theeye.port), daemon=True)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def _accept(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    """One connection after another, each until the client closes it."""
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client:
+            try:
+                with context.wrap_socket(client, server_side=True) as secure:
+                    _relay(secure, port)
+            except OSError:
+                continue  # the client did not like the certificate
+
+
+def _relay(secure: ssl.SSLSocket, port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        while request := secure.recv(65536):
+            plain.sendall(request)
+            secure.sendall(plain.recv(65536))
+
+
+def test_an_untrusted_certificate_is_not_sent(certificate: tuple[Path, Path], theeye: StandIn) -> None:
+    with (
+        tls_server(certificate, theeye) as url,
+        opened(url) as transport,
+        pytest.raises(NotSent, match="cannot connect"),
+    ):
+        transport.call("POST", "/x", "tok-secret", b"[]")
+    assert theeye.calls == []
+
+
+def test_a_trusted_certificate_is_used_and_its_connection_too(
+    certificate: tuple[Path, Path], theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with tls_server(certificate, theeye) as url, opened(url) as transport:
+        assert [transport.call("GET", "/x").status for _ in range(3)] == [404] * 3
+    assert connections(theeye) == [1, 1, 1]
+
+
+def test_a_certificate_for_another_host_is_not_sent(
+    certificate: tuple[Path, Path], theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with (
+        tls_server(certificate, theeye) as url,
+        opened(url.replace("127.0.0.1", "localhost")) as transport,
+        pytest.raises(NotSent, match="cannot connect"),
+    ):
+        transport.call("GET", "/x")
+    assert theeye.calls == []
+
+
+def test_a_handshake_that_never_ends_is_not_sent() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        opened(f"https://127.0.0.1:{listener.getsockname()[1]}", connect_timeout=0.2) as transport,
+    ):
+        began = time.monotonic()
+        with pytest.raises(NotSent, match="timed out"):
+            transport.call("GET", "/x")
+        assert time.monotonic() - began < 1
+
+
+# -- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_200_threads_each_get_their_own_answer(theeye: StandIn, transport: Transport) -> None:
+    start = threading.Barrier(200)
+
+    def ask(number: int) -> bool:
+        start.wait(30)
+        return all(
+            f"/{number}/{turn} not".encode() in transport.call("GET", f"/{number}/{turn}").body for turn in "abc"
+        )
+
+    with ThreadPoolExecutor(200) as pool:
+        assert all(pool.map(ask, range(200)))
+    assert len(theeye.calls) == 600
+    assert len(set(connections(theeye))) <= 200
+    assert transport._free._value == module.CONNECTIONS, "all places are free again"
+
+
+def test_a_call_that_fails_gives_its_place_back(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECTIONS", 1)
+    failures: list[Callable[[Transport], object]] = [
+        lambda transport: transport.call("GET", "/x"),
+        lambda transport: transport.call("GET", "/\xf1"),
+    ]
+    with opened(theeye.url) as transport:
+        for fail in failures:
+            theeye.fault("any", CloseBefore(), times=1)
+            with pytest.raises((AnswerLost, UnicodeEncodeError)):
+                fail(transport)
+            theeye.heal()
+            assert transport.call("GET", "/y", timeout=1).status == 404
