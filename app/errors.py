@@ -221,7 +221,7 @@ class ClientGone(SyncError):
     code = "ECLIENTGONE"
 
 
-_FRAMES = re.compile(r"\n\s+at .*")
+_FRAMES = re.compile(r"\n[^\S\n]+at .*")
 
 
 def without_stack(value: Any, depth: int = 0) -> Any:

@@ -125,6 +125,9 @@ class Transport:
             source = _Source(sock, deadline)
             with http.client.HTTPResponse(source, method=method) as response:  # type: ignore[arg-type]
                 response.begin()
+                while response.status < 200:  # http.client passes over 100 only, and not over 103 (RFC 8297)
+                    response.headers = response.msg = None  # type: ignore[assignment]
+                    response.begin()
                 if source.reader.ended:  # http.client takes headers that are cut off for whole ones
                     raise AnswerLost("the answer was cut off in its headers")
                 reply = Reply(response.status, self._read(response))

@@ -1,4 +1,4 @@
-"""From a formatter's answer to one that HTTP can carry: whatever a plugin or a job says, a response stays in one piece."""
+"""From a formatter's answer to one that HTTP can carry: whatever it says, a response stays in one piece."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from formatters.contract import JSON_TYPE, Answer, BadAnswer
 from formatters.headers import checked, defaults
 from formatters.jsontext import dumps
 
-_MEDIA_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)\s*(;[\t\x20-\x7e]*)?", re.I | re.ASCII)
+_MEDIA_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)[ \t]*(;[\t\x20-\x7e]*)?", re.I | re.ASCII)
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.I)
 
 
@@ -79,11 +79,12 @@ def _encoded(body: str) -> bytes:
 
 def _legal_type(content_type: Any, is_text: bool) -> str:
     """The content type; text is sent in UTF-8, and says so."""
-    found = _MEDIA_TYPE.fullmatch(content_type) if isinstance(content_type, str) else None
+    written = str.__str__(content_type) if isinstance(content_type, str) else ""
+    found = _MEDIA_TYPE.fullmatch(written) if len(written) < 256 else None
     if found is None:
         raise BadAnswer("its content type is not TYPE/SUBTYPE")
     charset = _CHARSET.search(found[2] or "")
     if is_text and charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
         raise BadAnswer("its body is text, which is sent in UTF-8, but its content type names another charset")
     wants_charset = is_text and charset is None and found[1].lower().startswith("text/")
-    return f"{str.__str__(content_type)}; charset=utf-8" if wants_charset else str.__str__(content_type)
+    return f"{written}; charset=utf-8" if wants_charset else written

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, util
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 from zlib import crc32
 
 from formatters.hookspecs import PROJECT_NAME
@@ -37,9 +38,13 @@ def built_in() -> Iterator[Source]:
 
 
 def installed() -> list[Source]:
-    """The entry points of group `theeye_sync`, in the order of their names."""
-    found = sorted(entry_points(group=PROJECT_NAME), key=lambda point: (point.name, point.value))
-    return [_entry_point(point) for point in found]
+    """The entry points of group `theeye_sync`, in the order of their names; one broken package hides no other."""
+    found: dict[str, list[Source]] = {}
+    for distribution in distributions():
+        if _mentions_us(distribution):
+            sources = _entry_points(distribution)
+            found.setdefault(sources[0].origin.lower() if sources else "", sources)  # the first on the path counts
+    return sorted(chain.from_iterable(found.values()), key=lambda source: (source.name, source.origin))
 
 
 def named(names: Iterable[str]) -> Iterator[Source]:
@@ -58,11 +63,32 @@ def version_of(plugin: object, known: str) -> str:
     return known or (own[:40] if isinstance(own, str) else "")
 
 
-def _entry_point(point: EntryPoint) -> Source:
-    distribution = point.dist
-    if distribution is None:
-        return Source(point.name, point.value, "", point.load)
-    return Source(point.name, distribution.name, distribution.version, point.load)
+def _entry_points(distribution: Distribution) -> list[Source]:
+    """The plugins of a package; where its metadata cannot be read, a source that says so when it is loaded."""
+    name, release = _told(distribution, "name") or "a package without a name", _told(distribution, "version")
+    try:
+        points = distribution.entry_points.select(group=PROJECT_NAME)
+        return [Source(point.name, name, release, point.load) for point in points]
+    except Exception as error:  # noqa: BLE001
+        return [Source(name, name, release, partial(_fail, error))]
+
+
+def _mentions_us(distribution: Distribution) -> bool:
+    try:
+        return PROJECT_NAME in (distribution.read_text("entry_points.txt") or "")
+    except (OSError, ValueError):
+        return False
+
+
+def _told(distribution: Distribution, field: str) -> str:
+    try:
+        return str(getattr(distribution, field) or "")
+    except Exception:  # noqa: BLE001
+        return ""
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -25,13 +25,15 @@ from formatters.registry import Registry
 
 __all__ = ["golden_jobs", "run", "sample_jobs", "try_all"]
 
-JOB: Mapping[str, Any] = {
+USUAL: Mapping[str, Any] = {
     "id": "61f42186c38201da80f9a001",
     "name": "Rest API Response",
     "task_id": "61f3e937c38201da80f96c27",
     "customer_name": "acme",
     "lifecycle": "finished",
     "state": "success",
+}
+SUCCESS: Mapping[str, Any] = {
     "output": ['{"name":"tomer","date":"2022-01-28T17:00:22.676Z"}'],
     "result": {"code": 0, "log": "", "lastline": "", "signal": None, "killed": False},
 }
@@ -47,7 +49,7 @@ class _Plugin:
 
 
 def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str = "", accept: str = "") -> Rendered:
-    """The answer of one request in the formatter's mode; what `job` leaves out comes from a usual one.
+    """The answer of one request in the formatter's mode; a job without a name, id or state gets the usual ones.
 
     Registers the formatter beside the built-ins, lets `query` and `accept` choose, and goes through `check`, `format`
     and the service's own rules. Raises RegistrationError, BadQuery (the service answers 400), BadOutput or BadAnswer
@@ -56,7 +58,8 @@ def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str =
     first = dict(reversed(parse_qsl(query, keep_blank_values=True)))
     _choose(formatter, first, accept)
     formatter.check(first)
-    return rendered(formatter.format(Context({**JOB, **(job or {})}, first, accept=accept)))
+    document = {**USUAL, **(SUCCESS if job is None else job)}
+    return rendered(formatter.format(Context(document, first, accept=accept)))
 
 
 def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str, Rendered | BadOutput]:

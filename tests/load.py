@@ -40,8 +40,24 @@ class Recorder(StandIn):
 
     def __init__(self, redis_url: str = "", port: int = 0) -> None:
         self.ended_at: dict[str, float] = {}
+        self.unheard: list[str] = []  # channels of the notifications that went to nobody
         self._answered: set[str] = set()
         super().__init__(redis_url, port)
+
+    def start(self) -> None:
+        super().start()
+        publisher = self._publisher
+        if publisher and "now" not in vars(publisher):
+            publish, connections = publisher.now, threading.BoundedSemaphore(50)  # redis-py refuses the 101st
+
+            def now(channel: str, payload: bytes) -> int:
+                with connections:
+                    heard = publish(channel, payload)
+                if not heard:
+                    self.unheard.append(channel)
+                return heard
+
+            vars(publisher)["now"] = now
 
     def wait_for_answered(self, arguments: Iterable[str], timeout: float = 20.0) -> None:
         """Returns once the creates with all these arguments have been answered."""
@@ -277,7 +293,8 @@ def settle(
         latest = max(answer.at - since if since else lateness(theeye, answer) for answer in got)
         record(fault, worker, len(load), len(got) - len(wrong), latest)
         assert not wrong, f"{worker}: {len(wrong)} of {len(got)} wrong, such as {wrong[:3]}"
-        assert latest <= late, f"{worker}: the latest came {latest:.2f} s after its job's end"
+        lost = f"{len(theeye.unheard)} notifications heard by nobody"
+        assert latest <= late, f"{worker}: the latest came {latest:.2f} s after its job's end; {lost}"
     check_creates(theeye, loads)
 
 

@@ -119,7 +119,7 @@ def test_a_warm_request_makes_two_calls(theeye: Recorder, services: Fleet) -> No
     services.warm()
     theeye.task(delay=0.3)
     before = len(theeye.calls)
-    settle("none", theeye, services.send(100), late=1)
+    settle("no fault: two calls to TheEye a request", theeye, services.send(100), late=1)
     kinds = [call.kind for call in theeye.calls[before:]]
     assert {kind: kinds.count(kind) for kind in kinds} == {"create": 200, "read": 200}
 

@@ -16,7 +16,7 @@ from app.rendering import choose, render
 from formatters import Answer, BadQuery, Context, Formatter, RegistrationError, Registry, hookimpl, hookspecs
 from formatters.accept import preferred
 from formatters.loading import BUILT_IN
-from formatters.testing import golden_jobs, run, sample_jobs, try_all
+from formatters.testing import USUAL, golden_jobs, run, sample_jobs, try_all
 
 TESTS = Path(__file__).parent
 
@@ -419,6 +419,18 @@ def test_one_broken_package_does_not_take_the_others_along(package: Callable[...
     ]
 
 
+def test_one_broken_installation_does_not_take_the_others_along(package: Callable[..., None], tmp_path: Path) -> None:
+    package("sync_a", GOOD.format(name="a"), "no equals sign")
+    package("sync_b", GOOD.format(name="b"), "b = sync_b")
+    package("sync_c", GOOD.format(name="c"), "c = sync_c")
+    (tmp_path / "sync_c-1.2.dist-info" / "METADATA").unlink()
+    package("sync_d", "", "d = sync_d")
+    (tmp_path / "sync_d-1.2.dist-info" / "entry_points.txt").write_bytes(b"\xff")
+    registry = Registry()
+    assert names(registry)[-2:] == ["b", "c"]
+    assert [failure.name for failure in registry.failures] == ["sync-a"]
+
+
 @pytest.mark.parametrize("disabled", ["bad", "sync-bad"])
 def test_a_disabled_package_is_not_even_imported(disabled: str, package: Callable[..., None]) -> None:
     package("sync_bad", "raise RuntimeError('imported')", "bad = sync_bad")
@@ -510,8 +522,8 @@ def test_run_answers_as_the_service_does(case: dict[str, Any]) -> None:
     registry = Registry()
     asked = Query(case["query"]).first
     formatter = registry.choose(asked)
-    served = render(formatter, Context({**JOB, **case["job"]}, asked), [])
-    helped = run(formatter, {**JOB, **case["job"]}, case["query"])
+    served = render(formatter, Context({**USUAL, **case["job"]}, asked), [])
+    helped = run(formatter, case["job"], case["query"])
     assert served.status_code == helped.status == case["status"]
     if served.status_code not in (204, 205, 304):
         assert (served.get_data(), served.headers["Content-Type"]) == (helped.body, helped.content_type)

@@ -476,3 +476,11 @@ def test_a_call_that_fails_gives_its_place_back(theeye: StandIn, monkeypatch: py
                 fail(transport)
             theeye.heal()
             assert transport.call("GET", "/y", timeout=1).status == 404
+
+
+def test_interim_answers_are_passed_over(theeye: StandIn) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+    theeye.fault("profile", Verbatim(interim + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), times=1)
+    with opened(theeye.url) as transport:
+        reply = transport.call("GET", "/api/session/profile", "tok-acme")
+    assert (reply.status, reply.body) == (200, b"{}")

@@ -1,0 +1,143 @@
+"""What the soak's workers use: memory, threads, files and sockets, connections and subscriptions to Redis."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from soak_books import REDIS
+from soak_faults import World, links
+
+GROWTH, GROWTH_MB = 0.10, 5.0
+MORE_THREADS, MORE_FILES, MORE_REDIS = 3, 6, 4
+JUDGED_SAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One worker at one moment."""
+
+    at: float
+    service: str
+    pid: int
+    rss_mb: float
+    threads: int
+    files: int
+    sockets: int
+    redis: int  # connections to it, the subscription among them
+
+
+@dataclass(frozen=True)
+class Calm:
+    """Everything while little is asked of it."""
+
+    workers: list[Sample]
+    subscriptions: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A worker's memory, once it was warm and at its end."""
+
+    service: str
+    pid: int
+    minutes: float
+    warm_mb: float
+    last_mb: float
+
+    @property
+    def is_flat(self) -> bool:
+        return self.last_mb <= self.warm_mb * (1 + GROWTH) + GROWTH_MB
+
+
+def sample(world: World, began: float) -> list[Sample]:
+    """All workers that there are; one that ends meanwhile is left out."""
+    found = []
+    for name, service in world.services.items():
+        for pid in service.worker_pids():
+            with suppress(OSError, StopIteration):
+                found.append(look(name, pid, world.redis.port, time.monotonic() - began))
+    return found
+
+
+def look(service: str, pid: int, redis_port: int, at: float) -> Sample:
+    files = links(pid)
+    sockets = [link for link in files if link.startswith("socket:")]
+    to_redis = set(sockets) & connected_to(redis_port)
+    return Sample(
+        at, service, pid, status(pid, "VmRSS") / 1024, status(pid, "Threads"), len(files), len(sockets), len(to_redis)
+    )
+
+
+def status(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def connected_to(port: int) -> set[str]:
+    """The sockets of this machine with a connection to a port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {f"socket:[{line[9]}]" for line in lines if line[2].endswith(f":{port:04X}")}
+
+
+def subscriptions(world: World) -> int:
+    """How many of Redis's clients subscribe to something."""
+    with world.redis.client() as client:
+        return len(client.client_list(_type="pubsub"))
+
+
+def calm(world: World, began: float) -> Calm:
+    return Calm(sample(world, began), subscriptions(world))
+
+
+class Sampler(threading.Thread):
+    """Looks at regular intervals."""
+
+    def __init__(self, world: World, began: float, interval: float) -> None:
+        super().__init__(name="soak-sampler", daemon=True)
+        self.samples: list[Sample] = []
+        self.subscriptions: list[tuple[float, int]] = []
+        self.own_mb: list[float] = []
+        self._world, self._began, self._interval = world, began, interval
+
+    def run(self) -> None:
+        while not self._world.stop.wait(self._interval):
+            self.samples += sample(self._world, self._began)
+            self.own_mb.append(status(os.getpid(), "VmRSS") / 1024)
+            with suppress(Exception):  # while Redis is down
+                if not self._world.windows.is_open(REDIS):
+                    self.subscriptions.append((time.monotonic() - self._began, subscriptions(self._world)))
+
+
+def growths(samples: list[Sample], warm_up: float) -> list[Growth]:
+    """Each worker that was watched for long enough after its warm-up."""
+    found = []
+    for pid in dict.fromkeys(one.pid for one in samples):
+        mine = [one for one in samples if one.pid == pid]
+        warm = [one for one in mine if one.at >= mine[0].at + warm_up]
+        if len(warm) >= JUDGED_SAMPLES:
+            first, last = (median(one.rss_mb for one in part) for part in (warm[:3], warm[-3:]))
+            found.append(Growth(mine[0].service, pid, (warm[-1].at - warm[0].at) / 60, first, last))
+    return found
+
+
+def not_flat(before: Calm, after: Calm, grown: list[Growth], workers: int) -> list[str]:
+    """What has grown that should not have."""
+    found = [f"memory of {one.service} {one.pid}: {one.warm_mb:.1f} -> {one.last_mb:.1f} MB" for one in grown]
+    complaints = [words for one, words in zip(grown, found, strict=True) if not one.is_flat]
+    for worker in after.workers:
+        for name, more in (("threads", MORE_THREADS), ("files", MORE_FILES), ("redis", MORE_REDIS)):
+            most = max(getattr(one, name) for one in before.workers if one.service == worker.service)
+            if getattr(worker, name) > most + more:
+                complaints.append(f"{name} of {worker.service} {worker.pid}: {most} -> {getattr(worker, name)}")
+    for moment in (before, after):
+        if moment.subscriptions != workers:
+            complaints.append(f"{moment.subscriptions} subscriptions of {workers} workers")
+    if len(after.workers) != workers:
+        complaints.append(f"{len(after.workers)} of {workers} workers")
+    return complaints

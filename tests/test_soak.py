@@ -1,0 +1,26 @@
+"""The soak itself, for a few seconds: what it finds in twenty minutes stands in docs/reliability.md."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from servers import need
+
+SOAK = Path(__file__).with_name("soak.py")
+
+
+def test_a_short_soak(tmp_path: Path) -> None:
+    need("redis-server", "redis-server")
+    out = tmp_path / "soak.json"
+    command = [sys.executable, str(SOAK), "--minutes", "0.3", "--seed", "7", "--out", str(out)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    figures = json.loads(out.read_text())
+    assert figures["lost"] == figures["doubled"] == []
+    assert sum(figures["faults"].values()) >= 1
+    assert figures["requests"] > 200
+    assert figures["creates"] <= figures["requests"]
+    assert sum(outcomes.get("right", 0) for outcomes in figures["calls"].values()) > 200
