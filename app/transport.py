@@ -137,8 +137,8 @@ class Transport:
             raise AnswerLost(_reason(error)) from None
         finally:
             if keep:
-                self._idle.append((sock, monotonic()))
                 self._close_forgotten()
+                self._idle.append((sock, monotonic()))
             else:
                 sock.close()
 

@@ -246,6 +246,7 @@ class Soak:
         self._grown: list[Growth] = []
         self._before = self._after = Calm([], 0)
         self._sampler: Sampler | None = None
+        self._faults: Faults | None = None
         self._tracebacks: list[str] = []
         self._interrupted = False
 
@@ -254,12 +255,18 @@ class Soak:
             try:
                 self._run(world)
             except KeyboardInterrupt:
-                self._interrupted = True
-                world.stop.set()
+                self._interrupt(world)
             self._ended = time.monotonic()
             self._tracebacks = [where for service in world.services.values() for where in tracebacks(service)]
         self._books.close(older=0)
         return self._report()
+
+    def _interrupt(self, world: World) -> None:
+        """Calls under way are given up, but no fault is left unhealed."""
+        self._interrupted = self._books.shut = True
+        world.stop.set()
+        if self._faults and self._faults.is_alive():
+            self._faults.join(60)
 
     def _theeye(self, redis_url: str) -> SoakTheEye:
         theeye = SoakTheEye(redis_url, self._books, self._windows)
@@ -278,10 +285,10 @@ class Soak:
         world.strikeable = lambda: self._strikeable(world)
         self._sampler = Sampler(world, self._soaking, 10 if self._options.judges_growth else 2)
         gap = (3.0, 9.0) if self._options.judges_growth else (0.5, 2.0)
-        faults = Faults(world, gap, lambda words: self._books.complain(self._books.lost, words))
-        for thread in (*callers, faults, self._sampler):
+        self._faults = Faults(world, gap, lambda words: self._books.complain(self._books.lost, words))
+        for thread in (*callers, self._faults, self._sampler):
             thread.start()
-        self._keep_house(world, callers, faults)
+        self._keep_house(world, callers, self._faults)
         self._after = self._calmed(world)
 
     def _keep_house(self, world: World, callers: Sequence[Caller], faults: Faults) -> None:
@@ -330,7 +337,10 @@ class Soak:
 
     def _tables(self, complaints: list[str]) -> str:
         books, minutes = self._books, (self._ended - self._soaking) / 60
-        lines = [f"soak of {minutes:.1f} minutes, seed {self._options.seed}, {CALLERS} callers", ""]
+        lines = [
+            f"soak of {minutes:.1f} minutes{' (interrupted)' if self._interrupted else ''}, seed {self._options.seed}, {CALLERS} callers",
+            "",
+        ]
         lines += [*calls_table(books), "", *faults_table(self._windows, books), "", *self._resources_table(), ""]
         lines.append(f"requests {books.requests}, creates {books.creates}, answers fetched later {books.followed}")
         lines.append("told: " + ", ".join(f"{told} {count}" for told, count in sorted(books.told.items())))
@@ -338,7 +348,9 @@ class Soak:
         lines.append(f"the soak itself: at most {max(own, default=0)} MB and {books.most_pages} pages")
         lines.append(f"tracebacks in the services' logs: {len(self._tracebacks)}")
         lines += self._tracebacks[:3]
-        flat = "; ".join(complaints) or ("yes" if self._options.judges_growth else "not judged")
+        flat = "; ".join(complaints) or (
+            "yes" if self._options.judges_growth and not self._interrupted else "not judged"
+        )
         lines.append(f"lost {len(books.lost)}, doubled {len(books.doubled)}, flat: {flat}")
         return "\n".join(lines)
 

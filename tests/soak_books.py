@@ -150,6 +150,7 @@ class Books:
         self.doubled: list[str] = []
         self.requests = self.creates = self.followed = 0
         self.most_pages = 0
+        self.shut = False  # what comes from now on is an interrupted call's, and says nothing
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._pages: dict[str, Page] = {}
@@ -168,6 +169,8 @@ class Books:
 
     def note(self, page: Page, outcome: str, kind: str = "", why: str = "") -> None:
         """One call's outcome."""
+        if self.shut:
+            return
         with self._lock:
             page.outcomes.append(outcome)
             self.outcomes.setdefault(kind or page.kind, Counter())[outcome] += 1
@@ -188,6 +191,8 @@ class Books:
             self.followed += 1
 
     def complain(self, complaints: list[str], words: str) -> None:
+        if self.shut:
+            return
         print(f"{'LOST' if complaints is self.lost else 'DOUBLED'} {words}", flush=True)
         with self._lock:
             complaints.append(words if len(complaints) < EXAMPLES else "")
