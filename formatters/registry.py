@@ -13,6 +13,7 @@ from formatters.contract import Formatter
 from formatters.declared import Mode, RegistrationError, check_taken, declared
 
 DEFAULT = "output"
+PLAIN = frozenset({"", "*/*", "application/json"})  # what most clients accept, and no plugin can be chosen by
 
 log = logging.getLogger("theeye_sync.formatters")
 
@@ -66,7 +67,7 @@ class Registry:
         for query, formatter in self._by_query:
             if query in names:
                 return formatter
-        if self._by_type and accept:
+        if self._by_type and accept not in PLAIN:
             media_type = preferred(accept, self._by_type)
             if media_type is not None:
                 return self._by_type[media_type]

@@ -49,6 +49,7 @@ CALLERS = 60
 WORKERS = {"gevent": 2, "gthread": 1}
 ANSWER_SECONDS = 60.0  # above all that a call may take: 30 s to wait, and a few calls to TheEye of 5 s each
 FOLLOW_SECONDS = 90.0
+AGAIN = "keyed, repeated"
 JUDGED_MINUTES = 5.0  # below this nothing says whether memory is flat
 
 INSTANT, EARLY, GUARDED = (f"61f3e937c38201da80f9{number:04x}" for number in (1, 2, 3))
@@ -135,24 +136,24 @@ class Caller(threading.Thread):
         how = self._rng.choices(["once", "again", "after hanging up", "at once"], [6, 1, 1, 1])[0]
         if how == "after hanging up":
             self._abandon(page, task, **key)
-            outcome = self._call(page, task, again=True, **key)
+            outcome = self._call(page, task, again=AGAIN, **key)
         elif how == "at once":
             outcome = self._twice(page, task, **key)
         else:
             outcome = self._call(page, task, **key)
         if how == "again":
             self._world.pause(0, 2)
-            outcome = self._call(page, task, again=True, **key)
+            outcome = self._call(page, task, again=AGAIN, **key)
         for _ in range(2):
             if outcome not in (REFUSED, UNKNOWN, BROKEN) or self._world.stop.is_set():
                 break
             self._world.pause(0.5, 3)
-            outcome = self._call(page, task, again=True, **key)
+            outcome = self._call(page, task, again=AGAIN, **key)
         self._books.settle(page)
 
     # -- calls ---------------------------------------------------------------------------------------
 
-    def _call(self, page: Page, task: str, query: str = "", again: bool = False, **headers: str) -> str:
+    def _call(self, page: Page, task: str, query: str = "", again: str = "", **headers: str) -> str:
         """One POST, followed by GETs where it is told to come back; its outcome."""
         connection = self._send(page, task, query, **headers)
         verdict = self._judged(page, connection)
@@ -164,7 +165,7 @@ class Caller(threading.Thread):
         connections = [self._send(page, task, **headers) for _ in range(2)]
         verdicts = [self._judged(page, connection) for connection in connections]
         for number, verdict in enumerate(verdicts):
-            self._note(page, verdict, again=number > 0)
+            self._note(page, verdict, again=AGAIN if number else "")
         return max((verdict.outcome for verdict in verdicts), key=[LOST, UNKNOWN, BROKEN, REFUSED, RIGHT].index)
 
     def _abandon(self, page: Page, task: str, query: str = "", **headers: str) -> None:
@@ -174,10 +175,10 @@ class Caller(threading.Thread):
             connection.leave(self._rng.random() < 0.5)
         self._books.note(page, ABANDONED if connection else REFUSED)
 
-    def _note(self, page: Page, verdict: Verdict, again: bool) -> str:
+    def _note(self, page: Page, verdict: Verdict, again: str) -> str:
         if verdict.outcome == LATER:  # nobody asked for that
             verdict = Verdict(LOST, "told to come back")
-        self._books.note(page, verdict.outcome, "keyed, repeated" if again else "", verdict.why)
+        self._books.note(page, verdict.outcome, again, verdict.why)
         return verdict.outcome
 
     def _judged(self, page: Page, connection: Connection | None) -> Verdict:
@@ -315,7 +316,7 @@ class Soak:
         return [name for name, (start, end) in parts.items() if start <= share < end]
 
     def _calmed(self, world: World) -> Calm:
-        trickle(world, self._books, 10 if self._options.judges_growth else 5)
+        trickle(world, self._books, 10 if self._options.judges_growth else 2)
         return calm(world, self._soaking)
 
     # -- the report ----------------------------------------------------------------------------------
@@ -337,22 +338,17 @@ class Soak:
 
     def _tables(self, complaints: list[str]) -> str:
         books, minutes = self._books, (self._ended - self._soaking) / 60
-        lines = [
-            f"soak of {minutes:.1f} minutes{' (interrupted)' if self._interrupted else ''}, seed {self._options.seed}, {CALLERS} callers",
-            "",
-        ]
+        stopped = " (interrupted)" if self._interrupted else ""
+        lines = [f"soak of {minutes:.1f} minutes{stopped}, seed {self._options.seed}, {CALLERS} callers", ""]
         lines += [*calls_table(books), "", *faults_table(self._windows, books), "", *self._resources_table(), ""]
         lines.append(f"requests {books.requests}, creates {books.creates}, answers fetched later {books.followed}")
         lines.append("told: " + ", ".join(f"{told} {count}" for told, count in sorted(books.told.items())))
-        own = [round(mb) for mb in self._sampler.own_mb] if self._sampler else []
-        lines.append(f"the soak itself: at most {max(own, default=0)} MB and {books.most_pages} pages")
-        lines.append(f"tracebacks in the services' logs: {len(self._tracebacks)}")
-        lines += self._tracebacks[:3]
-        flat = "; ".join(complaints) or (
-            "yes" if self._options.judges_growth and not self._interrupted else "not judged"
-        )
-        lines.append(f"lost {len(books.lost)}, doubled {len(books.doubled)}, flat: {flat}")
-        return "\n".join(lines)
+        own = max(self._sampler.own_mb if self._sampler else [], default=0.0)
+        lines.append(f"the soak itself: at most {own:.0f} MB and {books.most_pages} pages")
+        lines += [f"tracebacks in the services' logs: {len(self._tracebacks)}", *self._tracebacks[:3]]
+        judged = self._options.judges_growth and not self._interrupted
+        flat = "; ".join(complaints) or ("yes" if judged else "not judged")
+        return "\n".join([*lines, f"lost {len(books.lost)}, doubled {len(books.doubled)}, flat: {flat}"])
 
     def _resources_table(self) -> list[str]:
         lines = ["| worker | calm | RSS (MB) | threads | files | of them sockets | to Redis |"]
@@ -394,10 +390,9 @@ class Soak:
 
 def burst(world: World, books: Books) -> None:
     """Makes all pools and threads as many as they will be: more callers at once than there are later."""
-    task = LONG[0]
-    for service in world.services.values():
-        with ThreadPoolExecutor(2 * CALLERS) as pool:
-            list(pool.map(lambda number, service=service: once(service, books, task, number), range(2 * CALLERS)))
+    calls = [(service, number) for number in range(2 * CALLERS) for service in world.services.values()]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(lambda call: once(call[0], books, LONG[0], call[1]), calls))
 
 
 def trickle(world: World, books: Books, seconds: float) -> None:

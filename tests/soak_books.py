@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from faults import Answer
 from load import Recorder, argument_of
 from servers import RawResponse
-from standin import Answer, Call, Session, dumps, finished_channel
+from standin import Call, Session, dumps, finished_channel
 from standin import Job as StandInJob
 
 SUPERVISOR, READS, GATEWAY, REDIS, WORKER = "supervisor", "reads", "gateway", "redis", "worker"
@@ -201,7 +202,9 @@ class Books:
         with self._lock:
             self.creates += 1
             page = self._pages.get(argument)
-            count = page.creates = page.creates + 1 if page else 0
+            if page:
+                page.creates += 1
+            count = page.creates if page else 0
         if count != 1:
             what = f"create number {count}" if page else "a create that nobody asked for, or very late"
             self.complain(self.doubled, f"{page.kind if page else ''} {argument}: {what}")

@@ -136,11 +136,12 @@ def fail_reads(fault: Fault) -> Callable[[World], None]:
     return fire
 
 
+LOST_ANSWERS: list[Fault] = [CloseAfter(), HalfBody(), Reset(True), Silence(6, carried_out=True), Html(200)]
+NO_SESSIONS: list[Fault] = [Reply(500, {}), Html(502), Html(200), HalfBody()]
+
+
 def lose_answers_to_creates(world: World) -> None:
-    fault: Fault = world.rng.choice(
-        [CloseAfter(), HalfBody(), Reset(carried_out=True), Silence(6, carried_out=True), Html(200)]
-    )
-    with armed(world.theeye, ("create",), fault, lambda _: random.random() < 0.2):
+    with armed(world.theeye, ("create",), world.rng.choice(LOST_ANSWERS), lambda _: random.random() < 0.2):
         world.pause(1, 2)
 
 
@@ -166,7 +167,7 @@ def freeze_gateway(world: World) -> None:
 
 
 def break_gateway(world: World) -> None:
-    with armed(world.gateway, ("profile",), world.rng.choice([Reply(500, {}), Html(502), Html(200), HalfBody()])):
+    with armed(world.gateway, ("profile",), world.rng.choice(NO_SESSIONS)):
         world.pause(2, 6)
 
 
@@ -291,7 +292,8 @@ def world_of(
     """Everything started, and stopped at the end; a service that does not stop is a failure."""
     with ExitStack() as stack:
         redis = stack.enter_context(KeepingRedis())
-        theeye = stack.enter_context(make(redis.url))
+        theeye = make(redis.url)
+        stack.enter_context(theeye)
         gateway = stack.enter_context(StandIn())
         env = {"SYNC_SUPERVISOR_URL": theeye.url, "SYNC_GATEWAY_URL": gateway.url, "SYNC_REDIS_URL": redis.url}
         env |= {"SYNC_CALL_TIMEOUT": "5", "SYNC_WAIT_SECONDS": "30", "SYNC_SESSION_TTL": "3", "SYNC_MAX_WAITING": "400"}

@@ -71,9 +71,11 @@ def test_sigterm_when_the_grace_is_over(theeye: Recorder, redis_server: Redis) -
 
 def test_sigterm_while_the_supervisor_is_frozen(theeye: Recorder, redis_server: Redis) -> None:
     with fleet(theeye, redis_server.url, grace_seconds="0.5", call_timeout="5") as services:
-        theeye.task(delay=0.3)
+        theeye.task(delay=None)
         loads = services.park(100)
         theeye.freeze()
+        for job in theeye.jobs:
+            theeye.finish(job)
         theeye.wait_for_calls("read", 200)
         began = signal_all(services, signal.SIGTERM)
         fault = "SIGTERM while the supervisor is frozen, looks of 5 s under way: ETIMEISUP"
