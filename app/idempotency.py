@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,32 +23,24 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 log = logging.getLogger("theeye_sync.idempotency")
 
-# KEYS: the record, a hash of fingerprint, until (ms: the end of the reservation) and job. Each answers the record.
+# KEYS: the record, a hash: fingerprint, owner (who reserved it), until (ms: the end of the reservation),
+# creating (1 once a create may be on its way) and job. A reservation that was left before that may be taken over.
 _RESERVE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local record = redis.call('HMGET', KEYS[1], 'fingerprint', 'until', 'job')
-if record[1] then
+local record = redis.call('HMGET', KEYS[1], 'fingerprint', 'until', 'job', 'creating')
+if record[1] and (record[3] or record[4] or tonumber(record[2]) > now) then
   return {0, record[1] == ARGV[1] and 1 or 0, tonumber(record[2]) - now, record[3] or ''}
 end
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'until', now + tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'until', now + tonumber(ARGV[2]), 'owner', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {1, 1, 0, ''}
 """
-_CONFIRM = """
-if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return 0 end
-return redis.call('HSET', KEYS[1], 'job', ARGV[2])
-"""
-_ABANDON = """
-if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return 0 end
-return redis.call('HSET', KEYS[1], 'until', 0)
-"""
-_RELEASE = """
-if redis.call('HEXISTS', KEYS[1], 'job') == 0 and redis.call('HGET', KEYS[1], 'fingerprint') == ARGV[1] then
-  return redis.call('DEL', KEYS[1])
-end
-return 0
-"""
+_OWNED = "if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end\n"
+_CREATING = _OWNED + "redis.call('HSET', KEYS[1], 'creating', 1) return 1"
+_CONFIRM = _OWNED + "redis.call('HSET', KEYS[1], 'job', ARGV[2]) return 1"
+_ABANDON = _OWNED + "redis.call('HSET', KEYS[1], 'until', 0) return 1"
+_RELEASE = _OWNED + "return redis.call('DEL', KEYS[1])"
 
 
 class KeyRefused(SyncError):
@@ -118,16 +111,26 @@ def read_key(header: str | None, session: Session, task: str, query: str, body: 
 class Reservation:
     """What a request holds that goes first with its key."""
 
-    def __init__(self, keys: "Keys", key: Key) -> None:
+    def __init__(self, shared: Shared, record: str, owner: str) -> None:
         """Made by Keys.reserve."""
-        self._keys = keys
-        self._key = key
+        self._shared = shared
+        self._record = record
+        self._owner = owner
+
+    def creating(self) -> None:
+        """The create is about to be sent: from now on a run may exist. Raises KeysUnavailable; then none does."""
+        try:
+            still_ours = self._run(_CREATING)
+        except SharedUnavailable as error:
+            raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
+        if not still_ours:
+            raise KeysUnavailable("The Idempotency-Key was lost while the request queued, nothing was started")
 
     def confirm(self, job_id: str) -> None:
         """The job exists: whoever repeats the request joins it."""
         for attempt in (1, 2):
             try:
-                self._keys.shared.run(_CONFIRM, [self._key.record], [self._key.fingerprint, job_id])
+                self._run(_CONFIRM, job_id)
                 return
             except SharedUnavailable as error:
                 log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
@@ -137,10 +140,12 @@ class Reservation:
         if error.job is not None:
             return
         try:
-            script = _ABANDON if error.may_have_started else _RELEASE
-            self._keys.shared.run(script, [self._key.record], [self._key.fingerprint])
+            self._run(_ABANDON if error.may_have_started else _RELEASE)
         except SharedUnavailable as unavailable:
             log.warning("a key stays reserved until its lease is over: %s", unavailable)
+
+    def _run(self, script: str, *arguments: str) -> bool:
+        return bool(self._shared.run(script, [self._record], [self._owner, *arguments]))
 
 
 class Keys:
@@ -148,7 +153,7 @@ class Keys:
 
     def __init__(self, shared: Shared) -> None:
         """Connects to nothing yet."""
-        self.shared = shared
+        self._shared = shared
 
     def reserve(self, key: Key, lease: float, left: Callable[[], float]) -> Reservation | str:
         """A reservation for the first request, the job's id for a repeated one; waits while the first one starts.
@@ -157,9 +162,10 @@ class Keys:
         """
         pause, most = LOOK_AGAIN_SECONDS
         while True:
-            ours, same, left_ms, job_id = self._ask(key, lease)
+            owner = uuid.uuid4().hex
+            ours, same, left_ms, job_id = self._ask(key, lease, owner)
             if ours:
-                return Reservation(self, key)
+                return Reservation(self._shared, key.record, owner)
             if not same:
                 raise KeyRefused("This Idempotency-Key was used for another task, body or query")
             if job_id:
@@ -171,10 +177,10 @@ class Keys:
             threading.Event().wait(min(pause, seconds))
             pause = min(pause * 1.5, most)
 
-    def _ask(self, key: Key, lease: float) -> tuple[bool, bool, int, str]:
-        arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000)
+    def _ask(self, key: Key, lease: float, owner: str) -> tuple[bool, bool, int, str]:
+        arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000, owner)
         try:
-            ours, same, left_ms, job_id = self.shared.run(_RESERVE, [key.record], arguments)
+            ours, same, left_ms, job_id = self._shared.run(_RESERVE, [key.record], arguments)
         except SharedUnavailable as error:
             raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
         return bool(ours), bool(same), int(left_ms), job_id.decode()

@@ -13,7 +13,8 @@ from typing import Any
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
 TURNS = "theeye-sync:turn:*"  # ours: a place in the history guard's line has its turn
-EARLY = 10_000
+EARLY = 10_000  # notifications kept for jobs that are not known yet
+LONGEST_ID = 100
 PING_SECONDS = 1.0
 PONG_SECONDS = 5.0
 RETRY_SECONDS = 0.1, 3.0
@@ -173,7 +174,9 @@ class RedisWakeups(Wakeups):
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] == "pmessage":
-            self.notify(message["channel"].rpartition(b":")[2].decode("utf-8", "replace"))
+            job_id = message["channel"].rpartition(b":")[2]
+            if len(job_id) <= LONGEST_ID:
+                self.notify(job_id.decode("utf-8", "replace"))
         elif message["type"] == "psubscribe" and message["data"] == 2:  # both patterns
             log.info("listening for notifications from Redis")
             self.live = True

@@ -61,6 +61,8 @@ class Runs:
                 raise ClientGone("The client went while it queued, nothing was started")
             since = self._waiter.listen()
             customer = asked.session.customer
+            if reservation is not None:
+                reservation.creating()
             created = self._supervisor.create(customer, order.task, asked.token, order.arguments, order.body)
             with telling(created):
                 turn.created()

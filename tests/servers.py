@@ -221,7 +221,8 @@ class Service(Process):
         self.port = free_port()
         self._workers = workers
         self._env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{self.port}"} | dict(env or {})
-        worker_class = "app.gunicorn_worker.Worker" if worker == "gevent" else worker
+        ours = {"gevent": "app.gunicorn_greenlets.Worker", "gthread": "app.gunicorn_threads.Worker"}
+        worker_class = ours.get(worker, worker)
         self._command = [sys.executable, "-m", "gunicorn", "--worker-class", worker_class, "--workers", str(workers)]
         self._command += ["--threads", str(threads)] if threads is not None else []
         self._command += args

@@ -221,14 +221,17 @@ class Publisher:
     """Publishes on a thread of its own: a frozen Redis must not hold back the end of other jobs."""
 
     def __init__(self, url: str) -> None:
-        from redis import Redis
+        from redis import BlockingConnectionPool, Redis
         from redis.backoff import NoBackoff
         from redis.exceptions import ConnectionError as RedisConnectionError
         from redis.retry import Retry
 
         # one retry: a connection from before a restart of Redis is a broken one
         retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-        self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=retry)
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=50, timeout=10, socket_timeout=2, socket_connect_timeout=2, retry=retry
+        )
+        self._redis = Redis(connection_pool=pool)
         self._queue: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="standin-publisher", daemon=True)
         self._thread.start()

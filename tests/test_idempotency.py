@@ -177,7 +177,7 @@ def test_only_the_jobs_id_is_stored_for_a_day(services: list[Service], fresh: St
     assert b"secret-key" not in names[0]
     assert 23 * 3600 < client.ttl(names[0]) <= 24 * 3600
     record = client.hgetall(names[0])
-    assert set(record) == {b"fingerprint", b"until", b"job"}
+    assert set(record) == {b"fingerprint", b"owner", b"until", b"creating", b"job"}
     assert record[b"job"].decode() in fresh.jobs
 
 
@@ -224,9 +224,21 @@ def test_quotes_are_part_of_the_headers_form_and_not_of_the_key() -> None:
 
 def test_a_reservation_that_its_process_did_not_survive(redis_server: Redis) -> None:
     keys, key = Keys(Shared(redis_server.url)), Key("test:orphan", "f")
-    assert isinstance(keys.reserve(key, 0.3, lambda: 5.0), Reservation)
+    first = keys.reserve(key, 0.3, lambda: 5.0)
+    assert isinstance(first, Reservation)
+    first.creating()
     with pytest.raises(RunUnknown):
         keys.reserve(key, 0.3, lambda: 5.0)
+
+
+def test_a_reservation_left_before_its_create_is_taken_over(redis_server: Redis) -> None:
+    """Redis may carry out, when it thaws, what its caller gave up on long ago."""
+    keys, key = Keys(Shared(redis_server.url)), Key("test:ghost", "f")
+    ghost = keys.reserve(key, 0.3, lambda: 5.0)
+    assert isinstance(ghost, Reservation)
+    assert isinstance(keys.reserve(key, 60, lambda: 5.0), Reservation)
+    with pytest.raises(KeysUnavailable):
+        ghost.creating()
 
 
 def test_a_reservation_that_lasts_longer_than_the_callers_patience(redis_server: Redis) -> None:
