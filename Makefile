@@ -20,7 +20,7 @@ serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 soak: $(VENV)/.dev
 	$(BIN)/python tests/soak.py

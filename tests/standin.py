@@ -231,7 +231,7 @@ class Publisher:
         pool = BlockingConnectionPool.from_url(
             url, max_connections=50, timeout=10, socket_timeout=2, socket_connect_timeout=2, retry=retry
         )
-        self._redis = Redis(connection_pool=pool)
+        self._redis = Redis.from_pool(pool)
         self._queue: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="standin-publisher", daemon=True)
         self._thread.start()
