@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import pytest
 import requests
+from load import record
 from servers import Redis, Service
 from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
 
@@ -95,8 +97,10 @@ def test_many_at_the_same_moment_start_one_job(services: list[Service], fresh: S
         barrier.wait(10)
         return post(services[number % 2], "same-moment")
 
+    began = monotonic()
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(one, range(20)))
+    record("20 requests with one Idempotency-Key at the same moment", "both", 20, len(answers), monotonic() - began)
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.headers["X-Job-Id"] for answer in answers}) == 1
     assert len(fresh.calls_of("create")) == before + 1

@@ -1,0 +1,347 @@
+"""README and reference: their commands are run for real, their tables are held against the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from servers import CHECKOUT, Redis, Service, clean_environment, need
+
+from app import history, idempotency  # noqa: F401 - their errors belong to the tree
+from app.errors import UNSET, SyncError, UpstreamFailed
+from app.http import etag
+from app.settings import Settings
+from sandbox import Sandbox
+
+README, ENGLISH, SPANISH = "README.md", "docs/api.md", "docs/api.es.md"
+PAGES = [README, ENGLISH, SPANISH]
+ADDRESS = "http://127.0.0.1:6090"
+EXAMPLES = {README: 4, ENGLISH: 15, SPANISH: 15}  # at least, so that none is overlooked
+
+LIVE = [  # what differs from run to run, with what stands for it
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<moment>"),
+    (r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$", "<date>"),
+    (r'"times":\{"seconds":\d+,"nanoseconds":\d+\}', '"times":<times>'),
+    (r'"node_hostname":"[^"]+"', '"node_hostname":<name>'),
+    (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
+    (r'"load_average":\[\d+\.\d+,\d+\.\d+,\d+\.\d+\]', '"load_average":<load>'),
+]
+
+
+def read(page: str) -> str:
+    return (CHECKOUT / page).read_text()
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced code block; `gap` is the text between it and the one before."""
+
+    language: str
+    text: str
+    gap: str
+
+
+def blocks(page: str) -> list[Block]:
+    pieces = re.split(r"^```(\w*)\n(.*?)^```$", read(page), flags=re.DOTALL | re.MULTILINE)
+    return [Block(*found) for found in zip(pieces[1::3], pieces[2::3], pieces[::3], strict=False)]
+
+
+# -- the commands ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, as printed by curl or in a document."""
+
+    status_line: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    @classmethod
+    def read(cls, text: str) -> Answer:
+        head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+        status_line, *lines = head.rstrip("\n").split("\n")
+        headers = [line.partition(": ") for line in lines]
+        return cls(status_line, tuple((name, value) for name, _, value in headers), body.rstrip("\n"))
+
+    def header(self, name: str) -> str | None:
+        return dict(self.headers).get(name)
+
+
+def examples(page: str) -> list[tuple[str, str]]:
+    """Each command with the answer printed beneath it."""
+    found = []
+    for block, following in pairwise([*blocks(page), Block("", "", "the end")]):
+        if block.language == "sh" and "curl " in block.text:
+            assert following.language == "http", f"no answer is printed beneath\n{block.text}"
+            assert not following.gap.strip(), f"the answer does not stand beneath\n{block.text}"
+            found.append((block.text, following.text))
+    return found
+
+
+def timeless(text: str) -> str:
+    for pattern, name in LIVE:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def headers_of(answer: Answer, names: set[str]) -> list[tuple[str, str]]:
+    return [(name, timeless(value)) for name, value in answer.headers if name in names]
+
+
+def compare(printed: Answer, got: Answer) -> None:
+    """The status line, the headers that are printed, in their order, and the body; live values by their shape."""
+    assert printed.status_line == got.status_line
+    names = {name for name, _ in printed.headers}
+    if timeless(printed.body) != printed.body and "ETag" in names:  # then each has a tag of its own
+        names -= {"ETag"}
+        for answer in (printed, got):
+            assert answer.header("ETag") == etag(answer.body.encode())
+    assert headers_of(printed, names) == headers_of(got, names)
+    if printed.body:
+        assert timeless(printed.body) == timeless(got.body)
+
+
+class Runner:
+    """Runs a page's commands in their order; job ids that the page prints stand for those of this run."""
+
+    def __init__(self, request: pytest.FixtureRequest, home: Path) -> None:
+        self._request = request
+        self._environment = clean_environment() | {"CURL_HOME": str(home), "no_proxy": "*"}
+        self._ids: dict[str, str] = {}
+
+    def run(self, command: str, printed: str) -> tuple[Answer, Answer]:
+        got = Answer.read(self._output(self._translated(command)))
+        known, job_id = Answer.read(printed).header("X-Job-Id"), got.header("X-Job-Id")
+        if known and job_id:
+            self._ids.setdefault(known, job_id)
+        return Answer.read(self._translated(printed)), got
+
+    def _translated(self, text: str) -> str:
+        for printed, real in self._ids.items():
+            text = text.replace(printed, real)
+        return text
+
+    def _output(self, command: str) -> str:
+        service = "service_with_redis" if "idempotency-key" in command else "service"
+        assert ADDRESS in command
+        command = command.replace(ADDRESS, self._request.getfixturevalue(service).url)
+        ran = subprocess.run(["sh", "-c", command], env=self._environment, capture_output=True, timeout=30)
+        assert ran.returncode == 0, ran.stderr.decode()
+        return ran.stdout.decode()
+
+
+def upstream(sandbox: Sandbox) -> dict[str, str]:
+    return {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """What `make run` serves, on other ports."""
+    with (
+        Sandbox(database=tmp_path_factory.mktemp("readme") / "theeye.sqlite3") as sandbox,
+        Service(upstream(sandbox)) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service_with_redis(tmp_path_factory: pytest.TempPathFactory, redis_server: Redis) -> Iterator[Service]:
+    database = tmp_path_factory.mktemp("readme") / "theeye.sqlite3"
+    with (
+        Sandbox(database=database, redis_url=redis_server.url) as sandbox,
+        Service({**upstream(sandbox), "SYNC_REDIS_URL": redis_server.url}) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
+    need("curl", "curl")
+    return Runner(request, tmp_path)
+
+
+@pytest.mark.parametrize("page", [ENGLISH, SPANISH])
+def test_the_commands_of_the_reference_answer_as_it_says(page: str, runner: Runner) -> None:
+    found = examples(page)
+    assert len(found) >= EXAMPLES[page]
+    for command, printed in found:
+        compare(*runner.run(command, printed))
+
+
+def test_the_commands_of_the_readme_answer_as_it_says(runner: Runner) -> None:
+    """Here no header is left out, but for those that stay as they were in the first answer."""
+    found = examples(README)
+    assert len(found) >= EXAMPLES[README]
+    unchanged: dict[str, str] = {}
+    for command, printed in found:
+        answer, got = runner.run(command, printed)
+        compare(answer, got)
+        unchanged = unchanged or dict(answer.headers)
+        left_out = {name for name, _ in got.headers} - {name for name, _ in answer.headers}
+        assert headers_of(got, left_out) == [
+            (name, timeless(unchanged[name])) for name in unchanged if name in left_out
+        ]
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        ("200 OK", "200 Ok"),
+        ("X-Job-State: success", "X-Job-State: failure"),
+        ("X-Job-State: success\n", "X-Job-State: success\nX-Other: 1\n"),
+        ("Content-Length: 62", "Content-Length: 63"),
+        ("tomer", "Tomer"),
+        ("application/json; charset", "application/json;charset"),
+        ('W/"3e-', 'W/"3f-'),
+        ("2026-11-23T", "2026-11-23 "),
+        (" GMT", " UTC"),
+        ("Server: gunicorn\nDate", "Date"),
+    ],
+)
+def test_a_wrong_answer_in_the_readme_is_noticed(true: str, false: str) -> None:
+    text = examples(README)[0][1]
+    assert true in text
+    compare(Answer.read(text), Answer.read(text))
+    with pytest.raises(AssertionError):
+        compare(Answer.read(text), Answer.read(text.replace(true, false)))
+
+
+# -- the tables -----------------------------------------------------------------------------------------
+
+
+def prose(page: str) -> str:
+    return re.sub(r"^```.*?^```$", "```", read(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def rows(page: str) -> list[list[str]]:
+    """The cells of all table rows, the lines of dashes included."""
+    lines = [line for line in prose(page).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def code_in(cell: str) -> str:
+    found = re.fullmatch(r"`([^`]+)`", cell)
+    return found[1] if found else ""
+
+
+def rows_about(page: str, pattern: str) -> dict[str, list[str]]:
+    """The rows whose first cell is code of that pattern."""
+    found: dict[str, list[str]] = {}
+    for row in rows(page):
+        name = code_in(row[0])
+        if re.fullmatch(pattern, name):
+            assert name not in found, f"{page} has two rows about {name}"
+            found[name] = row
+    return found
+
+
+def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+    documented = rows_about(README, "SYNC_[A-Z_]+")
+    assert list(documented) == [f"SYNC_{field.name.upper()}" for field in fields(Settings)]
+    for variable, (_, default, meaning) in documented.items():
+        value = getattr(Settings(), variable.removeprefix("SYNC_").lower())
+        assert meaning
+        if variable == "SYNC_WORKERS":
+            assert default == "one for each core"
+        elif value in ("", ()):
+            assert default == "empty"
+        else:
+            assert code_in(default), variable
+            assert Settings.from_env({variable: code_in(default)}) == Settings(), variable
+
+
+def error_classes(parent: type[SyncError] = SyncError) -> Iterator[type[SyncError]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from error_classes(child)
+
+
+def codes_with_statuses() -> dict[str, set[int]]:
+    """Every code that the source of `app` names; one that is no class's own belongs to an UpstreamFailed."""
+    source = "\n".join(path.read_text() for path in sorted((CHECKOUT / "app").rglob("*.py")))
+    codes = set(re.findall(r"\bcode(?:: str)? ?= ?\"(E[A-Z]+)\"", source))
+    statuses: dict[str, set[int]] = {code: set() for code in codes}
+    for error in (SyncError, *error_classes()):
+        if error.__module__.startswith("app.") and error.code:
+            statuses[error.code].add(error.status)
+    return {code: found or {UpstreamFailed.status} for code, found in statuses.items()}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_error_code_is_explained_with_its_statuses(page: str) -> None:
+    codes = codes_with_statuses()
+    assert len(codes) > 12
+    documented = rows_about(page, "E[A-Z]+")
+    assert documented.keys() == codes.keys()
+    for code, statuses in codes.items():
+        row = documented[code]
+        assert int(row[1]) in statuses, code
+        for status in statuses:
+            assert re.search(rf"\b{status}\b", " ".join(row)), f"{code} can also be {status}"
+
+
+@pytest.mark.parametrize("page", [ENGLISH, SPANISH])
+def test_every_error_code_has_an_example_of_its_shape(page: str) -> None:
+    lines = [line for block in blocks(page) if block.language == "json" for line in block.text.splitlines()]
+    found = set()
+    for line in lines:
+        body = json.loads(line)
+        further = {name: body[name] for name in ("result_url", "formatter") if name in body}
+        error = SyncError(body["message"], status=body["status"], code=body["code"], value=body.get("value", UNSET))
+        error.job = body.get("job")
+        assert list(body.items()) == [*error.body().items(), *further.items()]
+        found.add(body["code"])
+        if body["code"]:
+            assert body["status"] in codes_with_statuses()[body["code"]]
+    assert found - {""} == codes_with_statuses().keys()
+
+
+# -- the two languages ----------------------------------------------------------------------------------
+
+
+def test_both_languages_have_the_same_headings() -> None:
+    def levels(page: str) -> list[str]:
+        return re.findall(r"^#+(?= )", prose(page), re.MULTILINE)
+
+    assert len(levels(ENGLISH)) > 20
+    assert levels(ENGLISH) == levels(SPANISH)
+
+
+def test_both_languages_have_the_same_tables() -> None:
+    def shape(page: str) -> list[list[list[str]]]:
+        return [[sorted(re.findall(r"`[^`]+`", cell)) for cell in row] for row in rows(page)]
+
+    assert len(shape(ENGLISH)) > 50
+    for number, (english, spanish) in enumerate(zip(shape(ENGLISH), shape(SPANISH), strict=True)):
+        assert english == spanish, rows(SPANISH)[number]
+
+
+def test_both_languages_have_the_same_code_blocks() -> None:
+    def code(page: str) -> list[tuple[str, str]]:
+        return [(block.language, block.text) for block in blocks(page)]
+
+    assert code(ENGLISH) == code(SPANISH)
+
+
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)\s]*)\)", prose(page))
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (CHECKOUT / page).parent / path if path else CHECKOUT / page
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in anchors(str(target.resolve().relative_to(CHECKOUT))), link
