@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,7 +14,6 @@ from servers import Redis, wait_until
 from app.notifications import RedisWakeups
 
 __all__ = ["printed_table"]
-LISTENER = "theeye-sync-listener"
 CARRIED = "polling carries all waits"
 
 
@@ -164,9 +162,10 @@ def without_password(theeye: Recorder, redis: Redis) -> AbstractContextManager[F
 # -- the listener ----------------------------------------------------------------------------------------------
 
 
-def kill_thread(name: str) -> None:
-    """Makes a thread of this process die at its next step."""
-    thread = next(thread for thread in threading.enumerate() if thread.name == name)
+def kill_listener(wakeups: RedisWakeups) -> None:
+    """Makes the listener's thread die at its next step."""
+    thread = wakeups._thread
+    assert thread is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
     thread.join(5)
     assert not thread.is_alive()
@@ -178,13 +177,13 @@ def wakeups(redis: Redis) -> Iterator[RedisWakeups]:
     listening.listen()
     assert listening.live
     yield listening
-    kill_thread(LISTENER)
+    kill_listener(listening)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
-        kill_thread(LISTENER)
+        kill_listener(wakeups)
         assert not wakeups.live, "the waits poll from now on"
         wakeups.listen()
         assert wakeups.live
@@ -198,7 +197,7 @@ def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_all_waits_look_when_the_listener_dies(wakeups: RedisWakeups) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
-        kill_thread(LISTENER)
+        kill_listener(wakeups)
         try:
             assert told.wait(1)
         finally:
