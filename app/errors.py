@@ -1,21 +1,31 @@
 """Every error that an answer can be, in TheEye's shape.
 
-SyncError
+SyncError                                     EINTERNAL: a bug of ours
 ├── BadRequest          400  EINVALID         the request cannot be read
 ├── Unauthorized        401                   no session; the body is "Unauthorized"
 ├── Forbidden           403  EORACC           the session belongs to another customer
-├── NotFound            404  ENOTFOUND        no such path
+├── NotFound            404  ENOTFOUND        no such path or job
 ├── MethodNotAllowed    405  EMETHOD          with the methods that are, in `Allow`
+├── AlreadyEnded        409  EJOBENDED        the job to cancel had ended
+├── RunUnknown          409  EOUTCOMEUNKNOWN  the key's first request was lost, its job may have started
+├── StillStarting       409  ESTARTING        the key's first request has not started its job yet
+├── RunGone             410  EJOBGONE         the key's job is no longer there
 ├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY
 ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
+├── KeyRefused          422  EKEYREUSED       the key was used for something else
 ├── Refused             4xx                   the supervisor's own refusal, its words in `value`
-├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
-├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE   TheEye is down or answered nonsense
+├── ClientGone          499  ECLIENTGONE      nobody is there to answer; seen in logs only
+├── NotSupported        501  ENOKEYS          a key, but no Redis to keep it in
+├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE, EOUTCOMEUNKNOWN   TheEye failed or made no sense
 │   ├── Unavailable     502  ESUPERVISOR      a look at the job failed; the wait tries again
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
+├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
+│   └── TurnNeverCame   503  EHISTORY         too many callers for a short history; nothing was started
+├── KeysUnavailable     503  EKEYSDOWN        keys cannot be kept just now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
 └── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
+    └── Accepted        202                   the same, for who asked not to be kept waiting
 """
 
 import re
@@ -219,6 +229,63 @@ class ClientGone(SyncError):
 
     status = 499
     code = "ECLIENTGONE"
+
+
+class TurnNeverCame(TooBusy):
+    """The task's unread jobs left no room in time; nothing was started."""
+
+    code = "EHISTORY"
+
+    def __init__(self) -> None:
+        """Says what would help."""
+        super().__init__(
+            "The task keeps too few jobs for so many callers at once, and no turn came in time: nothing was started. "
+            "Raise its autoremove_completed_jobs_limit"
+        )
+
+
+class KeyRefused(SyncError):
+    """The key cannot be used for this request."""
+
+    status = 422
+    code = "EKEYREUSED"
+
+
+class NotSupported(SyncError):
+    """There is no Redis to keep keys in."""
+
+    status = 501
+    code = "ENOKEYS"
+
+
+class KeysUnavailable(SyncError):
+    """Redis is down; nothing was started."""
+
+    status = 503
+    code = "EKEYSDOWN"
+    headers = MappingProxyType({"Retry-After": "2"})
+
+
+class RunUnknown(SyncError):
+    """Someone reserved the key and was never heard of again: a run may exist."""
+
+    status = 409
+    code = "EOUTCOMEUNKNOWN"
+
+
+class StillStarting(SyncError):
+    """The first request with this key has not started its job yet."""
+
+    status = 409
+    code = "ESTARTING"
+    headers = MappingProxyType({"Retry-After": "1"})
+
+
+class RunGone(SyncError):
+    """The key's job is no longer there."""
+
+    status = 410
+    code = "EJOBGONE"
 
 
 _FRAMES = re.compile(r"\n[^\S\n]+at .*")

@@ -17,26 +17,13 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
-from app.errors import TooBusy
+from app.errors import TurnNeverCame
 
 UNKNOWN_LIMIT = 5  # TheEye's default
 LOOK_AGAIN_SECONDS = 1.0  # how soon a queueing caller that has gone, or a service that stops, is noticed
 TASKS = 10_000
 
 log = logging.getLogger("theeye_sync.history")
-
-
-class TurnNeverCame(TooBusy):
-    """The task's unread jobs left no room in time; nothing was started."""
-
-    code = "EHISTORY"
-
-    def __init__(self) -> None:
-        """Says what would help."""
-        super().__init__(
-            "The task keeps too few jobs for so many callers at once, and no turn came in time: nothing was started. "
-            "Raise its autoremove_completed_jobs_limit"
-        )
 
 
 class Place(NamedTuple):

@@ -13,6 +13,12 @@ from flask import Response
 from formatters.contract import JSON_TYPE
 from formatters.jsontext import dumps
 
+# Python 3.11 has the phrases of an older RFC for two of them.
+_PHRASES = {
+    **{known.value: known.phrase for known in HTTPStatus},
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+}
 BODILESS = frozenset({204, 205, 304})
 _ALLOWED_HEADERS = (
     "Origin, Accept, User-Agent, Accept-Charset, Cache-Control, Accept-Encoding, "
@@ -74,11 +80,8 @@ def json_response(status: int, value: Any, headers: Headers) -> Response:
 
 
 def status_line(status: int) -> str:
-    """The status with its standard phrase."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"{status} Unknown"
+    """The status with its standard phrase (RFC 9110)."""
+    return f"{status} {_PHRASES.get(status, 'Unknown')}"
 
 
 def etag(body: bytes) -> str:

@@ -10,9 +10,8 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from app.errors import BadRequest, SyncError
+from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
 from app.shared import PREFIX, Shared, SharedUnavailable
 from app.theeye import Session
 
@@ -41,50 +40,6 @@ _CREATING = _OWNED + "redis.call('HSET', KEYS[1], 'creating', 1) return 1"
 _CONFIRM = _OWNED + "redis.call('HSET', KEYS[1], 'job', ARGV[2]) return 1"
 _ABANDON = _OWNED + "redis.call('HSET', KEYS[1], 'until', 0) return 1"
 _RELEASE = _OWNED + "return redis.call('DEL', KEYS[1])"
-
-
-class KeyRefused(SyncError):
-    """The key cannot be used for this request."""
-
-    status = 422
-    code = "EKEYREUSED"
-
-
-class NotSupported(SyncError):
-    """There is no Redis to keep keys in."""
-
-    status = 501
-    code = "ENOKEYS"
-
-
-class KeysUnavailable(SyncError):
-    """Redis is down; nothing was started."""
-
-    status = 503
-    code = "EKEYSDOWN"
-    headers = MappingProxyType({"Retry-After": "2"})
-
-
-class RunUnknown(SyncError):
-    """Someone reserved the key and was never heard of again: a run may exist."""
-
-    status = 409
-    code = "EOUTCOMEUNKNOWN"
-
-
-class StillStarting(SyncError):
-    """The first request with this key has not started its job yet."""
-
-    status = 409
-    code = "ESTARTING"
-    headers = MappingProxyType({"Retry-After": "1"})
-
-
-class RunGone(SyncError):
-    """The key's job is no longer there."""
-
-    status = 410
-    code = "EJOBGONE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from time import monotonic
 
 from app.asked import Asked, Order
 from app.clients import Client
-from app.errors import ClientGone, JobGone, SyncError
+from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError
 from app.history import HistoryGuard
-from app.idempotency import Keys, NotSupported, Reservation, RunGone
+from app.idempotency import Keys, Reservation
 from app.theeye import Job, Supervisor, has_ended
 from app.waiter import Target, Waiter
 
@@ -122,7 +122,7 @@ def telling(job: Job) -> Iterator[None]:
     try:
         yield
     except SyncError as error:
-        error.job = error.job or job
+        error.job = {**job, **(error.job or {})}
         raise
     except Exception as error:
         log.error("unexpected error with job %s", job["id"], exc_info=error)

@@ -5,7 +5,8 @@ import threading
 import uuid
 from collections.abc import Callable
 
-from app.history import LOOK_AGAIN_SECONDS, Place, TurnNeverCame
+from app.errors import TurnNeverCame
+from app.history import LOOK_AGAIN_SECONDS, Place
 from app.notifications import TURNS, Wakeups
 from app.shared import PREFIX, Shared, SharedUnavailable
 

@@ -12,7 +12,8 @@ from load import Recorder, record
 from servers import Redis, Service
 from standin import TASK, Reply, StandIn
 
-from app.history import HistoryGuard, Limits, Line, LocalLine, Place, TurnNeverCame
+from app.errors import TurnNeverCame
+from app.history import HistoryGuard, Limits, Line, LocalLine, Place
 from app.notifications import RedisWakeups
 from app.shared import PREFIX, Shared
 from app.shared_line import SharedLine

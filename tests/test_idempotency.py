@@ -12,8 +12,8 @@ from load import record
 from servers import Redis, Service
 from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
 
-from app.errors import BadRequest
-from app.idempotency import Key, Keys, KeysUnavailable, Reservation, RunUnknown, StillStarting, read_key
+from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
+from app.idempotency import Key, Keys, Reservation, read_key
 from app.shared import Shared
 from app.theeye import Session as Ours
 
