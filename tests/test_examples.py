@@ -60,7 +60,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """The Python of a fresh virtual environment with the service and the example installed by pip."""
     folder = tmp_path_factory.mktemp("fresh")
-    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder, env=environment())
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder, env=environment())
     python = folder / "venv" / "bin" / "python"
     library = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder, env=environment())
     (Path(library.strip()) / "tests_environment.pth").write_text(f"{PACKAGES}\n")
