@@ -16,7 +16,8 @@ workers = _settings.workers
 
 # A parked request is a greenlet where gevent is installed, a thread elsewhere. Both limits stand above
 # SYNC_MAX_WAITING, so that health checks and refusals are answered while all places are taken.
-worker_class = f"app.gunicorn_{'greenlets' if find_spec('gevent') else 'threads'}.Worker"
+_greenlets = find_spec("gevent") and find_spec("packaging")  # gunicorn's gevent worker needs both
+worker_class = f"app.gunicorn_{'greenlets' if _greenlets else 'threads'}.Worker"
 threads = _settings.max_waiting + 64
 worker_connections = _settings.max_waiting + 1024
 backlog = 4096

@@ -1,5 +1,7 @@
 """TheEye Sync: TheEye's asynchronous tasks as synchronous API calls."""
 
+import logging
+
 from flask import Flask
 
 from app.cancelling import Cancellations
@@ -9,6 +11,7 @@ from app.health import Health
 from app.history import HistoryGuard, Limits, Line, LocalLine
 from app.idempotency import Keys
 from app.notifications import Wakeups, wakeups
+from app.redaction import RedactingFilter
 from app.routes import blueprint
 from app.runs import Runs
 from app.services import Services
@@ -29,6 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application; nothing connects before the first request. Raises SettingsError."""
     settings = settings or Settings.from_env()
     app = Flask(__name__, static_folder=None)
+    logging.getLogger("werkzeug").addFilter(RedactingFilter())  # `flask run` logs whole URLs
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     services = assemble(settings)

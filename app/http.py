@@ -13,10 +13,12 @@ from flask import Response
 from formatters.contract import JSON_TYPE
 from formatters.jsontext import dumps
 
-# Python 3.11 has the phrases of an older RFC for two of them.
+# Python 3.11 has the phrases of older RFCs for some of them.
 _PHRASES = {
     **{known.value: known.phrase for known in HTTPStatus},
     413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
 BODILESS = frozenset({204, 205, 304})

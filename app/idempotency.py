@@ -60,7 +60,7 @@ def read_key(header: str | None, session: Session, task: str, query: str, body: 
     if not _KEY.fullmatch(key):
         raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters")
     scope = _digest(session.customer_id, session.user_id, key)
-    return Key(f"{PREFIX}:key:{scope}", _digest(task, query, (body or b"").decode("latin-1")))
+    return Key(f"{PREFIX}:key:{scope}", _digest(task.lower(), query, (body or b"").decode("latin-1")))
 
 
 class Reservation:

@@ -18,7 +18,8 @@ class Query:
         """`raw` is WSGI's QUERY_STRING: bytes as Latin-1."""
         self._pieces = [piece for piece in raw.split("&") if piece]
         self.pairs = [_pair(piece) for piece in self._pieces]
-        self.first = dict(reversed(self.pairs))
+        # without the token: formatters see this, and plugins' words reach logs and answers
+        self.first = {name: value for name, value in reversed(self.pairs) if name != "access_token"}
 
     def all(self, name: str) -> list[str]:
         """Every value of a name, in order."""

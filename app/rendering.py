@@ -40,7 +40,9 @@ def render(formatter: Formatter, context: Context, headers: http.Headers) -> Res
             raise
         log.exception("formatter %s failed on job %s", formatter.name, job_id)
         raise _failed(formatter, error) from None
-    return http.response(answer.status, answer.body, answer.content_type, [*headers, *answer.headers])
+    ours = {name.lower() for name, _ in headers} - {"vary"}
+    own = [(name, value) for name, value in answer.headers if name.lower() not in ours]
+    return http.response(answer.status, answer.body, answer.content_type, [*headers, *own])
 
 
 def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:

@@ -56,6 +56,8 @@ class Views:
         """Preflights are answered everywhere and to everyone, odd path segments nowhere."""
         if request.method == "OPTIONS":
             return self._replies.preflight()
+        if "%2f" in _raw_path().lower():
+            raise no_such_path()
         for segment in (request.view_args or {}).values():
             if segment in (".", "..") or not segment.isprintable() or "/" in segment:
                 raise no_such_path()
@@ -168,6 +170,12 @@ def _owned(found: Job, task: str, job_id: str, asked: Asked) -> Job:
     task_of_job = found.get("task")
     of_task = found.get("task_id") or (task_of_job.get("id") if isinstance(task_of_job, dict) else None)
     of_customer = found.get("customer_id", asked.session.customer_id)
-    if of_task != task or of_customer != asked.session.customer_id:
+    if not isinstance(of_task, str) or of_task.lower() != task.lower() or of_customer != asked.session.customer_id:
         raise errors.JobGone("The job is another's")
-    return found if found.get("id") == job_id else {**found, "id": job_id}
+    return found if isinstance(found.get("id"), str) else {**found, "id": job_id}
+
+
+def _raw_path() -> str:
+    """The path before any decoding, where the host shows it: in the decoded one a `%2F` looks like a separator."""
+    raw: str = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
+    return raw.partition("?")[0]

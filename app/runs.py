@@ -54,7 +54,7 @@ class Runs:
     def _start(
         self, asked: Asked, order: Order, client: Client, patience: "_Patience", reservation: Reservation | None
     ) -> Run:
-        guarded = f"{asked.session.customer_id}:{order.task}"
+        guarded = f"{asked.session.customer_id}:{order.task.lower()}"
         self._learn(guarded, asked, order.task)
         with self._guard.turn(guarded, patience.left) as turn:
             if client.gone:

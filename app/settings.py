@@ -67,13 +67,26 @@ def _redis(text: str) -> str:
         raise ValueError("needs redis-py: pip install 'theeye-sync[redis]'")
     if text.startswith("unix://"):
         return text
-    return _url("redis", "rediss")(text)
+    url = _url("redis", "rediss")(text)
+    if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
+        raise ValueError("must end with the number of a database, or without one")
+    return url
 
 
 def _bind(text: str) -> str:
     if not re.fullmatch(r"(unix:.+|fd://[0-9]+|(\[[0-9a-fA-F:.]+\]|[^\s:/]+):[0-9]{1,5})", text):
         raise ValueError("must be HOST:PORT, unix:PATH or fd://NUMBER")
+    port = text.rpartition(":")[2]
+    if port.isdigit() and int(port) > 65535:
+        raise ValueError("must have a port of at most 65535")
     return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _words(text)
+    if not origins or not all(re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s*]+", origin) for origin in origins):
+        raise ValueError("must be * or origins like https://app.example.org, without a path")
+    return origins
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -141,7 +154,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "max_body": _whole(0, 1 << 40),
     "max_job": _whole(1, 1 << 40),
     "query_token": _flag,
-    "cors_origins": _words,
+    "cors_origins": _origins,
     "plugins": _words,
     "disabled_formatters": _words,
 }

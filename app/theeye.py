@@ -19,7 +19,6 @@ from formatters.jsontext import loads_document
 
 Job = dict[str, Any]
 
-IN_PROGRESS = frozenset({"ready", "assigned", "onhold", "syncing", "locked", "started"})
 ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
 
 
@@ -152,8 +151,11 @@ def _refuse(reply: Reply, token: str) -> NoReturn:
         raise Unauthorized
     if 400 <= reply.status < 500:
         raise Refused("Invalid Request", status=reply.status, value=_words(reply, token))
-    message = f"The supervisor answered the create with status {reply.status}"
-    raise UpstreamFailed(message, value=_words(reply, token), may_have_started=reply.status >= 500)
+    started = not 300 <= reply.status < 400 or reply.status == 303
+    fate = "the job may have started" if started else "nothing was started"
+    message = f"The supervisor answered the create with status {reply.status}, {fate}"
+    code = OutcomeUnknown.code if reply.status < 300 else None
+    raise UpstreamFailed(message, code=code, value=_words(reply, token), may_have_started=started)
 
 
 def _session(profile: Any) -> Session:

@@ -178,17 +178,32 @@ class Transport:
             sock.close()
 
     def _connect(self, deadline: float) -> socket.socket:
+        until = min(deadline, monotonic() + self._connect_timeout)
         try:
-            timeout = min(self._connect_timeout, _left(deadline))
-            sock = socket.create_connection((self._host, self._port), timeout)
+            sock = self._open(until)
         except (OSError, UnicodeError) as error:
             raise NotSent(f"cannot connect: {_reason(error)}") from None
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(_left(until))
             return self._tls.wrap_socket(sock, server_hostname=self._host) if self._tls else sock
         except (OSError, ValueError) as error:
             sock.close()
             raise NotSent(f"cannot connect: {_reason(error)}") from None
+
+    def _open(self, deadline: float) -> socket.socket:
+        """Tries the host's addresses in turn, all within the one deadline. Raises OSError."""
+        failed: OSError = OSError(f"{self._host} has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(_left(deadline))
+                sock.connect(address)
+                return sock
+            except OSError as error:
+                sock.close()
+                failed = error
+        raise failed
 
 
 def _left(deadline: float, least: float | None = None) -> float:

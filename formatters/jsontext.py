@@ -4,6 +4,7 @@ Whatever a job printed can be read or is refused with a ValueError: no other exc
 """
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -16,6 +17,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=F
 def _number(text: str) -> float | int:
     """A number with a fraction or exponent; a whole one becomes an int, as JSON.stringify writes 1.0 as 1."""
     value = float(text)
+    if -(2**53) < value < 2**53:
+        return int(value) if value.is_integer() else value
     if isinf(value):
         raise ValueError("a number that no double can hold")
     if value.is_integer() and abs(value) < 1e21:
@@ -39,6 +42,20 @@ _strict = json.JSONDecoder(parse_float=_number, parse_constant=_constant).decode
 _float_or_text, _int_or_text = partial(_or_text, _number), partial(_or_text, int)
 _any_number = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=_constant).decode
 _lenient = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=lambda _: None).decode
+
+
+# A string, which stays as it is, or a number that Python writes as 1e-05 and JavaScript as 0.00001 or 1e-7.
+_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|(-?)([0-9])(?:\.([0-9]+))?e-0([0-9])')
+
+
+def _small(found: re.Match[str]) -> str:
+    """A number below 0.0001 in the form of ECMA-262's Number::toString."""
+    sign, first, rest, exponent = found.groups()
+    if first is None:
+        return found[0]
+    if int(exponent) > 6:
+        return found[0].replace("e-0", "e-")
+    return f"{sign}0.{'0' * (int(exponent) - 1)}{first}{rest or ''}"
 
 
 def loads(text: str) -> Any:
@@ -78,6 +95,8 @@ def _read(decode: Callable[[str], Any], text: str) -> Any:
 def dumps(value: Any) -> bytes:
     """Compact UTF-8 in the order given; lone surrogates are escaped, as JSON.stringify does."""
     text = _encode(value)
+    if "e-0" in text:
+        text = _SMALL.sub(_small, text)
     try:
         return text.encode()
     except UnicodeEncodeError:

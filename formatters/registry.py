@@ -1,6 +1,7 @@
 """Which formatters there are, and which one a request asks for."""
 
 import logging
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from traceback import format_exception_only
@@ -125,7 +126,8 @@ class Registry:
         ours = isinstance(error, (RegistrationError, pluggy.PluginValidationError))
         words = " ".join((str(error) if ours else format_exception_only(error)[-1]).split())[:500]
         reason = "".join(letter if letter.isprintable() else "?" for letter in words)
-        self._failures.append(Failure(name, origin, reason, reason if ours else type(error).__name__))
+        told = re.sub("<[^<>]*>", name, reason) if ours else type(error).__name__  # pluggy shows a module with its path
+        self._failures.append(Failure(name, origin, reason, told))
 
     def _declared_by(self, plugin: object, origin: str, version: str) -> list[Mode]:
         """What the plugin's own hook gives, without the formatters that are turned off."""

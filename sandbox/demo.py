@@ -1,6 +1,7 @@
 """The command: python -m sandbox.demo, which is `make run`: a sandbox, the service in front of it, and what to type."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,16 +20,17 @@ SANDBOX_BIND = "127.0.0.1:6080"
 READY_SECONDS = 30.0
 STOP_SECONDS = 45.0
 
-EXAMPLES = [
-    ("the output, as it is stored (status 200)", "", 100),
-    ("a job that failed (status 500)", "", 200),
-    ("the output read as JSON (status 200)", "parse", 100),
-    ("a job that failed decides the status itself (418)", "parse", 200),
-    ("what the agent reported", "result", 100),
-    ("the whole job", "full", 100),
-]
 TASK = "61f3e937c38201da80f96c27"
-
+PAGE = "61f3e937c38201da80f96c30"
+EXAMPLES = [  # what it shows, task, query, body
+    ("the output, as it is stored (status 200)", TASK, "", '{"task_arguments":[100]}'),
+    ("a job that failed (status 500)", TASK, "", '{"task_arguments":[200]}'),
+    ("the output read as JSON (status 200)", TASK, "parse", '{"task_arguments":[100]}'),
+    ("a job that failed decides the status itself (418)", TASK, "parse", '{"task_arguments":[200]}'),
+    ("a job that answers with a page of its own", PAGE, "response", '{"task_arguments":[]}'),
+    ("what the agent reported", TASK, "result", '{"task_arguments":[100]}'),
+    ("the whole job", TASK, "full", '{"task_arguments":[100]}'),
+]
 
 Process = subprocess.Popen[bytes]
 
@@ -64,6 +66,8 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _check_free(bind: str, name: str) -> None:
+    if not re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", bind):
+        raise SystemExit(f"make run: {name} must be HOST:PORT")
     url = urlsplit(f"//{bind}")
     try:
         with closing(socket.create_server((url.hostname or "", url.port or 0), reuse_port=False)):
@@ -124,12 +128,12 @@ def _end(processes: list[Process]) -> None:
 
 def _what_to_type(url: str) -> str:
     lines = ["", "TheEye Sync is ready. In another terminal:", ""]
-    for what, query, argument in EXAMPLES:
-        address = f"{url}/{CUSTOMER}/task/{TASK}/job?{query + '&' if query else ''}access_token={TOKEN}"
+    for what, task, query, body in EXAMPLES:
+        address = f"{url}/{CUSTOMER}/task/{task}/job?{query + '&' if query else ''}access_token={TOKEN}"
         lines += [
             f"# {what}",
             f"curl -i -X POST '{address}' \\",
-            f"     --header 'content-type: application/json' --data '{{\"task_arguments\":[{argument}]}}'",
+            f"     --header 'content-type: application/json' --data '{body}'",
             "",
         ]
     return "\n".join([*lines, "Ctrl-C stops it.", ""])

@@ -255,6 +255,8 @@ def test_an_odd_task_id_stays_one_segment(segment: str, service: Service, theeye
         "/acme/task/a%7fb/job",
         "/acme/task/a%C2%85b/job",
         "/acme/task/a%2Fb/job",
+        f"/acme/task%2F{TASK}/job",
+        f"/acme/task/{TASK}%2fjob",
         "/acme//task/x/job",
         "/acme/task/x/job//",
         "/acme/task//job",
@@ -393,6 +395,21 @@ def test_a_content_length_that_is_no_length_is_refused(length: str, service: Ser
     assert raw_request("127.0.0.1", service.port, head.encode()).status in (400, 413)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [b'1a\r\n{"task_arguments":[1]', b"zz\r\n[1]\r\n0\r\n\r\n", b"-1\r\n[1]\r\n0\r\n\r\n", b"3\r\n[1]XX0\r\n\r\n"],
+)
+def test_chunks_that_break_off_or_are_none_are_400(rest: bytes, service: Service, theeye: StandIn) -> None:
+    head = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\nTransfer-Encoding: chunked\r\n\r\n"
+    before = len(theeye.calls_of("create"))
+    with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
+        sock.sendall(head.encode() + rest)
+        sock.shutdown(socket.SHUT_WR)
+        answer = sock.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert len(theeye.calls_of("create")) == before
+
+
 # -- the create's fate ----------------------------------------------------------------------------------
 
 
@@ -440,6 +457,26 @@ def test_a_create_answered_with_nonsense_says_that_it_may_have_started(
     error = shape(got)
     assert error["code"] == "EOUTCOMEUNKNOWN"
     assert "may have started" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "fate"),
+    [
+        (202, "EOUTCOMEUNKNOWN", "may have started"),
+        (204, "EOUTCOMEUNKNOWN", "may have started"),
+        (303, "ESUPERVISOR", "may have started"),
+        (301, "ESUPERVISOR", "nothing was started"),
+        (500, "ESUPERVISOR", "may have started"),
+    ],
+)
+def test_an_odd_status_of_the_create_says_what_it_means(
+    status: int, code: str, fate: str, service: Service, theeye: StandIn
+) -> None:
+    theeye.fault("create", Reply(status, b""), times=1)
+    got = post(service)
+    assert got.status == 502
+    assert shape(got)["code"] == code
+    assert fate in shape(got)["message"]
 
 
 def test_the_supervisors_401_is_ours(service: Service, theeye: StandIn) -> None:
@@ -490,4 +527,36 @@ def test_nothing_secret_in_the_log(service: Service, theeye: StandIn) -> None:
     post(service, f"{JOB}?access_token=tok-acme HTTP/9.9 x", Authorization="")
     raw_request("127.0.0.1", service.port, f"POST {JOB}?access_token=tok-acme\x00 HTTP/1.1\r\n\r\n".encode())
     raw_request("127.0.0.1", service.port, f"POST {JOB} HTTP/1.1\r\nAuthorization Bearer tok-acme\r\n\r\n".encode())
+    raw_request("127.0.0.1", service.port, f"POST {JOB} HTTP/1.1\r\nAuthorization\tBearer tok-acme\r\n\r\n".encode())
+    raw_request("127.0.0.1", service.port, f"POST {JOB} HTTP/1.1\r\ntok-acme\r\n\r\n".encode())
     assert "tok-acme" not in service.log_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST /x?access_token=tok-acme HTTP/1.1",
+        "POST /x?%61ccess_token=tok-acme&a=1",
+        "POST /x?access%5Ftoken=tok-acme",
+        "POST /x?access_token[]=tok-acme",
+        "POST /x?access_token%5B%5D=tok-acme",
+        "POST /x?access_token=ab,tok-acme",
+        "POST /x?access_token=ab)tok-acme",
+        'Referer "http://h/?access_token%3dtok-acme"',
+        "Authorization: Bearer tok-acme",
+        "'Authorization\\tBearer tok-acme'",
+        "Invalid request from ip=127.0.0.1: Invalid HTTP Header: 'tok-acme'",
+        "Invalid request from ip=127.0.0.1: Invalid HTTP request line: 'POST /x?access_token=a tok-acme HTTP/1.1'",
+    ],
+)
+def test_redaction_knows_every_spelling(text: str) -> None:
+    from app.redaction import redacted
+
+    assert "tok-acme" not in redacted(text)
+    assert redacted(text)[:12] == text[:12]
+
+
+def test_redaction_leaves_the_rest() -> None:
+    from app.redaction import redacted
+
+    assert redacted("GET /x?access_token=a&b=1 HTTP/1.1") == "GET /x?access_token=***&b=1 HTTP/1.1"

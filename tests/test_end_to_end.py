@@ -316,8 +316,11 @@ def test_make_run_prints_commands_that_answer_as_the_seed_shows() -> None:
     with demo() as running:
         wait_until(running.is_ready, 30, "the commands")
         commands = re.findall(r"^curl -i [^\n]*\\\n[^\n]*$", running.log_text(), re.MULTILINE)
-        assert len(commands) == 6
-        check_seed([type_in(command.replace("curl -i", "curl -sSi --noproxy '*'")) for command in commands])
+        assert len(commands) == 7
+        answers = [type_in(command.replace("curl -i", "curl -sSi --noproxy '*'")) for command in commands]
+        page = answers.pop(4)
+        assert page.headers["Content-Type"].startswith("text/html")
+        check_seed(answers)
         running.signal(signal.SIGINT)
         assert running.wait(10) == 0
         assert "Traceback" not in running.log_text()
@@ -350,3 +353,27 @@ def test_make_run_says_that_the_services_port_is_taken() -> None:
                 f"make run: cannot listen on {bind} (SYNC_BIND): Address already in use"
             )
         need_nobody(SANDBOX_PORT)
+
+
+@pytest.mark.skipif(os.environ.get("CI") != "true", reason="installs everything anew: CI=true runs it")
+def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
+    need_free(SANDBOX_PORT, SERVICE_PORT)
+    subprocess.run(["git", "clone", "-q", str(CHECKOUT), str(tmp_path / "a clone")], check=True)
+    running = Demo()
+    try:
+        running.launch(
+            ["make", "-s", f"PYTHON={sys.executable}", "run"], cwd=tmp_path / "a clone", env=clean_environment()
+        )
+        wait_until(running.is_ready, 100, "make run")
+        with requests.Session() as session:
+            session.trust_env = False
+            url = f"http://127.0.0.1:{SERVICE_PORT}/acme/task/61f3e937c38201da80f96c27/job?parse&access_token={TOKEN}"
+            got = session.post(url, json={"task_arguments": [200]}, headers={"Connection": "close"}, timeout=30)
+        assert got.status_code == 418
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal's Ctrl-C does
+        running.wait(20)
+        assert "Traceback" not in running.log_text()
+        need_nobody(SANDBOX_PORT, SERVICE_PORT)
+    finally:
+        print(running.log_text())
+        running.close()

@@ -42,6 +42,10 @@ def test_no_query_leaves_anything_that_a_request_line_cannot_hold(raw: str) -> N
     assert all("\x21" <= character <= "\x7e" for character in kept)
 
 
+def test_formatters_never_see_the_token() -> None:
+    assert Query("access_token=secret&parse=1").first == {"parse": "1"}
+
+
 def test_the_first_of_several_values_counts() -> None:
     assert Query("parse=1&parse=2").first["parse"] == "1"
 

@@ -66,6 +66,11 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
         ("SYNC_MAX_BODY", "16M"),
         ("SYNC_HISTORY_GUARD", "yes"),
         ("SYNC_QUERY_TOKEN", "true"),
+        ("SYNC_BIND", "127.0.0.1:99999"),
+        ("SYNC_CORS_ORIGINS", ","),
+        ("SYNC_CORS_ORIGINS", "https://a.example/"),
+        ("SYNC_CORS_ORIGINS", "a.example"),
+        ("SYNC_REDIS_URL", "redis://h/zero"),
     ],
 )
 def test_a_bad_value_names_its_variable_and_keeps_its_secret(variable: str, text: str) -> None:
