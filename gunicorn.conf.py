@@ -1,5 +1,6 @@
 """How gunicorn serves TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
 
+import resource
 import signal
 from importlib.util import find_spec
 
@@ -22,6 +23,13 @@ threads = _settings.max_waiting + 64
 worker_connections = _settings.max_waiting + 1024
 backlog = 4096
 
+# Each connection is an open file, and so is each call; the usual soft limit of 1024 is less than the places alone.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_needed = worker_connections + threads + 1024
+if _soft != resource.RLIM_INFINITY and _soft < _needed:
+    _most = _needed if _hard == resource.RLIM_INFINITY else min(_needed, _hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _hard))
+
 # Waits end SYNC_GRACE_SECONDS after SIGTERM. After that come a last look at the job (2 s) and the answer; a look that
 # was under way before may take the whole SYNC_CALL_TIMEOUT.
 graceful_timeout = int(max(_settings.grace_seconds, _settings.call_timeout)) + 5
@@ -36,6 +44,14 @@ logger_class = "app.gunicorn_log.RedactingLogger"
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """A worker told to stop before it is up must not miss it: until then it has the master's handlers."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def worker_exit(server, worker):  # type: ignore[no-untyped-def]
+    """What is still to be cancelled, before the process goes."""
+    from app import EXTENSION
+
+    if (wsgi := getattr(worker, "wsgi", None)) is not None:
+        wsgi.extensions[EXTENSION].cancellations.all_now()
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

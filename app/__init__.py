@@ -56,9 +56,9 @@ def assemble(settings: Settings) -> Services:
         sessions=Sessions(gateway, settings.session_ttl),
         supervisor=supervisor,
         waiter=waiter,
-        runs=Runs(supervisor, waiter, guard, Keys(shared) if shared else None),
+        runs=Runs(supervisor, waiter, guard, Keys(shared, settings.call_timeout) if shared else None),
         cancellations=Cancellations(supervisor, notifications),
-        health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures),
+        health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures, shared),
     )
 
 

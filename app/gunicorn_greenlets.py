@@ -19,6 +19,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._idle: set[socket.socket] = set()
         self._linger_until = 0.0
 
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuses what would end in a deadlock. Raises SystemExit."""
+        if cfg.preload_app:
+            raise SystemExit("theeye-sync: preload_app cannot go with gevent: locks would be made before the patching")
+
     def handle(self, listener: Any, client: socket.socket, address: Any) -> None:
         """Serves one connection."""
         self._idle.add(client)

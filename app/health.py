@@ -13,6 +13,7 @@ from typing import Any
 
 from app.notifications import Wakeups
 from app.settings import Settings
+from app.shared import Shared
 from app.transport import Transport, TransportError
 from formatters import Failure
 
@@ -34,10 +35,12 @@ class Health:
         supervisor: Transport,
         wakeups: Wakeups,
         formatters: Iterable[Failure] = (),
+        shared: Shared | None = None,
     ) -> None:
         """Connects to nothing yet; `formatters`: those that were not loaded."""
         self._formatters = [f"formatter {failure.name}: not loaded: {failure.kind}" for failure in formatters]
         self.stopping = False
+        self._shared = shared
         self._redis = bool(settings.redis_url)
         self._guarded = settings.history_guard
         self._gateway = gateway
@@ -56,6 +59,8 @@ class Health:
         degraded = [] if gateway else ["gateway: known sessions go on, new ones get 502 until it is back"]
         if self._redis and not self._wakeups.live:
             degraded.append("redis: polling carries the waits until it is back")
+        if self._shared is not None and self._shared.is_down:
+            degraded.append("redis: no idempotency keys, and the history guard spans one process")
         degraded += self._formatters
         if not supervisor:
             degraded = ["supervisor: nothing can be run", *degraded]
@@ -70,7 +75,11 @@ class Health:
         """Whose creates the history guard holds back."""
         if not self._guarded:
             return "off"
-        return "all processes" if self._redis and self._wakeups.live else "one process"
+        return (
+            "all processes"
+            if self._shared is not None and self._wakeups.live and not self._shared.is_down
+            else "one process"
+        )
 
     def _probe(self) -> tuple[bool, bool]:
         with self._lock:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
-from app.errors import TurnNeverCame
+from app.errors import SyncError, TurnNeverCame
 
 UNKNOWN_LIMIT = 5  # TheEye's default
 LOOK_AGAIN_SECONDS = 1.0  # how soon a queueing caller that has gone, or a service that stops, is noticed
@@ -42,7 +42,7 @@ class Line(Protocol):
     def created(self, task: str, place: str) -> None:
         """The create is done: the job is older than those that enter from now on."""
 
-    def leave(self, task: str, place: str) -> None:
+    def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
         """The job was read, or nobody waits for it any more."""
 
 
@@ -94,10 +94,13 @@ class LocalLine:
         with self._lock:
             _done(self._tasks[task], place)
 
-    def leave(self, task: str, place: str) -> None:
+    def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
         """Calls those whose turn it now is."""
         with self._lock:
             state = self._tasks[task]
+            if nothing_started and place in state.creating:  # there is no newer job
+                state.creating.remove(place)
+                state.entered -= 1
             _done(state, place)
             del state.unread[place]
             self._call_next(task, state)
@@ -208,7 +211,7 @@ class HistoryGuard:
         if limit is None or not self._lines:
             yield Turn()
             return
-        began, waited = monotonic(), False
+        began, waited, nothing = monotonic(), False, False
         places: list[tuple[Line, str]] = []
         try:
             for line in self._lines:
@@ -218,9 +221,12 @@ class HistoryGuard:
             if waited:
                 self.limits.advise(task, limit)
             yield Turn(monotonic() - began if waited else 0.0, lambda: _all_created(task, places))
+        except SyncError as error:
+            nothing = error.job is None and not error.may_have_started
+            raise
         finally:
             for line, name in reversed(places):
-                line.leave(task, name)
+                line.leave(task, name, nothing)
 
 
 def _all_created(task: str, places: list[tuple[Line, str]]) -> None:

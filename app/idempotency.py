@@ -10,9 +10,10 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
-from app.shared import PREFIX, Shared, SharedUnavailable
+from app.shared import CALL_SECONDS, PREFIX, Shared, SharedUnavailable
 from app.theeye import Session
 
 KEPT_SECONDS = 24 * 3600
@@ -33,11 +34,27 @@ if record[1] and (record[3] or record[4] or tonumber(record[2]) > now) then
 end
 redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'until', now + tonumber(ARGV[2]), 'owner', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return {1, 1, 0, ''}
+return {1, 1, now, ''}
 """
 _OWNED = "if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end\n"
-_CREATING = _OWNED + "redis.call('HSET', KEYS[1], 'creating', 1) return 1"
-_CONFIRM = _OWNED + "redis.call('HSET', KEYS[1], 'job', ARGV[2]) return 1"
+_CREATING = (
+    _OWNED
+    + """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > tonumber(ARGV[2]) then return 0 end  -- carried out late, its caller has given up
+redis.call('HSET', KEYS[1], 'creating', 1, 'until', now + tonumber(ARGV[3]))
+return 1
+"""
+)
+# A Redis that was restarted has lost the record: it is written anew.
+_CONFIRM = """
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[3], 'owner', ARGV[1], 'until', 0, 'creating', 1, 'job', ARGV[2])
+if not owner then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return 1
+"""
 _ABANDON = _OWNED + "redis.call('HSET', KEYS[1], 'until', 0) return 1"
 _RELEASE = _OWNED + "return redis.call('DEL', KEYS[1])"
 
@@ -66,16 +83,21 @@ def read_key(header: str | None, session: Session, task: str, query: str, body: 
 class Reservation:
     """What a request holds that goes first with its key."""
 
-    def __init__(self, shared: Shared, record: str, owner: str) -> None:
-        """Made by Keys.reserve."""
+    def __init__(self, shared: Shared, key: Key, owner: str, reserved_ms: int, create_seconds: float) -> None:
+        """Made by Keys.reserve; `reserved_ms`: when, by Redis's clock."""
+        self._reserved_ms = reserved_ms
+        self._reserved = monotonic()
+        self._create_seconds = create_seconds
+        self.confirmed = False
         self._shared = shared
-        self._record = record
+        self._record, self._fingerprint = key.record, key.fingerprint
         self._owner = owner
 
     def creating(self) -> None:
         """The create is about to be sent: from now on a run may exist. Raises KeysUnavailable; then none does."""
         try:
-            still_ours = self._run(_CREATING)
+            last_ms = self._reserved_ms + (monotonic() - self._reserved + CALL_SECONDS) * 1000
+            still_ours = self._run(_CREATING, int(last_ms), int(self._create_seconds * 1000))
         except SharedUnavailable as error:
             raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
         if not still_ours:
@@ -85,7 +107,9 @@ class Reservation:
         """The job exists: whoever repeats the request joins it."""
         for attempt in (1, 2):
             try:
-                self._run(_CONFIRM, job_id)
+                arguments: list[str | int | float] = [self._owner, job_id, self._fingerprint, KEPT_SECONDS * 1000]
+                self._shared.run(_CONFIRM, [self._record], arguments, insist=True)
+                self.confirmed = True
                 return
             except SharedUnavailable as error:
                 log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
@@ -99,16 +123,17 @@ class Reservation:
         except SharedUnavailable as unavailable:
             log.warning("a key stays reserved until its lease is over: %s", unavailable)
 
-    def _run(self, script: str, *arguments: str) -> bool:
+    def _run(self, script: str, *arguments: str | int) -> bool:
         return bool(self._shared.run(script, [self._record], [self._owner, *arguments]))
 
 
 class Keys:
     """All keys of the last 24 hours."""
 
-    def __init__(self, shared: Shared) -> None:
-        """Connects to nothing yet."""
+    def __init__(self, shared: Shared, call_timeout: float) -> None:
+        """Connects to nothing yet; `call_timeout` in seconds, how long a create may take."""
         self._shared = shared
+        self._create_seconds = call_timeout + 5
 
     def reserve(self, key: Key, lease: float, left: Callable[[], float]) -> Reservation | str:
         """A reservation for the first request, the job's id for a repeated one; waits while the first one starts.
@@ -118,14 +143,14 @@ class Keys:
         pause, most = LOOK_AGAIN_SECONDS
         while True:
             owner = uuid.uuid4().hex
-            ours, same, left_ms, job_id = self._ask(key, lease, owner)
+            ours, same, ms, job_id = self._ask(key, lease, owner)
             if ours:
-                return Reservation(self._shared, key.record, owner)
+                return Reservation(self._shared, key, owner, ms, self._create_seconds)
             if not same:
                 raise KeyRefused("This Idempotency-Key was used for another task, body or query")
             if job_id:
                 return job_id
-            if left_ms <= 0:
+            if ms <= 0:
                 raise RunUnknown("A request with this Idempotency-Key was lost on the way, its job may have started")
             if (seconds := left()) <= 0:
                 raise StillStarting("A request with this Idempotency-Key is still starting its job")
@@ -135,10 +160,10 @@ class Keys:
     def _ask(self, key: Key, lease: float, owner: str) -> tuple[bool, bool, int, str]:
         arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000, owner)
         try:
-            ours, same, left_ms, job_id = self._shared.run(_RESERVE, [key.record], arguments)
+            ours, same, ms, job_id = self._shared.run(_RESERVE, [key.record], arguments)
         except SharedUnavailable as error:
             raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
-        return bool(ours), bool(same), int(left_ms), job_id.decode()
+        return bool(ours), bool(same), int(ms), job_id.decode()
 
 
 def _digest(*parts: str) -> str:

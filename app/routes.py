@@ -83,7 +83,7 @@ class Views:
         with self._parked(customer) as (asked, client), _hiding():
             target = asked.target(0.0 if asked.budget.at_once else asked.budget.seconds)
             since = waiter.listen()
-            found = _owned(waiter.fetch(job, target), task, job, asked)
+            found = _owned(waiter.fetch(job, target, client), task, job, asked)
             if not has_ended(found.get("lifecycle")) and waiter.left(target.deadline) > 0:
                 found = waiter.wait(found, target, client, since)
         return self._answer(found, asked, errors.Accepted, (customer, "task", task, "job", job), [])
@@ -94,7 +94,7 @@ class Views:
         with self._parked(customer) as (asked, _), _hiding():
             target = asked.target(CANCEL_SECONDS)
             since = services.waiter.listen()
-            found = _owned(services.waiter.fetch(job, target), task, job, asked)
+            found = _owned(services.waiter.fetch(job, target, Client()), task, job, asked)
             if has_ended(found.get("lifecycle")):
                 raise errors.AlreadyEnded("The job had already ended", job=found)
             services.supervisor.cancel(asked.session.customer, job, asked.token)

@@ -8,12 +8,13 @@ from time import monotonic
 
 from app.asked import Asked, Order
 from app.clients import Client
-from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError
+from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError, TooBusy
 from app.history import HistoryGuard
 from app.idempotency import Keys, Reservation
 from app.theeye import Job, Supervisor, has_ended
 from app.waiter import Target, Waiter
 
+LEARN_SECONDS = 2.0
 START_SECONDS = 20.0  # beyond the time budget, how long a reservation without a job is believed in
 
 log = logging.getLogger("theeye_sync")
@@ -40,7 +41,7 @@ class Runs:
 
     def run(self, asked: Asked, order: Order, client: Client) -> Run:
         """The request's job: a new one, or with a key seen before the one that exists. Raises any SyncError."""
-        patience = _Patience(self._waiter, client, monotonic() + (0 if asked.budget.at_once else asked.budget.seconds))
+        patience = _Patience(self._waiter, client, monotonic() + asked.budget.seconds)
         reservation = self._reserve(asked, order, patience)
         if isinstance(reservation, str):
             return Run(self._join(asked, reservation, patience.deadline, client), replayed=True)
@@ -55,11 +56,13 @@ class Runs:
         self, asked: Asked, order: Order, client: Client, patience: "_Patience", reservation: Reservation | None
     ) -> Run:
         guarded = f"{asked.session.customer_id}:{order.task.lower()}"
-        self._learn(guarded, asked, order.task)
+        self._learn(guarded, asked, order.task, patience)
         with self._guard.turn(guarded, patience.left) as turn:
             if client.gone:
                 raise ClientGone("The client went while it queued, nothing was started")
             since = self._waiter.listen()
+            if self._waiter.is_over:
+                raise TooBusy("The service is stopping, nothing was started")
             customer = asked.session.customer
             if reservation is not None:
                 reservation.creating()
@@ -71,13 +74,17 @@ class Runs:
                 target = asked.target(asked.budget.seconds - turn.queued)
                 job = created if asked.budget.at_once else self._waiter.wait(created, target, client, since)
                 self._guard.limits.learn(guarded, job)
+                if reservation is not None and (not reservation.confirmed or self._waiter.listen() != since):
+                    reservation.confirm(created["id"])  # Redis was away, and may have forgotten it
         return Run(job, turn.queued)
 
-    def _learn(self, guarded: str, asked: Asked, task: str) -> None:
+    def _learn(self, guarded: str, asked: Asked, task: str, patience: "_Patience") -> None:
         """Asks for a task's history limit the first time; every job document keeps it fresh from then on."""
         limits = self._guard.limits
         if self._guard.is_on and not limits.is_known(guarded):
-            document = self._supervisor.task(asked.session.customer, task, asked.token)
+            document = self._supervisor.task(
+                asked.session.customer, task, asked.token, min(LEARN_SECONDS, max(patience.left(), 0.1))
+            )
             if document is not None:
                 limits.learn(guarded, document)
                 limits.assume(guarded)
@@ -95,7 +102,7 @@ class Runs:
         try:
             with telling({"id": job_id}):
                 since = self._waiter.listen()
-                found = {**self._waiter.fetch(job_id, target), "id": job_id}
+                found = {**self._waiter.fetch(job_id, target, client), "id": job_id}
                 if has_ended(found.get("lifecycle")) or asked.budget.at_once:
                     return found
                 return self._waiter.wait(found, target, client, since)

@@ -70,7 +70,18 @@ def _redis(text: str) -> str:
     url = _url("redis", "rediss")(text)
     if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
         raise ValueError("must end with the number of a database, or without one")
+    _check_options(url)
     return url
+
+
+def _check_options(url: str) -> None:
+    """Makes a connection without connecting, so that an unknown option in the query is found at the start."""
+    import redis
+
+    try:
+        redis.Redis.from_url(url).connection_pool.make_connection()
+    except (TypeError, ValueError):
+        raise ValueError("has an option that redis-py does not know") from None
 
 
 def _bind(text: str) -> str:

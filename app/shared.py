@@ -28,17 +28,28 @@ class Shared:
         self._url = url
         self._lock = threading.Lock()
         self._down_until = 0.0
+        self._failed = False
         self._scripts: dict[str, Any] = {}
 
-    def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | int | float]) -> Any:
+    @property
+    def is_down(self) -> bool:
+        """Whether the last step failed."""
+        return self._failed
+
+    def run(
+        self, script: str, keys: Sequence[str], arguments: Sequence[str | int | float], insist: bool = False
+    ) -> Any:
         """The script's answer. Raises SharedUnavailable."""
-        if monotonic() < self._down_until:
+        if monotonic() < self._down_until and not insist:
             raise SharedUnavailable("Redis did not answer a moment ago")
         import redis
 
         try:
-            return self._script(script)(keys=keys, args=arguments)
+            answer = self._script(script)(keys=keys, args=arguments)
+            self._failed = False
+            return answer
         except (redis.RedisError, OSError) as error:
+            self._failed = True
             with self._lock:
                 first = monotonic() > self._down_until + REST_SECONDS
                 self._down_until = monotonic() + REST_SECONDS

@@ -39,7 +39,10 @@ end
 for at = 6, #ARGV do done(ARGV[at]) end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', now)) do forget(member) end
 
-if step == 'leave' then
+if step == 'undo' then  -- nothing was started: there is no newer job
+  if redis.call('SREM', creating, place) == 1 then redis.call('HINCRBY', numbers, 'entered', -1) end
+  forget(place)
+elseif step == 'leave' then
   forget(place)
 elseif not redis.call('ZSCORE', unread, place) and not redis.call('ZSCORE', queue, place) then
   redis.call('ZADD', queue, redis.call('HINCRBY', numbers, 'arrived', 1), place)
@@ -66,7 +69,15 @@ return redis.call('ZSCORE', unread, place) and 1 or 0
 _RENEW = """
 local time = redis.call('TIME')
 local untilms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
-for at = 2, #ARGV do redis.call('ZADD', KEYS[at - 1], 'XX', untilms, ARGV[at]) end
+local unread, lease, numbers = KEYS[1], KEYS[2], KEYS[3]
+for at = 2, #ARGV do
+  redis.call('ZADD', lease, untilms, ARGV[at])
+  if not redis.call('ZSCORE', unread, ARGV[at]) then  -- forgotten by a restart, or while Redis stood still
+    redis.call('HINCRBY', numbers, 'entered', 1)
+    redis.call('ZADD', unread, redis.call('HGET', numbers, 'done') or '0', ARGV[at])
+    redis.call('HINCRBY', numbers, 'done', 1)
+  end
+end
 return 0
 """
 
@@ -80,6 +91,7 @@ class SharedLine:
         self._wakeups = wakeups
         self._lock = threading.Lock()
         self._held: dict[str, str] = {}
+        self._in: set[str] = set()  # of those, the ones that have had their turn
         self._created: dict[str, list[str]] = {}
         self._renewer: threading.Thread | None = None
 
@@ -100,6 +112,7 @@ class SharedLine:
         except BaseException:
             self.leave(task, place)
             raise
+        self._in.add(place)
         return Place(place, waited)
 
     def created(self, task: str, place: str) -> None:
@@ -107,12 +120,13 @@ class SharedLine:
         with self._lock:
             self._created.setdefault(task, []).append(place)
 
-    def leave(self, task: str, place: str) -> None:
+    def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
         """One round trip; a place that cannot be left expires."""
         with self._lock:
             self._held.pop(place, None)
+            self._in.discard(place)
         try:
-            self._step("leave", task, place, 0)
+            self._step("undo" if nothing_started else "leave", task, place, 0)
         except SharedUnavailable as error:
             log.debug("a place is left to expire: %s", error)
 
@@ -144,8 +158,14 @@ class SharedLine:
                 held = list(self._held.items())
             if held:
                 try:
-                    keys = [_keys(task)[2] for _, task in held]
-                    self._shared.run(_RENEW, keys, (int(LEASE_SECONDS * 1000), *(place for place, _ in held)))
+                    for task in {task for _, task in held}:
+                        unread, _, lease, _, _, numbers = _keys(task)
+                        places = [place for place, of in held if of == task and place in self._in]
+                        if places:
+                            self._shared.run(_RENEW, [unread, lease, numbers], (int(LEASE_SECONDS * 1000), *places))
+                        for place in places:
+                            if place not in self._in:  # left meanwhile, and brought back by us
+                                self._step("leave", task, place, 0)
                 except SharedUnavailable as error:
                     log.debug("places were not renewed: %s", error)
                 except Exception:

@@ -94,10 +94,10 @@ class Supervisor:
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
 
-    def task(self, customer: str, task: str, token: str) -> Job | None:
+    def task(self, customer: str, task: str, token: str, timeout: float) -> Job | None:
         """The task's own document; None where it cannot be had, whatever the reason."""
         try:
-            reply = self.transport.call("GET", f"/{_segment(customer)}/task/{_segment(task)}", token)
+            reply = self.transport.call("GET", f"/{_segment(customer)}/task/{_segment(task)}", token, timeout=timeout)
         except TransportError:
             return None
         document = _value(reply) if reply.status == 200 else None
@@ -135,11 +135,11 @@ class Supervisor:
             raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
         if 200 <= reply.status < 300:
             return reply
-        if reply.status in (400, 404):  # 400: no id that a job could have
+        if reply.status in (400, 404) and _value(reply) is not None:  # 400: no id; without JSON it is not TheEye's
             raise JobGone(_GONE, job=job)
         if reply.status == 401:
             raise Unauthorized(job=job)
-        if 400 <= reply.status < 500 and reply.status not in (408, 425, 429):
+        if 400 <= reply.status < 500 and reply.status not in (400, 404, 408, 425, 429):
             message = f"The supervisor refused to show the job, with status {reply.status}"
             raise UpstreamFailed(message, value=_words(reply, token), job=job)
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)

@@ -4,7 +4,7 @@ import logging
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -79,10 +79,13 @@ class Waiter:
         self._end = monotonic() + seconds
         self._wakeups.wake_all()
 
-    def fetch(self, job_id: str, target: Target) -> Job:
+    def fetch(self, job_id: str, target: Target, client: Client) -> Job:
         """The job as it is now; what fails in passing is tried again until the deadline, then Unavailable is raised."""
         pauses, pause = _Pauses(*POLLING), threading.Event()
+        client.wake = pause.set
         while True:
+            if client.gone:
+                raise ClientGone("The client has gone", job={"id": job_id})
             try:
                 return self._supervisor.read(
                     target.customer, job_id, target.token, max(self.left(target.deadline), LAST_LOOK)
@@ -103,7 +106,7 @@ class Waiter:
                 told.set()
             if look_first or has_ended(job.get("lifecycle")):
                 told.set()
-            look = _Look(self._supervisor, job, target)
+            look = _Look(self._supervisor, job, target, lambda: max(self.left(target.deadline), LAST_LOOK))
             polling, safety = _Pauses(*POLLING), _Pauses(*SAFETY)
             while True:
                 self._wakeups.keep_listening()
@@ -114,8 +117,13 @@ class Waiter:
                 if client.gone:
                     raise ClientGone("The client has gone", job=look.seen())
                 left = self.left(target.deadline)
-                if look.shows_end(hint or left <= 0, left) or self.left(target.deadline) <= 0:
+                if look.shows_end(hint or left <= 0) or self.left(target.deadline) <= 0:
                     return look.seen()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the service is stopping and its grace is over: nothing may be started any more."""
+        return monotonic() >= self._end
 
     def left(self, deadline: float) -> float:
         """Seconds until a deadline or the end of the service, whichever comes first; negative when it is over."""
@@ -125,17 +133,18 @@ class Waiter:
 class _Look:
     """One wait's view of its job."""
 
-    def __init__(self, supervisor: Supervisor, job: Job, target: Target) -> None:
+    def __init__(self, supervisor: Supervisor, job: Job, target: Target, left: Callable[[], float]) -> None:
         self.job = job
+        self._left = left
         self.failed = False
         self._id = job["id"]
         self._supervisor = supervisor
         self._target = target
 
-    def shows_end(self, whole: bool, timeout: float) -> bool:
+    def shows_end(self, whole: bool) -> bool:
         """Looks once: at the document where `whole` or the last look failed, else at the lifecycle first."""
         try:
-            ended = self._look(whole or self.failed, max(timeout, LAST_LOOK))
+            ended = self._look(whole or self.failed)
         except Unavailable as error:
             if not self.failed:
                 log.warning("job %s cannot be looked at for now: %s", self._id, error)
@@ -148,12 +157,12 @@ class _Look:
         """The job as last seen, in any case with its id."""
         return self.job if self.job.get("id") == self._id else {**self.job, "id": self._id}
 
-    def _look(self, whole: bool, timeout: float) -> bool:
-        who = self._target.customer, self._id, self._target.token, timeout
+    def _look(self, whole: bool) -> bool:
+        who = self._target.customer, self._id, self._target.token
         if not whole:
-            lifecycle = self._supervisor.lifecycle(*who)
+            lifecycle = self._supervisor.lifecycle(*who, self._left())
             if not has_ended(lifecycle):
                 self.job = {**self.job, "lifecycle": lifecycle}
                 return False
-        self.job = self._supervisor.read(*who)
+        self.job = self._supervisor.read(*who, self._left())
         return has_ended(self.job.get("lifecycle"))

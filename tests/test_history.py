@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 import requests
 from load import Recorder, record
-from servers import Redis, Service
+from servers import Redis, Service, wait_until
 from standin import TASK, Reply, StandIn
 
 from app.errors import TurnNeverCame
@@ -170,6 +170,31 @@ def test_an_enter_is_one_round_trip_and_so_is_a_leave(redis_server: Redis) -> No
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 2
 
 
+def test_a_create_that_started_nothing_is_no_newer_job(line: Line) -> None:
+    slow = enter(line, 3)
+    for _ in range(5):
+        line.leave("t", line.enter("t", 3, patience(0)).name, nothing_started=True)
+    others = [enter(line, 3) for _ in range(2)]
+    with pytest.raises(TurnNeverCame):
+        line.enter("t", 3, patience(0))
+    for place in (slow, *others):
+        line.leave("t", place)
+
+
+def test_places_that_redis_forgot_are_told_again(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = redis_server.client()
+    client.flushall()
+    monkeypatch.setattr("app.shared_line.RENEW_SECONDS", 0.05)
+    holder, other = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
+    held = holder.enter("t", 1, patience(0)).name
+    client.flushall()
+    wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 5, "the place's return")
+    with pytest.raises(TurnNeverCame):
+        other.enter("t", 1, patience(0))
+    holder.leave("t", held)
+    other.leave("t", other.enter("t", 1, patience(5)).name)
+
+
 # -- limits ---------------------------------------------------------------------------------------------------
 
 
@@ -210,7 +235,7 @@ def test_an_unguarded_task_stands_in_no_line() -> None:
         def created(self, task: str, place: str) -> None:
             raise AssertionError
 
-        def leave(self, task: str, place: str) -> None:
+        def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
             raise AssertionError
 
     guard = HistoryGuard(Limits(enough=10), (NoLine(),))

@@ -71,6 +71,7 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
         ("SYNC_CORS_ORIGINS", "https://a.example/"),
         ("SYNC_CORS_ORIGINS", "a.example"),
         ("SYNC_REDIS_URL", "redis://h/zero"),
+        ("SYNC_REDIS_URL", "redis://h/0?nonsense=1"),
     ],
 )
 def test_a_bad_value_names_its_variable_and_keeps_its_secret(variable: str, text: str) -> None:

@@ -187,6 +187,14 @@ def test_a_look_that_fails_in_passing_is_tried_again(fault: Any, world: World) -
 # -- what else ends a wait --------------------------------------------------------------------------------
 
 
+def test_a_404_that_is_not_theeyes_does_not_end_the_wait(world: World) -> None:
+    world.theeye.task(output=['{"a":1}'], delay=0.3)
+    for kind in ("lifecycle", "read"):
+        world.theeye.fault(kind, Html(404), times=1)
+    got = world.post()
+    assert (got.status_code, got.json()) == (200, ['{"a":1}'])
+
+
 def test_a_job_deleted_meanwhile_is_gone(world: World) -> None:
     with world.parked() as ([job_id], [answer]):
         world.theeye.forget(job_id)
