@@ -1,13 +1,25 @@
 """gunicorn's gevent worker, which does not let idle connections hold up its end."""
 
 import socket
+import warnings
 from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
+
+
+class _Listener:
+    """The name of a listening socket, which may be closed by the time it is asked for."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._name = sock.getsockname()
+
+    def getsockname(self) -> Any:
+        return self._name
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
@@ -17,6 +29,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """As gunicorn calls it."""
         super().__init__(*args, **options)
         self._idle: set[socket.socket] = set()
+        self._listeners: dict[socket.socket, _Listener] = {}
         self._linger_until = 0.0
 
     @classmethod
@@ -25,11 +38,22 @@ class Worker(GeventWorker):  # type: ignore[misc]
         if cfg.preload_app:
             raise SystemExit("theeye-sync: preload_app cannot go with gevent: locks would be made before the patching")
 
+    def patch(self) -> None:
+        """Patches the standard library; that ssl is imported by then does no harm, since no context was made."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MonkeyPatchWarning)
+            super().patch()
+
+    def run(self) -> None:
+        """Serves until it is told to stop."""
+        self._listeners = {sock: _Listener(sock) for sock in self.sockets}
+        super().run()
+
     def handle(self, listener: Any, client: socket.socket, address: Any) -> None:
-        """Serves one connection."""
+        """Serves one connection, also one that was accepted just before the listening socket was closed."""
         self._idle.add(client)
         try:
-            super().handle(listener, client, address)
+            super().handle(self._listeners[listener], client, address)
         finally:
             self._idle.discard(client)
 
