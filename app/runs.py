@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 from app.asked import Asked, Order
@@ -63,19 +64,22 @@ class Runs:
             since = self._waiter.listen()
             if self._waiter.is_over:
                 raise TooBusy("The service is stopping, nothing was started")
-            customer = asked.session.customer
             if reservation is not None:
                 reservation.creating()
+            customer = asked.session.customer
             created = self._supervisor.create(customer, order.task, asked.token, order.arguments, order.body)
             with telling(created):
                 turn.created()
-                if reservation is not None:
-                    reservation.confirm(created["id"])
+                self._guard.limits.learn(guarded, created)
+                keep = partial(_keep, reservation, created["id"])
+                keep()
+                if asked.budget.at_once:
+                    return Run(created, turn.queued)
                 target = asked.target(asked.budget.seconds - turn.queued)
-                job = created if asked.budget.at_once else self._waiter.wait(created, target, client, since)
+                job = self._waiter.wait(created, target, client, since, renew=keep)
                 self._guard.limits.learn(guarded, job)
-                if reservation is not None and (not reservation.confirmed or self._waiter.listen() != since):
-                    reservation.confirm(created["id"])  # Redis was away, and may have forgotten it
+                if self._waiter.listen() != since:
+                    keep()  # Redis was away, and may have forgotten it
         return Run(job, turn.queued)
 
     def _learn(self, guarded: str, asked: Asked, task: str, patience: "_Patience") -> None:
@@ -121,6 +125,11 @@ class _Patience:
     def left(self) -> float:
         """Seconds; 0 when nobody waits any more."""
         return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
+
+
+def _keep(reservation: Reservation | None, job_id: str) -> None:
+    if reservation is not None:
+        reservation.confirm(job_id)
 
 
 @contextmanager

@@ -95,8 +95,18 @@ class Waiter:
                     raise
                 pause.wait(min(pauses.take(), max(self.left(target.deadline), 0)))
 
-    def wait(self, job: Job, target: Target, client: Client, since: int, look_first: bool = False) -> Job:
+    def wait(
+        self,
+        job: Job,
+        target: Target,
+        client: Client,
+        since: int,
+        look_first: bool = False,
+        renew: Callable[[], None] = lambda: None,
+    ) -> Job:
         """The job once it has ended, or as last seen at the deadline; `look_first`: it may well have by now.
+
+        `renew` is called whenever Redis is back: it may have forgotten what was kept there.
 
         Raises JobGone, Unauthorized, UpstreamFailed, or ClientGone when there is nobody left to wait for.
         """
@@ -114,6 +124,9 @@ class Waiter:
                 pause = (safety if calm else polling).take()
                 hint = told.wait(min(pause, max(self.left(target.deadline), 0)))
                 told.clear()
+                if self._wakeups.live and self._wakeups.epoch != since:
+                    since = self._wakeups.epoch
+                    renew()
                 if client.gone:
                     raise ClientGone("The client has gone", job=look.seen())
                 left = self.left(target.deadline)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 from load import record
-from servers import Redis, Service
+from servers import Redis, Service, wait_until
 from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
 
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
@@ -214,6 +214,30 @@ def test_with_redis_down_it_is_503_and_nothing_is_created(fresh: StandIn) -> Non
     assert (refused.status_code, refused.json()["code"]) == (503, "EKEYSDOWN")
     assert refused.headers["Retry-After"]
     assert len(fresh.calls_of("create")) == before + 1
+
+
+def test_a_redis_that_forgets_during_a_run_is_told_again(
+    services: list[Service], fresh: StandIn, redis_server: Redis
+) -> None:
+    fresh.task(output=['{"a":1}'], delay=None)
+    client = redis_server.client()
+    for service in services:
+        with ThreadPoolExecutor(1) as pool:
+            known = len(fresh.jobs)
+            running = pool.submit(post, service, f"during-{service.port}")
+            job_id = fresh.wait_for_jobs(known + 1)[-1]
+            wait_until(lambda job_id=job_id: job_id in kept(client), 5, "the key")
+            client.flushall()
+            client.client_kill_filter(_type="pubsub")  # as a restart does
+            wait_until(lambda job_id=job_id: job_id in kept(client), 10, "the key again")
+            fresh.finish(job_id)
+            assert running.result(30).headers["X-Job-Id"] == job_id
+
+
+def kept(client: Any) -> set[str]:
+    """The job ids of all keys."""
+    records = [client.hget(name, "job") for name in client.keys("theeye-sync:key:*")]
+    return {record.decode() for record in records if record}
 
 
 # -- reservations -------------------------------------------------------------------------------------------
