@@ -1,20 +1,19 @@
 """HTTP/1.1 calls to one upstream over kept-alive connections: the hot path, twice in every request.
 
-http.client reads the answers; the rest of it, and the layers above it, cost several times what a call does.
-What is added here: one deadline for the whole call, however slowly the answer drips; a limit on the answer's
-size; and the difference between a call that was never sent and one whose answer was lost.
+What libraries do beyond that costs several times what a call does. What is done here: one deadline for the whole
+call, however slowly the answer drips; a limit on the answer's size; and the difference between a call that was
+never sent and one whose answer was lost.
 """
 
-import http.client
-import io
 import socket
 import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 from urllib.parse import urlsplit
+
+from app import answer
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
@@ -44,34 +43,6 @@ class Reply:
     body: bytes
 
 
-class _Reader(io.RawIOBase):
-    """Reads a socket against one absolute deadline instead of a timeout for each read."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self.ended = False
-        self._sock = sock
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(_left(self._deadline))
-        count = self._sock.recv_into(buffer)
-        self.ended = count == 0
-        return count
-
-
-class _Source:
-    """The one method that http.client.HTTPResponse wants of a socket."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self.reader = _Reader(sock, deadline)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self.reader)
-
-
 class Transport:
     """Calls to one base URL; safe to share between threads and greenlets."""
 
@@ -90,14 +61,23 @@ class Transport:
         self._free = threading.BoundedSemaphore(CONNECTIONS)
 
     def call(
-        self, method: str, path: str, token: str | None = None, body: bytes | None = None, timeout: float | None = None
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: bytes | None = None,
+        timeout: float | None = None,
+        headers: str = "",
     ) -> Reply:
-        """One call, ended by the call timeout or an earlier one. Raises NotSent, AnswerLost, AnswerTooLarge."""
+        """One call, ended by the call timeout or an earlier one. Raises NotSent, AnswerLost, AnswerTooLarge.
+
+        `headers`: further header lines, each with its CRLF, checked by who made them.
+        """
         deadline = monotonic() + min(self._call_timeout, timeout or self._call_timeout)
         if not self._free.acquire(timeout=_left(deadline, 0.001)):
             raise NotSent("all connections are busy")
         try:
-            return self._exchange(method, self._request(method, path, token, body), deadline)
+            return self._exchange(self._request(method, path, token, body, headers), deadline)
         finally:
             self._free.release()
 
@@ -106,8 +86,8 @@ class Transport:
         while self._idle:
             self._idle.pop()[0].close()
 
-    def _request(self, method: str, path: str, token: str | None, body: bytes | None) -> bytes:
-        lines = f"{method} {self._path}{path} HTTP/1.1\r\n{self._common}"
+    def _request(self, method: str, path: str, token: str | None, body: bytes | None, headers: str) -> bytes:
+        lines = f"{method} {self._path}{path} HTTP/1.1\r\n{self._common}{headers}"
         if token is not None:
             lines += f"Authorization: Bearer {token}\r\n"
         if body is not None:
@@ -116,24 +96,19 @@ class Transport:
             lines += "Content-Length: 0\r\n"
         return f"{lines}\r\n".encode("ascii") + (body or b"")
 
-    def _exchange(self, method: str, request: bytes, deadline: float) -> Reply:
+    def _exchange(self, request: bytes, deadline: float) -> Reply:
         sock = self._reusable() or self._connect(deadline)
         keep = False
         try:
             sock.settimeout(_left(deadline, 0.001))
             sock.sendall(request)
-            source = _Source(sock, deadline)
-            with http.client.HTTPResponse(source, method=method) as response:  # type: ignore[arg-type]
-                response.begin()
-                while response.status < 200:  # http.client passes over 100 only, and not over 103 (RFC 8297)
-                    response.headers = response.msg = None  # type: ignore[assignment]
-                    response.begin()
-                if source.reader.ended:  # http.client takes headers that are cut off for whole ones
-                    raise AnswerLost("the answer was cut off in its headers")
-                reply = Reply(response.status, self._read(response))
-                keep = not response.will_close
-            return reply
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            incoming = answer.Answer(sock, lambda: _left(deadline), self._max_answer)
+            body = incoming.read()
+            keep = incoming.keep
+            return Reply(incoming.status, body)
+        except answer.TooLarge:
+            raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes") from None
+        except (OSError, ValueError) as error:
             raise AnswerLost(_reason(error)) from None
         finally:
             if keep:
@@ -141,16 +116,6 @@ class Transport:
                 self._idle.append((sock, monotonic()))
             else:
                 sock.close()
-
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
-        if response.length is not None:
-            if response.length > self._max_answer:
-                raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes")
-            return response.read()
-        body = response.read(self._max_answer + 1)
-        if len(body) > self._max_answer:
-            raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes")
-        return body
 
     def _reusable(self) -> socket.socket | None:
         """The connection used last, if it has not been idle for long and the other side has not closed it."""
@@ -234,4 +199,4 @@ def _reason(error: Exception) -> str:
         return "timed out"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return type(error).__name__
+    return str(error) if isinstance(error, ValueError) else type(error).__name__
