@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -162,10 +163,9 @@ def without_password(theeye: Recorder, redis: Redis) -> AbstractContextManager[F
 # -- the listener ----------------------------------------------------------------------------------------------
 
 
-def kill_listener(wakeups: RedisWakeups) -> None:
+def kill_listener() -> None:
     """Makes the listener's thread die at its next step."""
-    thread = wakeups._thread
-    assert thread is not None
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "theeye-sync-listener"]
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
     thread.join(5)
     assert not thread.is_alive()
@@ -177,13 +177,13 @@ def wakeups(redis: Redis) -> Iterator[RedisWakeups]:
     listening.listen()
     assert listening.live
     yield listening
-    kill_listener(listening)
+    kill_listener()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
-        kill_listener(wakeups)
+        kill_listener()
         assert not wakeups.live, "the waits poll from now on"
         wakeups.listen()
         assert wakeups.live
@@ -197,7 +197,7 @@ def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_all_waits_look_when_the_listener_dies(wakeups: RedisWakeups) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
-        kill_listener(wakeups)
+        kill_listener()
         try:
             assert told.wait(1)
         finally:

@@ -460,7 +460,7 @@ def test_200_threads_each_get_their_own_answer(theeye: StandIn, transport: Trans
         assert all(pool.map(ask, range(200)))
     assert len(theeye.calls) == 600
     assert len(set(connections(theeye))) <= 200
-    assert transport._free._value == module.CONNECTIONS, "all places are free again"
+    assert len(transport._places._free) == module.CONNECTIONS, "all places are free again"
 
 
 def test_a_call_that_fails_gives_its_place_back(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
