@@ -50,8 +50,8 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
     """What is still to be cancelled, before the process goes."""
     from app import EXTENSION
 
-    if (wsgi := getattr(worker, "wsgi", None)) is not None:
-        wsgi.extensions[EXTENSION].cancellations.all_now()
+    if hasattr(worker, "wsgi"):
+        worker.app.wsgi().extensions[EXTENSION].cancellations.all_now()
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
@@ -59,4 +59,4 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
     from app import EXTENSION
     from app.stopping import watch
 
-    watch(worker, worker.wsgi.extensions[EXTENSION])
+    watch(worker, worker.app.wsgi().extensions[EXTENSION])

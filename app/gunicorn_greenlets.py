@@ -9,6 +9,8 @@ from typing import Any
 from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
+from app.gunicorn_savings import in_one_segment, save
+
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
 
 
@@ -24,6 +26,8 @@ class _Listener:
 
 class Worker(GeventWorker):  # type: ignore[misc]
     """Knows which of its connections are idle, and ends those first when it stops."""
+
+    wsgi: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """As gunicorn calls it."""
@@ -43,6 +47,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MonkeyPatchWarning)
             super().patch()
+
+    def load_wsgi(self) -> None:
+        """Loads the application."""
+        super().load_wsgi()
+        save()
+        self.wsgi = in_one_segment(self.wsgi)
 
     def run(self) -> None:
         """Serves until it is told to stop."""
