@@ -41,6 +41,10 @@ control_socket_disable = True  # it is one path for each user: two services woul
 logger_class = "app.gunicorn_log.RedactingLogger"
 
 
+def pre_request(worker, req):  # type: ignore[no-untyped-def]
+    """Says nothing: gunicorn's own hook logs every path at debug level, with what a client may have put there."""
+
+
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """A worker told to stop before it is up must not miss it: until then it has the master's handlers."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -11,7 +11,7 @@ from app.health import Health
 from app.history import HistoryGuard, Limits, Line, LocalLine
 from app.idempotency import Keys
 from app.notifications import Wakeups, wakeups
-from app.redaction import RedactingFilter
+from app.redaction import set_up
 from app.routes import blueprint
 from app.runs import Runs
 from app.services import Services
@@ -20,6 +20,7 @@ from app.settings import Settings, SettingsError
 from app.shared import Shared
 from app.shared_line import SharedLine
 from app.theeye import Gateway, Supervisor
+from app.tracing import Tracing
 from app.waiter import Waiter
 from formatters import Registry
 
@@ -32,12 +33,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application; nothing connects before the first request. Raises SettingsError."""
     settings = settings or Settings.from_env()
     app = Flask(__name__, static_folder=None)
-    logging.getLogger("werkzeug").addFilter(RedactingFilter())  # `flask run` logs whole URLs
+    set_up(settings.log)
+    app.logger = logging.getLogger(EXTENSION)  # Flask's own would quote whole requests
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     services = assemble(settings)
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint(services))
+    app.wsgi_app = Tracing(app.wsgi_app, settings.log)  # type: ignore[method-assign]
     app.cli.add_command(formatters_command(services.formatters))
     return app
 

@@ -7,6 +7,7 @@ from app.idempotency import Key
 from app.preferences import Budget
 from app.query import Query
 from app.theeye import Session
+from app.trace import Trace
 from app.waiter import Target
 from formatters import Formatter
 
@@ -21,10 +22,11 @@ class Asked:
     budget: Budget
     cancels: bool
     session: Session
+    trace: Trace
 
     def target(self, seconds: float) -> Target:
         """What to wait for, for so many seconds from now on."""
-        return Target(self.session.customer, self.token, monotonic() + seconds)
+        return Target(self.session.customer, self.token, monotonic() + seconds, self.trace)
 
 
 @dataclass(frozen=True, slots=True)

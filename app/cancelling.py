@@ -3,7 +3,7 @@
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import SyncError
 from app.notifications import Wakeups
@@ -19,6 +19,7 @@ class _Order:
     customer: str
     job_id: str
     token: str
+    headers: str = field(default="", compare=False)
 
 
 class Cancellations:
@@ -32,9 +33,9 @@ class Cancellations:
         self._due: dict[_Order, threading.Timer] = {}
         self._stopping = False
 
-    def later(self, customer: str, job_id: str, token: str) -> None:
-        """Cancels the job after the grace, unless someone waits for it again by then."""
-        order = _Order(customer, job_id, token)
+    def later(self, customer: str, job_id: str, token: str, headers: str = "") -> None:
+        """Cancels the job after the grace, unless someone waits for it again by then; `headers`: lines for the call."""
+        order = _Order(customer, job_id, token, headers)
         timer = threading.Timer(GRACE_SECONDS, self._carry_out, [order])
         timer.daemon = True
         with self._lock:
@@ -60,7 +61,7 @@ class Cancellations:
         if self._wakeups.is_watched(order.job_id):
             return
         try:
-            self._supervisor.cancel(order.customer, order.job_id, order.token)
+            self._supervisor.cancel(order.customer, order.job_id, order.token, order.headers)
             log.info("job %s cancelled, its client has gone", order.job_id)
         except SyncError as error:
             log.warning("job %s could not be cancelled after its client had gone: %s", order.job_id, error)

@@ -4,7 +4,8 @@ import logging
 
 from gunicorn.glogging import Logger
 
-from app.redaction import RedactingFormatter
+from app.redaction import formatter
+from app.settings import Settings
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]
@@ -13,10 +14,11 @@ class RedactingLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: object) -> None:
         """Sets gunicorn's logs up as usual, with redaction before every handler; the service's own go the same way."""
         super().setup(cfg)
+        form = Settings.from_env().log
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:
                 shown = handler.formatter or logging.Formatter()
-                handler.setFormatter(RedactingFormatter(shown._fmt, shown.datefmt))
+                handler.setFormatter(formatter(form, shown._fmt, shown.datefmt))
         ours = logging.getLogger("theeye_sync")
         ours.handlers, ours.propagate = self.error_log.handlers, False
         ours.setLevel(self.error_log.level)

@@ -29,7 +29,7 @@ _ALLOWED_HEADERS = (
 _OUR_HEADERS = "Prefer, Idempotency-Key, X-Request-Id"
 _EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, "
-    "X-Job-Id, X-Job-Lifecycle, X-Job-State"
+    "X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
 )
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 

@@ -1,6 +1,7 @@
 """A request about a job, read and checked before anything is done for it."""
 
 import socket
+from time import perf_counter
 
 from flask import request
 
@@ -11,6 +12,9 @@ from app.query import Query
 from app.rendering import choose
 from app.services import Services
 from app.session import token_of
+from app.theeye import Session
+from app.trace import KEY, Trace
+from formatters import Formatter
 
 BODY_SECONDS = 10.0  # how long a client may keep us waiting for the next piece of its body
 
@@ -21,18 +25,43 @@ def client_socket() -> socket.socket | None:
     return sock
 
 
+def current_trace() -> Trace:
+    """The current request's record."""
+    trace: Trace = request.environ[KEY]
+    return trace
+
+
 def read_request(services: Services, customer: str) -> Asked:
     """The current request, with its session. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
     query = Query(request.environ.get("QUERY_STRING", ""))
     token = token_of(request.headers.get("Authorization"), query, services.settings.query_token)
+    trace = current_trace()
+    trace.secrets = (token, *query.all("access_token"))
     return Asked(
         query=query,
         token=token,
         budget=budget(query, request.headers.get("Prefer"), services.settings.wait_seconds),
         cancels=cancels_on_disconnect(query, request.headers.get("Idempotency-Key")),
-        session=services.sessions.get(token, customer),
-        formatter=choose(services.formatters, query.first, request.headers.get("Accept", "")),
+        session=_session(services, token, customer, trace),
+        formatter=_formatter(services, query, trace),
+        trace=trace,
     )
+
+
+def _session(services: Services, token: str, customer: str, trace: Trace) -> Session:
+    began = perf_counter()
+    try:
+        session = services.sessions.get(token, customer, trace.headers)
+    finally:
+        trace.session = perf_counter() - began
+    trace.customer = session.customer
+    return session
+
+
+def _formatter(services: Services, query: Query, trace: Trace) -> Formatter:
+    formatter = choose(services.formatters, query.first, request.headers.get("Accept", ""))
+    trace.mode = formatter.name
+    return formatter
 
 
 def read_body(most: int) -> bytes:

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from app import errors, http
+from app.incoming import current_trace
 from app.theeye import has_ended
 
 log = logging.getLogger("theeye_sync")
@@ -37,6 +38,7 @@ class Replies:
 
     def failed(self, error: errors.SyncError) -> Response:
         """An error of ours or TheEye's, in TheEye's shape."""
+        _note(error)
         headers = [*self.common(), *error.headers.items()]
         if error.job is not None:
             ended = error.job if has_ended(error.job.get("lifecycle")) else None
@@ -51,6 +53,16 @@ class Replies:
         """A bug of ours: told in the log, not to the client."""
         log.error("unexpected error", exc_info=error)
         return self.failed(errors.SyncError("Internal Server Error"))
+
+
+def _note(error: errors.SyncError) -> None:
+    """Who made the status: TheEye does where it refuses, also a token that we could read."""
+    trace = current_trace()
+    trace.code = "" if isinstance(error, errors.Unauthorized) else error.code
+    refused = isinstance(error, errors.Unauthorized) and trace.secrets is not None
+    trace.by = "theeye" if refused or isinstance(error, errors.Refused) else "service"
+    if error.job is not None:
+        trace.job = error.job["id"]
 
 
 def no_such_path() -> errors.NotFound:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -11,7 +12,7 @@ from app import errors, health, http
 from app.asked import Asked, Order
 from app.clients import Client
 from app.idempotency import read_key
-from app.incoming import client_socket, read_body, read_request
+from app.incoming import client_socket, current_trace, read_body, read_request
 from app.payload import for_supervisor
 from app.query import NOT_THE_CALLERS, OURS
 from app.rendering import render
@@ -66,21 +67,19 @@ class Views:
     def run_task(self, customer: str, task: str) -> Response:
         """Runs a task, waits for its job and answers in the mode that the query asks for."""
         services = self._services
-        with self._parked(customer) as (asked, client):
+        with self._parked(customer, task) as (asked, client):
             body = for_supervisor(read_body(services.settings.max_body), request.headers.get("Content-Type", ""))
             arguments = asked.query.without(self._not_arguments)
             key = read_key(request.headers.get("Idempotency-Key"), asked.session, task, arguments, body)
             run = services.runs.run(asked, Order(task, arguments, body, key), client)
         late = errors.Accepted if asked.budget.respond_async else errors.TimeIsUp
-        headers = [("Server-Timing", f"queue;dur={run.queued * 1000:.0f}")] if run.queued else []
-        if run.replayed:
-            headers.append(("Idempotency-Replayed", "true"))
+        headers = [("Idempotency-Replayed", "true")] if run.replayed else []
         return self._answer(run.job, asked, late, (customer, "task", task, "job", run.job["id"]), headers)
 
     def read_job(self, customer: str, task: str, job: str) -> Response:
         """The answer that the POST would have given, later."""
         waiter = self._services.waiter
-        with self._parked(customer) as (asked, client), _hiding():
+        with self._parked(customer, task, job) as (asked, client), _hiding():
             target = asked.target(0.0 if asked.budget.at_once else asked.budget.seconds)
             since = waiter.listen()
             found = _owned(waiter.fetch(job, target, client), task, job, asked)
@@ -91,13 +90,13 @@ class Views:
     def cancel_job(self, customer: str, task: str, job: str) -> Response:
         """Cancels a job. TheEye says yes to any cancel, so what became of the job is looked at."""
         services = self._services
-        with self._parked(customer) as (asked, _), _hiding():
+        with self._parked(customer, task, job) as (asked, _), _hiding():
             target = asked.target(CANCEL_SECONDS)
             since = services.waiter.listen()
             found = _owned(services.waiter.fetch(job, target, Client()), task, job, asked)
             if has_ended(found.get("lifecycle")):
                 raise errors.AlreadyEnded("The job had already ended", job=found)
-            services.supervisor.cancel(asked.session.customer, job, asked.token)
+            services.supervisor.cancel(asked.session.customer, job, asked.token, asked.trace.headers)
             found = services.waiter.wait(found, target, Client(), since, look_first=True)
         if not has_ended(found.get("lifecycle")):
             raise errors.Accepted(found, self._result_url(asked, (customer, "task", task, "job", job)))
@@ -129,7 +128,7 @@ class Views:
         with telling(job):
             known = [*self._replies.common(), *http.job_headers(job["id"], job), *headers]
             context = Context({**job}, asked.query.first, accept=request.headers.get("Accept", ""))
-            return render(asked.formatter, context, known)
+            return _timed(asked, context, known)
 
     def _result_url(self, asked: Asked, path: tuple[str, ...]) -> str:
         """Where the same answer will be, in the same mode and without the token."""
@@ -140,9 +139,10 @@ class Views:
         return f"{address}?{mode}" if mode else address
 
     @contextmanager
-    def _parked(self, customer: str) -> Iterator[tuple[Asked, Client]]:
+    def _parked(self, customer: str, task: str, job: str = "") -> Iterator[tuple[Asked, Client]]:
         """A request that has a place, and what follows when its token is refused or its client goes."""
-        services = self._services
+        services, trace = self._services, current_trace()
+        trace.customer, trace.task, trace.job = customer, task, job
         with services.waiter.place(client_socket()) as client:
             asked = read_request(services, customer)
             try:
@@ -152,8 +152,21 @@ class Views:
                 raise
             except errors.ClientGone as error:
                 if asked.cancels and error.job is not None:
-                    services.cancellations.later(asked.session.customer, error.job["id"], asked.token)
+                    job = error.job["id"]
+                    services.cancellations.later(asked.session.customer, job, asked.token, trace.headers)
                 raise
+
+
+def _timed(asked: Asked, context: Context, known: http.Headers) -> Response:
+    """The job's own answer, and how long it took to make."""
+    trace, began = asked.trace, perf_counter()
+    trace.job = context.job["id"]
+    try:
+        response = render(asked.formatter, context, known)
+    finally:
+        trace.format = perf_counter() - began
+    trace.by = "job"
+    return response
 
 
 @contextmanager

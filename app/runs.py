@@ -26,7 +26,6 @@ class Run:
     """A job, ended or as last seen, and how the request came by it."""
 
     job: Job
-    queued: float = 0.0  # seconds
     replayed: bool = False
 
 
@@ -42,19 +41,29 @@ class Runs:
 
     def run(self, asked: Asked, order: Order, client: Client) -> Run:
         """The request's job: a new one, or with a key seen before the one that exists. Raises any SyncError."""
-        patience = _Patience(self._waiter, client, monotonic() + asked.budget.seconds)
+        began = monotonic()
+        patience = _Patience(self._waiter, client, began + asked.budget.seconds)
         reservation = self._reserve(asked, order, patience)
         if isinstance(reservation, str):
+            asked.trace.create = monotonic() - began
             return Run(self._join(asked, reservation, patience.deadline, client), replayed=True)
         try:
-            return self._start(asked, order, client, patience, reservation)
+            return self._start(asked, order, client, patience, reservation, began)
         except SyncError as error:
+            if not asked.trace.create:
+                asked.trace.queue = monotonic() - began
             if reservation is not None:
                 reservation.settle(error)
             raise
 
     def _start(
-        self, asked: Asked, order: Order, client: Client, patience: "_Patience", reservation: Reservation | None
+        self,
+        asked: Asked,
+        order: Order,
+        client: Client,
+        patience: "_Patience",
+        reservation: Reservation | None,
+        began: float,
     ) -> Run:
         guarded = f"{asked.session.customer_id}:{order.task.lower()}"
         self._learn(guarded, asked, order.task, patience)
@@ -66,28 +75,37 @@ class Runs:
                 raise TooBusy("The service is stopping, nothing was started")
             if reservation is not None:
                 reservation.creating()
-            customer = asked.session.customer
-            created = self._supervisor.create(customer, order.task, asked.token, order.arguments, order.body)
+            try:
+                created = self._supervisor.create(
+                    asked.session.customer, order.task, asked.token, order.arguments, order.body, asked.trace.headers
+                )
+            finally:
+                asked.trace.queue = turn.queued
+                asked.trace.create = monotonic() - began - turn.queued
             with telling(created):
                 turn.created()
                 self._guard.limits.learn(guarded, created)
                 keep = partial(_keep, reservation, created["id"])
                 keep()
                 if asked.budget.at_once:
-                    return Run(created, turn.queued)
+                    return Run(created)
                 target = asked.target(asked.budget.seconds - turn.queued)
                 job = self._waiter.wait(created, target, client, since, renew=keep)
                 self._guard.limits.learn(guarded, job)
                 if self._waiter.listen() != since:
                     keep()  # Redis was away, and may have forgotten it
-        return Run(job, turn.queued)
+        return Run(job)
 
     def _learn(self, guarded: str, asked: Asked, task: str, patience: "_Patience") -> None:
         """Asks for a task's history limit the first time; every job document keeps it fresh from then on."""
         limits = self._guard.limits
         if self._guard.is_on and not limits.is_known(guarded):
             document = self._supervisor.task(
-                asked.session.customer, task, asked.token, min(LEARN_SECONDS, max(patience.left(), 0.1))
+                asked.session.customer,
+                task,
+                asked.token,
+                min(LEARN_SECONDS, max(patience.left(), 0.1)),
+                asked.trace.headers,
             )
             if document is not None:
                 limits.learn(guarded, document)
@@ -102,7 +120,7 @@ class Runs:
 
     def _join(self, asked: Asked, job_id: str, deadline: float, client: Client) -> Job:
         """The job of the first request with this key. Raises RunGone."""
-        target = Target(asked.session.customer, asked.token, deadline)
+        target = Target(asked.session.customer, asked.token, deadline, asked.trace)
         try:
             with telling({"id": job_id}):
                 since = self._waiter.listen()

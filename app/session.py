@@ -36,9 +36,12 @@ class Sessions:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
-    def get(self, token: str, customer: str) -> Session:
-        """The token's session. Raises Unauthorized, UpstreamFailed, or Forbidden for another customer's."""
-        session = self._remembered(token) or self._ask(token)
+    def get(self, token: str, customer: str, headers: str = "") -> Session:
+        """The token's session. Raises Unauthorized, UpstreamFailed, or Forbidden for another customer's.
+
+        `headers`: further lines for the call to the gateway.
+        """
+        session = self._remembered(token) or self._ask(token, headers)
         if customer not in (session.customer, session.customer_id):
             raise Forbidden("Forbidden")
         return session
@@ -56,10 +59,10 @@ class Sessions:
             self._known.move_to_end(token)
             return session
 
-    def _ask(self, token: str) -> Session:
+    def _ask(self, token: str, headers: str) -> Session:
         """Asks the gateway; while it is down a session known before goes on, the supervisor checks every call."""
         try:
-            session = self._gateway.session(token)
+            session = self._gateway.session(token, headers)
         except Unauthorized:
             self.forget(token)
             raise

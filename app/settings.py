@@ -39,6 +39,15 @@ def _flag(text: str) -> bool:
     return text == "1"
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return read
+
+
 def _url(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         try:
@@ -133,6 +142,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ("*",)
     plugins: tuple[str, ...] = ()
     disabled_formatters: tuple[str, ...] = ()
+    log: str = "text"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -168,4 +178,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "cors_origins": _origins,
     "plugins": _words,
     "disabled_formatters": _words,
+    "log": _one_of("text", "json", "off"),
 }

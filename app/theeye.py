@@ -53,10 +53,10 @@ class Gateway:
             settings.gateway_url, settings.connect_timeout, settings.call_timeout, settings.max_job
         )
 
-    def session(self, token: str) -> Session:
+    def session(self, token: str, headers: str = "") -> Session:
         """The token's session. Raises Unauthorized, or UpstreamFailed where the gateway gives no clear answer."""
         try:
-            reply = self.transport.call("GET", self._PROFILE, token)
+            reply = self.transport.call("GET", self._PROFILE, token, headers=headers)
         except TransportError as error:
             raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
         if reply.status == 401:
@@ -67,7 +67,7 @@ class Gateway:
 
 
 class Supervisor:
-    """The part of TheEye that runs the tasks."""
+    """The part of TheEye that runs the tasks; `headers` are further lines for a call."""
 
     def __init__(self, settings: Settings) -> None:
         """Connects to nothing yet."""
@@ -75,11 +75,11 @@ class Supervisor:
             settings.supervisor_url, settings.connect_timeout, settings.call_timeout, settings.max_job
         )
 
-    def create(self, customer: str, task: str, token: str, query: str, body: bytes | None) -> Job:
+    def create(self, customer: str, task: str, token: str, query: str, body: bytes | None, headers: str = "") -> Job:
         """Starts the task. Raises Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown; never tried twice."""
         path = f"/{_segment(customer)}/task/{_segment(task)}/job" + (f"?{query}" if query else "")
         try:
-            reply = self.transport.call("POST", path, token, body)
+            reply = self.transport.call("POST", path, token, body, headers=headers)
         except NotSent as error:
             message = f"The supervisor cannot be reached, nothing was started: {error}"
             raise UpstreamFailed(message) from None
@@ -94,41 +94,43 @@ class Supervisor:
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
 
-    def task(self, customer: str, task: str, token: str, timeout: float) -> Job | None:
+    def task(self, customer: str, task: str, token: str, timeout: float, headers: str = "") -> Job | None:
         """The task's own document; None where it cannot be had, whatever the reason."""
         try:
-            reply = self.transport.call("GET", f"/{_segment(customer)}/task/{_segment(task)}", token, timeout=timeout)
+            path = f"/{_segment(customer)}/task/{_segment(task)}"
+            reply = self.transport.call("GET", path, token, timeout=timeout, headers=headers)
         except TransportError:
             return None
         document = _value(reply) if reply.status == 200 else None
         return document if isinstance(document, dict) else None
 
-    def read(self, customer: str, job_id: str, token: str, timeout: float | None = None) -> Job:
+    def read(self, customer: str, job_id: str, token: str, timeout: float | None = None, headers: str = "") -> Job:
         """The whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
-        job = self._look(f"/{_segment(customer)}/job/{_segment(job_id)}", job_id, token, timeout)
+        job = self._look(f"/{_segment(customer)}/job/{_segment(job_id)}", job_id, token, timeout, headers)
         if not isinstance(job, dict):
             raise Unavailable("The supervisor answered with something that is no job")
         return job
 
-    def lifecycle(self, customer: str, job_id: str, token: str, timeout: float | None = None) -> str:
+    def lifecycle(self, customer: str, job_id: str, token: str, timeout: float | None = None, headers: str = "") -> str:
         """Only how far the job is; raises as `read` does."""
-        lifecycle = self._look(f"/{_segment(customer)}/job/{_segment(job_id)}/lifecycle", job_id, token, timeout)
+        path = f"/{_segment(customer)}/job/{_segment(job_id)}/lifecycle"
+        lifecycle = self._look(path, job_id, token, timeout, headers)
         if not isinstance(lifecycle, str):
             raise Unavailable("The supervisor answered with something that is no lifecycle")
         return lifecycle
 
-    def cancel(self, customer: str, job_id: str, token: str) -> None:
+    def cancel(self, customer: str, job_id: str, token: str, headers: str = "") -> None:
         """Asks for the end of a job; TheEye says yes even when nothing could be cancelled. Raises as `read` does."""
-        self._ask("PUT", f"/{_segment(customer)}/job/{_segment(job_id)}/cancel", job_id, token, None)
+        self._ask("PUT", f"/{_segment(customer)}/job/{_segment(job_id)}/cancel", job_id, token, None, headers)
 
-    def _look(self, path: str, job_id: str, token: str, timeout: float | None) -> Any:
-        return _value(self._ask("GET", path, job_id, token, timeout))
+    def _look(self, path: str, job_id: str, token: str, timeout: float | None, headers: str) -> Any:
+        return _value(self._ask("GET", path, job_id, token, timeout, headers))
 
-    def _ask(self, method: str, path: str, job_id: str, token: str, timeout: float | None) -> Reply:
+    def _ask(self, method: str, path: str, job_id: str, token: str, timeout: float | None, headers: str) -> Reply:
         """One call about a job, which may be repeated."""
         job = {"id": job_id}
         try:
-            reply = self.transport.call(method, path, token, timeout=timeout)
+            reply = self.transport.call(method, path, token, timeout=timeout, headers=headers)
         except AnswerTooLarge as error:
             raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
         except TransportError as error:

@@ -6,13 +6,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from app.clients import Client, Clients
 from app.errors import ClientGone, TooBusy, Unavailable
 from app.notifications import Wakeups
 from app.theeye import Job, Supervisor, has_ended
+from app.trace import Trace
 
 POLLING = 0.025, 1.0  # seconds between looks, first and most, when nobody tells us
 SAFETY = 5.0, 15.0  # the same under notifications, so that a lost one costs seconds and not the answer
@@ -23,11 +24,12 @@ log = logging.getLogger("theeye_sync.waiter")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whose job is waited for, and until when (monotonic seconds)."""
+    """Whose job is waited for, and until when (monotonic seconds); `trace` takes what it costs."""
 
     customer: str
     token: str
     deadline: float
+    trace: Trace = field(default_factory=Trace)
 
 
 class _Pauses:
@@ -87,9 +89,7 @@ class Waiter:
             if client.gone:
                 raise ClientGone("The client has gone", job={"id": job_id})
             try:
-                return self._supervisor.read(
-                    target.customer, job_id, target.token, max(self.left(target.deadline), LAST_LOOK)
-                )
+                return _read(self._supervisor, job_id, target, max(self.left(target.deadline), LAST_LOOK))
             except Unavailable:
                 if self.left(target.deadline) <= 0:
                     raise
@@ -110,6 +110,16 @@ class Waiter:
 
         Raises JobGone, Unauthorized, UpstreamFailed, or ClientGone when there is nobody left to wait for.
         """
+        trace = target.trace
+        began, reading = monotonic(), trace.read
+        try:
+            return self._wait(job, target, client, since, look_first, renew)
+        finally:
+            trace.wait += monotonic() - began - (trace.read - reading)
+
+    def _wait(
+        self, job: Job, target: Target, client: Client, since: int, look_first: bool, renew: Callable[[], None]
+    ) -> Job:
         with self._wakeups.watch(job["id"], since) as told:
             client.wake = told.set
             if client.gone:  # while the job was being created
@@ -171,11 +181,22 @@ class _Look:
         return self.job if self.job.get("id") == self._id else {**self.job, "id": self._id}
 
     def _look(self, whole: bool) -> bool:
-        who = self._target.customer, self._id, self._target.token
         if not whole:
-            lifecycle = self._supervisor.lifecycle(*who, self._left())
+            target = self._target
+            lifecycle = self._supervisor.lifecycle(
+                target.customer, self._id, target.token, self._left(), target.trace.headers
+            )
             if not has_ended(lifecycle):
                 self.job = {**self.job, "lifecycle": lifecycle}
                 return False
-        self.job = self._supervisor.read(*who, self._left())
+        self.job = _read(self._supervisor, self._id, self._target, self._left())
         return has_ended(self.job.get("lifecycle"))
+
+
+def _read(supervisor: Supervisor, job_id: str, target: Target, timeout: float) -> Job:
+    """The whole job; how long that took is added to the request's record."""
+    began = monotonic()
+    try:
+        return supervisor.read(target.customer, job_id, target.token, timeout, target.trace.headers)
+    finally:
+        target.trace.read += monotonic() - began

@@ -20,7 +20,7 @@ class Recording(Supervisor):
         self.cancelled: list[str] = []
         self.done = threading.Event()
 
-    def cancel(self, customer: str, job_id: str, token: str) -> None:
+    def cancel(self, customer: str, job_id: str, token: str, headers: str = "") -> None:
         threading.Event().wait(0.3)
         self.cancelled.append(job_id)
         self.done.set()

@@ -29,6 +29,8 @@ LIVE = [  # what differs from run to run, with what stands for it
     (r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$", "<date>"),
     (r'"times":\{"seconds":\d+,"nanoseconds":\d+\}', '"times":<times>'),
     (r'"node_hostname":"[^"]+"', '"node_hostname":<name>'),
+    (r"^[0-9a-f]{32}$", "<request id>"),
+    (r"dur=\d+\.\d\b", "dur=<ms>"),
     (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
     (r'"load_average":\[\d+\.\d+,\d+\.\d+,\d+\.\d+\]', '"load_average":<load>'),
 ]

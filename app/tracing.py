@@ -1,0 +1,97 @@
+"""Around every request: its record, the headers that tell of it, and its line in the log."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable
+from time import monotonic, time
+from typing import Any
+
+from app import errors, http
+from app.lines import json_line, text_line
+from app.trace import Trace, begin
+
+QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: a line only for an answer that is not 200
+
+LINES = {"text": text_line, "json": json_line}
+
+log = logging.getLogger("theeye_sync")
+
+Headers = list[tuple[str, str]]
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Tracing:
+    """The WSGI application, traced."""
+
+    def __init__(self, application: Wsgi, form: str) -> None:
+        """`form`: that of the lines, or `off`."""
+        self._application = application
+        self._line = LINES.get(form)
+        self._out = Out()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers a request, whatever happens."""
+        trace = begin(environ)
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            trace.status = int(status[:3])
+            headers = [*headers, ("X-Request-Id", trace.request_id)]
+            if timing := trace.server_timing():
+                headers.append(("Server-Timing", timing))
+            return start_response(status, headers, exc_info)
+
+        try:
+            return self._application(environ, start)
+        except Exception as error:
+            log.error("unexpected error outside of a view", exc_info=error)
+            return _internal(trace, start, error)
+        finally:
+            self._end(trace, environ)
+
+    def _end(self, trace: Trace, environ: dict[str, Any]) -> None:
+        trace.status = trace.status or 500  # the host has ended the request
+        if self._line is not None and not (trace.status == 200 and environ.get("PATH_INFO") in QUIET):
+            self._out.write(self._line(trace, environ, time(), monotonic() - trace.began))
+        trace.ended = True
+
+
+class Out:
+    """Standard output, which a host may restrict, close or not have at all."""
+
+    def __init__(self) -> None:
+        """Nothing was lost yet."""
+        self._lost = False
+
+    def write(self, line: str) -> None:
+        """One line in one write, so that those of several processes do not mix."""
+        try:
+            stream: Any = sys.stdout
+            number = _number(stream)
+            if number is not None:
+                os.write(number, line.encode("ascii"))
+            else:
+                stream.write(line)
+                stream.flush()
+            self._lost = False
+        except Exception as error:  # noqa: BLE001 - an answer does not depend on its line
+            if not self._lost:
+                self._lost = True
+                log.error("requests are not logged, standard output cannot be written: %s", type(error).__name__)
+
+
+def _number(stream: Any) -> int | None:
+    """The stream's file descriptor, where it has one."""
+    try:
+        number = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return number if isinstance(number, int) else None
+
+
+def _internal(trace: Trace, start: Callable[..., Any], error: Exception) -> Iterable[bytes]:
+    """The answer where not even the error's own could be made."""
+    trace.by, trace.code = "service", errors.SyncError.code
+    response = http.json_response(500, errors.SyncError("Internal Server Error").body(), [])
+    start(response.status, list(response.headers), (type(error), error, error.__traceback__))
+    return [response.get_data()]
