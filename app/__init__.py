@@ -12,7 +12,7 @@ from app.history import HistoryGuard, Limits, Line, LocalLine
 from app.idempotency import Keys
 from app.notifications import Wakeups, wakeups
 from app.redaction import set_up
-from app.routes import blueprint
+from app.routes import Shortcut, blueprint
 from app.runs import Runs
 from app.services import Services
 from app.session import Sessions
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     services = assemble(settings)
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint(services))
-    app.wsgi_app = Tracing(app.wsgi_app, settings.log)  # type: ignore[method-assign]
+    app.wsgi_app = Tracing(Shortcut(app.wsgi_app, services), settings.log)  # type: ignore[method-assign]
     app.cli.add_command(formatters_command(services.formatters))
     return app
 

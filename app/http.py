@@ -5,10 +5,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
-
-from flask import Response
 
 from formatters.contract import JSON_TYPE
 from formatters.jsontext import dumps
@@ -31,15 +29,17 @@ _EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, "
     "X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
 )
-_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
-
 Headers = list[tuple[str, str]]
 
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
-class PlainResponse(Response):
-    """A response without a media type of its own, so that one without a body names none."""
 
-    default_mimetype = None
+class Response(NamedTuple):
+    """What WSGI wants of a response."""
+
+    status: str
+    headers: Headers
+    body: bytes = b""
 
 
 class Cors:
@@ -71,9 +71,9 @@ def response(status: int, body: bytes, content_type: str, headers: Headers) -> R
     """The response of a status, with the original's ETag; a status without a body gets none."""
     if status in BODILESS:
         length = [("Content-Length", "0")] if status == HTTPStatus.RESET_CONTENT else []
-        return PlainResponse(b"", status_line(status), [*headers, *length])
+        return Response(status_line(status), [*headers, *length])
     entity = [("Content-Type", content_type), ("Content-Length", str(len(body))), ("ETag", etag(body))]
-    return PlainResponse(body, status_line(status), [*headers, *entity])
+    return Response(status_line(status), [*headers, *entity], body)
 
 
 def json_response(status: int, value: Any, headers: Headers) -> Response:

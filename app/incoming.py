@@ -1,49 +1,33 @@
 """A request about a job, read and checked before anything is done for it."""
 
-import socket
 from time import perf_counter
-
-from flask import request
 
 from app.asked import Asked
 from app.errors import BadRequest, TooLarge
 from app.preferences import budget, cancels_on_disconnect
-from app.query import Query
 from app.rendering import choose
+from app.request import Request
 from app.services import Services
 from app.session import token_of
 from app.theeye import Session
-from app.trace import KEY, Trace
+from app.trace import Trace
 from formatters import Formatter
 
 BODY_SECONDS = 10.0  # how long a client may keep us waiting for the next piece of its body
 
 
-def client_socket() -> socket.socket | None:
-    """The current client's socket, where the host shows it (gunicorn)."""
-    sock: socket.socket | None = request.environ.get("gunicorn.socket")
-    return sock
-
-
-def current_trace() -> Trace:
-    """The current request's record."""
-    trace: Trace = request.environ[KEY]
-    return trace
-
-
-def read_request(services: Services, customer: str) -> Asked:
-    """The current request, with its session. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
-    query = Query(request.environ.get("QUERY_STRING", ""))
-    token = token_of(request.headers.get("Authorization"), query, services.settings.query_token)
-    trace = current_trace()
+def read_request(request: Request, services: Services, customer: str) -> Asked:
+    """What the request asks for, with its session. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
+    query, trace = request.query, request.trace
+    token = token_of(request.header("HTTP_AUTHORIZATION"), query, services.settings.query_token)
     trace.secrets = (token, *query.all("access_token"))
     return Asked(
         query=query,
         token=token,
-        budget=budget(query, request.headers.get("Prefer"), services.settings.wait_seconds),
-        cancels=cancels_on_disconnect(query, request.headers.get("Idempotency-Key")),
+        budget=budget(query, request.header("HTTP_PREFER"), services.settings.wait_seconds),
+        cancels=cancels_on_disconnect(query, request.header("HTTP_IDEMPOTENCY_KEY")),
         session=_session(services, token, customer, trace),
-        formatter=_formatter(services, query, trace),
+        formatter=_formatter(request, services),
         trace=trace,
     )
 
@@ -58,19 +42,19 @@ def _session(services: Services, token: str, customer: str, trace: Trace) -> Ses
     return session
 
 
-def _formatter(services: Services, query: Query, trace: Trace) -> Formatter:
-    formatter = choose(services.formatters, query.first, request.headers.get("Accept", ""))
-    trace.mode = formatter.name
+def _formatter(request: Request, services: Services) -> Formatter:
+    formatter = choose(services.formatters, request.query.first, request.header("HTTP_ACCEPT") or "")
+    request.trace.mode = formatter.name
     return formatter
 
 
-def read_body(most: int) -> bytes:
+def read_body(request: Request, most: int) -> bytes:
     """The request's whole body. Raises TooLarge, or BadRequest where less of it came than was promised."""
-    announced = request.content_length
+    announced = request.length
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     try:
-        body = _receive(most + 1)
+        body = _receive(request, most + 1)
     except Exception:  # noqa: BLE001 - gunicorn has errors of its own for chunks that are none
         raise BadRequest("The body ended too early, stalled, or is not framed as HTTP wants it") from None
     if len(body) > most:
@@ -80,10 +64,10 @@ def read_body(most: int) -> bytes:
     return body
 
 
-def _receive(most: int) -> bytes:
+def _receive(request: Request, most: int) -> bytes:
     """At most so many bytes. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
-    sock = client_socket()
-    if sock is None or not (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ):
+    sock = request.socket
+    if sock is None or not (request.length or "HTTP_TRANSFER_ENCODING" in request.environ):
         return request.stream.read(most)
     before = sock.gettimeout()
     sock.settimeout(BODY_SECONDS)

@@ -4,8 +4,6 @@ import logging
 import signal
 from collections.abc import Mapping
 
-from flask import Response
-
 from app import http
 from app.errors import BadRequest, FormatterFailed
 from formatters import BadQuery, Context, Formatter, FormatterError, Registry, rendered
@@ -30,7 +28,7 @@ def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Forma
     return formatter
 
 
-def render(formatter: Formatter, context: Context, headers: http.Headers) -> Response:
+def render(formatter: Formatter, context: Context, headers: http.Headers) -> http.Response:
     """The formatter's answer under the common headers. Raises FormatterFailed."""
     job_id = context.job.get("id")
     try:

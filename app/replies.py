@@ -1,78 +1,72 @@
 """What all answers have in common, and what the errors look like."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from flask import Response, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.exceptions import NotFound as NoSuchRoute
-
 from app import errors, http
-from app.incoming import current_trace
+from app.request import Request
 from app.theeye import has_ended
 
 log = logging.getLogger("theeye_sync")
 
 
 class Replies:
-    """Answers to the current request."""
+    """Answers to a request."""
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         """`origins`: those that CORS allows."""
         self._cors = http.Cors(origins)
 
-    def common(self) -> http.Headers:
+    def common(self, request: Request) -> http.Headers:
         """The headers of every answer."""
-        headers = self._cors.headers(request.headers.get("Origin"))
+        headers = self._cors.headers(request.header("HTTP_ORIGIN"))
         if request.method in ("GET", "HEAD"):
             headers.append(("Cache-Control", "no-store"))
         return headers
 
-    def preflight(self) -> Response:
+    def safely(self, request: Request, answer: Callable[[], http.Response]) -> http.Response:
+        """The answer, or the one that tells its error."""
+        try:
+            return answer()
+        except errors.SyncError as error:
+            return self.failed(request, error)
+        except Exception as error:  # noqa: BLE001 - logged by `crashed`
+            return self.crashed(request, error)
+
+    def preflight(self, request: Request) -> http.Response:
         """To OPTIONS, for any path and without authentication."""
-        return http.response(204, b"", "", self._cors.headers(request.headers.get("Origin"), preflight=True))
+        return http.response(204, b"", "", self._cors.headers(request.header("HTTP_ORIGIN"), preflight=True))
 
-    def page(self, status: int, value: Any) -> Response:
+    def page(self, request: Request, status: int, value: Any) -> http.Response:
         """A JSON answer of our own."""
-        return http.json_response(status, value, self.common())
+        return http.json_response(status, value, self.common(request))
 
-    def failed(self, error: errors.SyncError) -> Response:
+    def failed(self, request: Request, error: errors.SyncError) -> http.Response:
         """An error of ours or TheEye's, in TheEye's shape."""
-        _note(error)
-        headers = [*self.common(), *error.headers.items()]
+        _note(request, error)
+        headers = [*self.common(request), *error.headers.items()]
         if error.job is not None:
             ended = error.job if has_ended(error.job.get("lifecycle")) else None
             headers += http.job_headers(error.job["id"], ended)
         return http.json_response(error.status, error.body(), headers)
 
-    def refused(self, error: HTTPException) -> Response:
-        """What the framework refuses: an unknown path, a wrong method."""
-        return self.failed(_translated(error))
-
-    def crashed(self, error: Exception) -> Response:
+    def crashed(self, request: Request, error: Exception) -> http.Response:
         """A bug of ours: told in the log, not to the client."""
         log.error("unexpected error", exc_info=error)
-        return self.failed(errors.SyncError("Internal Server Error"))
+        return self.failed(request, errors.SyncError("Internal Server Error"))
 
 
-def _note(error: errors.SyncError) -> None:
+def no_such_path(request: Request) -> errors.NotFound:
+    """The request's path leads nowhere."""
+    return errors.NotFound(f"{request.path[:200]} not found")
+
+
+def _note(request: Request, error: errors.SyncError) -> None:
     """Who made the status: TheEye does where it refuses, also a token that we could read."""
-    trace = current_trace()
+    trace = request.trace
     trace.code = "" if isinstance(error, errors.Unauthorized) else error.code
     refused = isinstance(error, errors.Unauthorized) and trace.secrets is not None
     trace.by = "theeye" if refused or isinstance(error, errors.Refused) else "service"
     if error.job is not None:
         trace.job = error.job["id"]
-
-
-def no_such_path() -> errors.NotFound:
-    """The current path leads nowhere."""
-    return errors.NotFound(f"{request.path[:200]} not found")
-
-
-def _translated(error: HTTPException) -> errors.SyncError:
-    if isinstance(error, NoSuchRoute):
-        return no_such_path()
-    if isinstance(error, MethodNotAllowed):
-        return errors.MethodNotAllowed(request.method, error.valid_methods or ())
-    return errors.BadRequest(error.name, status=error.code or 400)

@@ -93,5 +93,5 @@ def _internal(trace: Trace, start: Callable[..., Any], error: Exception) -> Iter
     """The answer where not even the error's own could be made."""
     trace.by, trace.code = "service", errors.SyncError.code
     response = http.json_response(500, errors.SyncError("Internal Server Error").body(), [])
-    start(response.status, list(response.headers), (type(error), error, error.__traceback__))
-    return [response.get_data()]
+    start(response.status, response.headers, (type(error), error, error.__traceback__))
+    return [response.body]

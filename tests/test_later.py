@@ -13,7 +13,7 @@ from servers import Redis, Service, raw_request
 from standin import ACME, BETA, TASK, Call, Reply, StandIn
 
 import app
-from app import routes
+from app import jobs
 
 OTHER_TASK = "61f3e937c38201da80f96c28"
 JOBS = f"/acme/task/{TASK}/job"
@@ -401,7 +401,7 @@ def test_a_job_deleted_while_it_is_cancelled_is_404(world: World) -> None:
 
 
 def test_a_cancel_whose_job_goes_on_is_202(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr(jobs, "CANCEL_SECONDS", 0.1)
     service = app.create_app(app.Settings(gateway_url=theeye.url, supervisor_url=theeye.url))
     client = service.test_client()
     theeye.task(delay=None)
