@@ -75,4 +75,6 @@ def _translated(error: HTTPException) -> errors.SyncError:
         return no_such_path()
     if isinstance(error, MethodNotAllowed):
         return errors.MethodNotAllowed(request.method, error.valid_methods or ())
+    if (error.code or 400) >= 500:  # what became of an error while its answer was made
+        return errors.SyncError("Internal Server Error")
     return errors.BadRequest(error.name, status=error.code or 400)
