@@ -1,5 +1,6 @@
 """The form of a log line, text or JSON: nothing that a client sends can end a line, or hold a token."""
 
+import re
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime
@@ -11,6 +12,7 @@ from app.trace import Trace, tokens, without
 LONGEST = 200  # characters of one field
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_PLAIN = re.compile(r"[\x21-\x24\x26-\x7e]*").fullmatch
 quoted = encode_basestring_ascii  # JSON strings, in visible ASCII only
 
 _second: tuple[int, str] = (0, "")
@@ -43,7 +45,9 @@ class Fields:
         """Read from the request as it came."""
         secrets = tokens(environ) if trace.secrets is None else trace.secrets
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        self.path = _safe(path.encode("latin-1", "replace").decode("utf-8", "replace"), secrets)
+        if not path.isascii():
+            path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+        self.path = _safe(path, secrets)
         self.method = _safe(environ.get("REQUEST_METHOD", ""), secrets)
         self.customer = _safe(trace.customer, secrets)
         self.task = _safe(trace.task, secrets)
@@ -56,17 +60,15 @@ def text_line(trace: Trace, environ: Mapping[str, Any], now: float, total: float
     line = (
         f"{moment(now)} {level(trace):7} {trace.status} {_visible(said.method):6} {total:8.4f}s {_visible(said.path)}"
     )
-    words = (
-        ("customer", said.customer),
-        ("task", said.task),
-        ("job", said.job),
-        ("mode", trace.mode),
-        ("by", trace.by),
-        ("code", trace.code),
-    )
-    for name, word in words:
-        if word:
-            line += f" {name}={_visible(word)}"
+    if said.customer:
+        line += f" customer={_visible(said.customer)} task={_visible(said.task)}"
+    if said.job:
+        line += f" job={_visible(said.job)}"
+    if trace.mode:
+        line += f" mode={_visible(trace.mode)}"
+    line += f" by={trace.by}"
+    if trace.code:
+        line += f" code={_visible(trace.code)}"
     for name in ("session", "queue", "create", "wait", "read", "format"):
         if seconds := getattr(trace, name):
             line += f" {name}={seconds:.4f}"
@@ -89,7 +91,9 @@ def json_line(trace: Trace, environ: Mapping[str, Any], now: float, total: float
 
 def _safe(text: str, secrets: tuple[str, ...]) -> str:
     """Without the secrets, also where they were encoded more than once, and then cut short."""
-    text = without(secrets, text)
+    for secret in secrets:
+        if secret in text:
+            text = without(secrets, text)
     if "%" in text:
         decoded = unquote(unquote(text))
         if without(secrets, decoded) != decoded:
@@ -98,7 +102,7 @@ def _safe(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _visible(text: str) -> str:
-    return text if text.isalnum() and text.isascii() else quote(text, safe=_VISIBLE, errors="replace")
+    return text if _PLAIN(text) else quote(text, safe=_VISIBLE, errors="replace")
 
 
 def _word(text: str) -> str:

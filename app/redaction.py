@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import sys
+from typing import Any
 from urllib.parse import quote
 
 from app.lines import moment, quoted
@@ -77,6 +79,15 @@ class RedactingFilter(logging.Filter):
         return True
 
 
+class StandardError(logging.StreamHandler[Any]):
+    """Writes to standard error as it is by then: a host may replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As the base class does."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def set_up(form: str) -> None:
     """The service's own messages, on a host that has not done it (gunicorn has): to standard error, in our form."""
     logging.getLogger("werkzeug").addFilter(RedactingFilter())  # `flask run` logs whole URLs
@@ -84,7 +95,7 @@ def set_up(form: str) -> None:
     if ours.handlers:
         return
     if form == "json" or not ours.hasHandlers():
-        handler = logging.StreamHandler()
+        handler = StandardError()
         handler.setFormatter(formatter(form, "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"))
         ours.addHandler(handler)
         ours.propagate = False

@@ -101,7 +101,7 @@ def _refused(replies: Replies, error: Exception) -> http.Response:
         return replies.failed(request, no_such_path(request))
     if isinstance(error, MethodNotAllowed):
         return replies.failed(request, errors.MethodNotAllowed(request.method, error.valid_methods or ()))
-    if isinstance(error, HTTPException):
+    if isinstance(error, HTTPException) and (error.code or 400) < 500:  # above: an error whose answer cannot be made
         return replies.failed(request, errors.BadRequest(error.name, status=error.code or 400))
     return replies.crashed(request, error)
 

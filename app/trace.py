@@ -93,7 +93,9 @@ def current() -> Trace | None:
 def tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """Whatever in a request may be a token, before anybody has read it."""
     words = environ.get("HTTP_AUTHORIZATION", "").split()
-    return (*(words[1:] or words), *Query(environ.get("QUERY_STRING", "")).all("access_token"))
+    query = environ.get("QUERY_STRING", "")
+    named = "access_token" in query or "%" in query  # most requests need no second look
+    return (*(words[1:] or words), *(Query(query).all("access_token") if named else ()))
 
 
 def without(secrets: Iterable[str], text: str) -> str:

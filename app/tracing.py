@@ -45,7 +45,9 @@ class Tracing:
             return self._application(environ, start)
         except Exception as error:
             log.error("unexpected error outside of a view", exc_info=error)
-            return _internal(trace, start, error)
+            if trace.status:  # the answer has begun: the host can only break it off
+                raise
+            return _internal(trace, start)
         finally:
             self._end(trace, environ)
 
@@ -89,9 +91,9 @@ def _number(stream: Any) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _internal(trace: Trace, start: Callable[..., Any], error: Exception) -> Iterable[bytes]:
+def _internal(trace: Trace, start: Callable[..., Any]) -> Iterable[bytes]:
     """The answer where not even the error's own could be made."""
     trace.by, trace.code = "service", errors.SyncError.code
     response = http.json_response(500, errors.SyncError("Internal Server Error").body(), [])
-    start(response.status, response.headers, (type(error), error, error.__traceback__))
+    start(response.status, response.headers)
     return [response.body]
