@@ -1,0 +1,142 @@
+"""What all rows need: the processes, what a load makes them use, and the floor and today's way beside it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from benchmarks.machine import cpu_seconds
+from benchmarks.processes import Client, Redis, Service, TheEye, client, put_away, running, task_id, wait_until, wrk
+
+WORKERS = 2  # gunicorn's, and as many processes for the floor
+MAX_WAITING = 4000
+INSTANT = task_id(0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is measured."""
+
+    seconds: float = 5.0
+    parked: tuple[int, ...] = (1000, 3000)
+    parked_ms: int = 5000
+    connections: tuple[int, ...] = (32, 128)
+    pollers: int = 300  # today's way beside the parked rows; how late it is does not depend on their number
+
+
+QUICK = Options(seconds=1.0, parked=(20, 40), parked_ms=1000, connections=(4, 8), pollers=10)
+
+
+@dataclass(frozen=True)
+class Used:
+    """What came of a load, and what it made the processes use."""
+
+    found: dict[str, float]
+    cpu_ms: float
+    theeye_ms: float
+    calls: dict[str, int]
+
+    @property
+    def per_request(self) -> float:
+        """Milliseconds of the service's processes for each job that was created."""
+        return self.cpu_ms / max(self.calls["create"], 1)
+
+    @property
+    def theeye_per_request(self) -> float:
+        """The same of the stand-in, which is none of the service's cost."""
+        return self.theeye_ms / max(self.calls["create"], 1)
+
+
+class Bench:
+    """A Redis and a TheEye, and services in front of them."""
+
+    def __init__(self, options: Options) -> None:
+        """To be entered."""
+        self.options = options
+        self._stack = ExitStack()
+        self._floors: dict[str, dict[str, float]] = {}
+        self._todays: dict[tuple[str, int], dict[str, float]] = {}
+        self.cpu_of: dict[tuple[str, str], float] = {}  # by row and worker, for rows that compare
+
+    def __enter__(self) -> "Bench":
+        with ExitStack() as stack:
+            self.redis: Redis = stack.enter_context(running(Redis()))
+            self.theeye: TheEye = stack.enter_context(running(TheEye(self.redis.port)))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def service(self, worker: str) -> Iterator[Service]:
+        """The service as its users run it, when it is warm: it knows the session and has subscribed."""
+        env = {"SYNC_GATEWAY_URL": self.theeye.url, "SYNC_SUPERVISOR_URL": self.theeye.url}
+        env |= {"SYNC_REDIS_URL": self.redis.url, "SYNC_MAX_WAITING": str(MAX_WAITING)}
+        service = Service(env, worker=worker, workers=WORKERS)
+        try:
+            service.__enter__()
+            self.warm(service)
+            yield service
+        finally:
+            put_away(service)
+
+    def warm(self, service: Service) -> None:
+        """Both workers have served, and the code that runs often has run often."""
+        seconds = min(self.options.seconds / 2, 1.5)
+        self.run(client("load", "throughput", port=service.port, task=INSTANT, connections=32, seconds=seconds))
+
+    def run(self, load: Client) -> dict[str, float]:
+        """What a client found."""
+        with running(load):
+            return load.result()
+
+    def throughput(self, service: Service, connections: int, task: str = INSTANT, seconds: float = 0) -> Used:
+        """As many requests as it answers."""
+        load = wrk(service.port, task, connections, seconds or self.options.seconds)
+        return self.used(service, lambda: self.run(load))
+
+    def used(self, service: Service, action: Callable[[], dict[str, float]]) -> Used:
+        """What the processes use meanwhile, from the operating system."""
+        pids = [service.pid, *service.worker_pids()]
+        calls, cpu, theeye = self.theeye.counts(), cpu_seconds(pids), cpu_seconds([self.theeye.pid])
+        found = action()
+        self._settle(calls)
+        cpu, theeye = cpu_seconds(pids) - cpu, cpu_seconds([self.theeye.pid]) - theeye
+        now = self.theeye.counts()
+        return Used(found, cpu * 1000, theeye * 1000, {kind: now[kind] - calls[kind] for kind in now})
+
+    def _settle(self, before: dict[str, int]) -> None:
+        """A load that stops in the middle leaves requests behind, of which some are still read."""
+
+        def quiet() -> bool:
+            now = self.theeye.counts()
+            return now["read"] - before["read"] >= now["create"] - before["create"]
+
+        try:
+            wait_until(quiet, 0.5, "the last reads")
+        except AssertionError:
+            return  # the others were given up, since their clients have gone
+
+    def floor(self, task: str = INSTANT) -> dict[str, float]:
+        """The two calls without a service between, from as many processes as the service has workers."""
+        if task not in self._floors:
+            seconds = min(self.options.seconds, 3)
+            loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(WORKERS)]
+            with ExitStack() as stack:
+                found = [load.result() for load in [stack.enter_context(running(load)) for load in loads]]
+            mean = {name: sum(one[name] for one in found) / WORKERS for name in found[0]}
+            mean["rate"] = sum(one["answered"] / one["seconds"] for one in found)
+            self._floors[task] = mean
+        return self._floors[task]
+
+    def today(self, task: str, clients: int, seconds: float = 0.0) -> dict[str, float]:
+        """The same tasks run by clients that poll."""
+        if (task, clients) not in self._todays:
+            load = client("polling", port=self.theeye.port, task=task, clients=clients, seconds=seconds)
+            found: dict[str, Any] = self.run(load)
+            self._todays[task, clients] = found | {"rate": found["answered"] / found["seconds"]}
+        return self._todays[task, clients]
