@@ -1,12 +1,14 @@
 """What all rows need: the processes, what a load makes them use, and the floor and today's way beside it."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.machine import cpu_seconds
+from benchmarks.machine import busy_seconds, cpu_seconds, ended_children_seconds
 from benchmarks.processes import Client, Redis, Service, TheEye, client, put_away, running, task_id, wait_until, wrk
 
 WORKERS = 2  # gunicorn's, and as many processes for the floor
@@ -20,12 +22,16 @@ class Options:
 
     seconds: float = 5.0
     parked: tuple[int, ...] = (1000, 3000)
+    few: int = 10
     parked_ms: int = 5000
     connections: tuple[int, ...] = (32, 128)
+    outputs: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     pollers: int = 300  # today's way beside the parked rows; how late it is does not depend on their number
 
 
-QUICK = Options(seconds=1.0, parked=(20, 40), parked_ms=1000, connections=(4, 8), pollers=10)
+QUICK = Options(
+    seconds=0.5, parked=(20,), few=2, parked_ms=1000, connections=(4,), outputs=(1_000, 1_000_000), pollers=10
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Used:
     cpu_ms: float
     theeye_ms: float
     calls: dict[str, int]
+    others: float  # cores that were busy with something else
 
     @property
     def per_request(self) -> float:
@@ -48,6 +55,14 @@ class Used:
         return self.theeye_ms / max(self.calls["create"], 1)
 
 
+class _Meter(NamedTuple):
+    at: float
+    calls: dict[str, int]
+    service: float
+    theeye: float
+    others: float
+
+
 class Bench:
     """A Redis and a TheEye, and services in front of them."""
 
@@ -55,7 +70,7 @@ class Bench:
         """To be entered."""
         self.options = options
         self._stack = ExitStack()
-        self._floors: dict[str, dict[str, float]] = {}
+        self._floors: dict[tuple[str, str], dict[str, float]] = {}
         self._todays: dict[tuple[str, int], dict[str, float]] = {}
         self.cpu_of: dict[tuple[str, str], float] = {}  # by row and worker, for rows that compare
 
@@ -101,13 +116,20 @@ class Bench:
 
     def used(self, service: Service, action: Callable[[], dict[str, float]]) -> Used:
         """What the processes use meanwhile, from the operating system."""
-        pids = [service.pid, *service.worker_pids()]
-        calls, cpu, theeye = self.theeye.counts(), cpu_seconds(pids), cpu_seconds([self.theeye.pid])
+        before = self._meter(service)
         found = action()
-        self._settle(calls)
-        cpu, theeye = cpu_seconds(pids) - cpu, cpu_seconds([self.theeye.pid]) - theeye
-        now = self.theeye.counts()
-        return Used(found, cpu * 1000, theeye * 1000, {kind: now[kind] - calls[kind] for kind in now})
+        self._settle(before.calls)
+        after = self._meter(service)
+        cpu, theeye = after.service - before.service, after.theeye - before.theeye
+        elapsed, others = after.at - before.at, after.others - before.others
+        calls = {kind: after.calls[kind] - before.calls[kind] for kind in after.calls}
+        return Used(found, cpu * 1000, theeye * 1000, calls, max(others / elapsed, 0))
+
+    def _meter(self, service: Service) -> _Meter:
+        calls = self.theeye.counts()
+        cpu, theeye = cpu_seconds([service.pid, *service.worker_pids()]), cpu_seconds([self.theeye.pid])
+        known = cpu + theeye + cpu_seconds([self.redis.pid, os.getpid()]) + ended_children_seconds()
+        return _Meter(time.monotonic(), calls, cpu, theeye, busy_seconds() - known)
 
     def _settle(self, before: dict[str, int]) -> None:
         """A load that stops in the middle leaves requests behind, of which some are still read."""
@@ -121,17 +143,20 @@ class Bench:
         except AssertionError:
             return  # the others were given up, since their clients have gone
 
-    def floor(self, task: str = INSTANT) -> dict[str, float]:
-        """The two calls without a service between, from as many processes as the service has workers."""
-        if task not in self._floors:
+    def floor(self, task: str = INSTANT, beside: str = "") -> dict[str, float]:
+        """The two calls without a service between, from as many processes as the service has workers.
+
+        It is measured once for each task, and again beside a row that is judged by it: machines change their minds.
+        """
+        if (task, beside) not in self._floors:
             seconds = min(self.options.seconds, 3)
             loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(WORKERS)]
             with ExitStack() as stack:
                 found = [load.result() for load in [stack.enter_context(running(load)) for load in loads]]
             mean = {name: sum(one[name] for one in found) / WORKERS for name in found[0]}
             mean["rate"] = sum(one["answered"] / one["seconds"] for one in found)
-            self._floors[task] = mean
-        return self._floors[task]
+            self._floors[task, beside] = mean
+        return self._floors[task, beside]
 
     def today(self, task: str, clients: int, seconds: float = 0.0) -> dict[str, float]:
         """The same tasks run by clients that poll."""

@@ -21,6 +21,22 @@ def _ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+def busy_seconds() -> float:
+    """Time that all cores together have not been idle so far, whoever used it."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, _stat_line().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) * TICK
+
+
+def _stat_line() -> str:
+    return Path("/proc/stat").read_text().partition("\n")[0]
+
+
+def ended_children_seconds() -> float:
+    """Time that this process's children had used when they ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def memory_kb(pids: Iterable[int]) -> int:
     """Memory of these processes; what several share counts once."""
     return sum(_pss(pid) for pid in pids)

@@ -28,6 +28,7 @@ class Poller:
         self.calls = 0
         self.late: list[float] = []
         self.added: list[float] = []
+        self.took: list[float] = []
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
         self._task = task
 
@@ -49,6 +50,7 @@ class Poller:
         at = time.monotonic()
         assert found
         began, ended = float(found[1]), float(found[2])
+        self.took.append((at - sent) * 1000)
         self.late.append((at - ended) * 1000)
         self.added.append((at - sent - (ended - began)) * 1000)
 
@@ -68,12 +70,15 @@ def run(port: int, task: str, clients: int, seconds: float) -> dict[str, float]:
     used, elapsed = cpu_seconds() - used, time.monotonic() - began
     late = [one for poller in pollers for one in poller.late]
     added = [one for poller in pollers for one in poller.added]
+    took = [one for poller in pollers for one in poller.took]
     calls = sum(poller.calls for poller in pollers)
     return {
         "answered": len(late),
         "seconds": elapsed,
         "cpu_ms": used * 1000 / len(late),
         "calls": calls / len(late),
+        "answer_p50": quantile(took, 0.5),
+        "answer_p99": quantile(took, 0.99),
         "late_p50": quantile(late, 0.5),
         "late_max": quantile(late, 1),
         "added_p50": quantile(added, 0.5),

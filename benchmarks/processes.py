@@ -23,6 +23,7 @@ __all__ = [
     "Service",
     "TheEye",
     "client",
+    "load_tool",
     "put_away",
     "running",
     "task_id",
@@ -53,11 +54,18 @@ class TheEye(Process):
 
     def counts(self) -> dict[str, int]:
         """Calls so far, by kind."""
+        counts: dict[str, int] = self._get("/counts")
+        return counts
+
+    def forget(self) -> None:
+        """Running jobs do not end any more, so that they disturb nothing that is measured later."""
+        self._get("/forget")
+
+    def _get(self, path: str) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", "/counts")
-            counts: dict[str, int] = json.loads(connection.getresponse().read())
-            return counts
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())
         finally:
             connection.close()
 
@@ -111,10 +119,23 @@ def client(module: str, *kind: str, **options: object) -> Client:
     return Client([sys.executable, "-m", f"benchmarks.{module}", *kind, *given])
 
 
+def load_tool(seconds: float) -> str:
+    """What makes a load of so long."""
+    return "wrk" if shutil.which("wrk") and seconds >= 1 else "benchmarks.load"
+
+
 def wrk(port: int, task: str, connections: int, seconds: float) -> Client:
     """A load as fast as it is answered: from wrk where that is installed."""
-    if shutil.which("wrk") is None:
+    if load_tool(seconds) != "wrk":
         return client("load", "throughput", port=port, task=task, connections=connections, seconds=seconds)
     url = f"http://127.0.0.1:{port}/acme/task/{task}/job"
-    options = ["-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "-s", "benchmarks/load.lua"]
+    options = [
+        "-t1",
+        f"-c{connections}",
+        f"-d{int(seconds)}s",
+        "--timeout",
+        "20s",
+        "-s",
+        "benchmarks/load.lua",
+    ]
     return Client(["wrk", *options, url, "--", "bench"])

@@ -17,6 +17,7 @@ CUSTOMER_ID = "5e0000000000000000000001"
 CUSTOMER = "acme"
 TIMES = "@times@"
 REMEMBERED = 20_000  # jobs
+NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n"job not found"'
 
 TASK: dict[str, Any] = {
     "id": "0" * 24,
@@ -109,6 +110,12 @@ class TheEye:
 
     def handle(self, request: bytes) -> bytes:
         """The answer to one whole request."""
+        try:
+            return self._answer(request)
+        except KeyError:  # a job that was forgotten
+            return NOT_FOUND
+
+    def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"POST "):
             self.counts["create"] += 1
             at = request.index(b"/task/") + 14
@@ -123,10 +130,13 @@ class TheEye:
     def _rest(self, path: bytes) -> bytes:
         if path == b"/counts":
             return answer(dumps(self.counts))
+        if path == b"/forget":
+            self._jobs.clear()
+            return answer(b"null")
         kind = "profile" if path.startswith(b"/api/session/profile") else "task" if b"/task/" in path else "other"
         self.counts[kind] += 1
         known = {"profile": self._profile, "task": self._task}
-        return known.get(kind, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        return known.get(kind, NOT_FOUND)
 
     def _create(self, plan: bytes) -> bytes:
         self._created += 1
@@ -142,6 +152,8 @@ class TheEye:
 
     def _end(self, job_id: bytes) -> None:
         """Notifications leave in the loop's next turn, when the answer to the create has been written."""
+        if job_id not in self._jobs:
+            return
         self._jobs[job_id] = (self._jobs[job_id][0], time.monotonic())
         if not self._due:
             self._loop.call_soon(self._publish_due)
