@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.bench import MAX_WAITING, QUICK, WORKERS, Bench, Options
+from benchmarks.bench import INSTANT, MAX_WAITING, QUICK, WORKERS, Bench, Options
 from benchmarks.figures import Figure, table
-from benchmarks.processes import load_tool
+from benchmarks.processes import load_tool, wrk
 from benchmarks.rows import ALONE, ROWS, SHARED
 
 KINDS = ("gevent", "gthread")
@@ -24,6 +24,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few and short, to see that it works")
     parser.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--worker", choices=[*KINDS, "both"], default="both")
+    parser.add_argument("--serve", action="store_true", help="measure nothing: keep a service up to be profiled")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results.json"), help="the file for the JSON")
     return parser.parse_args(arguments)
 
@@ -45,6 +46,14 @@ def measure(bench: Bench, worker: str, rows: Sequence[str]) -> list[Figure]:
 def tell(worker: str, row: str) -> None:
     """What is being measured, for who is waiting."""
     print(f"{worker}: {row}", file=sys.stderr, flush=True)
+
+
+def serve(bench: Bench, worker: str) -> None:
+    """A warm service with all that it needs, until Ctrl-C."""
+    with bench.service(worker) as service:
+        load = " ".join(wrk(service.port, INSTANT, 32, 60).command)
+        print(f"{service.url}, workers {service.worker_pids()}\nload: {load}", flush=True)
+        signal.pause()
 
 
 def report(figures: Sequence[Figure], options: Options, out: Path) -> str:
@@ -69,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.exit("redis-server is not installed: apt-get install redis-server")
     try:
         with Bench(options) as bench:
+            if given.serve:
+                serve(bench, workers[0])
             figures = [figure for worker in workers for figure in measure(bench, worker, given.only or ROWS)]
     except KeyboardInterrupt:
         return 130

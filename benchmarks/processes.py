@@ -99,11 +99,11 @@ class Client(Process):
     def __init__(self, command: Sequence[str]) -> None:
         """To be started."""
         super().__init__()
-        self._command = command
+        self.command = command
 
     def start(self) -> None:
         """Returns at once."""
-        self.launch(self._command, cwd=CHECKOUT)
+        self.launch(self.command, cwd=CHECKOUT)
 
     def result(self, timeout: float = 180) -> dict[str, float]:
         """What it found, once it has ended."""

@@ -80,6 +80,7 @@ def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
         Figure(row, worker, "ms added, p99", found["added_p99"], floor["p99"], today["added_p99"]),
         Figure(row, worker, CPU, used.per_request, floor["cpu_ms"], today["cpu_ms"]),
         Figure(row, worker, "wrong answers", found["errors"]).at_most(0),
+        Figure(row, worker, "cores busy with others", used.others),
     ]
 
 
