@@ -143,17 +143,17 @@ class Bench:
         except AssertionError:
             return  # the others were given up, since their clients have gone
 
-    def floor(self, task: str = INSTANT, beside: str = "") -> dict[str, float]:
-        """The two calls without a service between, from as many processes as the service has workers.
+    def floor(self, task: str = INSTANT, beside: str = "", processes: int = WORKERS) -> dict[str, float]:
+        """The two calls without a service between, usually from as many processes as the service has workers.
 
         It is measured once for each task, and again beside a row that is judged by it: machines change their minds.
         """
         if (task, beside) not in self._floors:
             seconds = min(self.options.seconds, 3)
-            loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(WORKERS)]
+            loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(processes)]
             with ExitStack() as stack:
                 found = [load.result() for load in [stack.enter_context(running(load)) for load in loads]]
-            mean = {name: sum(one[name] for one in found) / WORKERS for name in found[0]}
+            mean = {name: sum(one[name] for one in found) / processes for name in found[0]}
             mean["rate"] = sum(one["answered"] / one["seconds"] for one in found)
             self._floors[task, beside] = mean
         return self._floors[task, beside]

@@ -70,17 +70,18 @@ def _parked(bench: Bench, worker: str, count: int) -> list[Figure]:
 def flat(bench: Bench, worker: str) -> list[Figure]:
     """What a short request costs while others wait."""
     few = bench.options.few
-    used = {count: _flat(bench, worker, count) for count in (few, *counts(bench, worker))}
+    wanted = (few, *counts(bench, worker))
+    with bench.service(worker) as service:
+        used = {count: _flat(bench, service, count) for count in wanted}
     return [figure for count, one in used.items() for figure in _flat_figures(bench, worker, count, one, used[few])]
 
 
-def _flat(bench: Bench, worker: str, count: int) -> Used:
-    with bench.service(worker) as service:
-        began = time.monotonic()
-        with waiting(bench, service, count, FLAT_MS, min(SPREAD, count / 3000)):
-            left = FIRST_LOOK - (time.monotonic() - began)
-            used = bench.throughput(service, FLAT_CONNECTIONS, seconds=max(1, min(left, bench.options.seconds)))
-    bench.theeye.forget()
+def _flat(bench: Bench, service: Service, count: int) -> Used:
+    began = time.monotonic()
+    with waiting(bench, service, count, FLAT_MS, min(SPREAD, count / 3000)):
+        left = FIRST_LOOK - (time.monotonic() - began)
+        used = bench.throughput(service, FLAT_CONNECTIONS, seconds=max(1, min(left, bench.options.seconds)))
+    bench.theeye.forget()  # the waits end too, since their clients have gone
     return used
 
 

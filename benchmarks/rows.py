@@ -74,7 +74,8 @@ def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
     row, task, seconds = "one at a time", task_id(TASK_MS), bench.options.seconds
     load = client("load", "latency", port=service.port, task=task, seconds=seconds)
     used = bench.used(service, lambda: bench.run(load))
-    found, floor, today = used.found, bench.floor(), bench.today(task, 8, min(seconds, 3))
+    floor, today = bench.floor(beside=row, processes=1), bench.today(task, 8, min(seconds, 3))
+    found = used.found
     return [
         Figure(row, worker, "ms added, p50", found["added_p50"], floor["p50"], today["added_p50"]),
         Figure(row, worker, "ms added, p99", found["added_p99"], floor["p99"], today["added_p99"]),
