@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test soak lint format clean
+.PHONY: help run serve test soak bench lint format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests"
 	@echo "make soak    20 minutes of mixed load under random faults"
+	@echo "make bench   measure what a request costs, in about 5 minutes"
 	@echo "make lint    ruff and mypy"
 
 run: $(VENV)/.run
@@ -24,6 +25,9 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python tests/soak.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

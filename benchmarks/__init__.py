@@ -1,0 +1,1 @@
+"""What a request costs, measured beside what it could cost at best and what people do today."""

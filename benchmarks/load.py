@@ -1,0 +1,176 @@
+"""Clients of the service on bare sockets, all in this process; what came of them is printed as JSON.
+
+python -m benchmarks.load throughput --port PORT --task ID --connections 32 --seconds 5
+python -m benchmarks.load latency    --port PORT --task ID --seconds 3
+python -m benchmarks.load parked     --port PORT --task ID --connections 1000 --spread 2
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import time
+from typing import NamedTuple
+
+from benchmarks.quantiles import quantile
+
+BODY = b'{"task_arguments":[100]}'
+TIMES = re.compile(rb"times[\\\":]+([0-9.]+)/([0-9.]+)")
+
+
+class Got(NamedTuple):
+    """One answer, and when its request was sent and it was whole."""
+
+    sent: float
+    at: float
+    data: bytes
+
+    @property
+    def right(self) -> bool:
+        """Whether it is the result of a job."""
+        return self.data.startswith(b"HTTP/1.1 200 ") and TIMES.search(self.data) is not None
+
+    @property
+    def job(self) -> tuple[float, float]:
+        """When the job began and ended."""
+        found = TIMES.search(self.data)
+        assert found
+        return float(found[1]), float(found[2])
+
+    @property
+    def late(self) -> float:
+        """Milliseconds from the end of the job."""
+        return (self.at - self.job[1]) * 1000
+
+    @property
+    def added(self) -> float:
+        """Milliseconds beyond the time that the job itself took."""
+        began, ended = self.job
+        return (self.at - self.sent - (ended - began)) * 1000
+
+
+class Client(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self, request: bytes) -> None:
+        """It always sends this request."""
+        self._request = request
+        self._got: asyncio.Future[Got]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def ask(self) -> asyncio.Future[Got]:
+        """Sends the request; the answer comes later."""
+        self._got = asyncio.get_running_loop().create_future()
+        self._data: list[bytes] = []
+        self._missing: int | None = None
+        self._sent = time.monotonic()
+        self._transport.write(self._request)
+        return self._got
+
+    def data_received(self, data: bytes) -> None:
+        """Collects an answer; all of the service's have a Content-Length."""
+        self._data.append(data)
+        if self._missing is None:
+            head, found, body = b"".join(self._data).partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._missing = int(head.lower().partition(b"content-length:")[2].split(None, 1)[0]) - len(body)
+        else:
+            self._missing -= len(data)
+        if self._missing <= 0:
+            self._finish()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """An answer that was not whole by then is a wrong one."""
+        if hasattr(self, "_got") and not self._got.done():
+            self._data = []
+            self._finish()
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._transport.close()
+
+    def _finish(self) -> None:
+        self._got.set_result(Got(self._sent, time.monotonic(), b"".join(self._data)))
+
+
+async def connect(port: int, task: str) -> Client:
+    """A client that runs the task."""
+    head = f"POST /acme/task/{task}/job HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer bench\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(lambda: Client(head.encode() + BODY), "127.0.0.1", port)
+    return client
+
+
+async def repeat(port: int, task: str, seconds: float) -> list[Got]:
+    """The same request again and again on one connection."""
+    client, got = await connect(port, task), []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        got.append(await client.ask())
+        if not got[-1].right:  # the service may have closed the connection
+            client.close()
+            client = await connect(port, task)
+    client.close()
+    return got
+
+
+async def park(port: int, task: str, after: float) -> Got:
+    """One request on a connection of its own."""
+    await asyncio.sleep(after)
+    client = await connect(port, task)
+    got = await client.ask()
+    client.close()
+    return got
+
+
+async def throughput(given: argparse.Namespace) -> dict[str, float]:
+    """Every connection as fast as it is answered."""
+    began = time.monotonic()
+    runs = [repeat(given.port, given.task, given.seconds) for _ in range(given.connections)]
+    got = [one for run in await asyncio.gather(*runs) for one in run]
+    return summary(got) | {"seconds": time.monotonic() - began} | spread("", [(g.at - g.sent) * 1000 for g in got])
+
+
+async def latency(given: argparse.Namespace) -> dict[str, float]:
+    """One at a time."""
+    got = await repeat(given.port, given.task, given.seconds)
+    return summary(got)
+
+
+async def parked(given: argparse.Namespace) -> dict[str, float]:
+    """So many that wait at once."""
+    gap = given.spread / given.connections
+    return summary(
+        await asyncio.gather(*(park(given.port, given.task, number * gap) for number in range(given.connections)))
+    )
+
+
+def summary(got: list[Got]) -> dict[str, float]:
+    """How many were right, how late they were, and what was added to the jobs' own time."""
+    right = [one for one in got if one.right]
+    figures: dict[str, float] = {"answered": len(right), "errors": len(got) - len(right)}
+    return figures | spread("late_", [g.late for g in right]) | spread("added_", [g.added for g in right])
+
+
+def spread(name: str, values: list[float]) -> dict[str, float]:
+    """The usual three of many values."""
+    return {f"{name}{part}": quantile(values, share) for part, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kind", choices=["throughput", "latency", "parked"])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--spread", type=float, default=2, help="seconds within which parked requests are sent")
+    given = parser.parse_args()
+    kinds = {"throughput": throughput, "latency": latency, "parked": parked}
+    print(json.dumps(asyncio.run(kinds[given.kind](given))))

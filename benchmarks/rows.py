@@ -1,0 +1,109 @@
+"""The rows of the table: what is measured, and what it should come to."""
+
+from collections.abc import Callable
+
+from benchmarks.bench import INSTANT, Bench
+from benchmarks.figures import Figure
+from benchmarks.parked import flat, parked
+from benchmarks.processes import Service, client, task_id
+
+CPU = "CPU ms a request"
+TASK_MS = 50
+OUTPUT_CONNECTIONS = 8
+LISTENER = {"psubscribe", "ping"}
+NOT_THE_SERVICES = {"publish", "info", "config|resetstat"}  # TheEye's, and ours
+
+Shared = Callable[[Bench, str, Service], list[Figure]]
+Alone = Callable[[Bench, str], list[Figure]]
+
+
+def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
+    """What a request calls once the token's session is known."""
+    row, redis = "warm request", bench.redis.client()
+    redis.ping()
+    redis.config_resetstat()
+    load = client("load", "latency", port=service.port, task=INSTANT, seconds=min(bench.options.seconds, 2))
+    used = bench.used(service, lambda: bench.run(load))
+    stats = {name.removeprefix("cmdstat_"): found["calls"] for name, found in redis.info("commandstats").items()}
+    today = bench.today(INSTANT, bench.options.connections[0], min(bench.options.seconds, 3))
+    commands = sum(calls for name, calls in stats.items() if name not in LISTENER | NOT_THE_SERVICES)
+    requests = used.calls["create"]
+    return [
+        Figure(row, worker, "requests", requests),
+        Figure(
+            row, worker, "calls to TheEye a request", sum(used.calls.values()) / requests, 2, today["calls"]
+        ).at_most(2),
+        Figure(row, worker, "Redis commands a request", commands / requests, 0, 0).at_most(0),
+    ]
+
+
+def throughput(bench: Bench, worker: str, service: Service) -> list[Figure]:
+    """As fast as it is answered, at several numbers of connections."""
+    return [
+        figure
+        for connections in bench.options.connections
+        for figure in _throughput(bench, worker, service, connections)
+    ]
+
+
+def _throughput(bench: Bench, worker: str, service: Service, connections: int) -> list[Figure]:
+    row = f"throughput, {connections}"
+    used = bench.throughput(service, connections)
+    found, floor = used.found, bench.floor(beside=f"{row}, {worker}")
+    today = bench.today(INSTANT, connections, min(bench.options.seconds, 3))
+    bench.cpu_of[row, worker] = used.per_request
+    rate = Figure(row, worker, "requests/s", found["answered"] / found["seconds"], floor["rate"], today["rate"])
+    cpu = Figure(row, worker, CPU, used.per_request, floor["cpu_ms"], today["cpu_ms"])
+    if worker == "gevent":
+        rate, cpu = rate.at_least(1300), cpu.at_most_times(3, floor["cpu_ms"], "the floor")
+    else:
+        cpu = cpu.at_most_times(1.6, bench.cpu_of.get((row, "gevent")), "gevent's")
+    return [
+        rate,
+        cpu,
+        Figure(row, worker, "the stand-in's own CPU ms", used.theeye_per_request),
+        Figure(row, worker, "ms to the answer, p50", found["p50"], floor["p50"], today["answer_p50"]),
+        Figure(row, worker, "ms to the answer, p99", found["p99"], floor["p99"], today["answer_p99"]),
+        Figure(row, worker, "wrong answers", found["errors"]).at_most(0),
+        Figure(row, worker, "cores busy with others", used.others),
+    ]
+
+
+def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
+    """One request at a time, for a task of 50 ms: what is added to the time that its job took."""
+    row, task, seconds = "one at a time", task_id(TASK_MS), bench.options.seconds
+    load = client("load", "latency", port=service.port, task=task, seconds=seconds)
+    used = bench.used(service, lambda: bench.run(load))
+    floor, today = bench.floor(beside=row, processes=1), bench.today(task, 8, min(seconds, 3))
+    found = used.found
+    return [
+        Figure(row, worker, "ms added, p50", found["added_p50"], floor["p50"], today["added_p50"]),
+        Figure(row, worker, "ms added, p99", found["added_p99"], floor["p99"], today["added_p99"]),
+        Figure(row, worker, CPU, used.per_request, floor["cpu_ms"], today["cpu_ms"]),
+        Figure(row, worker, "wrong answers", found["errors"]).at_most(0),
+        Figure(row, worker, "cores busy with others", used.others),
+    ]
+
+
+def outputs(bench: Bench, worker: str, service: Service) -> list[Figure]:
+    """Jobs that print little and much; a job's document holds its output four times."""
+    figures = [_output(bench, worker, service, size) for size in bench.options.outputs]
+    small, large = figures[0], figures[-1]
+    assert small.floor is not None
+    assert large.floor is not None
+    further = (bench.options.outputs[-1] - bench.options.outputs[0]) / 1e6
+    costs = (large.service - small.service) / further, (large.floor - small.floor) / further
+    return [*figures, Figure("outputs", worker, "CPU ms for each further MB", *costs)]
+
+
+def _output(bench: Bench, worker: str, service: Service, size: int) -> Figure:
+    task = task_id(0, size)
+    used = bench.throughput(service, OUTPUT_CONNECTIONS, task, min(bench.options.seconds, 3))
+    floor, today = bench.floor(task), bench.today(task, OUTPUT_CONNECTIONS)
+    name = f"{CPU}, {size // 1000:,} kB"
+    return Figure("outputs", worker, name, used.per_request, floor["cpu_ms"], today["cpu_ms"])
+
+
+SHARED: dict[str, Shared] = {"warm": warm, "throughput": throughput, "latency": latency, "outputs": outputs}
+ALONE: dict[str, Alone] = {"parked": parked, "flat": flat}  # each with services of its own, since memory is measured
+ROWS = [*SHARED, *ALONE]

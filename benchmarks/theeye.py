@@ -1,0 +1,237 @@
+"""A TheEye that costs little, to measure with: gateway and supervisor in one process, far cheaper than the service.
+
+python -m benchmarks.theeye --port PORT --redis-port PORT
+
+A task's id says how its jobs are, see `task_id`. Every job succeeds, and its output holds when it began and when it
+ended, in the monotonic seconds that all processes of a machine share.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+CUSTOMER_ID = "5e0000000000000000000001"
+CUSTOMER = "acme"
+TIMES = "@times@"
+REMEMBERED = 20_000  # jobs
+NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n"job not found"'
+
+TASK: dict[str, Any] = {
+    "id": "0" * 24,
+    "type": "script",
+    "task_arguments": [],
+    "timeout": 600000,
+    "autoremove_completed_jobs": False,  # without a history limit there is nothing to hold creates back for
+}
+JOB: dict[str, Any] = {
+    "order": 0,
+    "creation_date": "2022-01-28T17:00:22.101Z",
+    "last_update": "2022-01-28T17:00:22.690Z",
+    "customer_id": CUSTOMER_ID,
+    "customer_name": CUSTOMER,
+    "name": "Rest API Response",
+    "_type": "ScriptJob",
+    "state": "in_progress",
+    "lifecycle": "ready",
+    "trigger_name": "success",
+    "origin": "user",
+    "task_id": TASK["id"],
+    "task": TASK,
+    "task_arguments_values": ["100"],
+    "host_id": "5e00000000000000000000c1",
+    "user_id": "5e00000000000000000000a1",
+    "components": {},
+    "next": {},
+    "result": {},
+    "output": None,
+}
+PROFILE = {
+    "principal": {"id": "5e00000000000000000000a1", "name": "Ada", "username": "ada", "email": "ada@example.org"},
+    "organization": {"id": CUSTOMER_ID, "alias": None, "name": CUSTOMER, "display_name": "Acme"},
+}
+
+
+def task_id(milliseconds: int, output_bytes: int = 0) -> str:
+    """The id of a task whose jobs take so long and print so much."""
+    return f"61f3e937{milliseconds:08x}{output_bytes:08x}"
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as TheEye writes it."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def answer(body: bytes) -> bytes:
+    """A whole answer with this body."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+def ended_job(output_bytes: int) -> list[bytes]:
+    """The document of an ended job, split where its times belong; only its id is missing at the end."""
+    output = {"times": TIMES, "padding": "x" * max(output_bytes - 70, 0)}
+    lastline = dumps({"state": "success", "data": output}).decode()
+    result = {
+        "code": 0,
+        "log": f"{lastline}\n",
+        "lastline": lastline,
+        "signal": None,
+        "killed": False,
+        "times": {"seconds": 0, "nanoseconds": 41000000},
+        "output": output,
+        "user": {"id": JOB["user_id"], "username": "ada", "email": "ada@example.org"},
+    }
+    ended = {"state": "success", "lifecycle": "finished", "result": result, "output": [dumps(output).decode()]}
+    return open_end(JOB | ended).split(TIMES.encode())
+
+
+def open_end(document: dict[str, Any]) -> bytes:
+    """A document to which only its id and what is after it must be appended."""
+    return dumps(document)[:-1] + b',"id":"'
+
+
+class TheEye:
+    """All jobs, and what has been called how often."""
+
+    def __init__(self, publish: Callable[[bytes], None]) -> None:
+        """`publish` takes commands for Redis."""
+        self._publish = publish
+        self._loop = asyncio.get_running_loop()
+        self._jobs: dict[bytes, tuple[float, float]] = {}
+        self._due: list[bytes] = []
+        self._created = 0
+        self._documents: dict[bytes, list[bytes]] = {}
+        self._ready = open_end(JOB)
+        self._profile, self._task = answer(dumps(PROFILE)), answer(dumps(TASK))
+        self.counts = {"create": 0, "read": 0, "lifecycle": 0, "profile": 0, "task": 0, "other": 0}
+
+    def handle(self, request: bytes) -> bytes:
+        """The answer to one whole request."""
+        try:
+            return self._answer(request)
+        except KeyError:  # a job that was forgotten
+            return NOT_FOUND
+
+    def _answer(self, request: bytes) -> bytes:
+        if request.startswith(b"POST "):
+            self.counts["create"] += 1
+            at = request.index(b"/task/") + 14
+            return self._create(request[at : at + 16])
+        path = request[4 : request.index(b" ", 4)]
+        if (at := path.find(b"/job/") + 5) >= 5:
+            job_id, looks = path[at : at + 24], path.endswith(b"/lifecycle")
+            self.counts["lifecycle" if looks else "read"] += 1
+            return self._lifecycle(job_id) if looks else self._read(job_id)
+        return self._rest(path)
+
+    def _rest(self, path: bytes) -> bytes:
+        if path == b"/counts":
+            return answer(dumps(self.counts))
+        if path == b"/forget":
+            self._jobs.clear()
+            return answer(b"null")
+        kind = "profile" if path.startswith(b"/api/session/profile") else "task" if b"/task/" in path else "other"
+        self.counts[kind] += 1
+        known = {"profile": self._profile, "task": self._task}
+        return known.get(kind, NOT_FOUND)
+
+    def _create(self, plan: bytes) -> bytes:
+        self._created += 1
+        job_id = b"%08x%b" % (self._created, plan)
+        self._jobs[job_id] = (time.monotonic(), 0.0)
+        if len(self._jobs) > REMEMBERED:
+            del self._jobs[next(iter(self._jobs))]
+        if milliseconds := int(plan[:8], 16):
+            self._loop.call_later(milliseconds / 1000, self._end, job_id)
+        else:
+            self._end(job_id)
+        return answer(self._ready + job_id + b'"}')
+
+    def _end(self, job_id: bytes) -> None:
+        """Notifications leave in the loop's next turn, when the answer to the create has been written."""
+        if job_id not in self._jobs:
+            return
+        self._jobs[job_id] = (self._jobs[job_id][0], time.monotonic())
+        if not self._due:
+            self._loop.call_soon(self._publish_due)
+        self._due.append(job_id)
+
+    def _publish_due(self) -> None:
+        self._publish(b"".join(map(notification, self._due)))
+        self._due.clear()
+
+    def _lifecycle(self, job_id: bytes) -> bytes:
+        return answer(b'"finished"' if self._jobs[job_id][1] else b'"ready"')
+
+    def _read(self, job_id: bytes) -> bytes:
+        began, ended = self._jobs[job_id]
+        if not ended:
+            return answer(self._ready + job_id + b'"}')
+        size = job_id[16:]
+        if size not in self._documents:
+            self._documents[size] = ended_job(int(size, 16))
+        return answer((b"%.6f/%.6f" % (began, ended)).join(self._documents[size]) + job_id + b'"}')
+
+
+def notification(job_id: bytes) -> bytes:
+    """The Redis command that tells of a job's end."""
+    channel = b"%b:job-finished:%b" % (CUSTOMER_ID.encode(), job_id)
+    message = b'{"topic":"job-finished","id":"%b","data":{"operation":"update","organization":"%b",' % (
+        job_id,
+        CUSTOMER.encode(),
+    ) + b'"organization_id":"%b","model_id":"%b","model_type":"ScriptJob"}}' % (CUSTOMER_ID.encode(), job_id)
+    parts = (b"PUBLISH", channel, message)
+    return b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+class Connection(asyncio.Protocol):
+    """One kept-alive connection of a caller."""
+
+    def __init__(self, theeye: TheEye) -> None:
+        """All connections share the one TheEye."""
+        self._theeye = theeye
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio, which has set TCP_NODELAY."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answers every request that is whole."""
+        data = self._buffer + data
+        while end := request_end(data):
+            self._transport.write(self._theeye.handle(data[:end]))
+            data = data[end:]
+        self._buffer = data
+
+
+def request_end(data: bytes) -> int:
+    """How long the first request is; 0 while it is not whole."""
+    end = data.find(b"\r\n\r\n") + 4
+    if end < 4:
+        return 0
+    if not data.startswith(b"GET "):
+        at = data.lower().find(b"content-length:", 0, end)
+        end += int(data[at + 15 : data.index(b"\r", at)]) if at >= 0 else 0
+    return end if len(data) >= end else 0
+
+
+async def serve(port: int, redis_port: int) -> None:
+    """Serves until it is killed."""
+    loop = asyncio.get_running_loop()
+    to_redis, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", redis_port)
+    theeye = TheEye(to_redis.write)
+    server = await loop.create_server(lambda: Connection(theeye), "127.0.0.1", port, backlog=4096)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--redis-port", type=int, required=True)
+    given = parser.parse_args()
+    asyncio.run(serve(given.port, given.redis_port))

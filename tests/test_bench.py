@@ -1,0 +1,51 @@
+"""`make bench` measures what it says; how fast anything is, is not judged here."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from servers import CHECKOUT, need, wait_until
+
+HEADINGS = ["row", "worker", "figure", "service", "floor", "ratio", "today", "to", "reach"]
+ROWS = ["warm request", "throughput, 4", "one at a time", "outputs", "parked, 20", "with 2 waiting", "with 20 waiting"]
+COUNTED = {"wrong answers": 0, "answered": 20, "Redis commands a request": 0}
+COMMAND = [sys.executable, "-m", "benchmarks", "--quick", "--worker", "gevent"]
+
+
+def test_a_quick_run_has_all_rows(tmp_path: Path) -> None:
+    need("redis-server", "redis-server")
+    out = tmp_path / "results.json"
+    ran = subprocess.run([*COMMAND, "--out", str(out)], cwd=CHECKOUT, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stderr
+    head, _, table = ran.stdout.partition("\n\n")
+    lines = table.splitlines()
+    assert "gunicorn workers: 2" in head
+    assert lines[0].split() == HEADINGS
+    found = json.loads(out.read_text())
+    assert found["machine"]["cores"] >= 1
+    assert list(dict.fromkeys(figure["row"] for figure in found["figures"])) == ROWS
+    assert len(lines) == len(found["figures"]) + 1
+    for figure in found["figures"]:
+        assert figure["service"] == COUNTED.get(figure["name"], figure["service"]), figure
+        assert figure["service"] > 0 or figure["name"] not in ("requests/s", "CPU ms a request"), figure
+
+
+def test_ctrl_c_ends_all_processes() -> None:
+    need("redis-server", "redis-server")
+    with subprocess.Popen(
+        [*COMMAND, "--serve"], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as bench:
+        assert bench.stdout
+        assert "workers [" in bench.stdout.readline()
+        started = descendants(bench.pid)
+        bench.send_signal(signal.SIGINT)
+        assert bench.wait(20) == 130
+    assert len(started) >= 5  # Redis, TheEye, gunicorn and its two workers
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 5, "the end of all processes")
+
+
+def descendants(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [below for child in children for below in descendants(child)]

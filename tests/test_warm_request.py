@@ -1,0 +1,68 @@
+"""A warm request costs two calls to TheEye and nothing of Redis, whichever worker serves it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from load import JOB, WORKERS, ask, put_away, request_bytes, start
+from servers import Redis, Service
+from standin import TASK, StandIn
+
+SLOW, GUARDED = "61f3e937c38201da80f90001", "61f3e937c38201da80f90002"
+NOT_A_REQUESTS = {"psubscribe", "ping", "publish", "info", "config|resetstat"}  # the listener's, TheEye's, the test's
+
+
+@pytest.fixture(scope="module")
+def theeye(redis_server: Redis) -> Iterator[StandIn]:
+    with StandIn(redis_url=redis_server.url) as theeye:
+        theeye.task(SLOW, delay=0.1)
+        theeye.task(GUARDED, history=5)
+        yield theeye
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def service(request: pytest.FixtureRequest, theeye: StandIn, redis_server: Redis) -> Iterator[Service]:
+    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_server.url}
+    service = start(env, request.param, workers=1)
+    try:
+        run(service, TASK, SLOW, GUARDED)  # session, subscription and history limits are known from now on
+        yield service
+    finally:
+        put_away(service)
+
+
+def run(service: Service, *tasks: str) -> None:
+    """All these tasks, up to eight at once."""
+    with ThreadPoolExecutor(8) as pool:
+        data = [request_bytes(target=JOB.replace(TASK, task)) for task in tasks]
+        statuses = [got.status for got in pool.map(lambda one: ask(service, one), data)]
+    assert statuses == [200] * len(tasks)
+
+
+def redis_commands(redis: Redis, service: Service, *tasks: str) -> dict[str, int]:
+    """What Redis was told to do for these requests."""
+    client = redis.client()
+    client.ping()  # the greeting of a new connection is not counted
+    client.config_resetstat()
+    run(service, *tasks)
+    stats = {name.removeprefix("cmdstat_"): found["calls"] for name, found in client.info("commandstats").items()}
+    assert stats["publish"], "TheEye told of no end"
+    return {name: calls for name, calls in stats.items() if name not in NOT_A_REQUESTS}
+
+
+def test_two_calls_to_theeye(theeye: StandIn, service: Service) -> None:
+    before = len(theeye.calls)
+    run(service, *[TASK, SLOW] * 20)
+    assert Counter(call.kind for call in theeye.calls[before:]) == {"create": 40, "read": 40}
+
+
+def test_no_redis_command(service: Service, redis_server: Redis) -> None:
+    assert redis_commands(redis_server, service, *[TASK, SLOW] * 20) == {}
+
+
+def test_a_guarded_task_asks_redis_for_its_turn(service: Service, redis_server: Redis) -> None:
+    """The one exception, which also shows that the commands of requests are seen at all."""
+    assert redis_commands(redis_server, service, GUARDED)
