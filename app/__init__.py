@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     services = assemble(settings)
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint(services))
-    app.cli.add_command(formatters_command(services.formatters))
+    app.cli.add_command(formatters_command(lambda: services.formatters))
     return app
 
 
