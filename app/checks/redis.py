@@ -178,6 +178,9 @@ def _lost(error: Exception, where: str) -> Finding:
         return fail("redis", f"{where} is still loading its data", "Wait for it")
     if isinstance(error, TimeoutError):
         words = f"{where} accepts connections and does not answer within {ANSWER_SECONDS:g} s"
-        return fail("redis", words, "Look at its log, or restart it")
+        return fail("redis", words, "Look at its log, and whether redis:// or rediss:// is right in SYNC_REDIS_URL")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        words = f"the certificate of {where} is not accepted"
+        return fail("redis", words, "Name its authority's file: rediss://HOST:PORT?ssl_ca_certs=FILE")
     words = f"{where} does not answer as a Redis does ({type(error).__name__})"
     return fail("redis", words, "Correct the port, or rediss:// against redis://, in SYNC_REDIS_URL")

@@ -1,6 +1,7 @@
 """Gateway and supervisor: are they there, and are they what the settings take them for; and whose a token is."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from time import monotonic
 from urllib.parse import quote, urlsplit
 
@@ -34,8 +35,10 @@ def supervisor(settings: Settings) -> Iterator[Finding]:
 
 def session(settings: Settings, token: str) -> Iterator[Finding]:
     """Whose token it is, and whether the supervisor takes it too."""
+    asked = Gateway(settings)
     try:
-        known = Gateway(settings).session(token)
+        with closing(asked.transport):
+            known = asked.session(token)
     except Unauthorized:
         yield fail("token", "the gateway does not know it", "Use another, or log in again: a session lasts 24 hours")
         return
@@ -45,7 +48,8 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
     yield ok("token", f"customer {known.customer} ({known.customer_id}), user {known.user_id}")
     path = f"/{quote(known.customer, safe='')}/job/{_NO_JOB}"
     try:
-        yield _accepted(Supervisor(settings).transport.call("GET", path, token), known.customer)
+        with closing(Supervisor(settings).transport) as transport:
+            yield _accepted(transport.call("GET", path, token), known.customer)
     except TransportError as error:
         yield fail("token", f"the supervisor did not answer: {error}", "Look at the supervisor first")
 
