@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from faults import Fault
-from servers import CHECKOUT, Redis, clean_environment, free_port
+from servers import CHECKOUT, Redis, clean_environment, free_port, full_listener, user_of
 from standin import Html, Redirect, Reply, Session, Silence, StandIn, Verbatim
 from tls import make_certificate, tls_server
 
@@ -248,21 +248,6 @@ def test_a_host_that_takes_no_connection(theeye: StandIn) -> None:
     assert f"127.0.0.1:{port} did not accept a connection within 0.3 s. Look for a firewall" in only(output, "gateway")
 
 
-@contextmanager
-def full_listener() -> Iterator[int]:
-    """A port whose queue is full, so that the next connection is neither taken nor refused."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        waiting = [socket.socket() for _ in range(4)]
-        try:
-            for sock in waiting:
-                sock.setblocking(False)
-                sock.connect_ex(listener.getsockname())
-            yield listener.getsockname()[1]
-        finally:
-            for sock in waiting:
-                sock.close()
-
-
 def test_swapped_urls_are_recognised() -> None:
     with StandIn() as gateway, StandIn() as supervisor:
         gateway.fault("read", Html(404))
@@ -416,16 +401,6 @@ def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) ->
     with user_of(guarded, redis_checks.RIGHTS) as url:
         assert len(redis_lines(url, theeye, 0)) == 3
         assert len(redis_lines(url + "/1", theeye, 0)) == 3
-
-
-@contextmanager
-def user_of(redis: Redis, rights: str) -> Iterator[str]:
-    """A user with these rights; the URL with its password."""
-    client = redis.client()
-    client.execute_command("SCRIPT", "FLUSH")
-    client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hunter2", *rights.split())
-    yield f"redis://app:hunter2@127.0.0.1:{redis.port}"
-    client.execute_command("ACL", "DELUSER", "app")
 
 
 def test_every_command_of_our_scripts_is_tried() -> None:
