@@ -27,6 +27,7 @@ from app.checks import machine
 from app.checks import redis as redis_checks
 from app.command import main
 from app.settings import Settings
+from sandbox import CUSTOMER, CUSTOMER_ID, TOKEN, Sandbox
 
 SECRET = "tok-secret-0123456789"
 
@@ -80,6 +81,14 @@ def test_all_is_well(theeye: StandIn, redis_server: Redis) -> None:
     assert re.search(r"gateway +http://127\.0\.0\.1:\d+ is a TheEye gateway, and answered in \d+ ms\n", output)
     assert "customer acme (5e0000000000000000000001), user 5e00000000000000000000a1" in output
     assert {call.method for call in theeye.calls} == {"GET"}
+
+
+def test_the_sandbox_is_a_theeye(tmp_path: Path) -> None:
+    with Sandbox(database=tmp_path / "theeye.sqlite3") as sandbox:
+        environ = {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}
+        status, output = check(**environ, SYNC_CHECK_TOKEN=TOKEN)
+    assert status == 0
+    assert f"customer {CUSTOMER} ({CUSTOMER_ID})" in output
 
 
 def test_no_token_is_needed_and_what_is_missing_is_no_error(theeye: StandIn) -> None:
@@ -441,6 +450,8 @@ def test_no_redis_there(theeye: StandIn) -> None:
     port = free_port()
     [line] = redis_lines(f"redis://:hunter2@127.0.0.1:{port}", theeye)
     assert f"nothing listens on 127.0.0.1:{port}" in line
+    [line] = redis_lines(f"unix://:hunter2@{__file__}?db=1", theeye)
+    assert f"{__file__} is no socket" in line
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         [line] = redis_lines(f"redis://127.0.0.1:{port}", theeye)
     assert "does not answer as a Redis does" in line
@@ -543,5 +554,8 @@ def test_extras_that_are_missing(theeye: StandIn, monkeypatch: pytest.MonkeyPatc
     status, output = check(**both(theeye))
     assert status == 0
     said = lines(output, "extras")
-    assert [line.rpartition("[")[2] for line in said] == ["gevent]'", "fast]'", "redis]'", "redis]'", "metrics]'"]
-    assert all(line.startswith("warn extras without ") for line in said)
+    assert [line.rpartition("[")[2] for line in said] == ["gevent]'", "fast]'", "redis]'", "metrics]'"]
+    assert all(line.startswith("warn extras no ") for line in said)
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "hiredis" else name)
+    monkeypatch.setattr(machine, "version", lambda _: "0.6.10")
+    assert only(check(**both(theeye))[1], "extras").startswith("warn extras no hiredis")

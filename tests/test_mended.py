@@ -45,7 +45,7 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     seen = Waiter(supervisor, Wakeups(), Clients(), 1).wait(job, Target("acme", "tok-acme", deadline), Client(), 0)
     assert seen["id"] == job["id"]
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
-    assert -0.1 < monotonic() - deadline < 0.3
+    assert -0.1 < monotonic() - deadline < 0.5
     supervisor.transport.close()
 
 
@@ -66,7 +66,7 @@ def test_several_addresses_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -
         began = monotonic()
         with pytest.raises(NotSent, match="timed out"):
             Transport(f"http://several.example:{port}", 0.3, 15, 1000).call("GET", "/")
-        assert 0.25 < monotonic() - began < 0.6
+        assert 0.25 < monotonic() - began < 0.9
 
 
 @pytest.mark.parametrize(("patience", "learning"), [(0.3, 5.0), (30.0, 0.3)])

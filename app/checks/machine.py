@@ -43,11 +43,23 @@ def files(settings: Settings) -> Iterator[Finding]:
 def extras() -> Iterator[Finding]:
     """Which are missing, and what that costs."""
     missing = [
-        *_unless(_has("gevent") and _has("packaging"), "gevent", "every waiting request is a thread: more memory"),
-        *_unless(_h1c(), "fast", "gunicorn reads requests in Python: more CPU"),
-        *_unless(_has("redis"), "redis", "no Redis: the waits poll, and there are no idempotency keys"),
-        *_unless(_has("hiredis"), "redis", "redis-py reads answers in Python: more CPU (hiredis is missing)"),
-        *_unless(_has("prometheus_client"), "metrics", "no metrics for Prometheus"),
+        *_unless(
+            _has("gevent") and _has("packaging"),
+            "gevent",
+            "no gevent: every waiting request is a thread, which takes more memory",
+        ),
+        *_unless(
+            _h1c(),
+            "fast",
+            "no gunicorn_h1c of 0.6.10 or newer: gunicorn reads requests in Python, which takes more CPU",
+        ),
+        *_unless(_has("redis"), "redis", "no redis-py: the waits poll, and there are no idempotency keys"),
+        *_unless(
+            _has("hiredis") or not _has("redis"),
+            "redis",
+            "no hiredis: redis-py reads answers in Python, which takes more CPU",
+        ),
+        *_unless(_has("prometheus_client"), "metrics", "no prometheus_client: there are no metrics"),
     ]
     yield from missing or [ok("extras", "all installed")]
 
@@ -57,7 +69,7 @@ def _described(mode: str, plugin: str) -> str:
 
 
 def _unless(there: bool, extra: str, cost: str) -> list[Finding]:
-    return [] if there else [warn("extras", f"without {extra} {cost}", f"pip install 'theeye-sync[{extra}]'")]
+    return [] if there else [warn("extras", cost, f"pip install 'theeye-sync[{extra}]'")]
 
 
 def _has(module: str) -> bool:

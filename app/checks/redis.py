@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,6 +95,8 @@ def _reach(settings: Settings) -> None:
     parts = urlsplit(settings.redis_url)
     if parts.scheme != "unix":
         reach(parts.hostname or "", parts.port or 6379, settings.connect_timeout)
+    elif not Path(parts.path).is_socket():
+        raise Unreachable(f"{parts.path} is no socket", "Set unixsocket in Redis's configuration, or correct the path")
 
 
 def _permitted(check: Callable[[Any, str], Finding], client: Any, where: str) -> Finding:
