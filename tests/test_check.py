@@ -25,6 +25,7 @@ from tls import make_certificate, tls_server
 from app import create_app
 from app.checks import machine
 from app.checks import redis as redis_checks
+from app.checks.refusals import RIGHTS as RIGHTS_ADVISED
 from app.command import main
 from app.settings import Settings
 from sandbox import CUSTOMER, CUSTOMER_ID, TOKEN, Sandbox
@@ -285,6 +286,8 @@ def test_certificates(tmp_path: Path, theeye: StandIn) -> None:
     with tls_server(certificate, theeye) as url:
         _, output = check(**both(theeye) | {"SYNC_GATEWAY_URL": url})
         assert "is not accepted: self-signed certificate. Use the name that it was made for" in only(output, "gateway")
+        _, output = check(**both(theeye), SYNC_REDIS_URL=url.replace("https", "rediss"))
+        assert "has a certificate that is not accepted. Name its authority's file" in only(output, "redis")
         trusted = {"SSL_CERT_FILE": str(certificate[0])}
         _, output = check(**both(theeye) | {"SYNC_GATEWAY_URL": url.replace("127.0.0.1", "localhost")} | trusted)
         assert "certificate is not valid for 'localhost'" in only(output, "gateway")
@@ -403,11 +406,11 @@ def test_rights_that_are_missing(rights: str, words: str, guarded: Redis, theeye
     with user_of(guarded, rights) as url:
         found = [line for line in redis_lines(url, theeye) if not line.startswith("ok")]
     assert words in found[0]
-    assert f"ACL SETUSER its name {redis_checks.RIGHTS}" in found[0]
+    assert f"ACL SETUSER its name {RIGHTS_ADVISED}" in found[0]
 
 
 def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) -> None:
-    with user_of(guarded, redis_checks.RIGHTS) as url:
+    with user_of(guarded, RIGHTS_ADVISED) as url:
         assert len(redis_lines(url, theeye, 0)) == 3
         assert len(redis_lines(url + "/1", theeye, 0)) == 3
 
@@ -432,8 +435,8 @@ def test_a_policy_that_drops_keys_and_a_replica(theeye: StandIn) -> None:
         assert warning.startswith("warn")
         assert "with maxmemory-policy allkeys-lru it drops idempotency keys when its memory is full" in warning
         client.replicaof("127.0.0.1", str(free_port()))
-        replica = redis_lines(redis.url, theeye)
-        assert replica[0].endswith("a replica. Name the master in SYNC_REDIS_URL")
+        [replica] = redis_lines(redis.url, theeye)
+        assert replica.endswith("a replica. Name the master in SYNC_REDIS_URL")
 
 
 def test_a_frozen_redis_is_not_waited_for(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

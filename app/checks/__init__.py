@@ -2,7 +2,7 @@
 
 variables   the SYNC_* variables            network  can a host be reached at all
 theeye      gateway, supervisor, a token    redis    all that the service asks of Redis
-machine     plugins, file limit, extras
+refusals    what an error of Redis means    machine  plugins, file limit, extras
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,5 @@
 """TheEye's Redis: all that the service asks of it, tried once on keys and a channel of our own."""
 
-import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,14 +7,14 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.checks.finding import Finding, fail, ok, warn
+from app.checks.finding import FAIL, Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
+from app.checks.refusals import RIGHTS, meaning
 from app.notifications import FINISHED, TURNS
 from app.settings import Settings
 from app.shared import PREFIX
 
 ANSWER_SECONDS = 3.0
-RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"  # enough, for ACL SETUSER
 
 # KEYS: a hash, a sorted set, a set, all to be gone at the end. Every command that our scripts call; the answer is
 # the names of those that are refused. tests/test_check.py holds the list against the scripts.
@@ -63,11 +62,17 @@ def findings(settings: Settings) -> Iterator[Finding]:
         _reach(settings)
         client.ping()
         for check in (_version, _messages, _scripts):
-            yield _permitted(check, client, where)
+            try:
+                found = check(client, where)
+                yield found
+                if found.level == FAIL:  # what follows would only suffer from the same
+                    return
+            except (redis.exceptions.NoPermissionError, redis.ReadOnlyError) as error:
+                yield meaning(error, where, ANSWER_SECONDS)
     except Unreachable as error:
         yield fail("redis", error.words, f"{error.advice} (SYNC_REDIS_URL)")
     except (redis.RedisError, OSError) as error:
-        yield _lost(error, where)
+        yield meaning(error, where, ANSWER_SECONDS)
     finally:
         client.close()
 
@@ -97,26 +102,6 @@ def _reach(settings: Settings) -> None:
         reach(parts.hostname or "", parts.port or 6379, settings.connect_timeout)
     elif not Path(parts.path).is_socket():
         raise Unreachable(f"{parts.path} is no socket", "Set unixsocket in Redis's configuration, or correct the path")
-
-
-def _permitted(check: Callable[[Any, str], Finding], client: Any, where: str) -> Finding:
-    """What the check finds, or what its user would need for it."""
-    from redis.exceptions import NoPermissionError, ReadOnlyError
-
-    try:
-        return check(client, where)
-    except NoPermissionError as error:
-        return fail("redis", f"{where} does not let its user {_denied(str(error))}", f"ACL SETUSER its name {RIGHTS}")
-    except ReadOnlyError:
-        return fail("redis", f"{where} is a read-only replica", "Name the master in SYNC_REDIS_URL")
-
-
-def _denied(words: str) -> str:
-    """From Redis's words to what may not be done."""
-    command = re.search("'([a-zA-Z|]+)' command", words)
-    if command:
-        return f"run {command[1].upper()}"
-    return "use the channels that it needs" if "channel" in words else f"use keys that begin with {PREFIX}:"
 
 
 def _version(client: Any, where: str) -> Finding:
@@ -167,23 +152,3 @@ def _scripts(client: Any, where: str) -> Finding:
         return ok("redis", "scripts run, with all that they need")
     commands = ", ".join(dict.fromkeys(command.decode() for command in refused))
     return fail("redis", f"{where} does not let scripts run {commands}", f"ACL SETUSER its name {RIGHTS}")
-
-
-def _lost(error: Exception, where: str) -> Finding:
-    from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, TimeoutError
-
-    if isinstance(error, AuthenticationError):
-        words = f"{where} does not accept the password, or wants one"
-        return fail("redis", words, "Write it in SYNC_REDIS_URL: redis://USER:PASSWORD@HOST:PORT, USER may be empty")
-    if isinstance(error, NoPermissionError):
-        return fail("redis", f"{where} does not let its user {_denied(str(error))}", f"ACL SETUSER its name {RIGHTS}")
-    if isinstance(error, BusyLoadingError):
-        return fail("redis", f"{where} is still loading its data", "Wait for it")
-    if isinstance(error, TimeoutError):
-        words = f"{where} accepts connections and does not answer within {ANSWER_SECONDS:g} s"
-        return fail("redis", words, "Look at its log, and whether redis:// or rediss:// is right in SYNC_REDIS_URL")
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        words = f"the certificate of {where} is not accepted"
-        return fail("redis", words, "Name its authority's file: rediss://HOST:PORT?ssl_ca_certs=FILE")
-    words = f"{where} does not answer as a Redis does ({type(error).__name__})"
-    return fail("redis", words, "Correct the port, or rediss:// against redis://, in SYNC_REDIS_URL")
