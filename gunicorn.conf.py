@@ -15,17 +15,16 @@ wsgi_app = "wsgi:application"
 bind = _settings.bind
 workers = _settings.workers
 
-# A parked request is a greenlet where gevent is installed, a thread elsewhere. Both limits stand above
-# SYNC_MAX_WAITING, so that health checks and refusals are answered while all places are taken.
+# A parked request is a greenlet where gevent is installed, a thread elsewhere.
 _greenlets = find_spec("gevent") and find_spec("packaging")  # gunicorn's gevent worker needs both
 worker_class = f"app.gunicorn_{'greenlets' if _greenlets else 'threads'}.Worker"
-threads = _settings.max_waiting + 64
-worker_connections = _settings.max_waiting + 1024
+threads = _settings.threads
+worker_connections = _settings.connections
 backlog = 4096
 
-# Each connection is an open file, and so is each call; the usual soft limit of 1024 is less than the places alone.
+# The usual soft limit of 1024 is less than the places alone.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-_needed = worker_connections + threads + 1024
+_needed = _settings.open_files
 if _soft != resource.RLIM_INFINITY and _soft < _needed:
     _most = _needed if _hard == resource.RLIM_INFINITY else min(_needed, _hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _hard))

@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint(services))
     app.wsgi_app = Tracing(Shortcut(app.wsgi_app, services), settings.log)  # type: ignore[method-assign]
-    app.cli.add_command(formatters_command(services.formatters))
+    app.cli.add_command(formatters_command(lambda: services.formatters))
     return app
 
 

@@ -1,6 +1,6 @@
-"""`flask --app wsgi formatters`: which modes there are, what selects them, and what failed to load."""
+"""`theeye-sync formatters`, or `flask --app wsgi formatters`: the modes, what selects them, and what failed to load."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -9,11 +9,11 @@ from formatters import Mode, Registry
 COLUMNS = ("MODE", "PRECEDENCE", "SELECTED BY", "PLUGIN", "VERSION")
 
 
-def formatters_command(registry: Registry) -> click.Command:
+def formatters_command(registry: Callable[[], Registry]) -> click.Command:
     """The command, over the formatters of this service."""
 
     def show() -> None:
-        click.echo(listing(registry))
+        click.echo(listing(registry()))
 
     return click.Command("formatters", callback=show, help="List the response modes in order of precedence.")
 

@@ -147,16 +147,44 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Reads the `SYNC_*` variables. Raises SettingsError for a value that cannot be used."""
+        settings, wrong = cls.read(environ)
+        for variable, reason in wrong.items():
+            raise SettingsError(f"{variable} {reason}")
+        return settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> tuple["Settings", dict[str, str]]:
+        """The settings, with the default for each value that cannot be used, and the reason by variable."""
         values: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
         for field in fields(cls):
-            variable = f"SYNC_{field.name.upper()}"
-            text = environ.get(variable, "").strip()
+            text = environ.get(variable_of(field.name), "").strip()
             if text:
                 try:
                     values[field.name] = _READERS[field.name](text)
                 except ValueError as error:
-                    raise SettingsError(f"{variable} {error}") from None
-        return cls(**values)
+                    wrong[variable_of(field.name)] = str(error)
+        return cls(**values), wrong
+
+    @property
+    def threads(self) -> int:
+        """Threads of a gunicorn worker: above the places, so that health checks and refusals are answered."""
+        return self.max_waiting + 64
+
+    @property
+    def connections(self) -> int:
+        """Connections that a gunicorn worker accepts: above the places, likewise."""
+        return self.max_waiting + 1024
+
+    @property
+    def open_files(self) -> int:
+        """Files that a worker may have open at once: each connection is one, and so is each call."""
+        return self.connections + self.threads + 1024
+
+
+def variable_of(field: str) -> str:
+    """The name of a setting's variable."""
+    return f"SYNC_{field.upper()}"
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

@@ -35,12 +35,13 @@ class Registry:
     def __init__(self, disabled: Collection[str] = (), plugins: Iterable[str] = (), entry_points: bool = True) -> None:
         """Registers the built-ins, the installed packages' and `plugins` (files or modules); never `disabled` ones."""
         self._disabled = frozenset(disabled) - {DEFAULT}
+        self._idle = set(disabled)
         self._modes: tuple[Mode, ...] = ()
         self._failures: list[Failure] = []
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT_NAME)
         self._plugins.add_hookspecs(hookspecs)
         for source in loading.built_in():
-            if source.name not in self._disabled:
+            if not self._is_disabled(source.name):
                 self.register(source.load(), source.name, source.origin, source.version)
         for source in self._installed() if entry_points else ():
             self._take(source)
@@ -96,6 +97,11 @@ class Registry:
         return tuple(self._failures)
 
     @property
+    def disabled_nothing(self) -> tuple[str, ...]:
+        """The disabled names that turned nothing off: misspelt ones, and the default's."""
+        return tuple(sorted(self._idle))
+
+    @property
     def queries(self) -> frozenset[str]:
         """All query names that select a formatter: ours, never a task's arguments."""
         return frozenset(query for query, _ in self._by_query)
@@ -110,7 +116,7 @@ class Registry:
 
     def _take(self, source: loading.Source) -> None:
         """Registers one third party's plugin, unless it is turned off; one that fails is skipped loudly."""
-        if self._disabled & {source.name, source.origin}:
+        if self._is_disabled(source.name, source.origin):
             return
         try:
             if self._plugins.has_plugin(source.name):
@@ -139,7 +145,11 @@ class Registry:
         for mode in found:
             if not mode.queries and not mode.media_types and mode.name != DEFAULT:
                 raise RegistrationError(f"nothing selects {mode.name!r}: it has neither queries nor media_types")
-        return [mode for mode in found if mode.name not in self._disabled]
+        return [mode for mode in found if not self._is_disabled(mode.name)]
+
+    def _is_disabled(self, *names: str) -> bool:
+        self._idle.difference_update(self._disabled.intersection(names))
+        return not self._disabled.isdisjoint(names)
 
     def _add(self, modes: list[Mode]) -> None:
         """Puts the modes in their places, and lays out what `choose` needs."""

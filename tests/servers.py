@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,21 @@ def free_port() -> int:
         port = random.randrange(20000, 32000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """A port whose queue is full, so that the next connection is neither taken nor refused."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        waiting = [socket.socket() for _ in range(4)]
+        try:
+            for sock in waiting:
+                sock.setblocking(False)
+                sock.connect_ex(listener.getsockname())
+            yield listener.getsockname()[1]
+        finally:
+            for sock in waiting:
+                sock.close()
 
 
 def need(binary: str, package: str) -> str:
@@ -204,6 +219,16 @@ class Redis(Process):
             sock.sendall(b"PING\r\n")
             return sock.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         return False
+
+
+@contextmanager
+def user_of(redis: Redis, rights: str) -> Iterator[str]:
+    """A user with these rights; the URL with its password."""
+    client = redis.client()
+    client.execute_command("SCRIPT", "FLUSH")
+    client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hunter2", *rights.split())
+    yield f"redis://app:hunter2@127.0.0.1:{redis.port}"
+    client.execute_command("ACL", "DELUSER", "app")
 
 
 class Service(Process):

@@ -175,11 +175,10 @@ def test_gateway_down(redis_server: Redis) -> None:
     with (
         StandIn() as gateway,
         Recorder(redis_server.url) as theeye,
-        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.5") as services,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.001") as services,
     ):
         services.warm()
         gateway.stop()
-        time.sleep(0.5)  # what is remembered is no longer fresh
         theeye.task(delay=1.0)
         settle("gateway down, known sessions", theeye, services.send(100), late=2)
         for worker, service in services.items():
@@ -198,10 +197,9 @@ def test_gateway_frozen(redis_server: Redis) -> None:
     with (
         StandIn() as gateway,
         Recorder(redis_server.url) as theeye,
-        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.5", call_timeout="1") as services,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.001", call_timeout="1") as services,
     ):
         services.warm()
-        time.sleep(0.5)
         gateway.freeze()
         for worker, service in services.items():
             began = time.monotonic()

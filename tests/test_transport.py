@@ -1,8 +1,6 @@
 """The HTTP client of the hot path, alone: what is reused, what is lost, and when it gives up."""
 
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from faults import Answer, Exchange
-from servers import free_port, need, wait_until
+from servers import free_port, wait_until
 from standin import (
     CloseAfter,
     CloseBefore,
@@ -28,6 +26,7 @@ from standin import (
     StandIn,
     Verbatim,
 )
+from tls import make_certificate, tls_server
 
 from app import transport as module
 from app.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
@@ -355,50 +354,7 @@ def test_an_announced_size_is_refused_before_it_comes(theeye: StandIn, transport
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=theeye", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
-
-
-@contextmanager
-def tls_server(certificate: tuple[Path, Path], theeye: StandIn) -> Iterator[str]:
-    """The stand-in behind TLS; its URL."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_accept, args=(listener, context, theeye.port), daemon=True)
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
-
-
-def _accept(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    """One connection after another, each until the client closes it."""
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        with client:
-            try:
-                with context.wrap_socket(client, server_side=True) as secure:
-                    _relay(secure, port)
-            except OSError:
-                continue  # the client did not like the certificate
-
-
-def _relay(secure: ssl.SSLSocket, port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        while request := secure.recv(65536):
-            plain.sendall(request)
-            secure.sendall(plain.recv(65536))
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_an_untrusted_certificate_is_not_sent(certificate: tuple[Path, Path], theeye: StandIn) -> None:

@@ -1,0 +1,34 @@
+"""What `theeye-sync check` looks at, one room for each thing; nothing here runs in the service itself.
+
+variables   the SYNC_* variables            network  can a host be reached at all
+theeye      gateway, supervisor, a token    redis    all that the service asks of Redis
+refusals    what an error of Redis means    machine  plugins, file limit, extras
+"""
+
+from collections.abc import Iterator, Mapping
+
+from app.checks import machine, redis, theeye, variables
+from app.checks.finding import Finding, warn
+from app.settings import Settings
+
+_NEEDS = {
+    "gateway": (theeye.gateway, "SYNC_GATEWAY_URL"),
+    "supervisor": (theeye.supervisor, "SYNC_SUPERVISOR_URL"),
+    "redis": (redis.findings, "SYNC_REDIS_URL"),
+    "plugins": (machine.plugins, "SYNC_PLUGINS"),
+    "files": (machine.files, "SYNC_MAX_WAITING"),
+}
+
+
+def findings(environ: Mapping[str, str], token: str | None = None) -> Iterator[Finding]:
+    """Everything in turn, each as soon as it is known; a bad setting hides only what depends on it."""
+    settings, wrong = Settings.read(environ)
+    yield from variables.findings(environ, settings, wrong)
+    for subject, (check, variable) in _NEEDS.items():
+        if variable in wrong:
+            yield warn(subject, f"not looked at, since {variable} cannot be used")
+        else:
+            yield from check(settings)
+    if token is not None and not {"SYNC_GATEWAY_URL", "SYNC_SUPERVISOR_URL"} & wrong.keys():
+        yield from theeye.session(settings, token)
+    yield from machine.extras()

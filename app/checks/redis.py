@@ -1,0 +1,154 @@
+"""TheEye's Redis: all that the service asks of it, tried once on keys and a channel of our own."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.checks.finding import FAIL, Finding, fail, ok, warn
+from app.checks.network import Unreachable, reach
+from app.checks.refusals import RIGHTS, meaning
+from app.notifications import FINISHED, TURNS
+from app.settings import Settings
+from app.shared import PREFIX
+
+ANSWER_SECONDS = 3.0
+
+# KEYS: a hash, a sorted set, a set, all to be gone at the end. Every command that our scripts call; the answer is
+# the names of those that are refused. tests/test_check.py holds the list against the scripts.
+SCRIPT = """
+local refused = {}
+local function try(name, ...)
+  local answer = redis.pcall(name, ...)
+  if type(answer) == 'table' and answer.err then table.insert(refused, name) end
+end
+try('TIME')
+try('HSET', KEYS[1], 'a', 1)
+try('HGET', KEYS[1], 'a')
+try('HMGET', KEYS[1], 'a', 'b')
+try('HINCRBY', KEYS[1], 'a', 1)
+try('HDEL', KEYS[1], 'b')
+try('ZADD', KEYS[2], 1, 'a')
+try('ZSCORE', KEYS[2], 'a')
+try('ZRANGE', KEYS[2], 0, 0)
+try('ZRANGEBYSCORE', KEYS[2], '-inf', 1)
+try('ZREM', KEYS[2], 'b')
+try('SADD', KEYS[3], 'a')
+try('SREM', KEYS[3], 'b')
+try('PUBLISH', ARGV[1], '')
+for _, key in ipairs(KEYS) do try('PEXPIRE', key, 1000) end
+for _, key in ipairs(KEYS) do try('DEL', key) end
+return refused
+"""
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """One for each thing that Redis is needed for; what it costs to have none."""
+    if not settings.redis_url:
+        yield warn(
+            "redis",
+            "SYNC_REDIS_URL is not set: the waits poll, there are no idempotency keys, "
+            "and the history guard sees one process only",
+            "Set it to TheEye's Redis",
+        )
+        return
+    import redis
+
+    where = _where(settings.redis_url)
+    client = _client(settings)
+    try:
+        _reach(settings)
+        client.ping()
+        for check in (_version, _messages, _scripts):
+            try:
+                found = check(client, where)
+                yield found
+                if found.level == FAIL:  # what follows would only suffer from the same
+                    return
+            except (redis.exceptions.NoPermissionError, redis.ReadOnlyError) as error:
+                yield meaning(error, where, ANSWER_SECONDS)
+    except Unreachable as error:
+        yield fail("redis", error.words, f"{error.advice} (SYNC_REDIS_URL)")
+    except (redis.RedisError, OSError) as error:
+        yield meaning(error, where, ANSWER_SECONDS)
+    finally:
+        client.close()
+
+
+def _client(settings: Settings) -> Any:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return redis.Redis.from_url(
+        settings.redis_url,
+        socket_connect_timeout=settings.connect_timeout,
+        socket_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _where(url: str) -> str:
+    """The server without its password."""
+    parts = urlsplit(url)
+    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+
+
+def _reach(settings: Settings) -> None:
+    parts = urlsplit(settings.redis_url)
+    if parts.scheme != "unix":
+        reach(parts.hostname or "", parts.port or 6379, settings.connect_timeout)
+    elif not Path(parts.path).is_socket():
+        raise Unreachable(f"{parts.path} is no socket", "Set unixsocket in Redis's configuration, or correct the path")
+
+
+def _version(client: Any, where: str) -> Finding:
+    """The version, and whether Redis may throw our keys away."""
+    info = client.info()
+    policy, most = info.get("maxmemory_policy", "noeviction"), info.get("maxmemory", 0)
+    words = f"{where} is Redis {info.get('redis_version', 'of an unknown version')}"
+    if info.get("role") == "slave":
+        return fail("redis", f"{words}, a replica", "Name the master in SYNC_REDIS_URL")
+    if most and policy != "noeviction":
+        return warn(
+            "redis",
+            f"{words}, and with maxmemory-policy {policy} it drops idempotency keys when its memory is full: "
+            "a repeated request then runs again",
+            "Set maxmemory-policy to noeviction",
+        )
+    return ok("redis", words)
+
+
+def _messages(client: Any, where: str) -> Finding:
+    """Listens as the service does, and publishes to itself."""
+    channel = TURNS.replace("*", f"check-{uuid.uuid4().hex}")
+    with client.pubsub() as pubsub:
+        pubsub.psubscribe(FINISHED, TURNS)
+        if _received(pubsub, lambda message: message["type"] == "psubscribe" and message["data"] == 2):
+            began = monotonic()
+            client.publish(channel, "")
+            if _received(pubsub, lambda message: message["channel"] == channel.encode()):
+                return ok("redis", f"a message went round in {(monotonic() - began) * 1000:.1f} ms")
+    return fail("redis", f"{where} did not bring a message back", "Is a proxy in between that knows no PSUBSCRIBE?")
+
+
+def _received(pubsub: Any, wanted: Callable[[dict[str, Any]], bool]) -> bool:
+    deadline = monotonic() + ANSWER_SECONDS
+    while (left := deadline - monotonic()) > 0:
+        message = pubsub.get_message(timeout=left)
+        if message is not None and wanted(message):
+            return True
+    return False
+
+
+def _scripts(client: Any, where: str) -> Finding:
+    """Runs every command that the service's scripts call."""
+    name = uuid.uuid4().hex
+    keys = [f"{PREFIX}:{{check-{name}}}:{part}" for part in ("hash", "sorted", "set")]
+    refused = client.register_script(SCRIPT)(keys=keys, args=[TURNS.replace("*", f"check-{name}")])
+    if not refused:
+        return ok("redis", "scripts run, with all that they need")
+    commands = ", ".join(dict.fromkeys(command.decode() for command in refused))
+    return fail("redis", f"{where} does not let scripts run {commands}", f"ACL SETUSER its name {RIGHTS}")

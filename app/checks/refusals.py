@@ -1,0 +1,44 @@
+"""What an error of Redis means, in plain words."""
+
+import re
+
+from app.checks.finding import Finding, fail
+from app.shared import PREFIX
+
+RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"  # enough, for ACL SETUSER
+
+
+def meaning(error: Exception, where: str, seconds: float) -> Finding:
+    """The finding of an error that a call to Redis raised; `seconds`: how long an answer was waited for."""
+    words, advice = _meaning(error, seconds)
+    return fail("redis", f"{where} {words}", advice)
+
+
+def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
+    from redis import exceptions
+
+    match error:
+        case exceptions.NoPermissionError():
+            return f"does not let its user {_denied(str(error))}", f"ACL SETUSER its name {RIGHTS}"
+        case exceptions.ReadOnlyError():
+            return "is a read-only replica", "Name the master in SYNC_REDIS_URL"
+        case exceptions.AuthenticationError():
+            advice = "Write it in SYNC_REDIS_URL: redis://USER:PASSWORD@HOST:PORT, USER may be empty"
+            return "does not accept the password, or wants one", advice
+        case exceptions.BusyLoadingError():
+            return "is still loading its data", "Wait for it"
+        case exceptions.TimeoutError():
+            advice = "Look at its log, and whether redis:// or rediss:// is right in SYNC_REDIS_URL"
+            return f"accepts connections and does not answer within {seconds:g} s", advice
+        case _ if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "has a certificate that is not accepted", "Name its authority's file: rediss://...?ssl_ca_certs=FILE"
+    advice = "Correct the port, or rediss:// against redis://, in SYNC_REDIS_URL"
+    return f"does not answer as a Redis does ({type(error).__name__})", advice
+
+
+def _denied(words: str) -> str:
+    """From Redis's words to what may not be done."""
+    command = re.search("'([a-zA-Z|]+)' command", words)
+    if command:
+        return f"run {command[1].upper()}"
+    return "use the channels that it needs" if "channel" in words else f"use keys that begin with {PREFIX}:"

@@ -1,0 +1,121 @@
+"""Gateway and supervisor: are they there, and are they what the settings take them for; and whose a token is."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from time import monotonic
+from urllib.parse import quote, urlsplit
+
+from app.checks.finding import Finding, fail, ok, warn
+from app.checks.network import Unreachable, reach
+from app.errors import Unauthorized, UpstreamFailed
+from app.settings import Settings
+from app.theeye import Gateway, Supervisor
+from app.transport import Reply, Transport, TransportError
+
+SLOW = 1.0  # seconds; every new token's first request waits for the gateway, every request for the supervisor
+
+# Each side refuses an unknown token on a path of its own with 401, and knows nothing of the other's path.
+_STRANGER = "theeye-sync-check"
+_NO_JOB = "0" * 24
+_PROFILE = "/api/session/profile"
+_JOB = f"/{_STRANGER}/job/{_NO_JOB}"
+
+
+def gateway(settings: Settings) -> Iterator[Finding]:
+    """Whether SYNC_GATEWAY_URL is a TheEye gateway."""
+    transport = Gateway(settings).transport
+    yield _side("gateway", "supervisor", settings.gateway_url, transport, settings, (_PROFILE, _JOB))
+
+
+def supervisor(settings: Settings) -> Iterator[Finding]:
+    """Whether SYNC_SUPERVISOR_URL is a TheEye supervisor."""
+    transport = Supervisor(settings).transport
+    yield _side("supervisor", "gateway", settings.supervisor_url, transport, settings, (_JOB, _PROFILE))
+
+
+def session(settings: Settings, token: str) -> Iterator[Finding]:
+    """Whose token it is, and whether the supervisor takes it too."""
+    asked = Gateway(settings)
+    try:
+        with closing(asked.transport):
+            known = asked.session(token)
+    except Unauthorized:
+        yield fail("token", "the gateway does not know it", "Use another, or log in again: a session lasts 24 hours")
+        return
+    except UpstreamFailed as error:
+        yield fail("token", f"whose it is cannot be said: {error.message}", "Look at the gateway first")
+        return
+    yield ok("token", f"customer {known.customer} ({known.customer_id}), user {known.user_id}")
+    path = f"/{quote(known.customer, safe='')}/job/{_NO_JOB}"
+    try:
+        with closing(Supervisor(settings).transport) as transport:
+            yield _accepted(transport.call("GET", path, token), known.customer)
+    except TransportError as error:
+        yield fail("token", f"the supervisor did not answer: {error}", "Look at the supervisor first")
+
+
+def _accepted(reply: Reply, customer: str) -> Finding:
+    """What the supervisor says to the token, asked for a job that does not exist."""
+    if reply.status == 404 and b"organization" in reply.body:
+        return fail(
+            "token",
+            f"the supervisor knows no customer {customer}",
+            "Gateway and supervisor belong to two different TheEyes: correct one of the URLs",
+        )
+    if reply.status == 404:
+        return ok("token", "the supervisor accepts it")
+    if reply.status == 401:
+        return fail(
+            "token",
+            "the gateway knows it, the supervisor does not",
+            "Gateway and supervisor belong to two different TheEyes: correct one of the URLs",
+        )
+    if reply.status in (403, 409):
+        return fail("token", f"the supervisor refuses it ({reply.status})", "Give its user the right to read jobs")
+    return fail("token", f"the supervisor answers {reply.status}, not 404", "Look at the supervisor's log")
+
+
+def _side(name: str, other: str, url: str, transport: Transport, settings: Settings, paths: tuple[str, str]) -> Finding:
+    """One side of TheEye, asked for what only it knows; then, if need be, for what only the other one knows."""
+    where = f"SYNC_{name.upper()}_URL"
+    try:
+        parts = urlsplit(url)
+        tls = parts.scheme == "https"
+        reach(parts.hostname or "", parts.port or (443 if tls else 80), settings.connect_timeout, tls)
+        began = monotonic()
+        status = transport.call("GET", paths[0], _STRANGER).status
+        took = monotonic() - began
+        if status == 401:
+            return _at_its_place(name, url, took)
+        if transport.call("GET", paths[1], _STRANGER).status == 401:
+            return fail(name, f"{url} is a TheEye {other}", "Are SYNC_GATEWAY_URL and SYNC_SUPERVISOR_URL swapped?")
+        return fail(name, f"{url} answers {status} to an unknown token, not 401", _advice(status, where, url))
+    except Unreachable as error:
+        return fail(name, error.words, f"{error.advice} ({where})")
+    except TransportError as error:
+        return fail(name, f"{url} gives no answer: {error}", _unanswered(error, where, settings))
+    finally:
+        transport.close()
+
+
+def _at_its_place(name: str, url: str, took: float) -> Finding:
+    words = f"{url} is a TheEye {name}, and answered in {took * 1000:.0f} ms"
+    return ok(name, words) if took < SLOW else warn(name, words, "That is slow, and every request waits for it")
+
+
+def _advice(status: int, where: str, url: str) -> str:
+    if 300 <= status < 400:
+        return f"It redirects, which the service does not follow: set {where} to where that leads"
+    if status in (403, 407):
+        return "Something in front of it refuses this host: look at the proxy or firewall"
+    if status >= 500:
+        return "It is ill, or a proxy in front of it finds nothing behind: look at its log"
+    if url.endswith("/api"):
+        return f"Leave /api out of {where}"
+    return f"It is something else: correct {where}"
+
+
+def _unanswered(error: TransportError, where: str, settings: Settings) -> str:
+    if "timed out" in str(error):
+        return f"It accepts connections and hangs for {settings.call_timeout:g} s: look at its log, or restart it"
+    return f"It may be no HTTP server, or one with TLS: correct port and scheme of {where}"

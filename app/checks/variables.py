@@ -1,0 +1,54 @@
+"""The SYNC_* variables: every bad value, every name that nobody reads, and values that do not fit together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+
+from app.checks.finding import Finding, fail, ok, plural, warn
+from app.settings import Settings, variable_of
+
+TOKEN = "SYNC_CHECK_TOKEN"
+PROXY_SECONDS = 60  # nginx's proxy_read_timeout, and most load balancers' idle time, unless set otherwise
+
+_KNOWN = [variable_of(field.name) for field in fields(Settings)]
+
+
+def findings(environ: Mapping[str, str], settings: Settings, wrong: Mapping[str, str]) -> Iterator[Finding]:
+    """One for each thing to correct, or one that says how many are set."""
+    found = [
+        *(fail("settings", f"{name} {reason}", "The service does not start with it") for name, reason in wrong.items()),
+        *_unread(environ),
+        *_misfits(settings),
+    ]
+    count = sum(bool(environ.get(name, "").strip()) for name in _KNOWN)
+    yield from found or [ok("settings", f"{plural(count, 'variable')} set, the rest have their defaults")]
+
+
+def _unread(environ: Mapping[str, str]) -> Iterator[Finding]:
+    for name in sorted(environ):
+        if name.startswith("SYNC_") and name not in _KNOWN and name != TOKEN:
+            near = get_close_matches(name, _KNOWN, 1, 0.8)
+            if near:
+                yield fail("settings", f"{name} is not read", f"Is {near[0]} meant?")
+            else:
+                yield warn("settings", f"{name} is not read", "There is no such setting")
+
+
+def _misfits(settings: Settings) -> Iterator[Finding]:
+    if settings.wait_seconds > PROXY_SECONDS:
+        yield warn(
+            "settings",
+            f"SYNC_WAIT_SECONDS is {settings.wait_seconds:g}, and most proxies hang up after {PROXY_SECONDS} s",
+            f"Give the proxy in front more than {settings.wait_seconds:g} s (nginx: proxy_read_timeout)",
+        )
+    if settings.connect_timeout > settings.call_timeout:
+        yield warn(
+            "settings",
+            f"SYNC_CONNECT_TIMEOUT ({settings.connect_timeout:g}) is above SYNC_CALL_TIMEOUT "
+            f"({settings.call_timeout:g}), which ends connecting too",
+            "Lower the first or raise the second",
+        )
+    if settings.session_ttl == 0:
+        yield warn(
+            "settings", "SYNC_SESSION_TTL is 0: every request asks the gateway, and none works while that is down"
+        )
