@@ -3,6 +3,7 @@
 import resource
 import signal
 from importlib.util import find_spec
+from math import ceil
 
 from app.settings import Settings, SettingsError
 
@@ -22,22 +23,25 @@ threads = _settings.threads
 worker_connections = _settings.connections
 backlog = 4096
 
-# The usual soft limit of 1024 is less than the places alone.
-_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-_needed = _settings.open_files
-if _soft != resource.RLIM_INFINITY and _soft < _needed:
-    _most = _needed if _hard == resource.RLIM_INFINITY else min(_needed, _hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _hard))
-
-# Waits end SYNC_GRACE_SECONDS after SIGTERM. After that come a last look at the job (2 s) and the answer; a look that
-# was under way before may take the whole SYNC_CALL_TIMEOUT.
-graceful_timeout = int(max(_settings.grace_seconds, _settings.call_timeout)) + 5
-timeout = 60
+# After SIGTERM no wait lasts longer than SYNC_GRACE_SECONDS. What has begun by then, a last read of the job or a
+# create, may take SYNC_CALL_TIMEOUT more; the rest is for the answer. A proxy's read timeout stands above the longest
+# request: session + create + SYNC_WAIT_SECONDS + read, so 3 x SYNC_CALL_TIMEOUT + SYNC_WAIT_SECONDS.
+graceful_timeout = ceil(_settings.grace_seconds + _settings.call_timeout) + 5
+timeout = 60  # a worker whose loop stands still for so long is killed; waits do not hold the loop up
 keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
 
 limit_request_line = 8190
 control_socket_disable = True  # it is one path for each user: two services would fight for it
 logger_class = "app.gunicorn_log.RedactingLogger"
+
+
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """Raises the soft limit on open files, usually 1024, which is less than the places alone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _settings.open_files
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def pre_request(worker, req):  # type: ignore[no-untyped-def]
