@@ -4,6 +4,7 @@ import resource
 import signal
 from importlib.util import find_spec
 
+from app import metrics_folder
 from app.settings import Settings, SettingsError
 
 try:
@@ -12,7 +13,10 @@ except SettingsError as error:
     raise SystemExit(f"theeye-sync: {error}") from None
 
 wsgi_app = "wsgi:application"
-bind = _settings.bind
+bind = [_settings.bind]
+if _settings.metrics_bind:
+    bind.append(_settings.metrics_bind)
+    metrics_folder.choose()
 workers = _settings.workers
 
 # A parked request is a greenlet where gevent is installed, a thread elsewhere. Both limits stand above
@@ -39,6 +43,24 @@ keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy
 limit_request_line = 8190
 control_socket_disable = True  # it is one path for each user: two services would fight for it
 logger_class = "app.gunicorn_log.RedactingLogger"
+
+
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """No number of an earlier run counts."""
+    if _settings.metrics_bind:
+        metrics_folder.empty()
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """A dead worker waits for nothing any more."""
+    if _settings.metrics_bind:
+        metrics_folder.forget(worker.pid)
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """The numbers go with the service."""
+    if _settings.metrics_bind:
+        metrics_folder.remove()
 
 
 def pre_request(worker, req):  # type: ignore[no-untyped-def]
