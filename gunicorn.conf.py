@@ -5,6 +5,7 @@ import signal
 from importlib.util import find_spec
 from math import ceil
 
+from app import metrics_folder
 from app.settings import Settings, SettingsError
 
 try:
@@ -13,7 +14,7 @@ except SettingsError as error:
     raise SystemExit(f"theeye-sync: {error}") from None
 
 wsgi_app = "wsgi:application"
-bind = _settings.bind
+bind = [_settings.bind, *filter(None, [_settings.metrics_bind])]
 workers = _settings.workers
 
 # A parked request is a greenlet where gevent is installed, a thread elsewhere.
@@ -36,12 +37,27 @@ logger_class = "app.gunicorn_log.RedactingLogger"
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
-    """Raises the soft limit on open files, usually 1024, which is less than the places alone."""
+    """Raises the soft limit on open files, usually 1024, and forgets the numbers of an earlier run."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = _settings.open_files
     if soft != resource.RLIM_INFINITY and soft < needed:
         most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if _settings.metrics_bind:
+        metrics_folder.choose()
+        metrics_folder.empty()
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """A dead worker waits for nothing any more."""
+    if _settings.metrics_bind:
+        metrics_folder.forget(worker.pid)
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """The numbers go with the service."""
+    if _settings.metrics_bind:
+        metrics_folder.remove()
 
 
 def pre_request(worker, req):  # type: ignore[no-untyped-def]

@@ -1,15 +1,18 @@
 """TheEye Sync: TheEye's asynchronous tasks as synchronous API calls."""
 
 import logging
+import os
 
 from flask import Flask
 
+from app import metrics_folder
 from app.cancelling import Cancellations
 from app.cli import formatters_command
 from app.clients import Clients
 from app.health import Health
 from app.history import HistoryGuard, Limits, Line, LocalLine
 from app.idempotency import Keys
+from app.metrics import Metrics
 from app.notifications import Wakeups, wakeups
 from app.redaction import set_up
 from app.routes import Shortcut, blueprint
@@ -28,41 +31,57 @@ __all__ = ["Services", "Settings", "SettingsError", "create_app"]
 
 EXTENSION = "theeye_sync"
 
+log = logging.getLogger(EXTENSION)
+
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application; nothing connects before the first request. Raises SettingsError."""
     settings = settings or Settings.from_env()
     app = Flask(__name__, static_folder=None)
     set_up(settings.log)
-    app.logger = logging.getLogger(EXTENSION)  # Flask's own would quote whole requests
+    app.logger = log  # Flask's own would quote whole requests
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     services = assemble(settings)
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint(services))
-    app.wsgi_app = Tracing(Shortcut(app.wsgi_app, services), settings.log)  # type: ignore[method-assign]
+    app.wsgi_app = Tracing(  # type: ignore[method-assign]
+        Shortcut(app.wsgi_app, services), settings.log, services.metrics, settings.metrics_bind
+    )
     app.cli.add_command(formatters_command(lambda: services.formatters))
     return app
 
 
 def assemble(settings: Settings) -> Services:
     """All parts of the service, put together."""
-    gateway, supervisor = Gateway(settings), Supervisor(settings)
-    notifications = wakeups(settings.redis_url)
+    metrics = measured(settings)
+    gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
+    notifications = wakeups(settings.redis_url, metrics.listener) if metrics else wakeups(settings.redis_url)
     shared = Shared(settings.redis_url) if settings.redis_url else None
-    waiter = Waiter(supervisor, notifications, Clients(), settings.max_waiting)
+    waiter = Waiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
     guard = history_guard(settings, shared, notifications)
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(
         settings=settings,
         formatters=formatters,
-        sessions=Sessions(gateway, settings.session_ttl),
+        sessions=Sessions(gateway, settings.session_ttl, metrics),
         supervisor=supervisor,
         waiter=waiter,
         runs=Runs(supervisor, waiter, guard, Keys(shared, settings.call_timeout) if shared else None),
         cancellations=Cancellations(supervisor, notifications),
         health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures, shared),
+        metrics=metrics,
     )
+
+
+def measured(settings: Settings) -> Metrics | None:
+    """What counts for Prometheus; None where that is off, or the host has no folder for it."""
+    if not settings.metrics_bind:
+        return None
+    if metrics_folder.VARIABLE not in os.environ:
+        log.warning("SYNC_METRICS_BIND is for gunicorn with our gunicorn.conf.py: nothing is counted here")
+        return None
+    return Metrics()
 
 
 def history_guard(settings: Settings, shared: Shared | None, notifications: Wakeups) -> HistoryGuard:

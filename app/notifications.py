@@ -6,7 +6,7 @@ A notification is only a hint. Without Redis, and while it is down, nobody is to
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -86,11 +86,14 @@ class Wakeups:
 class RedisWakeups(Wakeups):
     """Wakes the waits by TheEye's `job-finished` messages. Its thread starts with the first wait, after any fork."""
 
-    def __init__(self, url: str, settle_seconds: float = 3.0) -> None:
-        """`settle_seconds`: how long the first request waits for the subscription."""
+    def __init__(
+        self, url: str, settle_seconds: float = 3.0, changed: Callable[[bool], None] = lambda live: None
+    ) -> None:
+        """`settle_seconds`: how long the first request waits for the subscription; `changed` is told of `live`."""
         super().__init__()
         self._url = url
         self._settle_seconds = settle_seconds
+        self._changed = changed
         self._settled = threading.Event()
         self._starting = threading.Lock()
         self._listening_in = (
@@ -145,6 +148,7 @@ class RedisWakeups(Wakeups):
             type(error).__name__,
         )
         self.live = False
+        self._changed(False)
         self._settled.set()
         if first:
             self.wake_all()
@@ -187,10 +191,11 @@ class RedisWakeups(Wakeups):
         elif message["type"] == "psubscribe" and message["data"] == 2:  # both patterns
             log.info("listening for notifications from Redis")
             self.live = True
+            self._changed(True)
             self._settled.set()
             self.wake_all()
 
 
-def wakeups(redis_url: str) -> Wakeups:
-    """By notification where there is a Redis, else by polling."""
-    return RedisWakeups(redis_url) if redis_url else Wakeups()
+def wakeups(redis_url: str, changed: Callable[[bool], None] = lambda live: None) -> Wakeups:
+    """By notification where there is a Redis, else by polling; `changed` is told whether they arrive."""
+    return RedisWakeups(redis_url, changed=changed) if redis_url else Wakeups()

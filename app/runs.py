@@ -45,7 +45,7 @@ class Runs:
         patience = _Patience(self._waiter, client, began + asked.budget.seconds)
         reservation = self._reserve(asked, order, patience)
         if isinstance(reservation, str):
-            asked.trace.create = monotonic() - began
+            asked.trace.create, asked.trace.joined = monotonic() - began, True
             return Run(self._join(asked, reservation, patience.deadline, client), replayed=True)
         try:
             return self._start(asked, order, client, patience, reservation, began)

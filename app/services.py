@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.cancelling import Cancellations
 from app.health import Health
+from app.metrics import Metrics
 from app.runs import Runs
 from app.session import Sessions
 from app.settings import Settings
@@ -24,6 +25,7 @@ class Services:
     runs: Runs
     cancellations: Cancellations
     health: Health
+    metrics: Metrics | None = None
 
     def stop(self) -> None:
         """The process is stopping: no longer ready, and no wait outlasts SYNC_GRACE_SECONDS."""

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from time import monotonic
 
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
+from app.metrics import Metrics
 from app.query import Query
 from app.theeye import Gateway, Session
 
@@ -29,8 +30,9 @@ def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
 class Sessions:
     """The sessions known, bounded: the one not used for longest goes first."""
 
-    def __init__(self, gateway: Gateway, ttl: float) -> None:
+    def __init__(self, gateway: Gateway, ttl: float, metrics: Metrics | None = None) -> None:
         """`ttl` in seconds; 0 remembers nothing."""
+        self._metrics = metrics
         self._gateway = gateway
         self._ttl = ttl
         self._lock = threading.Lock()
@@ -41,7 +43,10 @@ class Sessions:
 
         `headers`: further lines for the call to the gateway.
         """
-        session = self._remembered(token) or self._ask(token, headers)
+        known = self._remembered(token)
+        if self._metrics is not None:
+            self._metrics.session(known is not None)
+        session = known or self._ask(token, headers)
         if customer not in (session.customer, session.customer_id):
             raise Forbidden("Forbidden")
         return session

@@ -102,6 +102,14 @@ def _bind(text: str) -> str:
     return text
 
 
+def _metrics_bind(text: str) -> str:
+    if text.startswith("fd:"):
+        raise ValueError("must be HOST:PORT or unix:PATH")
+    if find_spec("prometheus_client") is None:
+        raise ValueError("needs prometheus_client: pip install 'theeye-sync[metrics]'")
+    return _bind(text)
+
+
 def _origins(text: str) -> tuple[str, ...]:
     origins = _words(text)
     if not origins or not all(re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s*]+", origin) for origin in origins):
@@ -143,6 +151,7 @@ class Settings:
     plugins: tuple[str, ...] = ()
     disabled_formatters: tuple[str, ...] = ()
     log: str = "text"
+    metrics_bind: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -164,7 +173,10 @@ class Settings:
                     values[field.name] = _READERS[field.name](text)
                 except ValueError as error:
                     wrong[variable_of(field.name)] = str(error)
-        return cls(**values), wrong
+        settings = cls(**values)
+        if settings.metrics_bind == settings.bind:
+            wrong.setdefault(variable_of("metrics_bind"), "must not be that of SYNC_BIND")
+        return settings, wrong
 
     @property
     def threads(self) -> int:
@@ -207,4 +219,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "plugins": _words,
     "disabled_formatters": _words,
     "log": _one_of("text", "json", "off"),
+    "metrics_bind": _metrics_bind,
 }

@@ -13,6 +13,7 @@ from app.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from app.metrics import Metrics
 from app.settings import Settings
 from app.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
 from formatters.jsontext import loads_document
@@ -42,13 +43,45 @@ class Session:
     customer: str
 
 
-class Gateway:
+class _Upstream:
+    """A server of TheEye's, the calls to which are counted."""
+
+    transport: Transport
+    _metrics: Metrics | None
+
+    def _call(
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        token: str,
+        headers: str,
+        body: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """One call. Raises TransportError."""
+        if self._metrics is None:
+            return self.transport.call(method, path, token, body, timeout, headers)
+        status: int | str = "lost"
+        try:
+            reply = self.transport.call(method, path, token, body, timeout, headers)
+            status = reply.status
+        except NotSent:
+            status = "not_sent"
+            raise
+        finally:
+            self._metrics.call(kind, status)
+        return reply
+
+
+class Gateway(_Upstream):
     """The part of TheEye that knows the tokens."""
 
     _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         """Connects to nothing yet."""
+        self._metrics = metrics
         self.transport = Transport(
             settings.gateway_url, settings.connect_timeout, settings.call_timeout, settings.max_job
         )
@@ -56,7 +89,7 @@ class Gateway:
     def session(self, token: str, headers: str = "") -> Session:
         """The token's session. Raises Unauthorized, or UpstreamFailed where the gateway gives no clear answer."""
         try:
-            reply = self.transport.call("GET", self._PROFILE, token, headers=headers)
+            reply = self._call("session", "GET", self._PROFILE, token, headers)
         except TransportError as error:
             raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
         if reply.status == 401:
@@ -66,11 +99,12 @@ class Gateway:
         return _session(_value(reply))
 
 
-class Supervisor:
+class Supervisor(_Upstream):
     """The part of TheEye that runs the tasks; `headers` are further lines for a call."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         """Connects to nothing yet."""
+        self._metrics = metrics
         self.transport = Transport(
             settings.supervisor_url, settings.connect_timeout, settings.call_timeout, settings.max_job
         )
@@ -79,7 +113,7 @@ class Supervisor:
         """Starts the task. Raises Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown; never tried twice."""
         path = f"/{_segment(customer)}/task/{_segment(task)}/job" + (f"?{query}" if query else "")
         try:
-            reply = self.transport.call("POST", path, token, body, headers=headers)
+            reply = self._call("create", "POST", path, token, headers, body)
         except NotSent as error:
             message = f"The supervisor cannot be reached, nothing was started: {error}"
             raise UpstreamFailed(message) from None
@@ -98,7 +132,7 @@ class Supervisor:
         """The task's own document; None where it cannot be had, whatever the reason."""
         try:
             path = f"/{_segment(customer)}/task/{_segment(task)}"
-            reply = self.transport.call("GET", path, token, timeout=timeout, headers=headers)
+            reply = self._call("task", "GET", path, token, headers, timeout=timeout)
         except TransportError:
             return None
         document = _value(reply) if reply.status == 200 else None
@@ -106,7 +140,7 @@ class Supervisor:
 
     def read(self, customer: str, job_id: str, token: str, timeout: float | None = None, headers: str = "") -> Job:
         """The whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
-        job = self._look(f"/{_segment(customer)}/job/{_segment(job_id)}", job_id, token, timeout, headers)
+        job = self._look("read", f"/{_segment(customer)}/job/{_segment(job_id)}", job_id, token, timeout, headers)
         if not isinstance(job, dict):
             raise Unavailable("The supervisor answered with something that is no job")
         return job
@@ -114,23 +148,25 @@ class Supervisor:
     def lifecycle(self, customer: str, job_id: str, token: str, timeout: float | None = None, headers: str = "") -> str:
         """Only how far the job is; raises as `read` does."""
         path = f"/{_segment(customer)}/job/{_segment(job_id)}/lifecycle"
-        lifecycle = self._look(path, job_id, token, timeout, headers)
+        lifecycle = self._look("lifecycle", path, job_id, token, timeout, headers)
         if not isinstance(lifecycle, str):
             raise Unavailable("The supervisor answered with something that is no lifecycle")
         return lifecycle
 
     def cancel(self, customer: str, job_id: str, token: str, headers: str = "") -> None:
         """Asks for the end of a job; TheEye says yes even when nothing could be cancelled. Raises as `read` does."""
-        self._ask("PUT", f"/{_segment(customer)}/job/{_segment(job_id)}/cancel", job_id, token, None, headers)
+        self._ask("cancel", "PUT", f"/{_segment(customer)}/job/{_segment(job_id)}/cancel", job_id, token, None, headers)
 
-    def _look(self, path: str, job_id: str, token: str, timeout: float | None, headers: str) -> Any:
-        return _value(self._ask("GET", path, job_id, token, timeout, headers))
+    def _look(self, kind: str, path: str, job_id: str, token: str, timeout: float | None, headers: str) -> Any:
+        return _value(self._ask(kind, "GET", path, job_id, token, timeout, headers))
 
-    def _ask(self, method: str, path: str, job_id: str, token: str, timeout: float | None, headers: str) -> Reply:
+    def _ask(
+        self, kind: str, method: str, path: str, job_id: str, token: str, timeout: float | None, headers: str
+    ) -> Reply:
         """One call about a job, which may be repeated."""
         job = {"id": job_id}
         try:
-            reply = self.transport.call(method, path, token, timeout=timeout, headers=headers)
+            reply = self._call(kind, method, path, token, headers, timeout=timeout)
         except AnswerTooLarge as error:
             raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
         except TransportError as error:

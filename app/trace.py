@@ -29,6 +29,7 @@ class Trace:
         "format",
         "headers",
         "job",
+        "joined",
         "mode",
         "queue",
         "read",
@@ -50,7 +51,7 @@ class Trace:
         self.status = 0
         self.session = self.queue = self.create = self.wait = self.read = self.format = 0.0
         self.secrets: tuple[str, ...] | None = None  # the tokens, once they are known
-        self.ended = False
+        self.joined = self.ended = False
 
     def server_timing(self) -> str:
         """The header's value; empty where nothing was measured."""

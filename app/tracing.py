@@ -9,6 +9,8 @@ from typing import Any
 
 from app import errors, http
 from app.lines import json_line, text_line
+from app.metrics import Metrics
+from app.scrape import Scrape
 from app.trace import Trace, begin
 
 QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: a line only for an answer that is not 200
@@ -24,14 +26,18 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 class Tracing:
     """The WSGI application, traced."""
 
-    def __init__(self, application: Wsgi, form: str) -> None:
-        """`form`: that of the lines, or `off`."""
+    def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
+        """`form`: that of the lines, or `off`; `bind`: where the metrics are served."""
+        self._metrics = metrics
+        self._scrape = Scrape(bind) if metrics is not None else None
         self._application = application
         self._line = LINES.get(form)
         self._out = Out()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request, whatever happens."""
+        if self._scrape is not None and self._scrape.takes(environ):
+            return self._scrape.answer(environ, start_response)
         trace = begin(environ)
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
@@ -53,8 +59,12 @@ class Tracing:
 
     def _end(self, trace: Trace, environ: dict[str, Any]) -> None:
         trace.status = trace.status or 500  # the host has ended the request
-        if self._line is not None and not (trace.status == 200 and environ.get("PATH_INFO") in QUIET):
-            self._out.write(self._line(trace, environ, time(), monotonic() - trace.began))
+        total = monotonic() - trace.began
+        if trace.status != 200 or environ.get("PATH_INFO") not in QUIET:
+            if self._line is not None:
+                self._out.write(self._line(trace, environ, time(), total))
+            if self._metrics is not None:
+                self._metrics.request(trace, total)
         trace.ended = True
 
 

@@ -11,6 +11,7 @@ from time import monotonic
 
 from app.clients import Client, Clients
 from app.errors import ClientGone, TooBusy, Unavailable
+from app.metrics import Metrics
 from app.notifications import Wakeups
 from app.theeye import Job, Supervisor, has_ended
 from app.trace import Trace
@@ -47,9 +48,17 @@ class _Pauses:
 class Waiter:
     """All waits of this process."""
 
-    def __init__(self, supervisor: Supervisor, wakeups: Wakeups, clients: Clients, max_waiting: int) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        wakeups: Wakeups,
+        clients: Clients,
+        max_waiting: int,
+        metrics: Metrics | None = None,
+    ) -> None:
         """`max_waiting`: how many requests may hold a place at once."""
         self.waiting = 0
+        self._metrics = metrics
         self._clients = clients
         self._supervisor = supervisor
         self._wakeups = wakeups
@@ -64,12 +73,18 @@ class Waiter:
             if self.waiting >= self._max_waiting:
                 raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
             self.waiting += 1
+            self._count()
         try:
             with self._clients.watch(sock) as client:
                 yield client
         finally:
             with self._lock:
                 self.waiting -= 1
+                self._count()
+
+    def _count(self) -> None:
+        if self._metrics is not None:
+            self._metrics.parked(self.waiting)
 
     def listen(self) -> int:
         """To be called before the create; returns the epoch for `wait`, which then misses nothing since."""

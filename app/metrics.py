@@ -1,0 +1,99 @@
+"""What is counted, for Prometheus; every label has few values, none of which a client makes up."""
+
+from functools import partial
+from typing import Any
+
+from app.trace import Trace
+
+WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
+OVERHEADS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+STATUSES = frozenset({200, 201, 204, 400, 401, 403, 404, 409, 413, 429, 500, 502, 503, 504})
+
+
+class Metrics:
+    """The numbers of this process, in files that every process of the service can read."""
+
+    def __init__(self) -> None:
+        """Their folder (PROMETHEUS_MULTIPROC_DIR) has been chosen: prometheus_client reads it when it is imported."""
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        registry = CollectorRegistry()
+        self._requests = Counter(
+            "theeye_sync_requests", "Requests answered, health checks aside.", ["mode", "outcome"], registry=registry
+        )
+        self._refused = Counter("theeye_sync_refused", "Requests refused, by error code.", ["code"], registry=registry)
+        self._joins = Counter(
+            "theeye_sync_idempotent_joins", "Requests that joined the job of an earlier one.", registry=registry
+        )
+        self._calls = Counter("theeye_sync_theeye_calls", "Calls to TheEye.", ["kind", "status"], registry=registry)
+        sessions = Counter("theeye_sync_sessions", "Sessions looked up.", ["cache"], registry=registry)
+        self._hits, self._misses = sessions.labels("hit"), sessions.labels("miss")
+        self._wait = Histogram(
+            "theeye_sync_wait_seconds", "Waiting for the end of a job.", buckets=WAITS, registry=registry
+        )
+        self._overhead = Histogram(
+            "theeye_sync_overhead_seconds",
+            "A request about a job, without its waiting and queueing.",
+            buckets=OVERHEADS,
+            registry=registry,
+        )
+        self._parked = Gauge(
+            "theeye_sync_parked", "Requests about a job under way.", multiprocess_mode="livesum", registry=registry
+        )
+        self._new_listener = partial(
+            Gauge,
+            "theeye_sync_listener_up",
+            "1 while every process that listens for notifications hears Redis.",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self._listener: Any = None
+
+    def request(self, trace: Trace, total: float) -> None:
+        """A request has its answer, after so many seconds."""
+        outcome = outcome_of(trace)
+        self._requests.labels(trace.mode or "none", outcome).inc()
+        if trace.code and trace.by == "service" and outcome in ("client_error", "refused"):
+            self._refused.labels(trace.code).inc()
+        if trace.joined:
+            self._joins.inc()
+        if trace.wait:
+            self._wait.observe(trace.wait)
+        if trace.session:
+            self._overhead.observe(max(total - trace.wait - trace.queue, 0.0))
+
+    def parked(self, requests: int) -> None:
+        """So many requests hold a place."""
+        self._parked.set(requests)
+
+    def session(self, remembered: bool) -> None:
+        """A session was looked up."""
+        (self._hits if remembered else self._misses).inc()
+
+    def call(self, kind: str, status: int | str) -> None:
+        """A call to TheEye brought this status, or `lost` or `not_sent`."""
+        if isinstance(status, int) and status not in STATUSES:
+            status = f"{status // 100}xx"
+        self._calls.labels(kind, str(status)).inc()
+
+    def listener(self, up: bool) -> None:
+        """The listener for notifications hears Redis, or no longer; a process that never listened has no say."""
+        if self._listener is None:
+            self._listener = self._new_listener()
+        self._listener.set(int(up))
+
+
+def outcome_of(trace: Trace) -> str:
+    """How a request ended, in one of few words."""
+    status = trace.status
+    if trace.by == "job":
+        return "success" if status < 400 else "failure"
+    if status < 400:
+        return "accepted" if status == 202 else "success"
+    if status < 500:
+        return "gone" if status == 499 else "client_error"
+    if trace.code == "ETIMEISUP":
+        return "timeout"
+    if trace.code == "EFORMATTER":
+        return "formatter_error"
+    return {500: "internal_error", 501: "refused", 503: "refused"}.get(status, "upstream_error")

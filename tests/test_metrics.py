@@ -1,0 +1,402 @@
+"""Metrics: on a socket of their own, the same from every process, with labels that no client makes up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from servers import RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
+from standin import TASK, CloseAfter, Reply, StandIn
+
+from app import Settings, SettingsError, create_app, metrics_folder, settings
+from app.metrics import outcome_of
+from app.scrape import Scrape
+from app.trace import Trace
+
+JOB = f"/acme/task/{TASK}/job"
+
+
+class World:
+    """The service with metrics, in front of a stand-in."""
+
+    def __init__(self, service: Service, theeye: StandIn, port: int) -> None:
+        self.service, self.theeye, self.port = service, theeye, port
+
+    def ask(self, method: str = "POST", target: str = JOB, **headers: str) -> int:
+        return raw_request("127.0.0.1", self.service.port, request(method, target, **headers), 30).status
+
+    def scrape(self) -> dict[str, float]:
+        return samples(raw_request("127.0.0.1", self.port, request("GET", "/metrics")))
+
+    def wait_for(self, name: str, value: float) -> dict[str, float]:
+        """A request is counted a moment after it was answered."""
+        wait_until(lambda: self.scrape().get(name) == value, 10, f"{name} {value}, {self.scrape().get(name)}")
+        return self.scrape()
+
+
+def request(method: str, target: str, **headers: str) -> bytes:
+    sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Content-Length": "0"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items()), "", ""]).encode()
+
+
+def samples(answer: RawResponse) -> dict[str, float]:
+    """Every number, as `name{label=value,...}`; the format is read strictly."""
+    assert answer.status == 200
+    assert (answer.header("Content-Type") or "").startswith("text/plain; version=")
+    found = {}
+    for family in text_string_to_metric_families(answer.body.decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            name = f"{sample.name}{{{labels}}}" if labels else sample.name
+            assert name not in found
+            found[name] = sample.value
+    return found
+
+
+@contextmanager
+def serving(theeye: StandIn, worker: str = "gevent", workers: int = 1, **env: str) -> Iterator[World]:
+    port = free_port()
+    env = {
+        "SYNC_GATEWAY_URL": theeye.url,
+        "SYNC_SUPERVISOR_URL": theeye.url,
+        "SYNC_CALL_TIMEOUT": "2",
+        "SYNC_GRACE_SECONDS": "1",
+        "SYNC_METRICS_BIND": f"127.0.0.1:{port}",
+        **env,
+    }
+    with Service(env, worker=worker, workers=workers) as service:
+        yield World(service, theeye, port)
+
+
+@pytest.fixture(params=["gevent", "gthread"])
+def world(request: pytest.FixtureRequest, theeye: StandIn) -> Iterator[World]:
+    theeye.task(output=['{"statusCode":404}'])
+    with serving(theeye, request.param) as world:
+        yield world
+
+
+def test_what_is_counted(world: World) -> None:
+    theeye = world.theeye
+    assert [world.ask(), world.ask(target=f"{JOB}?parse")] == [200, 404]
+    theeye.task(state="failure")
+    assert world.ask(target=f"{JOB}?full") == 500
+    theeye.task(delay=None)
+    assert world.ask(target=f"{JOB}?wait=0.1") == 504
+    assert world.ask(Prefer="respond-async") == 202
+    for fault, status in ((Reply(400, {"message": "no"}), 400), (CloseAfter(), 504), (Reply(500, {}), 502)):
+        theeye.fault("create", fault, times=1)
+        assert world.ask() == status
+    assert world.ask(Authorization="Bearer nobody") == 401
+    assert world.ask(target=f"/beta/task/{TASK}/job") == 403
+    assert world.ask(Idempotency_Key="k") == 501
+    assert world.ask("OPTIONS") == 204
+    assert world.ask("GET", "/healthz") == 200
+    theeye.stop()
+    assert world.ask() == 502
+    found = world.wait_for("theeye_sync_requests_total{mode=output,outcome=upstream_error}", 3)
+    theeye.start()
+    requests = {name: value for name, value in found.items() if name.startswith("theeye_sync_requests_total")}
+    assert requests == {
+        "theeye_sync_requests_total{mode=output,outcome=success}": 1,
+        "theeye_sync_requests_total{mode=parse,outcome=failure}": 1,
+        "theeye_sync_requests_total{mode=full,outcome=failure}": 1,
+        "theeye_sync_requests_total{mode=output,outcome=timeout}": 1,
+        "theeye_sync_requests_total{mode=output,outcome=accepted}": 1,
+        "theeye_sync_requests_total{mode=output,outcome=client_error}": 1,
+        "theeye_sync_requests_total{mode=output,outcome=upstream_error}": 3,
+        "theeye_sync_requests_total{mode=none,outcome=client_error}": 2,
+        "theeye_sync_requests_total{mode=output,outcome=refused}": 1,
+        "theeye_sync_requests_total{mode=none,outcome=success}": 1,
+    }
+    refused = {name: value for name, value in found.items() if name.startswith("theeye_sync_refused_total")}
+    assert refused == {"theeye_sync_refused_total{code=EORACC}": 1, "theeye_sync_refused_total{code=ENOKEYS}": 1}
+    calls = {name: value for name, value in found.items() if name.startswith("theeye_sync_theeye_calls_total")}
+    expected = {"session,status=200": 1, "session,status=401": 1, "task,status=200": 1, "create,status=200": 5}
+    expected |= {"create,status=400": 1, "create,status=500": 1, "create,status=lost": 1, "create,status=not_sent": 1}
+    for name, value in expected.items():
+        assert calls.pop(f"theeye_sync_theeye_calls_total{{kind={name}}}") == value, name
+    assert {name.partition(",")[0][31:] for name in calls} <= {"kind=read", "kind=lifecycle"}
+    assert found["theeye_sync_sessions_total{cache=hit}"] == 10
+    assert found["theeye_sync_sessions_total{cache=miss}"] == 2
+    assert found["theeye_sync_parked"] == 0
+    assert found["theeye_sync_wait_seconds_count"] == 4
+    assert 0.05 < found["theeye_sync_wait_seconds_sum"] < 5
+    assert found["theeye_sync_overhead_seconds_count"] == 12
+    assert found["theeye_sync_overhead_seconds_bucket{le=+Inf}"] == 12
+    assert "theeye_sync_listener_up" not in found
+
+
+def test_no_client_makes_labels_up(world: World) -> None:
+    theeye = world.theeye
+    assert [world.ask(), world.ask("PUT"), world.ask(target=f"{JOB}?wait=x"), world.ask("GET", "/x")] == [
+        200,
+        405,
+        400,
+        404,
+    ]
+    theeye.fault("create", Reply(418, {}), times=1)
+    assert world.ask() == 418
+    before = world.wait_for("theeye_sync_requests_total{mode=none,outcome=client_error}", 3).keys()
+    for number in range(20):
+        world.ask(f"M{number}", f"/p{number}?mode{number}&parse{number}=1", X_Request_Id=f"r-{number}")
+        world.ask("POST", f"/c{number}/task/t{number}/job?m{number}")
+        theeye.fault("create", Reply(430 + number, {}), times=1)
+        world.ask("POST", f"{JOB}?m{number}", Accept=f"application/x{number}")
+    after = world.wait_for("theeye_sync_requests_total{mode=output,outcome=client_error}", 21).keys()
+    assert after - before <= {"theeye_sync_refused_total{code=EORACC}"}
+
+
+def test_the_socket_serves_metrics_and_nothing_else(world: World) -> None:
+    for method, target, status in [
+        ("GET", "/healthz", 404),
+        ("POST", JOB, 404),
+        ("GET", "/", 404),
+        ("GET", "/metrics/", 404),
+        ("GET", "/metrics?x", 200),
+        ("HEAD", "/metrics", 200),
+        ("POST", "/metrics", 405),
+    ]:
+        sent = request(method, target, Host=f"127.0.0.1:{world.service.port}")
+        assert raw_request("127.0.0.1", world.port, sent).status == status, target
+    forged = {"Host": f"127.0.0.1:{world.port}", "X_Forwarded_Host": f"127.0.0.1:{world.port}"}
+    assert world.ask("GET", "/metrics", **forged, X_Forwarded_Port=str(world.port)) == 404
+    assert world.ask("GET", f"http://127.0.0.1:{world.port}/metrics", **forged) == 404
+    assert world.theeye.calls == []
+
+
+def test_a_dead_workers_gauges_go_and_its_counts_stay(theeye: StandIn) -> None:
+    with serving(theeye, workers=2) as world:
+        assert [world.ask() for _ in range(6)] == [200] * 6
+        world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 6)
+        theeye.task(delay=None)
+        waiting, gone = 12, threading.Semaphore(0)
+
+        def wait() -> None:
+            try:
+                world.ask()
+            except OSError:
+                gone.release()
+
+        with ThreadPoolExecutor(waiting) as pool:
+            for _ in range(waiting):
+                pool.submit(wait)
+            world.wait_for("theeye_sync_parked", waiting)
+            first, second = world.service.worker_pids()
+            broken = 0
+            for pid in (first, second):
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda pid=pid: pid not in world.service.worker_pids(), 10, "the end")  # type: ignore[misc]
+                while gone.acquire(timeout=0.5):
+                    broken += 1
+                found = world.wait_for("theeye_sync_parked", waiting - broken)
+            assert broken == waiting
+        assert found["theeye_sync_requests_total{mode=output,outcome=success}"] == 6
+        theeye.task()
+        assert world.ask() == 200
+        world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 7)
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+def test_metrics_are_served_while_all_places_are_taken(theeye: StandIn, worker: str) -> None:
+    theeye.task(delay=None)
+    with serving(theeye, worker, SYNC_MAX_WAITING="3") as world, ThreadPoolExecutor(3) as pool:
+        parked = [pool.submit(world.ask) for _ in range(3)]
+        world.wait_for("theeye_sync_parked", 3)
+        assert [world.ask() for _ in range(5)] == [503] * 5
+        found = world.wait_for("theeye_sync_refused_total{code=EBUSY}", 5)
+        assert found["theeye_sync_parked"] == 3
+        assert found["theeye_sync_requests_total{mode=none,outcome=refused}"] == 5
+        for job in theeye.jobs:
+            theeye.finish(job)
+        assert [answer.result(20) for answer in parked] == [200] * 3
+        world.wait_for("theeye_sync_parked", 0)
+
+
+def test_the_listener_and_joined_requests(redis_server: Redis, theeye_redis: StandIn) -> None:
+    with Redis() as own, serving(theeye_redis, SYNC_REDIS_URL=own.url) as world:
+        assert [world.ask(Idempotency_Key="k1") for _ in range(3)] == [200] * 3
+        found = world.wait_for("theeye_sync_idempotent_joins_total", 2)
+        assert found["theeye_sync_listener_up"] == 1
+        assert found["theeye_sync_theeye_calls_total{kind=create,status=200}"] == 1
+        own.stop()
+        world.wait_for("theeye_sync_listener_up", 0)
+        own.start()
+        world.wait_for("theeye_sync_listener_up", 1)
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+def test_unix_sockets_are_told_apart(theeye: StandIn, worker: str, tmp_path: Path) -> None:
+    with serving(theeye, worker, SYNC_METRICS_BIND=f"unix:{tmp_path}/metrics.sock") as world:
+        served = over_unix(tmp_path / "metrics.sock", request("GET", "/metrics", Host=f"x:{world.service.port}"))
+        assert samples(served)["theeye_sync_parked"] == 0
+        assert over_unix(tmp_path / "metrics.sock", request("GET", "/healthz")).status == 404
+        assert world.ask("GET", "/metrics", Host=f"{tmp_path}/metrics.sock") == 404
+
+
+def test_a_service_on_a_unix_socket_serves_no_metrics(theeye: StandIn, tmp_path: Path) -> None:
+    with serving(theeye) as world:
+        args = {"SYNC_METRICS_BIND": f"127.0.0.1:{free_port()}"}
+        port = args["SYNC_METRICS_BIND"].rpartition(":")[2]
+        options = ("--bind", f"unix:{tmp_path}/sync.sock", "--bind", args["SYNC_METRICS_BIND"])
+        second = Service(args | {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}, args=options)
+        second.launch(second._command, cwd=Path(__file__).parent.parent, env=second._env)
+        try:
+            wait_until((tmp_path / "sync.sock").exists, 20, "the socket")
+            wait_until(lambda: answers(int(port)), 20, "the metrics")
+            forged = request("GET", "/metrics", Host=f"127.0.0.1:{port}")
+            assert over_unix(tmp_path / "sync.sock", forged).status == 404
+        finally:
+            second.close()
+        assert world.scrape()["theeye_sync_parked"] == 0  # each gunicorn has a folder of its own
+
+
+def answers(port: int) -> bool:
+    try:
+        return raw_request("127.0.0.1", port, request("GET", "/metrics")).status == 200
+    except OSError:
+        return False
+
+
+def over_unix(path: Path, data: bytes) -> RawResponse:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(path))
+        sock.sendall(data)
+        with sock.makefile("rb") as stream:
+            return read_response(stream)
+
+
+def test_a_folder_that_the_operator_names_is_emptied_at_the_start(theeye: StandIn, tmp_path: Path) -> None:
+    folder, temporary = tmp_path / "numbers", tmp_path / "tmp"
+    temporary.mkdir()
+    named = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "TMPDIR": str(temporary)}
+    for _ in range(2):
+        with serving(theeye, **named) as world:
+            assert world.ask() == 200
+            world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 1)
+        assert list(folder.glob("*.db"))
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path) -> None:
+    with serving(theeye, TMPDIR=str(tmp_path)) as world:
+        [folder] = tmp_path.glob("theeye-sync-metrics-*")
+        assert oct(folder.stat().st_mode & 0o777) == "0o700"
+        assert world.ask() == 200
+        [worker] = world.service.worker_pids()
+        os.kill(worker, signal.SIGTERM)  # a worker's end is not the service's
+        wait_until(lambda: worker not in world.service.worker_pids(), 20, "its end")
+        assert folder.exists()
+    assert list(tmp_path.glob("theeye-sync-metrics-*")) == []
+
+
+def test_a_gunicorn_that_replaces_itself_makes_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv(metrics_folder.VARIABLE, raising=False)
+    monkeypatch.setenv(metrics_folder._MADE, "")
+    made = set()
+    for _ in range(2):
+        metrics_folder.choose()
+        made.add(os.environ[metrics_folder.VARIABLE])
+    assert len(made) == 2
+    metrics_folder.remove()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("bind", ["9090", "127.0.0.1", "fd://3", "127.0.0.1:99999", "127.0.0.1:6090"])
+def test_a_bind_that_cannot_be_used_is_named(bind: str) -> None:
+    with pytest.raises(SettingsError, match="SYNC_METRICS_BIND"):
+        Settings.from_env({"SYNC_METRICS_BIND": bind})
+
+
+def test_without_prometheus_client_the_start_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"SYNC_METRICS_BIND needs prometheus_client: pip install"):
+        Settings.from_env({"SYNC_METRICS_BIND": "127.0.0.1:9090"})
+
+
+def test_it_is_off_by_default_and_elsewhere(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.delenv(metrics_folder.VARIABLE, raising=False)
+    assert create_app(Settings()).extensions["theeye_sync"].metrics is None
+    with caplog.at_level(logging.WARNING):
+        assert create_app(Settings(metrics_bind="127.0.0.1:9090")).extensions["theeye_sync"].metrics is None
+    assert "SYNC_METRICS_BIND is for gunicorn" in caplog.text
+
+
+class Socket:
+    """A client's connection, by the name of our end of it."""
+
+    def __init__(self, name: object) -> None:
+        self._name = name
+
+    def getsockname(self) -> object:
+        if self._name is None:
+            raise OSError("gone")
+        return self._name
+
+
+@pytest.mark.parametrize(
+    ("bind", "port", "name", "takes"),
+    [
+        ("127.0.0.1:9090", "9090", ("127.0.0.1", 9090), True),
+        ("127.0.0.1:9090", "9090", ("127.0.0.1", 6090), False),
+        ("127.0.0.1:9090", "9090", ("10.0.0.1", 9090), False),
+        ("127.0.0.1:9090", "9090", "/run/sync.sock", False),
+        ("127.0.0.1:9090", "9090", "", False),
+        ("127.0.0.1:9090", "9090", None, False),
+        ("127.0.0.1:9090", "6090", ("127.0.0.1", 6090), False),
+        ("localhost:9090", "9090", ("127.0.0.1", 9090), True),
+        ("0.0.0.0:9090", "9090", ("10.0.0.1", 9090), True),
+        ("0.0.0.0:9090", "9090", ("10.0.0.1", 6090), False),
+        ("[::1]:9090", "9090", ("::1", 9090, 0, 0), True),
+        ("[::]:9090", "9090", ("::ffff:10.0.0.1", 9090, 0, 0), True),
+        ("unix:/run/m.sock", "80", "/run/m.sock", True),
+        ("unix:/run/m.sock", "80", "/run/sync.sock", False),
+        ("unix:/run/m.sock", "80", ("127.0.0.1", 80), False),
+    ],
+)
+def test_which_requests_are_for_the_metrics(bind: str, port: str, name: object, takes: bool) -> None:
+    environ = {"SERVER_PORT": port, "gunicorn.socket": Socket(name)}
+    assert Scrape(bind).takes(environ) is takes
+
+
+def test_a_host_without_its_sockets_serves_no_metrics() -> None:
+    assert Scrape("127.0.0.1:9090").takes({"SERVER_PORT": "9090"}) is False
+    assert Scrape("unix:/run/m.sock").takes({"SERVER_PORT": "80"}) is False
+
+
+@pytest.mark.parametrize(
+    ("status", "by", "code", "outcome"),
+    [
+        (200, "job", "", "success"),
+        (302, "job", "", "success"),
+        (418, "job", "", "failure"),
+        (500, "job", "", "failure"),
+        (204, "service", "", "success"),
+        (202, "service", "", "accepted"),
+        (404, "service", "ENOTFOUND", "client_error"),
+        (401, "theeye", "", "client_error"),
+        (499, "service", "ECLIENTGONE", "gone"),
+        (500, "service", "EINTERNAL", "internal_error"),
+        (501, "service", "ENOKEYS", "refused"),
+        (502, "service", "EFORMATTER", "formatter_error"),
+        (502, "service", "ESUPERVISOR", "upstream_error"),
+        (503, "service", "EHISTORY", "refused"),
+        (504, "service", "ETIMEISUP", "timeout"),
+        (504, "service", "EOUTCOMEUNKNOWN", "upstream_error"),
+    ],
+)
+def test_outcomes(status: int, by: str, code: str, outcome: str) -> None:
+    trace = Trace()
+    trace.status, trace.by, trace.code = status, by, code
+    assert outcome_of(trace) == outcome
