@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from app import errors, health, http
@@ -12,6 +13,7 @@ from app.asked import Asked, Order
 from app.clients import Client
 from app.idempotency import read_key
 from app.incoming import client_socket, read_body, read_request
+from app.openapi import Route, document
 from app.payload import for_supervisor
 from app.query import NOT_THE_CALLERS, OURS
 from app.rendering import render
@@ -19,7 +21,8 @@ from app.replies import Replies, no_such_path
 from app.runs import telling
 from app.services import Services
 from app.theeye import Job, has_ended
-from formatters import Context
+from formatters import Context, dumps
+from formatters.contract import JSON_TYPE
 
 CANCEL_SECONDS = 5.0  # how long a cancelled job may take to end
 
@@ -36,6 +39,7 @@ def blueprint(services: Services) -> Blueprint:
     routes.add_url_rule("/api/status", view_func=views.status)
     routes.add_url_rule("/healthz", view_func=views.alive)
     routes.add_url_rule("/readyz", view_func=views.ready)
+    routes.add_url_rule("/openapi.json", view_func=views.openapi)
     routes.before_app_request(views.before)
     routes.app_errorhandler(errors.SyncError)(replies.failed)
     routes.app_errorhandler(HTTPException)(replies.refused)
@@ -116,6 +120,17 @@ class Views:
     def ready(self) -> Response:
         """Whether a task could be run now."""
         return self._replies.page(*self._services.health.ready())
+
+    def openapi(self) -> Response:
+        """This interface, for programs to read."""
+        return http.response(200, self._description, JSON_TYPE, self._replies.common())
+
+    @cached_property
+    def _description(self) -> bytes:
+        """The document's bytes: neither routes nor modes change while the service runs."""
+        rules = current_app.url_map.iter_rules()
+        ours = [Route(rule.rule, rule.endpoint.removeprefix("sync."), rule.methods or ()) for rule in rules]
+        return dumps(document(ours, self._services.formatters.modes, self._services.settings))
 
     def _answer(
         self, job: Job, asked: Asked, late: type[errors.TimeIsUp], path: tuple[str, ...], headers: http.Headers
