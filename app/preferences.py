@@ -7,7 +7,7 @@ from urllib.request import parse_http_list
 from app.errors import BadRequest
 from app.query import Query
 
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Budget:
 def budget(query: Query, prefer: str | None, most: float) -> Budget:
     """The shortest of the ceiling and what was asked. Raises BadRequest for nonsense in the query only."""
     asked = query.first.get("wait")
-    if asked is not None and not _SECONDS.fullmatch(asked):
+    if asked is not None and not SECONDS.fullmatch(asked):
         raise BadRequest("wait must be a number of seconds")
     preferred = _preferences(prefer or "")
     by_header = preferred.get("wait", "")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import flask
@@ -11,9 +12,12 @@ from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from app import errors, health, http
 from app.jobs import Jobs
+from app.openapi import Route, document
 from app.replies import Replies, no_such_path
 from app.request import Request
 from app.services import Services
+from formatters import dumps
+from formatters.contract import JSON_TYPE
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Page = Callable[[Request], http.Response]
@@ -76,7 +80,16 @@ def pages(services: Services, replies: Replies) -> dict[str, Page]:
     def ready(request: Request) -> http.Response:
         return replies.page(request, *services.health.ready())
 
-    return {"/api/status": status, "/healthz": alive, "/readyz": ready}
+    def openapi(request: Request) -> http.Response:
+        return http.response(200, description(), JSON_TYPE, replies.common(request))
+
+    @cache
+    def description() -> bytes:  # neither routes nor modes change while the service runs
+        rules = flask.current_app.url_map.iter_rules()
+        routes = [Route(rule.rule, rule.endpoint.removeprefix("sync."), rule.methods or ()) for rule in rules]
+        return dumps(document(routes, services.formatters.modes, services.settings))
+
+    return {"/api/status": status, "/healthz": alive, "/readyz": ready, "/openapi.json": openapi}
 
 
 def _before(replies: Replies) -> flask.Response | None:

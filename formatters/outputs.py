@@ -5,13 +5,13 @@ from typing import Any
 
 from formatters.contract import Context
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _STATUS = re.compile(r"[2-5][0-9][0-9]", re.ASCII)
 
 
 def index_of(argument: str) -> int:
     """The canonical decimal index of an argument, 0 for an empty one. Raises ValueError."""
-    if argument and not _INDEX.fullmatch(argument):
+    if argument and not INDEX.fullmatch(argument):
         raise ValueError("it must be an index: 0, 1, 2 and so on")
     return int(argument or "0")
 

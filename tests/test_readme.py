@@ -11,10 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from codes import codes_with_statuses
 from servers import CHECKOUT, Redis, Service, clean_environment, need
 
-from app import history, idempotency  # noqa: F401 - their errors belong to the tree
-from app.errors import UNSET, SyncError, UpstreamFailed
+from app.errors import UNSET, SyncError
 from app.http import etag
 from app.settings import Settings
 from sandbox import Sandbox
@@ -257,23 +257,6 @@ def test_every_setting_stands_in_the_readme_with_its_default() -> None:
         else:
             assert code_in(default), variable
             assert Settings.from_env({variable: code_in(default)}) == Settings(), variable
-
-
-def error_classes(parent: type[SyncError] = SyncError) -> Iterator[type[SyncError]]:
-    for child in parent.__subclasses__():
-        yield child
-        yield from error_classes(child)
-
-
-def codes_with_statuses() -> dict[str, set[int]]:
-    """Every code that the source of `app` names; one that is no class's own belongs to an UpstreamFailed."""
-    source = "\n".join(path.read_text() for path in sorted((CHECKOUT / "app").rglob("*.py")))
-    codes = set(re.findall(r"\bcode(?:: str)? ?= ?\"(E[A-Z]+)\"", source))
-    statuses: dict[str, set[int]] = {code: set() for code in codes}
-    for error in (SyncError, *error_classes()):
-        if error.__module__.startswith("app.") and vars(error).get("code"):
-            statuses[error.code].add(error.status)
-    return {code: found or {UpstreamFailed.status} for code, found in statuses.items()}
 
 
 @pytest.mark.parametrize("page", PAGES)

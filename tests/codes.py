@@ -1,0 +1,27 @@
+"""The error codes that the source knows, for the pages and documents that must know them all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from servers import CHECKOUT
+
+from app.errors import SyncError, UpstreamFailed
+
+
+def error_classes(parent: type[SyncError] = SyncError) -> Iterator[type[SyncError]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from error_classes(child)
+
+
+def codes_with_statuses() -> dict[str, set[int]]:
+    """Every code that the source of `app` names; one that is no class's own belongs to an UpstreamFailed."""
+    source = "\n".join(path.read_text() for path in sorted((CHECKOUT / "app").rglob("*.py")))
+    codes = set(re.findall(r"\bcode(?:: str)? ?= ?\"(E[A-Z]+)\"", source))
+    statuses: dict[str, set[int]] = {code: set() for code in codes}
+    for error in (SyncError, *error_classes()):
+        if error.__module__.startswith("app.") and vars(error).get("code"):
+            statuses[error.code].add(error.status)
+    return {code: found or {UpstreamFailed.status} for code, found in statuses.items()}
