@@ -67,7 +67,9 @@ class Views:
         """Runs a task, waits for its job and answers in the mode that the query asks for."""
         services = self._services
         with self._parked(customer) as (asked, client):
-            body = for_supervisor(read_body(services.settings.max_body), request.headers.get("Content-Type", ""))
+            body = for_supervisor(
+                read_body(services.settings.max_body, client), request.headers.get("Content-Type", "")
+            )
             arguments = asked.query.without(self._not_arguments)
             key = read_key(request.headers.get("Idempotency-Key"), asked.session, task, arguments, body)
             run = services.runs.run(asked, Order(task, arguments, body, key), client)
