@@ -13,9 +13,6 @@ from security import HEAD, impatient, rest
 from servers import Service, raw_request
 from standin import StandIn
 
-from app.gunicorn_threads import HEAD_SECONDS
-from app.incoming import BODY_PIECE, BODY_SECONDS
-
 
 @pytest.fixture(scope="module")
 def shared_theeye() -> Iterator[StandIn]:
@@ -93,7 +90,3 @@ def test_headers_that_drip_are_cut_off(service: Service) -> None:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
         assert 0.9 < drip(sock, iter([b"a"] * 100)) < 5
         assert rest(sock) == b""
-
-
-def test_the_limits_are_those_of_the_documents() -> None:
-    assert (BODY_SECONDS, BODY_PIECE, HEAD_SECONDS) == (10, 65536, 20)
