@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test soak bench lint format clean
+.PHONY: help run serve test soak bench lint audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
@@ -13,6 +13,7 @@ help:
 	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make bench   measure what a request costs, in about 5 minutes"
 	@echo "make lint    ruff and mypy"
+	@echo "make audit   ask pip-audit about the packages that the service runs with"
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m sandbox.demo
@@ -34,6 +35,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: $(VENV)/.dev $(VENV)/audit/bin/pip-audit
+	@$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -49,6 +53,11 @@ $(VENV)/.run: $(BIN)/pip setup.cfg pyproject.toml
 $(VENV)/.dev: $(BIN)/pip setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# pip-audit's own requirements are not to be among the audited.
+$(VENV)/audit/bin/pip-audit: $(BIN)/pip
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
 
 $(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null || { \

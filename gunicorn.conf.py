@@ -32,6 +32,7 @@ timeout = 60  # a worker whose loop stands still for so long is killed; waits do
 keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
 
 limit_request_line = 8190
+forwarder_headers = ""  # SCRIPT_NAME and PATH_INFO are no client's to set, not even one on this machine
 control_socket_disable = True  # it is one path for each user: two services would fight for it
 logger_class = "app.gunicorn_log.RedactingLogger"
 

@@ -1,4 +1,4 @@
-"""Notices parked clients that have gone, under gunicorn, which shows us their sockets (`gunicorn.socket`)."""
+"""Notices clients that have gone or are too slow, under gunicorn, which shows us their sockets (`gunicorn.socket`)."""
 
 import logging
 import os
@@ -6,8 +6,9 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 LOOK_SECONDS = 1.0
@@ -20,10 +21,13 @@ log = logging.getLogger("theeye_sync.clients")
 
 @dataclass(slots=True)
 class Client:
-    """One parked client: `wake` is called when it is found `gone`."""
+    """One client: `wake` is called when it is found `gone`; one that is `late`, after `until`, is read from no more."""
 
+    sock: socket.socket | None = None
     wake: Callable[[], None] = lambda: None
     gone: bool = False
+    until: float = float("inf")  # monotonic seconds
+    late: bool = False
 
 
 class Clients:
@@ -40,7 +44,7 @@ class Clients:
     @contextmanager
     def watch(self, sock: socket.socket | None) -> Iterator[Client]:
         """A client whose `gone` turns true when it has closed the connection; without a socket it never does."""
-        client = Client()
+        client = Client(sock)
         if sock is None:
             yield client
             return
@@ -77,6 +81,7 @@ class Clients:
             pause.wait(LOOK_SECONDS)
             try:
                 self._look()
+                self._cut_off()
             except Exception:
                 log.exception("looking for clients that have gone")
 
@@ -87,6 +92,16 @@ class Clients:
             if client is not None and not client.gone:
                 client.gone = True
                 client.wake()
+
+    def _cut_off(self) -> None:
+        """Reading from those who are late ends, as if they had hung up."""
+        with self._lock:
+            parked = list(self._parked.values())
+        for client in parked:
+            if client.sock is not None and client.until < monotonic() and not client.late:
+                client.late = True
+                with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
+                    getattr(client.sock, "_sock", client.sock).shutdown(socket.SHUT_RD)
 
 
 def _system_poll() -> Any:

@@ -6,6 +6,7 @@ SyncError                                     EINTERNAL: a bug of ours
 ├── Forbidden           403  EORACC           the session belongs to another customer
 ├── NotFound            404  ENOTFOUND        no such path or job
 ├── MethodNotAllowed    405  EMETHOD          with the methods that are, in `Allow`
+├── TooSlow             408  ETOOSLOW         the body came too slowly; nothing was started
 ├── AlreadyEnded        409  EJOBENDED        the job to cancel had ended
 ├── RunUnknown          409  EOUTCOMEUNKNOWN  the key's first request was lost, its job may have started
 ├── StillStarting       409  ESTARTING        the key's first request has not started its job yet
@@ -122,6 +123,13 @@ class MethodNotAllowed(SyncError):
         """`allowed`: the methods that are; OPTIONS always is."""
         super().__init__(f"{method} is not allowed here")
         self.headers = {"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
+
+
+class TooSlow(SyncError):
+    """The body came too slowly; nothing was started."""
+
+    status = 408
+    code = "ETOOSLOW"
 
 
 class TooLarge(SyncError):

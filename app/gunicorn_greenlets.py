@@ -74,6 +74,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             super().handle_request(listener_name, request, sock, address)
         finally:
             self._idle.add(sock)
+        if getattr(request.body, "failed", False):  # where the next request begins is unknown
+            raise StopIteration
 
     def notify(self) -> None:
         """Called every second, while stopping too."""

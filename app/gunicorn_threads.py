@@ -1,5 +1,8 @@
-"""gunicorn's threaded worker, which does not let clients that are slow to hang up hold its only loop."""
+"""gunicorn's threaded worker, which does not let slow clients hold its only loop, or its threads for ever."""
 
+import socket
+from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from gunicorn.util import close_graceful
@@ -7,11 +10,18 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from app.gunicorn_savings import in_one_segment, save
 
+HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Says goodbye to a client in a thread of the pool: it may take two seconds for each."""
+    """Says goodbye to a client in a thread of the pool, which may take two seconds, and ends what is late."""
 
     wsgi: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As gunicorn calls it."""
+        super().__init__(*args, **options)
+        self._reading: dict[Any, float] = {}
 
     def load_wsgi(self) -> None:
         """Loads the application."""
@@ -21,8 +31,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """Serves one request, and closes the connection where that was its last."""
-        keep = super().handle(conn)
+        self._reading[conn] = monotonic()
+        try:
+            keep = super().handle(conn)
+        finally:
+            self._reading.pop(conn, None)
         if not keep:
             close_graceful(conn.sock)
             conn.close = lambda graceful=False: None  # the loop would do it again
         return keep
+
+    def handle_request(self, request: Any, conn: Any) -> Any:
+        """Its head is here; after a body that broke off nobody knows where the next request begins."""
+        self._reading.pop(conn, None)
+        return super().handle_request(request, conn) and not getattr(request.body, "failed", False)
+
+    def notify(self) -> None:
+        """Called every second: ends the connections whose head is late."""
+        super().notify()
+        begun = monotonic() - HEAD_SECONDS
+        for conn, since in self._reading.copy().items():
+            if since < begun:
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)

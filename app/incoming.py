@@ -1,9 +1,10 @@
 """A request about a job, read and checked before anything is done for it."""
 
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from app.asked import Asked
-from app.errors import BadRequest, TooLarge
+from app.clients import Client
+from app.errors import BadRequest, SyncError, TooLarge, TooSlow
 from app.preferences import budget, cancels_on_disconnect
 from app.rendering import choose
 from app.request import Request
@@ -13,7 +14,8 @@ from app.theeye import Session
 from app.trace import Trace
 from formatters import Formatter
 
-BODY_SECONDS = 10.0  # how long a client may keep us waiting for the next piece of its body
+BODY_SECONDS = 10.0  # in which the next piece of the body, or its end, must arrive
+BODY_PIECE = 64 * 1024
 
 
 def read_request(request: Request, services: Services, customer: str) -> Asked:
@@ -48,30 +50,37 @@ def _formatter(request: Request, services: Services) -> Formatter:
     return formatter
 
 
-def read_body(request: Request, most: int) -> bytes:
-    """The request's whole body. Raises TooLarge, or BadRequest where less of it came than was promised."""
+def read_body(request: Request, most: int, client: Client) -> bytes:
+    """The request's whole body. Raises TooLarge, TooSlow, or BadRequest where less of it came than was promised."""
     announced = request.length
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     try:
-        body = _receive(request, most + 1)
+        body = _receive(request, most + 1, client)
     except Exception:  # noqa: BLE001 - gunicorn has errors of its own for chunks that are none
-        raise BadRequest("The body ended too early, stalled, or is not framed as HTTP wants it") from None
+        raise _broken_off(request, client) from None
     if len(body) > most:
         raise TooLarge(f"The body is larger than {most} bytes")
-    if announced is not None and len(body) != announced:
-        raise BadRequest("The body ended before its Content-Length, or stalled")
+    if client.late or (announced is not None and len(body) != announced):
+        raise _broken_off(request, client)
     return body
 
 
-def _receive(request: Request, most: int) -> bytes:
-    """At most so many bytes. A client that stalls is cut off, where the host shows us its socket (gunicorn)."""
-    sock = request.socket
-    if sock is None or not (request.length or "HTTP_TRANSFER_ENCODING" in request.environ):
-        return request.stream.read(most)
-    before = sock.gettimeout()
-    sock.settimeout(BODY_SECONDS)
-    try:
-        return request.stream.read(most)
-    finally:
-        sock.settimeout(before)
+def _receive(request: Request, most: int, client: Client) -> bytes:
+    """At most so many bytes. Who is slower than a piece in BODY_SECONDS is cut off, where the host shows the socket."""
+    body, stream = bytearray(), request.stream
+    client.until = monotonic() + BODY_SECONDS
+    while len(body) < most and (piece := stream.read(min(BODY_PIECE, most - len(body)))):
+        body += piece
+        client.until = monotonic() + BODY_SECONDS
+    client.until = float("inf")
+    return bytes(body)
+
+
+def _broken_off(request: Request, client: Client) -> SyncError:
+    """What came of the body is not all; where it ends is unknown, so gunicorn must not look for another request."""
+    if request.socket is not None:
+        request.environ["wsgi.input"].failed = True
+    if client.late:
+        return TooSlow(f"The body came too slowly: less than {BODY_PIECE} bytes in {BODY_SECONDS:g} seconds")
+    return BadRequest("The body ended too early, or is not framed as HTTP wants it")

@@ -36,7 +36,8 @@ class Jobs:
         """Runs a task, waits for its job and answers in the mode that the query asks for."""
         services = self._services
         with self._parked(request, customer, task) as (asked, client):
-            body = for_supervisor(read_body(request, services.settings.max_body), request.header("CONTENT_TYPE") or "")
+            received = read_body(request, services.settings.max_body, client)
+            body = for_supervisor(received, request.header("CONTENT_TYPE") or "")
             arguments = asked.query.without(self._not_arguments)
             key = read_key(request.header("HTTP_IDEMPOTENCY_KEY"), asked.session, task, arguments, body)
             run = services.runs.run(asked, Order(task, arguments, body, key), client)

@@ -62,6 +62,10 @@ while true do
   redis.call('SADD', creating, first)
   if first ~= place then redis.call('PUBLISH', channel .. first, '') end
 end
+if redis.call('EXISTS', unread, queue) == 0 then  -- nothing to remember: whoever makes task ids up fills no Redis
+  redis.call('DEL', unpack(KEYS))
+  return 0
+end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 172800000) end  -- two days: longer than any wait
 return redis.call('ZSCORE', unread, place) and 1 or 0
 """

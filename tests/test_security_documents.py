@@ -1,0 +1,132 @@
+"""docs/security.md names tests that exist, and what it says of the installation is so."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from servers import CHECKOUT, clean_environment
+
+from app.gunicorn_threads import HEAD_SECONDS
+from app.incoming import BODY_PIECE, BODY_SECONDS
+from app.session import SESSIONS
+from sandbox import Sandbox
+
+PAGE = (CHECKOUT / "docs/security.md").read_text()
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|")]
+THREATS = [row for row in ROWS if len(row) == 3 and row[0] != "threat" and not row[0].startswith("---")]
+
+
+def names_of_tests() -> set[str]:
+    trees = [ast.parse(path.read_text()) for path in sorted((CHECKOUT / "tests").glob("test_*.py"))]
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_threat_has_an_answer_and_tests_that_exist() -> None:
+    known = names_of_tests()
+    assert len(THREATS) > 35
+    for threat, answer, tests in THREATS:
+        assert answer, threat
+        named = re.findall(r"`(test_\w+)`", tests)
+        assert named, threat
+        assert set(named) <= known, threat
+
+
+def test_each_test_of_security_answers_a_threat() -> None:
+    """A test that belongs to no threat is one that the page forgot; what tests the page itself is left out."""
+    for path in sorted((CHECKOUT / "tests").glob("test_security_*.py")):
+        if path.stem != "test_security_documents":
+            functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+            names = {node.name for node in functions if node.name.startswith("test_")}
+            assert {name for name in names if name not in PAGE} == set(), path.name
+
+
+def test_everything_listens_on_the_loopback_address() -> None:
+    command = [sys.executable, "-m", "gunicorn", "--print-config"]
+    ran = subprocess.run(command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert re.search(r"^bind\s+= \['127\.0\.0\.1:6090'\]$", ran.stdout, re.MULTILINE), ran.stdout + ran.stderr
+    assert inspect.signature(Sandbox).parameters["bind"].default == ("127.0.0.1", 0)
+    command = [sys.executable, "-m", "sandbox", "--bind", "0.0.0.0:0"]
+    ran = subprocess.run(command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert ran.returncode != 0
+    assert "0.0.0.0 is not a loopback address" in ran.stderr
+
+
+def test_the_limits_are_those_of_the_page() -> None:
+    page = " ".join(PAGE.split())
+    assert f"each {BODY_PIECE // 1024} KiB of it, and its end, must come within {BODY_SECONDS:g} seconds" in page
+    assert f"after {HEAD_SECONDS:g} seconds in the threaded worker" in page
+    assert f"{SESSIONS:,} sessions".replace(",", " ") in page
+    assert re.search(r"^keepalive = 75\b", (CHECKOUT / "gunicorn.conf.py").read_text(), re.MULTILINE)
+    assert "after 75 under gevent" in page
+
+
+FLAWED = {  # the newest version with a flaw that was published, or that reads requests too loosely
+    "flask": "3.1.2",
+    "gunicorn": "26.2.0",
+    "requests": "2.32.3",
+    "gevent": "23.7.0",
+    "redis": "4.5.3",
+}
+
+
+def test_lower_bounds_leave_out_what_is_known_to_be_flawed() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(CHECKOUT / "setup.cfg")
+    extras = parser["options.extras_require"]
+    texts = [parser["options"]["install_requires"], extras["redis"], extras["gevent"]]
+    needed = {need.name: need for need in map(Requirement, filter(None, "\n".join(texts).split("\n")))}
+    for name, version in FLAWED.items():
+        assert not needed[name].specifier.contains(version), name
+
+
+# -- make audit -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def audit() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("audit", CHECKOUT / ".ci/audit.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+KNOWN = {"name": "flask", "version": "3.1.3", "vulns": []}
+SKIPPED = {"name": "flask", "skip_reason": "Dependency not found on PyPI"}
+BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "CVE-1"}]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "words"),
+    [
+        ([KNOWN], 0, "1 packages audited, no known vulnerabilities."),
+        ([BAD], 1, "Known vulnerabilities:\nflask 0.1: CVE-1"),
+        ([SKIPPED], 3, "Not audited: the vulnerability database cannot be reached"),
+        ([], 3, "Not audited: the vulnerability database cannot be reached"),
+    ],
+)
+def test_an_audit_is_clean_only_where_everything_was_audited(
+    answers: list[dict[str, Any]], status: int, words: str, audit: ModuleType
+) -> None:
+    found, said = audit.verdict(answers, {"flask": "3.1.3"})
+    assert found == status
+    assert said.startswith(words)
+
+
+def test_an_audit_is_about_what_the_service_runs_with(audit: ModuleType) -> None:
+    found = audit.closure("theeye-sync", frozenset({"all"}), {})
+    assert {"flask", "werkzeug", "gunicorn", "requests", "urllib3", "pluggy", "redis", "gevent", "greenlet"} <= set(
+        found
+    )
+    assert not {"pytest", "hypothesis", "mypy", "ruff", "pip-audit"} & set(found)

@@ -1,0 +1,94 @@
+"""Random bytes through raw sockets: never a 500, never a hang, the worker lives, and the log has no traceback."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from security import JOB, rest, upstream
+from servers import Service, raw_request
+from standin import StandIn
+
+EXAMPLES = 400
+SECONDS = 10.0  # no answer takes nearly as long, so this is a hang
+
+WORDS = b'% %2f %00 %0d%0a .. %2e%2e \\ ; ? & = [ ] " // http:// parse full wait= access_token= tok-acme lifecycle'
+ODD = st.sampled_from(
+    [*WORDS.split(), b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b"\xff", b"9" * 30, b"a" * 3000, b"-1", b"1e9"]
+)
+PIECE = st.one_of(ODD, st.binary(max_size=12))
+BYTES = st.lists(PIECE, max_size=8).map(b"".join)
+PATH = st.one_of(
+    st.just(JOB.encode()), BYTES.map(lambda odd: b"/acme/task/" + odd + b"/job"), BYTES.map(lambda odd: b"/" + odd)
+)
+NAMES = b"""Authorization Content-Type Content-Length Transfer-Encoding Prefer Idempotency-Key Origin Accept Expect
+    Connection Upgrade X-Request-Id traceparent Host Cookie Range""".split()
+VALUES = b"application/json application/x-www-form-urlencoded chunked 3 0 close respond-async 100-continue h2c".split()
+VALUES += [b"Bearer tok-acme", b"wait=0", b"text/csv", b"https://a.example"]
+HEADER = st.tuples(st.one_of(st.sampled_from(NAMES), BYTES), st.one_of(st.sampled_from(VALUES), BYTES))
+METHOD = st.one_of(
+    st.sampled_from([b"GET", b"POST", b"DELETE", b"OPTIONS", b"HEAD", b"PUT", b"TRACE", b"CONNECT"]), BYTES
+)
+BODY = st.one_of(st.sampled_from([b"", b"[1]", b"a=1", b'{"a":1}', b"3\r\n[1]\r\n0\r\n\r\n"]), BYTES)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """A request that may be none, mostly with a token and a right length, so that it gets far."""
+    query = draw(st.one_of(st.just(b""), BYTES.map(lambda odd: b"?" + odd)))
+    body = draw(BODY)
+    lines = [draw(METHOD) + b" " + draw(PATH) + query + b" HTTP/1.1", b"Host: x"]
+    if draw(st.integers(0, 4)):
+        lines += [b"Authorization: Bearer tok-acme"]
+    if draw(st.integers(0, 4)):
+        lines += [b"Content-Length: %d" % len(body)]
+    lines += [name + b": " + value for name, value in draw(st.lists(HEADER, max_size=4))]
+    return b"\r\n".join([*lines, b"", b""]) + body
+
+
+@pytest.fixture(scope="module")
+def theeye() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module", params=["gevent", "gthread"])
+def service(request: pytest.FixtureRequest, theeye: StandIn) -> Iterator[Service]:
+    """As it runs, but that no wait is longer than the test's patience; checked once more at the end."""
+    with Service(upstream(theeye) | {"SYNC_WAIT_SECONDS": "2"}, worker=request.param) as running:
+        workers = running.worker_pids()
+        yield running
+        assert raw_request("127.0.0.1", running.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+        assert running.worker_pids() == workers
+        for word in ("Traceback", "Error handling request", "unexpected error", "tok-acme", "timeout"):
+            assert word not in running.log_text()
+
+
+def check(service: Service, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), SECONDS) as sock:
+        try:
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it hung up at what it had read
+        answer = rest(sock)
+    statuses = re.findall(rb"(?:\A|\n)HTTP/1\.1 (\d+)", answer)
+    assert b"500" not in statuses, answer
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 "), answer
+    assert b"Traceback" not in answer
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=requests())
+def test_requests_that_are_nearly_right(service: Service, data: bytes) -> None:
+    check(service, data)
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.one_of(st.binary(max_size=200), st.lists(PIECE, max_size=20).map(b"".join)))
+def test_bytes_that_are_no_request(service: Service, data: bytes) -> None:
+    check(service, data)

@@ -1,0 +1,328 @@
+"""What a request, a job or TheEye itself could smuggle into a path, a header, a log line or a connection."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from security import HEAD, JOB, request, talk, upstream
+from servers import RawResponse, Service, raw_request
+from standin import TASK, Redirect, Reply, StandIn
+
+from app.http import Cors, job_headers, visible
+from app.redaction import redacted
+
+TOKEN = {"Authorization": "Bearer tok-acme"}
+
+
+@pytest.fixture(scope="module")
+def shared_theeye() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module", params=["gevent", "gthread"])
+def service(request: pytest.FixtureRequest, shared_theeye: StandIn) -> Iterator[Service]:
+    with Service(upstream(shared_theeye) | {"SYNC_SESSION_TTL": "0"}, worker=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
+    shared_theeye.heal()
+    shared_theeye.task()
+    yield shared_theeye
+    shared_theeye.heal()
+
+
+def ask(service: Service, target: str = JOB, body: bytes = b"[1]", method: str = "POST", **headers: str) -> RawResponse:
+    sent = TOKEN | {name.replace("_", "-"): value for name, value in headers.items()}
+    return raw_request("127.0.0.1", service.port, request(method, target, sent, body))
+
+
+# -- paths and queries --------------------------------------------------------------------------------------
+
+SEGMENTS = [
+    "a;b",
+    "a%3Bb",
+    "a%3Fb=1",
+    "a%23b",
+    "a%5Cb",
+    "%5C..%5C..",
+    "%252e%252e",
+    "%252F",
+    "...",
+    "a%20b",
+    "a@b:80",
+    "%FF",
+]
+
+
+@pytest.mark.parametrize("segment", SEGMENTS)
+@pytest.mark.parametrize("place", ["task", "job"])
+def test_an_odd_segment_reaches_theeye_as_one(place: str, segment: str, service: Service, theeye: StandIn) -> None:
+    """In the request line as TheEye gets it: as many slashes as ours has, no dots to follow, no query of its own."""
+    before = len(theeye.calls)
+    target = f"/acme/task/{segment}/job" if place == "task" else f"{JOB}/{segment}"
+    got = ask(service, target, method="POST" if place == "task" else "GET", body=b"")
+    assert got.status in (400, 404)
+    calls = [call for call in theeye.calls[before:] if call.kind != "profile"]
+    assert calls
+    for call in calls:
+        odd = call.target.removeprefix("/acme/task/" if place == "task" else "/acme/job/").removesuffix("/job")
+        assert re.fullmatch(r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+", odd), call.target
+        assert odd not in (".", "..")
+
+
+@pytest.mark.parametrize(
+    "segment", ["..", "%2e%2e", ".%2E", ".", "%2F", "a%2fb", "..%2f..", "%0d%0aX:1", "%00", "%0a", "%E2%80%A8"]
+)
+@pytest.mark.parametrize("target", ["/{}/task/" + TASK + "/job", "/acme/task/{}/job", JOB + "/{}"])
+def test_a_segment_that_is_none_reaches_nobody(target: str, segment: str, service: Service, theeye: StandIn) -> None:
+    before = len(theeye.calls)
+    got = ask(service, target.format(segment), method="GET" if target.startswith(JOB) else "POST")
+    assert got.status == 404
+    assert len(theeye.calls) == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "a=%0d%0aX:1",
+        "a=%0D%0A%0D%0AGET%20/x%20HTTP/1.1",
+        "a=%00",
+        "a=b%23c",
+        "a=%3Faccess_token=x",
+        "a;b",
+        "a=%E2%80%A8",
+    ],
+)
+def test_a_query_smuggles_nothing(query: str, service: Service, theeye: StandIn) -> None:
+    before = len(theeye.calls)
+    assert ask(service, f"{JOB}?{query}").status == 200
+    creates = [call for call in theeye.calls[before:] if call.kind == "create"]
+    assert [call.target for call in creates] == [f"{JOB}?{query}"]
+    assert "x" not in {name.lower() for name in creates[0].headers}
+    assert {call.kind for call in theeye.calls[before:]} <= {"profile", "task", "create", "lifecycle", "read"}
+
+
+def test_the_bytes_of_a_body_end_with_it(service: Service, theeye: StandIn) -> None:
+    body = json.dumps(["x\r\n\r\nPOST /acme/task/x/job HTTP/1.1\r\n\r\n"]).encode()
+    before = len(theeye.calls_of("create"))
+    assert ask(service, body=body).status == 200
+    assert [call.body for call in theeye.calls_of("create")[before:]] == [body]
+
+
+# -- headers in ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("byte", [b"\r", b"\n", b"\0"])
+@pytest.mark.parametrize(
+    "name", [b"Authorization", b"Idempotency-Key", b"Prefer", b"X-Request-Id", b"Origin", b"traceparent"]
+)
+def test_a_control_character_in_a_header_is_refused(
+    name: bytes, byte: bytes, service: Service, theeye: StandIn
+) -> None:
+    before = len(theeye.calls)
+    answer = talk(service, HEAD + name + b": Bearer" + byte + b"X-Evil: 1\r\nContent-Length: 3\r\n\r\n[1]")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\nX-Evil" not in answer
+    assert len(theeye.calls) == before
+
+
+def test_no_header_of_the_client_goes_on_to_theeye(service: Service, theeye: StandIn) -> None:
+    """But for the token; and none of them changes where the service connects or what it says about itself."""
+    odd = {
+        "Host": "evil.example:1",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Forwarded-Proto": "https",
+        "X-Original-URL": "/healthz",
+        "X-Rewrite-URL": "/healthz",
+        "X-HTTP-Method-Override": "DELETE",
+        "Forwarded": "host=evil.example",
+        "Cookie": "a=b",
+        "Proxy": "http://evil.example",
+        "X-Evil": "1",
+        "Prefer": "respond-async",
+    }
+    before = len(theeye.calls)
+    data = request("POST", JOB, TOKEN | odd, b"[1]").replace(b"Host: x\r\n", b"")
+    got = raw_request("127.0.0.1", service.port, data)
+    assert (got.status, got.header("Location")) == (202, f"{JOB}/{got.header('X-Job-Id')}")
+    assert "evil" not in repr(got)
+    for call in theeye.calls[before:]:
+        known = {"host", "accept", "accept-encoding", "authorization", "content-type", "content-length"}
+        assert {name.lower() for name in call.headers} <= known | {"x-request-id", "traceparent", "tracestate"}
+        assert call.headers["host"] == f"127.0.0.1:{theeye.port}"
+        assert "evil" not in repr(call)
+
+
+@pytest.mark.parametrize("scheme", ["http://", "https://", "http://user@"])
+def test_an_absolute_target_is_only_a_path(scheme: str, service: Service, theeye: StandIn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.settimeout(0.2)
+        got = ask(service, f"{scheme}127.0.0.1:{trap.getsockname()[1]}{JOB}?parse", Prefer="respond-async")
+        assert got.status == 202
+        assert got.header("Location") == f"{JOB}/{got.header('X-Job-Id')}?parse"
+        with pytest.raises(TimeoutError):
+            trap.accept()
+
+
+@pytest.mark.parametrize("kind", ["profile", "create", "read"])
+def test_a_redirect_of_theeyes_is_not_followed(kind: str, service: Service, theeye: StandIn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.settimeout(0.2)
+        theeye.fault(kind, Redirect(f"http://127.0.0.1:{trap.getsockname()[1]}/"))
+        got = ask(service, f"{JOB}?wait=1")
+        assert got.status in (502, 504)
+        assert got.header("Location") in (None, f"{JOB}/{got.header('X-Job-Id')}")
+        with pytest.raises(TimeoutError):
+            trap.accept()
+
+
+# -- headers out -----------------------------------------------------------------------------------------------
+
+NASTY = ["x\r\nX-Evil: 1", "x\nX-Evil: 1", "x\r\n\r\n<script>", "\0", "\u2028", "señal", "\ud800", "x" * 5000, " "]
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("field", ["lifecycle", "state", "id"])
+@pytest.mark.parametrize("kind", ["create", "read"])
+def test_a_job_cannot_split_an_answer(kind: str, field: str, text: str, service: Service, theeye: StandIn) -> None:
+    job = {"id": "61f42186c38201da00000001", "lifecycle": "finished", "state": "success", "output": []} | {field: text}
+    body = json.dumps(job).encode()
+    theeye.fault("create", Reply(200, body if kind == "create" else {**job, "id": "61f42186c38201da00000001"}))
+    theeye.fault("read", Reply(200, body))
+    check_whole(ask(service, f"{JOB}?wait=0"))
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_theeyes_words_cannot_split_an_answer(text: str, service: Service, theeye: StandIn) -> None:
+    theeye.fault("create", Reply(409, json.dumps({"message": text, text: text}).encode()))
+    got = ask(service)
+    assert got.status == 409
+    check_whole(got)
+    assert json.loads(got.body)["value"] == {"message": text, text: text}
+
+
+def check_whole(got: RawResponse) -> None:
+    assert got.complete
+    assert got.header("X-Evil") is None
+    for name, value in got.headers:
+        assert re.fullmatch(r"[\x20-\x7e]*", value), name
+
+
+@given(st.text(st.characters(codec=None), max_size=300))
+def test_any_text_of_a_job_is_a_legal_header(text: str) -> None:
+    assert re.fullmatch(r"[\x21-\x7e]{0,100}", visible(text))
+    for _, value in job_headers(text, {"lifecycle": text, "state": text}):
+        assert re.fullmatch(r"[\x21-\x7e]{0,100}", value)
+
+
+# -- CORS ------------------------------------------------------------------------------------------------------
+
+
+def cors(origins: tuple[str, ...], origin: str | None, preflight: bool = False) -> dict[str, str]:
+    return dict(Cors(origins).headers(origin, preflight))
+
+
+@pytest.mark.parametrize("preflight", [False, True])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.org.evil.example",
+        "https://evil.example",
+        "http://app.example.org",
+        "https://app.example.org:8443",
+        "https://APP.example.org",
+        "null",
+        "*",
+        "",
+        "https://app.example.org, https://evil.example",
+    ],
+)
+def test_only_an_origin_that_was_set_is_reflected(origin: str, preflight: bool) -> None:
+    got = cors(("https://app.example.org", "https://b.example"), origin, preflight)
+    assert "Access-Control-Allow-Origin" not in got
+    assert "Access-Control-Expose-Headers" not in got
+    assert got["Vary"] == "Origin"
+
+
+def test_an_origin_that_was_set_is_reflected_for_itself_alone() -> None:
+    got = cors(("https://app.example.org", "https://b.example"), "https://b.example")
+    assert (got["Access-Control-Allow-Origin"], got["Vary"]) == ("https://b.example", "Origin")
+    assert cors(("https://b.example",), None).get("Access-Control-Allow-Origin") is None
+    assert cors(("*",), "null")["Access-Control-Allow-Origin"] == "null"  # everybody means everybody
+    assert cors(("*",), None)["Access-Control-Allow-Origin"] == "*"
+
+
+def test_credentials_mean_nothing_since_there_are_no_cookies(service: Service, theeye: StandIn) -> None:
+    got = raw_request(
+        "127.0.0.1",
+        service.port,
+        request("POST", JOB, {"Cookie": "token=tok-acme", "Origin": "https://a.example"}, b"[1]"),
+    )
+    assert got.status == 401
+    assert got.header("Set-Cookie") is None
+    basic = request("POST", JOB, {"Authorization": "Basic dG9rLWFjbWU6"}, b"[1]")
+    got = raw_request("127.0.0.1", service.port, basic)
+    assert (got.status, got.header("WWW-Authenticate")) == (401, "Bearer")  # no browser asks for a password
+
+
+# -- logs ------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_line_is_one_line_whatever_a_request_holds(service: Service, theeye: StandIn) -> None:
+    for target in (f"{JOB}/%0aFORGED", "/acme/task/%0d%0aFORGED/job", "/%0aFORGED", f"{JOB}?a=%0aFORGED"):
+        ask(service, target)
+        talk(service, request("GET", target, {"X-A": "a\nFORGED", "Authorization": "Bearer\nFORGED"}))
+    talk(service, b"GET /\nFORGED HTTP/1.1\r\n\r\n")
+    talk(service, b"GET / HTTP/1.1\nFORGED\r\n\r\n")
+    assert not [line for line in service.log_text().splitlines() if line.lstrip().startswith("FORGED")]
+
+
+def test_the_log_tells_no_token_whatever_fails(service: Service, theeye: StandIn) -> None:
+    for query in ("access_token=tok-acme", "a=1&access_token=tok-acme&access_token=tok-acme"):
+        ask(service, f"{JOB}?{query}")
+        talk(service, request("POST", f"{JOB}?{query}", {"bad header": "tok-acme"}))
+        theeye.fault("create", Reply(500, {"message": "Bearer tok-acme"}), times=1)
+        answer = talk(service, request("POST", f"{JOB}?{query}", {}, b"[1]"))
+        assert b"tok-acme" not in answer
+    assert "tok-acme" not in service.log_text()
+    assert redacted("Bearer tok-acme") == "Bearer ***"
+
+
+@pytest.mark.parametrize("mode", ["", "?parse", "?result", "?full"])
+def test_no_answer_repeats_the_token(mode: str, service: Service, theeye: StandIn) -> None:
+    theeye.task(delay=None)
+    query = f"{mode or '?'}&access_token=tok-acme&wait=0"
+    lost: Any = raw_request("127.0.0.1", service.port, request("POST", JOB + query, {}, b"[1]"))
+    later: Any = raw_request(
+        "127.0.0.1", service.port, request("POST", JOB + query, {"Prefer": "respond-async"}, b"[1]")
+    )
+    theeye.finish()
+    place = later.header("Location")
+    again: Any = raw_request(
+        "127.0.0.1", service.port, request("GET", f"{place}{'&' if '?' in place else '?'}access_token=tok-acme", {})
+    )
+    assert (lost.status, later.status, again.status) == (504, 202, 200)
+    for got in (lost, later, again):
+        assert b"tok-acme" not in got.body
+        assert "tok-acme" not in repr(got.headers)
+        assert b"access_token" not in got.body
+        assert "access_token" not in repr(got.headers)
+
+
+def test_an_answer_to_post_may_be_kept_by_nobody(service: Service, theeye: StandIn) -> None:
+    """RFC 9110, section 9.3.3: only with explicit freshness. A GET's says `no-store` itself."""
+    got = ask(service)
+    assert (got.header("Cache-Control"), got.header("Expires"), got.header("Content-Location")) == (None, None, None)
+    for path in (f"{JOB}/{got.header('X-Job-Id')}", f"{JOB}/nope", "/nope"):
+        assert ask(service, path, method="GET", body=b"").header("Cache-Control") == "no-store"
