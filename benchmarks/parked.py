@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from benchmarks.bench import Bench, Used
 from benchmarks.figures import Figure
@@ -18,14 +19,30 @@ FEW_LOOKS = 0.05
 OTHER_FILES = 1024
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Requests that wait, and how many of them did so at once."""
+
+    load: Client
+    at_once: int
+
+
 @contextmanager
-def waiting(bench: Bench, service: Service, count: int, milliseconds: int, spread: float) -> Iterator[Client]:
+def waiting(bench: Bench, service: Service, count: int, milliseconds: int, spread: float) -> Iterator[Waiting]:
     """So many requests that wait, once all their jobs have been created."""
-    before = bench.theeye.counts()["create"]
+    before, most = bench.theeye.counts(), 0
+
+    def all_created() -> bool:
+        nonlocal most
+        now = bench.theeye.counts()
+        created, read = (now[kind] - before[kind] for kind in ("create", "read"))
+        most = max(most, created - read)
+        return created >= count
+
     task = task_id(milliseconds)
     with running(client("load", "parked", port=service.port, task=task, connections=count, spread=spread)) as load:
-        wait_until(lambda: bench.theeye.counts()["create"] - before >= count, 60, f"{count} creates")
-        yield load
+        wait_until(all_created, 60, f"{count} creates")
+        yield Waiting(load, most)
 
 
 def counts(bench: Bench, worker: str) -> list[int]:
@@ -43,16 +60,16 @@ def parked(bench: Bench, worker: str) -> list[Figure]:
 
 
 def _parked(bench: Bench, worker: str, count: int) -> list[Figure]:
-    row, milliseconds, grown = f"parked, {count:,}", bench.options.parked_ms, 0
+    row, milliseconds, grown, at_once = f"parked, {count:,}", bench.options.parked_ms, 0, 0
     with bench.service(worker) as service:
         pids = service.worker_pids()
         before = memory_kb(pids)
 
         def park() -> dict[str, float]:
-            nonlocal grown
-            with waiting(bench, service, count, milliseconds, min(SPREAD, milliseconds / 2000)) as load:
-                grown = memory_kb(pids) - before
-                return load.result()
+            nonlocal grown, at_once
+            with waiting(bench, service, count, milliseconds, min(SPREAD, milliseconds / 2000)) as all_of_them:
+                grown, at_once = memory_kb(pids) - before, all_of_them.at_once
+                return all_of_them.load.result()
 
         used = bench.used(service, park)
     found, today = used.found, bench.today(task_id(milliseconds), bench.options.pollers)
@@ -60,7 +77,8 @@ def _parked(bench: Bench, worker: str, count: int) -> list[Figure]:
         Figure(row, worker, "answered", found["answered"]).at_least(count),
         Figure(row, worker, "ms late, p50", found["late_p50"], None, today["late_p50"]),
         Figure(row, worker, "ms late, most", found["late_max"], None, today["late_max"]).at_most(1500),
-        Figure(row, worker, "kB a wait", grown / count).at_most(60),
+        Figure(row, worker, "waiting at once", at_once),
+        Figure(row, worker, "kB a wait", grown / max(at_once, 1)).at_most(60),
         Figure(row, worker, "CPU ms a request", used.per_request, bench.floor()["cpu_ms"], today["cpu_ms"]),
         Figure(row, worker, "calls to TheEye a request", sum(used.calls.values()) / count, 2, today["calls"]),
         Figure(row, worker, "cores busy with others", used.others),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from servers import CHECKOUT, need, wait_until
 
+from benchmarks.figures import Figure, table
+
 HEADINGS = ["row", "worker", "figure", "service", "floor", "ratio", "today", "to", "reach"]
 ROWS = ["warm request", "throughput, 4", "one at a time", "outputs", "parked, 20", "with 2 waiting", "with 20 waiting"]
 COUNTED = {"wrong answers": 0, "answered": 20, "Redis commands a request": 0}
@@ -44,6 +46,16 @@ def test_ctrl_c_ends_all_processes() -> None:
         assert bench.wait(20) == 130
     assert len(started) >= 5  # Redis, TheEye, gunicorn and its two workers
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 5, "the end of all processes")
+
+
+def test_goals() -> None:
+    figure = Figure("a row", "gevent", "ms", 3.0, floor=1.5)
+    assert figure.ratio == 2
+    assert [figure.at_most(3).reached, figure.at_most(2.9).reached] == [True, False]
+    assert [figure.at_least(3).reached, figure.at_least(3.1).reached] == [True, False]
+    assert [figure.at_most_times(2, 1.5, "").reached, figure.at_most_times(1.9, 1.5, "").reached] == [True, False]
+    assert figure.at_most_times(2, None, "what was not measured").reached is None
+    assert table([figure.at_most(2), figure]).splitlines()[1].split()[-1] == "MISSED"
 
 
 def descendants(pid: int) -> list[int]:
