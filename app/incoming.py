@@ -38,6 +38,12 @@ def read_request(services: Services, customer: str) -> Asked:
 def read_body(most: int) -> bytes:
     """The request's whole body. Raises TooLarge, or BadRequest where less of it came than was promised."""
     announced = request.content_length
+    if (
+        announced is None
+        and "HTTP_TRANSFER_ENCODING" in request.environ
+        and not request.environ.get("wsgi.input_terminated")
+    ):
+        raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     try:

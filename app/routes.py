@@ -1,5 +1,6 @@
 """The HTTP interface: each view reads the request, lets others do the work, and renders what came out."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -22,6 +23,10 @@ from app.theeye import Job, has_ended
 from formatters import Context
 
 CANCEL_SECONDS = 5.0  # how long a cancelled job may take to end
+
+# A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
+_ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -56,7 +61,7 @@ class Views:
         """Preflights are answered everywhere and to everyone, odd path segments nowhere."""
         if request.method == "OPTIONS":
             return self._replies.preflight()
-        if "%2f" in _raw_path().lower():
+        if _ODD_PATH.search(_raw_path()):
             raise no_such_path()
         for segment in (request.view_args or {}).values():
             if segment in (".", "..") or not segment.isprintable() or "/" in segment:
@@ -115,7 +120,7 @@ class Views:
 
     def ready(self) -> Response:
         """Whether a task could be run now."""
-        return self._replies.page(*self._services.health.ready())
+        return self._replies.page(*self._services.health.ready(request.environ))
 
     def _answer(
         self, job: Job, asked: Asked, late: type[errors.TimeIsUp], path: tuple[str, ...], headers: http.Headers
@@ -178,4 +183,4 @@ def _owned(found: Job, task: str, job_id: str, asked: Asked) -> Job:
 def _raw_path() -> str:
     """The path before any decoding, where the host shows it: in the decoded one a `%2F` looks like a separator."""
     raw: str = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
-    return raw.partition("?")[0]
+    return _AUTHORITY.sub("", raw.partition("?")[0])
