@@ -1,4 +1,4 @@
-"""Which server serves us, and what it cannot do: read from a request's WSGI environ and the modules that servers embed."""
+"""Which server serves us and what it can do: read from a request's environ and the modules that servers embed."""
 
 import sys
 from collections.abc import Mapping
@@ -75,4 +75,5 @@ def _parallel(server: str, environ: Mapping[str, Any], max_waiting: int, modules
 def _waits_for_all(server: str, modules: Mapping[str, Any]) -> bool:
     """Whether uWSGI was told to let requests end, as deploy/uwsgi.ini does."""
     opt = getattr(modules.get("uwsgi"), "opt", {}) if server == "uwsgi" else {}
-    return b"gracefully_kill_them_all" in opt.get("hook-master-start", b"")
+    hooks = opt.get("hook-master-start", b"")  # a list where there are several
+    return any(b"gracefully_kill_them_all" in hook for hook in (hooks if isinstance(hooks, list) else [hooks]))

@@ -2,7 +2,8 @@
 
 import os
 
-os.environ.setdefault("SYNC_MAX_WAITING", "112")  # below the threads in apache.conf
+os.environ.setdefault("SYNC_WORKERS", "2")  # the processes in apache.conf
+os.environ.setdefault("SYNC_MAX_WAITING", "112")  # below the threads there
 
 import mod_wsgi
 

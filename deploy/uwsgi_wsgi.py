@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-os.environ.setdefault("SYNC_MAX_WAITING", "112")  # below the threads in uwsgi.ini
+os.environ.setdefault("SYNC_WORKERS", "2")  # the processes in uwsgi.ini
+os.environ.setdefault("SYNC_MAX_WAITING", "112")  # below the threads there
 
 import uwsgi
 

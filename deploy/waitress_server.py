@@ -1,4 +1,4 @@
-"""Serves TheEye Sync with waitress: `python deploy/waitress_server.py`. `waitress-serve wsgi:application` cuts waits off."""
+"""Serves TheEye Sync with waitress, and ends its waits before it stops: `python deploy/waitress_server.py`."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
+os.environ.setdefault("SYNC_WORKERS", "1")
 os.environ.setdefault("SYNC_MAX_WAITING", "112")  # each is a thread of its own
 
 from waitress import create_server

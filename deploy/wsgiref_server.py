@@ -1,4 +1,4 @@
-"""Serves TheEye Sync one request at a time, with nothing but Python: `python deploy/wsgiref_server.py`. To try things out."""
+"""Serves TheEye Sync with Python's own server, one request at a time: `python deploy/wsgiref_server.py`."""
 
 import sys
 from typing import Any

@@ -206,7 +206,7 @@ def say_the_token_everywhere(url: str) -> None:
         f"POST {JOB}?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
     ):
         with suppress(OSError, ValueError):
-            raw_request(place.hostname, place.port or 80, data.encode())
+            raw_request(place.hostname, place.port or 80, data.encode(), 2)
 
 
 def check_logs(*places: Path) -> None:

@@ -1,4 +1,4 @@
-"""Apache's mod_wsgi, uWSGI, waitress and wsgiref, each started with the file in deploy/ that its users start it with."""
+"""Apache's mod_wsgi, uWSGI, waitress and wsgiref, each started with its files in deploy/."""
 
 from __future__ import annotations
 
@@ -141,7 +141,11 @@ class Uwsgi(LegacyHost):
     def command(self) -> Sequence[str]:
         ini = self.directory / "uwsgi.ini"
         ini.write_text(self.deployed("uwsgi.ini"))
-        return [need(str(Path(sys.executable).with_name("uwsgi")), "build-essential; pip install pyuwsgi"), str(ini)]
+        return [str(Path(sys.executable).with_name("uwsgi")), str(ini)]
+
+    def _is_up(self) -> bool:
+        """Once all processes are: one that still loads the service would miss a signal to stop."""
+        return self.log_text().count("WSGI app 0") == 2 and super()._is_up()
 
 
 class Waitress(LegacyHost):
@@ -149,6 +153,18 @@ class Waitress(LegacyHost):
 
     def command(self) -> Sequence[str]:
         return [sys.executable, str(DEPLOY / "waitress_server.py")]
+
+
+class WaitressServe(LegacyHost):
+    """waitress, by its own command."""
+
+    def command(self) -> Sequence[str]:
+        waitress = str(Path(sys.executable).with_name("waitress-serve"))
+        return [waitress, f"--listen={self.address}", "--threads=128", "wsgi:application"]
+
+    def terminate(self) -> None:
+        """SIGTERM would be its death, and no clean end."""
+        self.signal(signal.SIGINT)
 
 
 class Wsgiref(LegacyHost):

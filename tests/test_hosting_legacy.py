@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +24,13 @@ from hosting import (
     say_the_token_everywhere,
     service_environment,
 )
-from legacy_hosts import LegacyHost, ModWsgi, Uwsgi, Waitress, Wsgiref
+from legacy_hosts import DEPLOY, LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
 from servers import RawResponse, Redis, raw_request
 from standin import ACME, TASK, StandIn
 
+from app import Settings
+
+OTHERS: dict[str, type[LegacyHost]] = {"wsgiref": Wsgiref, "waitress-serve": WaitressServe}
 THREADED: dict[str, type[LegacyHost]] = {"mod_wsgi": ModWsgi, "uwsgi": Uwsgi, "waitress": Waitress}
 AUTHORIZATION = f"Bearer {TOKEN}"
 
@@ -41,7 +45,7 @@ class World:
     def url(self) -> str:
         return self.host.url
 
-    def host_of_readyz(self) -> Any:
+    def readyz(self) -> Any:
         return json.loads(ask(self.url, "/readyz").body)
 
 
@@ -50,7 +54,7 @@ def running(name: str, redis_url: str = "", **settings: str) -> Iterator[World]:
     """The host, in front of a TheEye of its own; it has ended by the end."""
     with StandIn(redis_url=redis_url) as theeye:
         theeye.tokens[TOKEN] = ACME
-        host = ({"wsgiref": Wsgiref} | THREADED)[name](service_environment(theeye, redis_url, **settings))
+        host = (OTHERS | THREADED)[name](service_environment(theeye, redis_url, **settings))
         try:
             yield World(name, theeye, host)
         except BaseException:
@@ -164,7 +168,7 @@ def test_nothing_is_packed(world: World) -> None:
 
 
 def test_readyz_says_what_is_different(world: World) -> None:
-    ready = world.host_of_readyz()
+    ready = world.readyz()
     assert (ready["status"], ready["degraded"], ready["history_guard"]) == ("ready", [], "all processes")
     assert ready["host"] == {
         "server": world.name,
@@ -205,6 +209,43 @@ def test_apaches_reload_answers_the_waits_at_once() -> None:
         assert ask(world.url, "/healthz").status == 200
 
 
+def test_waitress_on_its_own_says_that_it_cuts_waits_off() -> None:
+    with running("waitress-serve") as world:
+        ready = world.readyz()
+    assert (ready["host"]["server"], ready["host"]["parallel"]) == ("waitress", "unknown")
+    assert ready["host"]["stopping"] == "waits are cut"
+
+
+def test_fewer_threads_than_places_are_named() -> None:
+    with running("uwsgi", SYNC_MAX_WAITING="500") as world:
+        [words] = world.readyz()["degraded"]
+    assert words.startswith("host: its 128 threads are fewer than SYNC_MAX_WAITING (500)")
+
+
+def number(text: str, before: str) -> int:
+    """The first number after these words."""
+    found = re.search(rf"{re.escape(before)}\D*(\d+)", text)
+    assert found, before
+    return int(found[1])
+
+
+def test_the_files_numbers_fit_each_other() -> None:
+    for settings, script in (("apache.conf", "apache_wsgi.py"), ("uwsgi.ini", "uwsgi_wsgi.py")):
+        text, code = (DEPLOY / settings).read_text(), (DEPLOY / script).read_text()
+        processes = number(text, "\nprocesses = ") if "ini" in settings else number(text, "processes=")
+        threads = number(text, "\nthreads = ") if "ini" in settings else number(text, "threads=")
+        assert number(code, '"SYNC_WORKERS", "') == processes
+        assert number(code, '"SYNC_MAX_WAITING", "') < threads
+    apache = (DEPLOY / "apache.conf").read_text()
+    assert number(apache, "MaxRequestWorkers") > number(apache, "processes=") * number(apache, "threads=")
+    longest = Settings().wait_seconds + Settings().call_timeout
+    for words in (" socket-timeout=", "response-socket-timeout=", "GracefulShutdownTimeout", "shutdown-timeout="):
+        assert number(apache, words) > longest
+    uwsgi = (DEPLOY / "uwsgi.ini").read_text()
+    assert min(number(uwsgi, "\nworker-reload-mercy"), number(uwsgi, "\nreload-mercy")) > longest
+    assert number(uwsgi, "\nlimit-post") == 2 * Settings().max_body
+
+
 # -- one at a time ------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +253,7 @@ def test_wsgiref() -> None:
     with running("wsgiref") as world:
         check_seed_examples(world.url, world.theeye, version="HTTP/1.0")
         say_the_token_everywhere(world.url)
-        ready = world.host_of_readyz()
+        ready = world.readyz()
         assert ready["host"] == {
             "server": "wsgiref",
             "disconnects": "not seen",
