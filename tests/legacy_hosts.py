@@ -31,12 +31,20 @@ LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule env_module {modules}/mod_env.so
 LoadModule deflate_module {modules}/mod_deflate.so
 LoadModule filter_module {modules}/mod_filter.so
+LoadModule status_module {modules}/mod_status.so
 LoadModule wsgi_module {modules}/mod_wsgi.so
 AddOutputFilterByType DEFLATE application/json
 {user}
 ServerName localhost
 ErrorLog {folder}/error.log
 Listen {address}
+ExtendedStatus On
+Listen {status}
+<VirtualHost {status}>
+    <Location /server-status>
+        SetHandler server-status
+    </Location>
+</VirtualHost>
 """
 
 
@@ -115,7 +123,9 @@ class ModWsgi(LegacyHost):
             need("mod_wsgi.so", package)
         self.directory.chmod(0o755)
         user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
-        base = BASE.format(folder=self.directory, modules=MODULES, user=user, address=self.address)
+        self.status = f"127.0.0.1:{free_port()}"
+        places = {"folder": self.directory, "modules": MODULES, "address": self.address, "status": self.status}
+        base = BASE.format(user=user, **places)
         conf = self.directory / "apache.conf"
         conf.write_text(base + self.deployed("apache.conf", self.home))
         return [apache, "-D", "FOREGROUND", "-f", str(conf)]

@@ -209,6 +209,17 @@ def test_apaches_reload_answers_the_waits_at_once() -> None:
         assert ask(world.url, "/healthz").status == 200
 
 
+@pytest.mark.parametrize("world", ["mod_wsgi"], indirect=True)
+def test_apaches_status_page_shows_no_request(world: World) -> None:
+    assert isinstance(world.host, ModWsgi)
+    with parked(world.url, world.theeye, 1):
+        ask(world.url, f"/api/status?access_token={TOKEN}")
+        page = ask(f"http://{world.host.status}", "/server-status")
+    assert page.status == 200
+    assert b"Server uptime" in page.body
+    assert b"access_token" not in page.body
+
+
 def test_waitress_on_its_own_says_that_it_cuts_waits_off() -> None:
     with running("waitress-serve") as world:
         ready = world.readyz()
