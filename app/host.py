@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The server and its limits; `parallel` counts the requests that may wait in one process."""
+    """The server and its limits; `parallel`: how many requests one process takes at once."""
 
     server: str
     disconnects: str

@@ -209,6 +209,14 @@ def test_apaches_reload_answers_the_waits_at_once() -> None:
         assert ask(world.url, "/healthz").status == 200
 
 
+@pytest.mark.parametrize("world", ["waitress"], indirect=True)
+def test_a_request_too_many_is_refused_while_all_places_are_taken(world: World) -> None:
+    with parked(world.url, world.theeye, 112):
+        refused = run(world.url, 1)
+        assert (refused.status, json.loads(refused.body)["code"]) == (503, "EBUSY")
+        assert ask(world.url, "/healthz").status == 200
+
+
 @pytest.mark.parametrize("world", ["mod_wsgi"], indirect=True)
 def test_apaches_status_page_shows_no_request(world: World) -> None:
     assert isinstance(world.host, ModWsgi)
