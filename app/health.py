@@ -4,13 +4,14 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from time import clock_gettime, monotonic, time
 from typing import Any
 
+from app.host import read_host
 from app.notifications import Wakeups
 from app.settings import Settings
 from app.shared import Shared
@@ -40,6 +41,8 @@ class Health:
         """Connects to nothing yet; `formatters`: those that were not loaded."""
         self._formatters = [f"formatter {failure.name}: not loaded: {failure.kind}" for failure in formatters]
         self.stopping = False
+        self.stop_is_told = False  # whoever will call Services.stop sets it
+        self._max_waiting = settings.max_waiting
         self._shared = shared
         self._redis = bool(settings.redis_url)
         self._guarded = settings.history_guard
@@ -50,10 +53,11 @@ class Health:
         self._seen: tuple[bool, bool] = (False, False)
         self._seen_at = float("-inf")
 
-    def ready(self) -> tuple[int, dict[str, Any]]:
-        """Status and body: 503 only while stopping or when the supervisor cannot be reached."""
+    def ready(self, environ: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and body, for a request: 503 only while stopping or when the supervisor cannot be reached."""
         if self.stopping:
             return 503, {"status": "stopping", "degraded": []}
+        host = read_host(environ, self.stop_is_told, self._max_waiting)
         gateway, supervisor = self._probe()
         self._wakeups.listen()
         degraded = [] if gateway else ["gateway: known sessions go on, new ones get 502 until it is back"]
@@ -61,7 +65,7 @@ class Health:
             degraded.append("redis: polling carries the waits until it is back")
         if self._shared is not None and self._shared.is_down:
             degraded.append("redis: no idempotency keys, and the history guard spans one process")
-        degraded += self._formatters
+        degraded += [*self._formatters, *host.degraded(self._max_waiting)]
         if not supervisor:
             degraded = ["supervisor: nothing can be run", *degraded]
         status = "ready" if supervisor else "unreachable"
@@ -69,6 +73,7 @@ class Health:
             "status": status,
             "degraded": degraded,
             "history_guard": self._guard_spans(),
+            "host": host.shown(),
         }
 
     def _guard_spans(self) -> str:

@@ -53,6 +53,8 @@ def _formatter(request: Request, services: Services) -> Formatter:
 def read_body(request: Request, most: int, client: Client) -> bytes:
     """The request's whole body. Raises TooLarge, TooSlow, or BadRequest where less of it came than was promised."""
     announced = request.length
+    if announced is None and request.is_chunked and not request.environ.get("wsgi.input_terminated"):
+        raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     try:

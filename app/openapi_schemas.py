@@ -75,6 +75,16 @@ _ERROR = _object(
 _READINESS: dict[str, Node] = {
     "degraded": {"type": "array", "items": _TEXT, "description": "What is down, in words."},
     "history_guard": {"enum": ["all processes", "one process", "off"]},
+    "host": _object(
+        "The server that runs the service, and what it can do.",
+        {
+            "server": {"type": "string", "description": "`gunicorn gevent`, `gunicorn threads`, `mod_wsgi`, …"},
+            "disconnects": {"enum": ["seen", "not seen"]},
+            "parallel": {"type": ["integer", "string"], "description": "Requests that one process takes at once."},
+            "stopping": {"enum": ["waits are answered", "waits are cut"]},
+        },
+        {},
+    ),
 }
 
 SCHEMAS: Node = {
@@ -119,7 +129,7 @@ SCHEMAS: Node = {
     "NotReady": _object(
         "No task can be run: the supervisor cannot be reached, or the service is being stopped.",
         {"status": {"enum": ["unreachable", "stopping"]}, "degraded": _READINESS["degraded"]},
-        {"history_guard": _READINESS["history_guard"]},
+        {name: _READINESS[name] for name in ("history_guard", "host")},
     ),
     "Document": {"type": "object", "description": "An OpenAPI 3.1 document.", "required": ["openapi", "info", "paths"]},
 }

@@ -91,14 +91,20 @@ class StandardError(logging.StreamHandler[Any]):
 def set_up(form: str) -> None:
     """The service's own messages, on a host that has not done it (gunicorn has): to standard error, in our form."""
     logging.getLogger("werkzeug").addFilter(RedactingFilter())  # `flask run` logs whole URLs
-    ours = logging.getLogger("theeye_sync")
-    if ours.handlers:
+    to_standard_error("theeye_sync", form)
+
+
+def to_standard_error(name: str, form: str = "text") -> None:
+    """What a logger says, in our form; where the host has handlers of its own, those redact what they are given."""
+    log = logging.getLogger(name)
+    if log.handlers:
         return
-    if form == "json" or not ours.hasHandlers():
+    if form == "json" or not log.hasHandlers():
         handler = StandardError()
         handler.setFormatter(formatter(form, "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"))
-        ours.addHandler(handler)
-        ours.propagate = False
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
     else:
         for foreign in logging.getLogger().handlers:
             foreign.addFilter(RedactingFilter())

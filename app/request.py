@@ -1,5 +1,6 @@
 """One request as the service reads it: WSGI's environ, without a framework's costs."""
 
+import re
 import socket
 from typing import IO, Any
 
@@ -9,6 +10,8 @@ from app.query import Query
 from app.trace import KEY, Trace
 
 Environ = dict[str, Any]
+
+_AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
 class Request:
@@ -41,7 +44,14 @@ class Request:
     def raw_path(self) -> str:
         """The path before any decoding, where the host shows it: in the decoded one a `%2F` looks like a separator."""
         raw: str = self.environ.get("RAW_URI") or self.environ.get("REQUEST_URI") or ""
-        return raw.partition("?")[0]
+        path = raw.partition("?")[0]
+        return path if path.startswith("/") else _AUTHORITY.sub("", path)
+
+    @property
+    def is_as_sent(self) -> bool:
+        """Whether the path was neither decoded nor tidied on its way to us."""
+        decoded: str = self.environ.get("SCRIPT_NAME", "") + self.environ["PATH_INFO"]
+        return self.raw_path == decoded
 
     @property
     def trace(self) -> Trace:
@@ -59,6 +69,11 @@ class Request:
     def length(self) -> int | None:
         """Content-Length, None where it was not sent, or has no say beside chunks."""
         return get_content_length(self.environ)
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body comes in chunks (RFC 9112)."""
+        return "HTTP_TRANSFER_ENCODING" in self.environ
 
     @property
     def stream(self) -> IO[bytes]:

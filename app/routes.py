@@ -22,6 +22,8 @@ from formatters.contract import JSON_TYPE
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Page = Callable[[Request], http.Response]
 
+# A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
+_ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _PLAIN = re.compile(r"/(?!\.{1,2}/)([A-Za-z0-9._~-]+)/task/(?!\.{1,2}/)([A-Za-z0-9._~-]+)/job")
 
 
@@ -38,11 +40,16 @@ class Shortcut:
         """Answers the request, or lets Flask do it."""
         plain = _PLAIN.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
         request = Request(environ)
-        if plain is None or "%" in request.raw_path:
+        if plain is None or not request.is_as_sent:
             return self._flask_app(environ, start_response)
         status, headers, body = self._replies.safely(request, lambda: self._jobs.run(request, plain[1], plain[2]))
         start_response(status, headers)
         return [body] if body else []
+
+
+# A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
+_ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -78,7 +85,7 @@ def pages(services: Services, replies: Replies) -> dict[str, Page]:
         return replies.page(request, 200, {"status": "ok"})
 
     def ready(request: Request) -> http.Response:
-        return replies.page(request, *services.health.ready())
+        return replies.page(request, *services.health.ready(request.environ))
 
     def openapi(request: Request) -> http.Response:
         return http.response(200, description(), JSON_TYPE, replies.common(request))
@@ -98,7 +105,7 @@ def _before(replies: Replies) -> flask.Response | None:
     if request.method == "OPTIONS":
         return _flask(replies.preflight(request))
     segments = (flask.request.view_args or {}).values()
-    if "%2f" in request.raw_path.lower() or any(map(_is_odd, segments)):
+    if _ODD_PATH.search(request.raw_path) or any(map(_is_odd, segments)):
         return _flask(replies.failed(request, no_such_path(request)))
     return None
 

@@ -27,8 +27,8 @@ class Services:
     health: Health
     metrics: Metrics | None = None
 
-    def stop(self) -> None:
-        """The process is stopping: no longer ready, and no wait outlasts SYNC_GRACE_SECONDS."""
+    def stop(self, most: float = float("inf")) -> None:
+        """The process is stopping: no longer ready, and no wait outlasts SYNC_GRACE_SECONDS, or `most` seconds."""
         self.health.stopping = True
-        self.waiter.end_all(self.settings.grace_seconds)
+        self.waiter.end_all(min(self.settings.grace_seconds, most))
         self.cancellations.all_now()

@@ -10,6 +10,7 @@ LOOK_SECONDS = 0.2
 
 def watch(worker: Any, services: Services) -> None:
     """Follows the worker's `alive`, which gunicorn clears on SIGTERM, SIGHUP and at max_requests."""
+    services.health.stop_is_told = True
     threading.Thread(target=_follow, args=(worker, services), name="theeye-sync-stopping", daemon=True).start()
 
 

@@ -244,6 +244,7 @@ class Service(Process):
     ) -> None:
         super().__init__()
         self.port = free_port()
+        self.worker = worker
         self._workers = workers
         self._env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{self.port}"} | dict(env or {})
         ours = {"gevent": "app.gunicorn_greenlets.Worker", "gthread": "app.gunicorn_threads.Worker"}

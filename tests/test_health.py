@@ -203,6 +203,16 @@ def test_alive_costs_nothing(world: World) -> None:
     assert len(world.gateway.calls) + len(world.supervisor.calls) == before
 
 
+def test_the_host(world: World) -> None:
+    worker = world.service.worker
+    assert world.get("/readyz").json()["host"] == {
+        "server": {"gevent": "gunicorn gevent", "gthread": "gunicorn threads"}[worker],
+        "disconnects": "seen",
+        "parallel": 1000,
+        "stopping": "waits are answered",
+    }
+
+
 def date(text: str) -> datetime:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
     return datetime.fromisoformat(text)

@@ -1,0 +1,184 @@
+"""Apache's mod_wsgi, uWSGI, waitress and wsgiref, each started with its files in deploy/."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import requires
+from pathlib import Path
+
+from hosting import ask
+from servers import CHECKOUT, Process, free_port, need, wait_until
+
+DEPLOY = CHECKOUT / "deploy"
+HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as the files in deploy/ have them
+MODULES = Path("/usr/lib/apache2/modules")
+BASE = """
+ServerRoot {folder}
+PidFile {folder}/apache.pid
+DefaultRuntimeDir {folder}
+WSGISocketPrefix {folder}/wsgi
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule env_module {modules}/mod_env.so
+LoadModule deflate_module {modules}/mod_deflate.so
+LoadModule filter_module {modules}/mod_filter.so
+LoadModule status_module {modules}/mod_status.so
+LoadModule wsgi_module {modules}/mod_wsgi.so
+AddOutputFilterByType DEFLATE application/json
+{user}
+ServerName localhost
+ErrorLog {folder}/error.log
+Listen {address}
+ExtendedStatus On
+Listen {status}
+<VirtualHost {status}>
+    <Location /server-status>
+        SetHandler server-status
+    </Location>
+</VirtualHost>
+"""
+
+
+class LegacyHost(Process):
+    """One of them, running."""
+
+    stop_timeout = 30.0
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        super().__init__()
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.address}"
+        try:
+            self.launch(self.command(), cwd=self.directory, env={**env, "SYNC_BIND": self.address, **self.more()})
+            wait_until(self._is_up, 20, "GET /healthz")
+        except BaseException:
+            print(self.log_text())
+            self.abandon()
+            raise
+
+    def command(self) -> Sequence[str]:
+        raise NotImplementedError
+
+    def more(self) -> dict[str, str]:
+        """Further environment variables."""
+        return {}
+
+    def deployed(self, name: str, home: Path | str = CHECKOUT) -> str:
+        """A file of deploy/ with our place and our port instead of its own."""
+        text = (DEPLOY / name).read_text()
+        assert HOME in text
+        assert ADDRESS in text
+        return text.replace(f"{HOME}/.venv", str(self.venv())).replace(HOME, str(home)).replace(ADDRESS, self.address)
+
+    def venv(self) -> Path:
+        return Path(sys.prefix)
+
+    def abandon(self) -> None:
+        """Without hiding what went wrong before."""
+        if self._process is not None:
+            self.kill()
+            self._process = None
+        self._directory.cleanup()
+
+    def _is_up(self) -> bool:
+        self._check_early_exit()
+        with suppress(OSError):
+            return ask(self.url, "/healthz", timeout=5).status == 200
+        return False
+
+
+@functools.cache
+def installed() -> Path:
+    """The service in a virtual environment of Debian's Python, which is the one that its mod_wsgi has in it."""
+    folder = tempfile.TemporaryDirectory(prefix="theeye-sync-")
+    atexit.register(folder.cleanup)
+    home = Path(folder.name)
+    home.chmod(0o755)
+    for name in ("app", "formatters", "deploy"):
+        shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "wsgi.py", home)
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", home / ".venv"], check=True)
+    needed = [line.partition(";")[0] for line in requires("theeye-sync") or () if "extra" not in line]
+    pip = [sys.executable, "-m", "pip", "--python", home / ".venv" / "bin" / "python", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", *needed, "redis[hiredis]"], check=True)
+    return home
+
+
+class ModWsgi(LegacyHost):
+    """Apache, with a copy of the service: as root it serves as another user, who may not read the checkout."""
+
+    def command(self) -> Sequence[str]:
+        package = "apache2 libapache2-mod-wsgi-py3"
+        apache = need("/usr/sbin/apache2", package)
+        if not (MODULES / "mod_wsgi.so").exists():
+            need("mod_wsgi.so", package)
+        self.directory.chmod(0o755)
+        user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+        self.status = f"127.0.0.1:{free_port()}"
+        places = {"folder": self.directory, "modules": MODULES, "address": self.address, "status": self.status}
+        base = BASE.format(user=user, **places)
+        conf = self.directory / "apache.conf"
+        conf.write_text(base + self.deployed("apache.conf", self.home))
+        return [apache, "-D", "FOREGROUND", "-f", str(conf)]
+
+    def more(self) -> dict[str, str]:
+        return {"APACHE_LOG_DIR": str(self.directory)}
+
+    @property
+    def home(self) -> Path:
+        return installed()
+
+    def venv(self) -> Path:
+        return self.home / ".venv"
+
+    def terminate(self) -> None:
+        """What `apachectl graceful-stop` sends."""
+        self.signal(signal.SIGWINCH)
+
+
+class Uwsgi(LegacyHost):
+    """uWSGI, from PyPI."""
+
+    def command(self) -> Sequence[str]:
+        ini = self.directory / "uwsgi.ini"
+        ini.write_text(self.deployed("uwsgi.ini"))
+        return [str(Path(sys.executable).with_name("uwsgi")), str(ini)]
+
+    def _is_up(self) -> bool:
+        """Once all processes are: one that still loads the service would miss a signal to stop."""
+        return self.log_text().count("WSGI app 0") == 2 and super()._is_up()
+
+
+class Waitress(LegacyHost):
+    """waitress, from PyPI."""
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, str(DEPLOY / "waitress_server.py")]
+
+
+class WaitressServe(LegacyHost):
+    """waitress, by its own command."""
+
+    def command(self) -> Sequence[str]:
+        waitress = str(Path(sys.executable).with_name("waitress-serve"))
+        return [waitress, f"--listen={self.address}", "--threads=128", "wsgi:application"]
+
+    def terminate(self) -> None:
+        """SIGTERM would be its death, and no clean end."""
+        self.signal(signal.SIGINT)
+
+
+class Wsgiref(LegacyHost):
+    """Python's own."""
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, str(DEPLOY / "wsgiref_server.py")]

@@ -1,0 +1,290 @@
+"""The service under Apache's mod_wsgi, uWSGI, waitress and wsgiref: the same answers, and what is different there."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hosting import (
+    JOB,
+    TOKEN,
+    ask,
+    check_graceful_stop,
+    check_logs,
+    check_parallel_waits,
+    check_seed_examples,
+    parked,
+    run,
+    say_the_token_everywhere,
+    service_environment,
+)
+from legacy_hosts import DEPLOY, LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
+from servers import RawResponse, Redis, raw_request
+from standin import ACME, TASK, StandIn
+
+from app import Settings
+
+OTHERS: dict[str, type[LegacyHost]] = {"wsgiref": Wsgiref, "waitress-serve": WaitressServe}
+THREADED: dict[str, type[LegacyHost]] = {"mod_wsgi": ModWsgi, "uwsgi": Uwsgi, "waitress": Waitress}
+AUTHORIZATION = f"Bearer {TOKEN}"
+
+
+@dataclass(frozen=True)
+class World:
+    name: str
+    theeye: StandIn
+    host: LegacyHost
+
+    @property
+    def url(self) -> str:
+        return self.host.url
+
+    def readyz(self) -> Any:
+        return json.loads(ask(self.url, "/readyz").body)
+
+
+@contextmanager
+def running(name: str, redis_url: str = "", **settings: str) -> Iterator[World]:
+    """The host, in front of a TheEye of its own; it has ended by the end."""
+    with StandIn(redis_url=redis_url) as theeye:
+        theeye.tokens[TOKEN] = ACME
+        host = (OTHERS | THREADED)[name](service_environment(theeye, redis_url, **settings))
+        try:
+            yield World(name, theeye, host)
+        except BaseException:
+            print(host.log_text())
+            host.abandon()
+            raise
+        host.close()
+
+
+@pytest.fixture(scope="module", params=THREADED)
+def world(request: pytest.FixtureRequest, redis_server: Redis) -> Iterator[World]:
+    with running(request.param, redis_server.url) as world:
+        yield world
+
+
+# -- the same answers -------------------------------------------------------------------------------------------
+
+
+def test_the_seeds_examples(world: World) -> None:
+    check_seed_examples(world.url, world.theeye, sorts=world.name == "waitress")
+
+
+def test_the_token_in_the_header(world: World) -> None:
+    world.theeye.task(output=["{}"])
+    assert run(world.url, 1).status_line == "HTTP/1.1 200 OK"
+    assert run(world.url, 1, Authorization="Bearer wrong").status_line == "HTTP/1.1 401 Unauthorized"
+
+
+def test_fifty_waits_at_once_each_told_by_redis(world: World) -> None:
+    check_parallel_waits(world.url, world.theeye)
+    assert len(world.theeye.calls_of("lifecycle")) < 50, "polling would look again and again"
+
+
+def test_answers_without_a_body(world: World) -> None:
+    preflight = ask(world.url, JOB, "OPTIONS", Origin="https://app.example.org")
+    assert (preflight.status_line, preflight.body) == ("HTTP/1.1 204 No Content", b"")
+    assert preflight.header("Access-Control-Allow-Origin") == "https://app.example.org"
+    with parked(world.url, world.theeye, 1) as [wait]:
+        job_id = list(world.theeye.jobs)[-1]
+        cancelled = ask(world.url, f"{JOB}/{job_id}", "DELETE", Authorization=AUTHORIZATION)
+        assert cancelled.status_line == "HTTP/1.1 204 No Content"
+        assert cancelled.header("X-Job-State") == "canceled"
+        assert wait.result(10).status == 500
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/acme/task/{TASK}%2Fjob",
+        f"/acme%2ftask/{TASK}/job",
+        f"//acme/task/{TASK}/job",
+        f"/acme//task/{TASK}/job",
+        f"/acme/task/{TASK}/job//",
+        f"/acme/x/../task/{TASK}/job",
+        f"/acme/x/%2e%2E/task/{TASK}/job",
+        f"/acme/./task/{TASK}/job",
+    ],
+)
+def test_odd_paths_lead_nowhere(path: str, world: World) -> None:
+    before = len(world.theeye.calls)
+    got = ask(world.url, path, "POST", Authorization=AUTHORIZATION)
+    assert got.status_line == "HTTP/1.1 404 Not Found"
+    assert json.loads(got.body)["code"] == "ENOTFOUND"
+    assert len(world.theeye.calls) == before
+
+
+def test_a_slash_at_the_end_is_served(world: World) -> None:
+    world.theeye.task(output=["{}"])
+    assert ask(world.url, f"{JOB}/", "POST", Authorization=AUTHORIZATION).status == 200
+
+
+@pytest.mark.parametrize("world", ["mod_wsgi", "waitress"], indirect=True)
+def test_the_absolute_form_is_served(world: World) -> None:
+    world.theeye.task(output=["{}"])
+    data = f"POST {world.url}{JOB} HTTP/1.1\r\nHost: {world.host.address}\r\nAuthorization: {AUTHORIZATION}\r\n"
+    got = raw(world, data.encode() + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+    assert got.status == 200
+
+
+def raw(world: World, data: bytes) -> RawResponse:
+    host, _, port = world.host.address.rpartition(":")
+    return raw_request(host, int(port), data, 30)
+
+
+def test_a_body_in_chunks(world: World) -> None:
+    world.theeye.task(output=["{}"])
+    body = json.dumps({"task_arguments": ["x" * 100_000]}).encode()
+    head = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: {AUTHORIZATION}\r\nContent-Type: application/json\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:7], body[7:50_000], body[50_000:]))
+    got = raw(world, head.encode() + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks + b"0\r\n\r\n")
+    assert got.status == 200
+    assert world.theeye.calls_of("create")[-1].body == body
+
+
+def test_large_bodies_both_ways(world: World) -> None:
+    large = "x" * 8_000_000
+    world.theeye.task(output=[large])
+    got = run(world.url, large, timeout=60)
+    assert (got.status, got.complete, len(got.body)) == (200, True, len(large) + 4)
+    assert len(world.theeye.calls_of("create")[-1].body) > len(large)
+    assert ask(world.url, JOB, "POST", b"x" * (17 << 20), Authorization=AUTHORIZATION).status == 413
+
+
+def test_nothing_is_packed(world: World) -> None:
+    got = ask(world.url, "/api/status", Accept_Encoding="gzip, deflate")
+    assert (got.header("Content-Encoding"), got.header("ETag") is not None) == (None, True)
+    assert got.header("Content-Length") == str(len(got.body))
+
+
+# -- what is different --------------------------------------------------------------------------------------------
+
+
+def test_readyz_says_what_is_different(world: World) -> None:
+    ready = world.readyz()
+    assert (ready["status"], ready["degraded"], ready["history_guard"]) == ("ready", [], "all processes")
+    assert ready["host"] == {
+        "server": world.name,
+        "disconnects": "not seen",
+        "parallel": 128,
+        "stopping": "waits are answered",
+    }
+
+
+@pytest.mark.parametrize("name", THREADED)
+def test_the_stop_and_the_logs(name: str) -> None:
+    with running(name, SYNC_WAIT_SECONDS="20") as world:
+        say_the_token_everywhere(world.url)
+        check_seed_examples(world.url, world.theeye, sorts=world.name == "waitress")
+        check_graceful_stop(world.url, world.theeye, world.host.terminate)
+        assert world.host.wait(30) == 0
+        check_logs(world.host.directory)
+
+
+@pytest.mark.parametrize("name", THREADED)
+def test_waits_whose_jobs_go_on_are_told_so_at_a_stop(name: str) -> None:
+    """By waitress after SYNC_GRACE_SECONDS; uWSGI and Apache let them go on to their own deadlines."""
+    with running(name, SYNC_WAIT_SECONDS="4", SYNC_GRACE_SECONDS="0.5") as world:
+        with parked(world.url, world.theeye, 5) as waits:
+            world.host.terminate()
+            answers = [wait.result(20) for wait in waits]
+        assert [(got.status, json.loads(got.body)["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
+        assert {got.header("X-Job-Id") for got in answers} == set(world.theeye.jobs)
+        assert world.host.wait(20) == 0
+
+
+def test_apaches_reload_answers_the_waits_at_once() -> None:
+    with running("mod_wsgi") as world:
+        with parked(world.url, world.theeye, 5) as waits:
+            world.host.signal(signal.SIGUSR1)  # what `apachectl graceful` sends
+            answers = [wait.result(10) for wait in waits]
+        assert [(got.status, json.loads(got.body)["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
+        assert ask(world.url, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("world", ["waitress"], indirect=True)
+def test_a_request_too_many_is_refused_while_all_places_are_taken(world: World) -> None:
+    with parked(world.url, world.theeye, 112):
+        refused = run(world.url, 1)
+        assert (refused.status, json.loads(refused.body)["code"]) == (503, "EBUSY")
+        assert ask(world.url, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("world", ["mod_wsgi"], indirect=True)
+def test_apaches_status_page_shows_no_request(world: World) -> None:
+    assert isinstance(world.host, ModWsgi)
+    with parked(world.url, world.theeye, 1):
+        ask(world.url, f"/api/status?access_token={TOKEN}")
+        page = ask(f"http://{world.host.status}", "/server-status")
+    assert page.status == 200
+    assert b"Server uptime" in page.body
+    assert b"access_token" not in page.body
+
+
+def test_waitress_on_its_own_says_that_it_cuts_waits_off() -> None:
+    with running("waitress-serve") as world:
+        ready = world.readyz()
+    assert (ready["host"]["server"], ready["host"]["parallel"]) == ("waitress", "unknown")
+    assert ready["host"]["stopping"] == "waits are cut"
+
+
+def test_fewer_threads_than_places_are_named() -> None:
+    with running("uwsgi", SYNC_MAX_WAITING="500") as world:
+        [words] = world.readyz()["degraded"]
+    assert words.startswith("host: its 128 threads are fewer than SYNC_MAX_WAITING (500)")
+
+
+def number(text: str, before: str) -> int:
+    """The first number after these words."""
+    found = re.search(rf"{re.escape(before)}\D*(\d+)", text)
+    assert found, before
+    return int(found[1])
+
+
+def test_the_files_numbers_fit_each_other() -> None:
+    for settings, script in (("apache.conf", "apache_wsgi.py"), ("uwsgi.ini", "uwsgi_wsgi.py")):
+        text, code = (DEPLOY / settings).read_text(), (DEPLOY / script).read_text()
+        processes = number(text, "\nprocesses = ") if "ini" in settings else number(text, "processes=")
+        threads = number(text, "\nthreads = ") if "ini" in settings else number(text, "threads=")
+        assert number(code, '"SYNC_WORKERS", "') == processes
+        assert number(code, '"SYNC_MAX_WAITING", "') < threads
+    apache = (DEPLOY / "apache.conf").read_text()
+    assert number(apache, "MaxRequestWorkers") > number(apache, "processes=") * number(apache, "threads=")
+    longest = Settings().wait_seconds + Settings().call_timeout
+    for words in (" socket-timeout=", "response-socket-timeout=", "GracefulShutdownTimeout", "shutdown-timeout="):
+        assert number(apache, words) > longest
+    uwsgi = (DEPLOY / "uwsgi.ini").read_text()
+    assert min(number(uwsgi, "\nworker-reload-mercy"), number(uwsgi, "\nreload-mercy")) > longest
+    assert number(uwsgi, "\nlimit-post") == 2 * Settings().max_body
+
+
+# -- one at a time ------------------------------------------------------------------------------------------------
+
+
+def test_wsgiref() -> None:
+    with running("wsgiref") as world:
+        check_seed_examples(world.url, world.theeye, version="HTTP/1.0")
+        say_the_token_everywhere(world.url)
+        ready = world.readyz()
+        assert ready["host"] == {
+            "server": "wsgiref",
+            "disconnects": "not seen",
+            "parallel": "one request at a time",
+            "stopping": "waits are cut",
+        }
+        assert ready["degraded"] == ["host: it serves one request at a time, all others queue"]
+        chunked = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        got = raw(world, f"{chunked}Authorization: {AUTHORIZATION}\r\n\r\n0\r\n\r\n".encode())
+        assert got.status_line == "HTTP/1.0 411 Length Required"
+        for path in (f"/acme/task/{TASK}%2Fjob", f"/acme//task/{TASK}/job"):
+            assert ask(world.url, path, "POST", Authorization=AUTHORIZATION).status == 404
+        world.host.signal(signal.SIGTERM)
+        assert world.host.wait() == -signal.SIGTERM
+        check_logs(world.host.directory)
