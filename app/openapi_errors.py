@@ -1,6 +1,6 @@
 """OpenAPI: an example of each error, by route; status, code, headers and shape are read off them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app import errors
@@ -61,6 +61,14 @@ def _refused(status: int) -> errors.Refused:
     return errors.Refused("Invalid Request", status=status, value={"message": "TheEye's own words"})
 
 
+# Where the class's own words would not be understood here.
+_BETTER: Mapping[type[SyncError], str] = {
+    SyncError: "A bug of this service.",
+    errors.NotFound: "No such job of this task, or no such path.",
+    errors.Refused: "TheEye refused to create the job, `value` holds its words; nothing was started.",
+    errors.Accepted: "The job has not ended yet; `Location` says where its answer will be.",
+}
+
 # TheEye may refuse a create with any status from 400 to 499; its 401 becomes ours.
 _TAKEN = {error.status for error in _OF_RUN if 400 <= error.status < 500} - {errors.Unauthorized.status}
 REFUSED = _refused(406)
@@ -105,8 +113,8 @@ def words_of(errors: Iterable[SyncError]) -> list[str]:
     """A line for each: its code, and what its class says; where the code is not the class's, its message."""
     lines = []
     for error in errors:
-        own = error.code == type(error).code
-        words = ((type(error).__doc__ if own else None) or error.message).splitlines()[0].rstrip(".")
+        of_class = type(error).__doc__ if error.code == type(error).code else None
+        words = (_BETTER.get(type(error)) or of_class or error.message).splitlines()[0].rstrip(".")
         named = f"`{error.code}`: " if error.code and not isinstance(error, Unauthorized) else ""
         lines.append(f"{named}{words}.")
     return list(dict.fromkeys(lines))
