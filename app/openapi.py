@@ -1,15 +1,15 @@
 """The interface as an OpenAPI 3.1 document, put together from the routes, the modes, the settings and the errors.
 
-openapi          paths and operations                openapi_asked    what a request can hold
-openapi_answers  statuses, headers and bodies        openapi_errors   an example of each error
-openapi_schemas  what the bodies look like
+openapi          paths and operations       openapi_asked    what a request can hold
+openapi_answers  the answers by status      openapi_errors   an example of each error
+openapi_headers  the answers' headers       openapi_schemas  what the bodies look like
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app import openapi_asked, openapi_errors, openapi_schemas
+from app import openapi_asked, openapi_errors, openapi_headers, openapi_schemas
 from app.health import our_version
 from app.openapi_answers import Answers
 from app.settings import Settings
@@ -43,7 +43,7 @@ def document(routes: Iterable[Route], modes: Sequence[Mode], settings: Settings)
         "paths": paths,
         "components": {
             "securitySchemes": openapi_asked.security_schemes(settings.query_token),
-            "headers": describe.answers.headers(),
+            "headers": openapi_headers.components("*" in settings.cors_origins),
             "responses": describe.answers.of_other_methods(),
             "schemas": openapi_schemas.SCHEMAS,
         },
@@ -54,7 +54,7 @@ class _Describer:
     """Describes one operation after the other."""
 
     def __init__(self, modes: Sequence[Mode], settings: Settings) -> None:
-        self.answers = Answers(modes, any_origin="*" in settings.cors_origins)
+        self.answers = Answers(modes)
         self._modes = modes
         self._security: list[Node] = [{name: []} for name in openapi_asked.security_schemes(settings.query_token)]
         self._views: Mapping[str, Callable[[], Node]] = {

@@ -1,6 +1,13 @@
 """OpenAPI: an example of each error, by route; status, code, headers and shape are read off them."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 from app import errors
+from app.errors import SyncError, Unauthorized
+from app.openapi_schemas import ref
+
+Node = dict[str, Any]
 
 _JOB = {"id": "61f42186c38201da80f9a001", "lifecycle": "assigned", "state": "in_progress"}
 _ENDED = {**_JOB, "lifecycle": "finished", "state": "success"}
@@ -13,7 +20,7 @@ _ACCEPTED = errors.Accepted(_JOB, _LATER)
 _GONE = errors.ClientGone("The client has gone", job=_JOB)
 _FORMATTER = errors.FormatterFailed("response", "the job's output is not JSON")
 
-_ANY: tuple[errors.SyncError, ...] = (
+_ANY: tuple[SyncError, ...] = (
     errors.BadRequest("wait must be a number of seconds"),
     errors.Unauthorized(),
     errors.Forbidden("Forbidden"),
@@ -28,7 +35,7 @@ _ANY: tuple[errors.SyncError, ...] = (
     errors.TooBusy("1000 requests are waiting already, nothing was started"),
 )
 
-_OF_RUN: tuple[errors.SyncError, ...] = (
+_OF_RUN: tuple[SyncError, ...] = (
     *_ANY,
     errors.RunUnknown("A request with this Idempotency-Key was lost on the way, its job may have started"),
     errors.StillStarting("A request with this Idempotency-Key is still starting its job"),
@@ -55,6 +62,14 @@ def _refused(status: int) -> errors.Refused:
     return errors.Refused("Invalid Request", status=status, value={"message": "TheEye's own words"})
 
 
+# Where the class's own words would not be understood here.
+_BETTER: Mapping[type[SyncError], str] = {
+    SyncError: "A bug of this service.",
+    errors.NotFound: "No such job of this task, or no such path.",
+    errors.Refused: "TheEye refused to create the job, `value` holds its words; nothing was started.",
+    errors.Accepted: "The job has not ended yet; `Location` says where its answer will be.",
+}
+
 # TheEye may refuse a create with any status from 400 to 499; its 401 becomes ours.
 _TAKEN = {error.status for error in _OF_RUN if 400 <= error.status < 500} - {errors.Unauthorized.status}
 REFUSED = _refused(406)
@@ -62,3 +77,45 @@ REFUSED = _refused(406)
 RUN = (*_OF_RUN, *map(_refused, sorted(_TAKEN)))
 READ = (*_ANY, _GONE, _ACCEPTED)
 CANCEL = (*_ANY, errors.AlreadyEnded("The job had already ended", job=_ENDED), _ACCEPTED)
+
+
+def by_status(examples: Iterable[SyncError]) -> dict[int | str, list[SyncError]]:
+    """The examples of each status."""
+    found: dict[int | str, list[SyncError]] = {}
+    for error in examples:
+        found.setdefault(error.status, []).append(error)
+    return found
+
+
+def headers_of(errors: Sequence[SyncError]) -> tuple[set[str], set[str]]:
+    """The headers of all these errors, and those of some of them."""
+    sets = [set(error.headers) for error in errors] or [set()]
+    always = set.intersection(*sets)
+    return always, set.union(*sets) - always
+
+
+def schemas_of(status: int | str, errors: Sequence[SyncError]) -> list[Node]:
+    """The schema of these errors' bodies; none for none."""
+    if not errors or isinstance(errors[0], Unauthorized):
+        return [ref("Unauthorized")] if errors else []
+    bodies = [error.body() for error in errors]
+    number = {"const": status} if isinstance(status, int) else {"type": "integer"}
+    properties = {"code": {"enum": sorted({error.code for error in errors})}, "status": number, "statusCode": number}
+    required = [name for name in bodies[0] if all(name in body for body in bodies)]
+    return [{**ref("Error"), "required": required, "properties": properties}]
+
+
+def examples_of(errors: Sequence[SyncError]) -> Node:
+    """Their bodies by their codes."""
+    return {error.code or type(error).__name__: {"value": error.body()} for error in errors}
+
+
+def words_of(errors: Iterable[SyncError]) -> list[str]:
+    """A line for each: its code, and what its class says; where the code is not the class's, its message."""
+    lines = []
+    for error in errors:
+        of_class = type(error).__doc__ if error.code == type(error).code else None
+        words = (_BETTER.get(type(error)) or of_class or error.message).splitlines()[0].rstrip(".")
+        named = f"`{error.code}`: " if error.code and not isinstance(error, Unauthorized) else ""
+        lines.append(f"{named}{words}.")
+    return list(dict.fromkeys(lines))

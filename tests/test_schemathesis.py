@@ -27,7 +27,7 @@ continue-on-failure = true
 
 [generation]
 database = "none"
-max-examples = 12
+max-examples = 8
 with-security-parameters = false
 
 [checks.not_a_server_error]
@@ -45,6 +45,9 @@ INSIDE = f"""
 "path.customer" = "{CUSTOMER}"
 "path.task" = "{ECHO}"
 """
+
+
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def run(folder: Path, config: str, document: str, options: Sequence[str]) -> tup
 
 @pytest.mark.parametrize(
     ("further", "phases"),
-    [(INSIDE, "examples,coverage,fuzzing,stateful"), ("", "examples,coverage,fuzzing")],
+    [(INSIDE, "examples,coverage,fuzzing,stateful"), ("", "examples,coverage")],
     ids=["inside", "outside"],
 )
 def test_it_finds_nothing(further: str, phases: str, service: Service, tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ def test_it_finds_nothing(further: str, phases: str, service: Service, tmp_path:
     assert code == 0, said
     tested = re.search(r"(\d+) generated, (\d+) passed", said)
     assert tested, said
-    assert int(tested[1]) == int(tested[2]) > 200
+    assert int(tested[1]) == int(tested[2]) > 150
     assert "unexpected error" not in service.log_text()
 
 

@@ -1,0 +1,84 @@
+"""docs/troubleshooting.md: it knows every code with its statuses, its links lead somewhere, its commands run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from codes import codes_with_statuses
+from servers import Service, clean_environment, need
+from test_readme import ADDRESS, anchors, blocks, prose, read, upstream
+from test_readme import test_every_link_leads_somewhere as check_links
+
+from app.settings import Settings
+from sandbox import Sandbox
+
+PAGE = "docs/troubleshooting.md"
+
+
+def sections() -> dict[str, str]:
+    """The text beneath each heading of the third level."""
+    pieces = re.split(r"^#{2,3} (.+)$", read(PAGE), flags=re.MULTILINE)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def test_every_code_of_the_source_is_explained_and_no_other() -> None:
+    explained = {heading: text for heading, text in sections().items() if re.fullmatch("E[A-Z]{4,}", heading)}
+    assert explained.keys() == codes_with_statuses().keys()
+    for code, statuses in codes_with_statuses().items():
+        first = explained[code].strip().split("\n\n")[0]
+        named = {
+            int(status)
+            for status in re.findall(r"\*\*(\d{3})\*\*|\*\*(\d{3})\.\*\*", first)
+            for status in status
+            if status
+        }
+        assert statuses <= named, code
+        assert len(explained[code]) > 100
+
+
+def test_a_code_that_is_mentioned_exists() -> None:
+    assert set(re.findall(r"\bE[A-Z]{4,}\b", read(PAGE))) == codes_with_statuses().keys()
+
+
+def test_every_502_and_504_can_be_told_apart() -> None:
+    table = sections()["The cases of 502 and 504"]
+    of_these = {code for code, statuses in codes_with_statuses().items() if statuses & {502, 504}}
+    assert set(re.findall(r"^\| `(E[A-Z]+)`", table, re.MULTILINE)) == of_these
+
+
+def test_its_settings_exist() -> None:
+    known = {f"SYNC_{name.upper()}" for name in Settings.__dataclass_fields__}
+    assert set(re.findall(r"SYNC_[A-Z_]+", read(PAGE))) <= known
+
+
+def test_its_links_lead_somewhere() -> None:
+    check_links(PAGE)
+    assert len(anchors(PAGE)) > 30
+    assert "](docs/troubleshooting.md)" in prose("README.md")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Sandbox]]:
+    database = tmp_path_factory.mktemp("troubleshooting") / "theeye.sqlite3"
+    with Sandbox(database=database) as sandbox, Service(upstream(sandbox)) as running:
+        yield running, sandbox
+
+
+def test_its_commands_answer(service: tuple[Service, Sandbox]) -> None:
+    running, sandbox = service
+    need("curl", "curl")
+    commands = re.findall(r"```sh\n(.*?)```", read(PAGE), re.DOTALL)
+    assert len(commands) == 5
+    asked = [command.strip().replace(ADDRESS, running.url) for command in commands if "curl" in command]
+    found = []
+    for command in asked:
+        environment = clean_environment() | {"SYNC_GATEWAY_URL": sandbox.url}
+        ran = subprocess.run(
+            ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=30, check=True
+        )
+        found.append(int(ran.stdout.split()[1]))
+    assert found == [200, 404, 401]
+    assert not blocks(PAGE) or all(block.language != "http" for block in blocks(PAGE))
