@@ -655,3 +655,19 @@ def test_no_token_is_in_any_log(form: str, worker: str, tmp_path: Path) -> None:
         assert not found, found
     if form == "json":
         assert all(json.loads(line) for line in said.splitlines())
+
+
+def test_the_reference_names_every_field_and_setting() -> None:
+    page = (CHECKOUT / "docs" / "operating.md").read_text()
+    table = page.partition("| field | meaning |")[2].partition("\n\n")[0]
+    named = [
+        name for cell in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    ]
+    assert sorted(named) == sorted(FIELDS)
+    forms = page.partition("| `SYNC_LOG` |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", forms, re.MULTILINE) == ["text", "json", "off"]
+    line = re.search(r"^```text\n(.*)\n```$", page, re.MULTILINE)
+    assert line is not None
+    shown = re.findall(r" (\w+)=", line[1])
+    assert shown == [*shown[:-2], "client", "request_id"]
+    assert set(shown) < {*FIELDS}
