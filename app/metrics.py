@@ -48,11 +48,15 @@ class Metrics:
             registry=registry,
         )
         self._listener: Any = None
+        self._known: dict[tuple[str, int | str], Counter] = {}  # those with labels, which take long to find
 
     def request(self, trace: Trace, total: float) -> None:
         """A request has its answer, after so many seconds."""
         outcome = outcome_of(trace)
-        self._requests.labels(trace.mode or "none", outcome).inc()
+        counter = self._known.get((trace.mode, outcome))
+        if counter is None:
+            counter = self._known[trace.mode, outcome] = self._requests.labels(trace.mode or "none", outcome)
+        counter.inc()
         if trace.code and trace.by == "service" and outcome in ("client_error", "refused"):
             self._refused.labels(trace.code).inc()
         if trace.joined:
@@ -72,9 +76,11 @@ class Metrics:
 
     def call(self, kind: str, status: int | str) -> None:
         """A call to TheEye brought this status, or `lost` or `not_sent`."""
-        if isinstance(status, int) and status not in STATUSES:
-            status = f"{status // 100}xx"
-        self._calls.labels(kind, str(status)).inc()
+        counter = self._known.get((kind, status))
+        if counter is None:
+            named = status if status in STATUSES or isinstance(status, str) else f"{status // 100}xx"
+            counter = self._known[kind, status] = self._calls.labels(kind, named)
+        counter.inc()
 
     def listener(self, up: bool) -> None:
         """The listener for notifications hears Redis, or no longer; a process that never listened has no say."""

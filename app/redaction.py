@@ -18,7 +18,7 @@ _SECRET = re.compile(
 )
 # What gunicorn quotes of a request that it cannot read may be a token without its name.
 _QUOTED = re.compile(r"(Invalid request from ip=\S+: [^:'\"]*).*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # all but tabs and the ends of lines
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tabs and the ends of lines
 
 
 def redacted(text: str) -> str:
@@ -45,6 +45,10 @@ class RedactingFormatter(logging.Formatter):
             text = text.replace("\n", "\\n")
         trace = current()
         return f"{text} request_id={trace.request_id}" if trace is not None else text
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the base class's name
+        """Indented, so that no line of an error's words looks like a message."""
+        return "  " + super().formatException(ei).replace("\n", "\n  ")
 
     def format(self, record: logging.LogRecord) -> str:
         """As the base class does, without tokens."""
@@ -79,6 +83,9 @@ class RedactingFilter(logging.Filter):
         return True
 
 
+_FILTER = RedactingFilter()  # one, so that adding it again changes nothing
+
+
 class StandardError(logging.StreamHandler[Any]):
     """Writes to standard error as it is by then: a host may replace it."""
 
@@ -90,7 +97,7 @@ class StandardError(logging.StreamHandler[Any]):
 
 def set_up(form: str) -> None:
     """The service's own messages, on a host that has not done it (gunicorn has): to standard error, in our form."""
-    logging.getLogger("werkzeug").addFilter(RedactingFilter())  # `flask run` logs whole URLs
+    logging.getLogger("werkzeug").addFilter(_FILTER)  # `flask run` logs whole URLs
     to_standard_error("theeye_sync", form)
 
 
@@ -107,7 +114,7 @@ def to_standard_error(name: str, form: str = "text") -> None:
         log.propagate = False
     else:
         for foreign in logging.getLogger().handlers:
-            foreign.addFilter(RedactingFilter())
+            foreign.addFilter(_FILTER)
 
 
 def formatter(form: str, text: str | None, date: str | None = None) -> logging.Formatter:

@@ -18,11 +18,13 @@ class Recording(Supervisor):
     def __init__(self) -> None:
         super().__init__(Settings())
         self.cancelled: list[str] = []
+        self.headers: list[str] = []
         self.done = threading.Event()
 
     def cancel(self, customer: str, job_id: str, token: str, headers: str = "") -> None:
         threading.Event().wait(0.3)
         self.cancelled.append(job_id)
+        self.headers.append(headers)
         self.done.set()
         if job_id == "refused":
             raise UpstreamFailed("no")
@@ -35,9 +37,9 @@ def supervisor() -> Recording:
 
 def test_after_the_grace(supervisor: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.cancelling.GRACE_SECONDS", 0.05)
-    Cancellations(supervisor, Wakeups()).later("acme", "j1", "t")
+    Cancellations(supervisor, Wakeups()).later("acme", "j1", "t", "X-Request-Id: r-1\r\n")
     assert supervisor.done.wait(5)
-    assert supervisor.cancelled == ["j1"]
+    assert (supervisor.cancelled, supervisor.headers) == (["j1"], ["X-Request-Id: r-1\r\n"])
 
 
 def test_not_when_somebody_waits_again(supervisor: Recording) -> None:

@@ -498,7 +498,7 @@ def test_messages_on_a_host_of_another_kind() -> None:
         "create_app(Settings(log={form!r}))\n"
         "begin({{'HTTP_X_REQUEST_ID': 'r-1'}}).secrets = ('s3/cr3t',)\n"
         "log = logging.getLogger('theeye_sync.x')\n"
-        "try:\n    raise ValueError('s3/cr3t s3%2Fcr3t')\n"
+        "try:\n    raise ValueError('s3/cr3t s3%2Fcr3t\\n[INFO] a lie')\n"
         "except ValueError:\n    log.exception('a\\nb ?access_token=zzz')\n"
     )
     said = {}
@@ -509,9 +509,9 @@ def test_messages_on_a_host_of_another_kind() -> None:
         said[form] = ran.stderr
     message = json.loads(said["json"])
     assert (message["message"], message["request_id"]) == ("a\nb ?access_token=***", "r-1")
-    assert message["traceback"].endswith("ValueError: *** ***")
-    assert "[ERROR] a\\nb ?access_token=*** request_id=r-1\nTraceback" in said["text"]
-    assert said["text"].endswith("ValueError: *** ***\n")
+    assert message["traceback"].endswith("ValueError: *** ***\n[INFO] a lie")
+    assert "[ERROR] a\\nb ?access_token=*** request_id=r-1\n  Traceback" in said["text"]
+    assert said["text"].endswith("  ValueError: *** ***\n  [INFO] a lie\n")
 
 
 def test_a_hosts_own_handlers_are_kept_and_redact(ours: logging.Logger) -> None:
@@ -655,3 +655,19 @@ def test_no_token_is_in_any_log(form: str, worker: str, tmp_path: Path) -> None:
         assert not found, found
     if form == "json":
         assert all(json.loads(line) for line in said.splitlines())
+
+
+def test_the_reference_names_every_field_and_setting() -> None:
+    page = (CHECKOUT / "docs" / "operating.md").read_text()
+    table = page.partition("| field | meaning |")[2].partition("\n\n")[0]
+    named = [
+        name for cell in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    ]
+    assert sorted(named) == sorted(FIELDS)
+    forms = page.partition("| `SYNC_LOG` |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", forms, re.MULTILINE) == ["text", "json", "off"]
+    line = re.search(r"^```text\n(.*)\n```$", page, re.MULTILINE)
+    assert line is not None
+    shown = re.findall(r" (\w+)=", line[1])
+    assert shown == [*shown[:-2], "client", "request_id"]
+    assert set(shown) < {*FIELDS}

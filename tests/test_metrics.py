@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -211,6 +212,7 @@ def test_metrics_are_served_while_all_places_are_taken(theeye: StandIn, worker: 
     theeye.task(delay=None)
     with serving(theeye, worker, SYNC_MAX_WAITING="3") as world, ThreadPoolExecutor(3) as pool:
         parked = [pool.submit(world.ask) for _ in range(3)]
+        wait_until(lambda: len(theeye.jobs) == 3, 10, "the jobs")
         world.wait_for("theeye_sync_parked", 3)
         assert [world.ask() for _ in range(5)] == [503] * 5
         found = world.wait_for("theeye_sync_refused_total{code=EBUSY}", 5)
@@ -400,3 +402,19 @@ def test_outcomes(status: int, by: str, code: str, outcome: str) -> None:
     trace = Trace()
     trace.status, trace.by, trace.code = status, by, code
     assert outcome_of(trace) == outcome
+
+
+def test_the_reference_names_every_metric_and_its_labels(world: World) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "operating.md").read_text()
+    documented = {}
+    for name, kind, labels in re.findall(r"^\| `(theeye_sync_\w+)` \| (\w+) \| ([^|]*)\|", page, re.MULTILINE):
+        documented[name.removesuffix("_total")] = (kind, set(re.findall(r"`(\w+)`", labels)))
+    assert world.ask(Prefer="respond-async") == 202
+    assert world.ask(target=f"/beta/task/{TASK}/job") == 403
+    world.wait_for("theeye_sync_refused_total{code=EORACC}", 1)
+    text = raw_request("127.0.0.1", world.port, request("GET", "/metrics")).body.decode()
+    served = {
+        family.name: (family.type, {label for sample in family.samples for label in sample.labels} - {"le"})
+        for family in text_string_to_metric_families(text)
+    }
+    assert served | {"theeye_sync_listener_up": ("gauge", set())} == documented
