@@ -1,0 +1,215 @@
+"""What every host has to show, over its base URL: the seed's examples, parallel waits, a graceful stop, silent logs.
+
+    theeye.tokens[TOKEN] = ACME          # once, before anything else
+    check_seed_examples(url, theeye)
+    check_parallel_waits(url, theeye)
+    say_the_token_everywhere(url)
+    check_graceful_stop(url, theeye, stop=process.terminate)
+    check_logs(process.directory)        # no token in any file there
+
+`theeye` is a StandIn that the host's service was started in front of (`service_environment`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from servers import RawResponse, clean_environment, raw_request
+from standin import TASK, StandIn
+
+TOKEN = "tok-4b1d-never-in-a-log"
+JOB = f"/acme/task/{TASK}/job"
+CORS = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "GET,PUT,PATCH,POST,DELETE,OPTIONS"),
+    ("Access-Control-Allow-Credentials", "true"),
+    (
+        "Access-Control-Allow-Headers",
+        "Origin, Accept, User-Agent, Accept-Charset, Cache-Control, Accept-Encoding, "
+        "Content-Type, Authorization, Content-Length, X-Requested-With",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One of the seed's: what the job says, what is asked, and the answer's bytes."""
+
+    query: str
+    argument: int
+    state: str
+    output: str
+    status_line: str
+    etag: str
+    body: str
+
+
+_ERROR = (
+    '{"message":"Validation Error. Invalid Argument Value","statusCode":418,"name":"ClientError",'
+    '"code":"","status":418}'
+)
+_FIRST = '{"name":"tomer","date":"2022-01-28T17:00:22.676Z"}'
+_SECOND = '{"name":"tomer","date":"2022-01-28T16:26:41.201Z"}'
+EXAMPLES = [
+    Example(
+        "",
+        200,
+        "failure",
+        _ERROR,
+        "500 Internal Server Error",
+        'W/"87-+Fzdxc2Q7NsFIfhclF3lcqgSScY"',
+        json.dumps([_ERROR], separators=(",", ":")),
+    ),
+    Example(
+        "",
+        100,
+        "success",
+        _FIRST,
+        "200 OK",
+        'W/"3e-Earn8PE7JwarkhTciq4Sn4inI3g"',
+        json.dumps([_FIRST], separators=(",", ":")),
+    ),
+    Example("parse&", 100, "success", _SECOND, "200 OK", 'W/"32-QGrCXrCY2sEcc1V/fL6omhdvPKY"', _SECOND),
+    Example("parse&", 200, "failure", _ERROR, "418 I'm a Teapot", 'W/"73-FBmPIgGdDNzn6NM27joxlSUMWp4"', _ERROR),
+]
+
+
+def service_environment(theeye: StandIn, redis_url: str = "", **settings: str) -> dict[str, str]:
+    """The environment of a service in front of this TheEye, for hosts that are not servers.Service."""
+    urls = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_url}
+    return clean_environment() | urls | settings
+
+
+def ask(
+    url: str, target: str, method: str = "GET", body: bytes = b"", timeout: float = 30, **headers: str
+) -> RawResponse:
+    """One request on a connection of its own; an underscore in a header's name stands for a hyphen."""
+    place = urlsplit(url)
+    assert place.hostname
+    sent = {"Host": place.netloc, "Connection": "close"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    if body or method == "POST":
+        sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    data = f"{method} {place.path}{target} HTTP/1.1\r\n{head}\r\n".encode() + body
+    return raw_request(place.hostname, place.port or 80, data, timeout)
+
+
+def run(url: str, *arguments: object, query: str = "", timeout: float = 30, **headers: str) -> RawResponse:
+    """Runs the task, with the token in the header."""
+    body = json.dumps({"task_arguments": arguments}).encode()
+    headers = {"Authorization": f"Bearer {TOKEN}"} | headers
+    return ask(url, JOB + (f"?{query}" if query else ""), "POST", body, timeout, **headers)
+
+
+# -- the seed's examples ----------------------------------------------------------------------------------------
+
+
+def check_seed_examples(url: str, theeye: StandIn) -> None:
+    """Status line, Access-Control headers, Content-Type, ETag and body, byte for byte; the token in the query."""
+    for example in EXAMPLES:
+        theeye.task(output=[example.output], state=example.state)
+        body = json.dumps({"task_arguments": [example.argument]}).encode()
+        got = ask(url, f"{JOB}?{example.query}access_token={TOKEN}", "POST", body)
+        assert got.status_line == f"HTTP/1.1 {example.status_line}"
+        assert [header for header in got.headers if header[0].startswith("Access-Control-")] == CORS
+        assert got.header("Content-Type") == "application/json; charset=utf-8"
+        assert got.header("Content-Length") == str(len(example.body))
+        assert got.header("ETag") == example.etag
+        assert got.body.decode() == example.body
+        assert theeye.calls_of("create")[-1].body == body
+
+
+# -- many at once, and the end --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def parked(url: str, theeye: StandIn, count: int) -> Iterator[list[Future[RawResponse]]]:
+    """So many requests whose jobs have been created and do not end, each with an argument of its own."""
+    theeye.task(delay=None)
+    before = len(theeye.jobs)
+    with ThreadPoolExecutor(count) as pool:
+        waits = [pool.submit(run, url, f"own {number}") for number in range(count)]
+        try:
+            theeye.wait_for_jobs(before + count, 30)
+            yield waits
+        finally:
+            finish_all(theeye)
+
+
+def finish_all(theeye: StandIn) -> None:
+    """Every job ends, with its own argument as the output."""
+    for job_id, job in theeye.jobs.items():
+        if job["lifecycle"] == "ready":
+            theeye.finish(job_id, output=job["task_arguments_values"])
+
+
+def check_own_answers(waits: list[Future[RawResponse]]) -> None:
+    """Each of the parked got the output of its own job."""
+    answers = [wait.result(30) for wait in waits]
+    assert [(got.status, got.body.decode()) for got in answers] == [
+        (200, f'["own {number}"]') for number in range(len(waits))
+    ]
+    assert len({got.header("X-Job-Id") for got in answers}) == len(waits)
+
+
+def check_parallel_waits(url: str, theeye: StandIn, count: int = 50) -> None:
+    """So many waits at once, all of them parked together, one create each."""
+    before = len(theeye.calls_of("create"))
+    with parked(url, theeye, count) as waits:
+        assert not any(wait.done() for wait in waits)
+        finish_all(theeye)
+        check_own_answers(waits)
+    assert len(theeye.calls_of("create")) == before + count
+
+
+def check_graceful_stop(url: str, theeye: StandIn, stop: Callable[[], object], count: int = 10) -> None:
+    """Waits that are parked when `stop` is called (it signals, and does not wait for the end) get their answers."""
+    with parked(url, theeye, count) as waits:
+        stop()
+        finish_all(theeye)
+        check_own_answers(waits)
+
+
+# -- the logs -------------------------------------------------------------------------------------------------------
+
+
+def say_the_token_everywhere(url: str) -> None:
+    """Requests that would put the token in a log: good and bad ones, in query, header and elsewhere."""
+    place = urlsplit(url)
+    assert place.hostname
+    for target in (
+        f"/api/status?access_token={TOKEN}",
+        f"/no/such/path?access_token={TOKEN}",
+        f"{JOB}/nothex?access%5Ftoken={TOKEN}",
+        f"{JOB}%3Faccess_token={TOKEN}",
+        f"/../..?access_token={TOKEN}",
+        f"/acme/{'x' * 9000}?access_token={TOKEN}",
+    ):
+        for method in ("GET", "POST", "BREW"):
+            with suppress(OSError):  # a host may hang up on what is none of its business
+                ask(url, target, method, Authorization=f"Bearer {TOKEN}")
+    for data in (
+        f"GET /api/status?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nbad header access_token={TOKEN}\r\n\r\n",
+        f"POST {JOB}?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: {TOKEN}\r\n\r\n",
+        f"GET /?access_token={TOKEN} HTTP/9.9\r\n\r\n",
+        f"POST {JOB}?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
+    ):
+        with suppress(OSError):
+            raw_request(place.hostname, place.port or 80, data.encode())
+
+
+def check_logs(*places: Path) -> None:
+    """No token in these files or anywhere beneath these directories; at least one of them says something."""
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file()]
+    texts = {file: file.read_bytes() for file in files}
+    assert any(texts.values()), f"nothing was logged in {places}"
+    for file, text in texts.items():
+        at = text.find(TOKEN.encode())
+        assert at < 0, f"{file}: ...{text[max(at - 300, 0) : at + 100]!r}"
