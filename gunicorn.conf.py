@@ -36,6 +36,11 @@ graceful_timeout = int(max(_settings.grace_seconds, _settings.call_timeout)) + 5
 timeout = 60
 keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
 
+# gunicorn itself would believe what 127.0.0.1 (`forwarded_allow_ips`) and anybody on a unix socket say about scheme and
+# path. There is nothing left for it to believe: SYNC_PROXIES alone decides.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+
 limit_request_line = 8190
 control_socket_disable = True  # it is one path for each user: two services would fight for it
 logger_class = "app.gunicorn_log.RedactingLogger"

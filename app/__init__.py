@@ -3,6 +3,7 @@
 import logging
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.cancelling import Cancellations
 from app.cli import formatters_command
@@ -39,6 +40,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint(services))
     app.cli.add_command(formatters_command(services.formatters))
+    if hops := settings.proxies:
+        trusting = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+        app.wsgi_app = trusting  # type: ignore[method-assign]
     return app
 
 
