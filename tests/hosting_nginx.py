@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -111,3 +113,11 @@ class Upstream:
             head += piece
         self.heads.append(head.decode())
         sock.sendall(self._answer)
+
+
+def make_certificate(directory: Path) -> None:
+    """A self-signed one for `localhost`, under the names that deploy/nginx.conf has."""
+    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", "privkey.pem", "-out", "fullchain.pem"]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,8 @@ from hosting import (
     run,
     say_the_token_everywhere,
 )
-from hosting_nginx import Nginx, Upstream
-from servers import RawResponse, Redis, Service, free_port, need, raw_request, read_response, wait_until
+from hosting_nginx import Nginx, Upstream, make_certificate
+from servers import RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
 from standin import ACME, StandIn
 
 SHAPE = ["message", "statusCode", "name", "code", "status"]
@@ -319,13 +318,6 @@ def test_the_tls_block_filled_in(world: World) -> None:
 
 def connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 5), server_hostname="localhost")
-
-
-def make_certificate(directory: Path) -> None:
-    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", "privkey.pem", "-out", "fullchain.pem"]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 # -- the logs, and the end ------------------------------------------------------------------------------------------
