@@ -23,7 +23,7 @@ class Nginx(Process):
         super().__init__()
         self.port = free_port()
         text = (DEPLOY / "nginx.conf").read_text()
-        for old, new in self._filled_in(upstreams).items() | (changes or {}).items():
+        for old, new in (self._filled_in(upstreams) | (changes or {})).items():
             assert old in text, old
             text = text.replace(old, new)
         (self.directory / "theeye-sync.conf").write_text(text)

@@ -335,9 +335,10 @@ def test_no_token_in_any_log(world: World) -> None:
     check_logs(world.nginx.directory, world.service.directory)
 
 
-def test_nginxs_error_log_would_quote_the_token() -> None:
+@pytest.mark.parametrize(("level", "upstream"), [("error", ""), ("crit", "unix:/nowhere;#")])
+def test_nginxs_error_log_would_quote_the_token(level: str, upstream: str) -> None:
     """Why it is off: if this ever fails, nginx has learnt to leave the query out, and the log can be on."""
-    changes = {"error_log /dev/null emerg": "error_log error.log error"}
+    changes = {"error_log /dev/null emerg": f"error_log error.log {level}", "server 127": f"server {upstream}127"}
     with Nginx(free_port(), changes=changes) as nginx:
         say_the_token_everywhere(nginx.url)
         nginx.stop()
