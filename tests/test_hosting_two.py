@@ -196,9 +196,6 @@ def test_one_of_two_is_stopped_and_started_again_under_load(pair: Pair) -> None:
     assert {len(got) for _, got in load.answers} == {1}, "nothing was lost, and nothing repeated"
     check_load(pair, load)
     assert pair.upstreams(200) == {f"127.0.0.1:{instance.port}" for instance in pair.instances}
-    check_logs(pair.nginx.directory, kept.directory, stopped.directory)
-
-
-def test_the_seeds_examples_and_fifty_waits(pair: Pair) -> None:
     check_seed_examples(pair.nginx.url, pair.theeye)
     check_parallel_waits(pair.nginx.url, pair.theeye)
+    check_logs(pair.nginx.directory, kept.directory, stopped.directory)
