@@ -88,7 +88,7 @@ def test_examples_waits_and_a_graceful_stop(worker: str, theeye_redis: StandIn, 
             assert (got.status, got.body) == (401, b'"Unauthorized"')
         check_graceful_stop(nginx.url, theeye_redis, stop=service.terminate)
         assert service.wait() == 0
-        check_refusal(run(nginx.url), 502, "EOUTCOMEUNKNOWN")
+        check_refusal(run(nginx.url), 502, "EUNREACHABLE")
         check_logs(nginx.directory, service.directory)
 
 
@@ -266,8 +266,11 @@ def exhaust(world: World, target: str, headers: str = "") -> tuple[int, RawRespo
 
 
 def test_nothing_behind_nginx() -> None:
-    with Nginx(free_port()) as nginx:
-        check_refusal(run(nginx.url), 502, "EOUTCOMEUNKNOWN")
+    for upstreams in ([free_port()], [free_port(), free_port()]):
+        with Nginx(*upstreams) as nginx:
+            got = run(nginx.url)
+            check_refusal(got, 502, "EUNREACHABLE")
+            assert got.header("Retry-After") == "1"
 
 
 def test_no_answer_in_time() -> None:

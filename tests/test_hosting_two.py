@@ -36,7 +36,9 @@ def test_a_post_goes_to_the_other_instance_only_where_it_was_not_sent() -> None:
 
 def test_a_post_is_never_sent_twice() -> None:
     with Upstream() as broken, Upstream(OK) as there, Nginx(broken.port, there.port) as nginx:
-        posts = Counter(ask(nginx.url, "/", "POST", b"{}").status for _ in range(20))
+        answers = [ask(nginx.url, "/", "POST", b"{}") for _ in range(20)]
+        posts = Counter(got.status for got in answers)
+        assert {json.loads(got.body).get("code") for got in answers} == {"EOUTCOMEUNKNOWN", None}
         assert len(broken.heads) == posts[502] > 0
         assert len(there.heads) == posts[200] == 20 - posts[502]
         gets = [ask(nginx.url, "/").status for _ in range(20)]
