@@ -31,8 +31,12 @@ graceful_timeout = ceil(_settings.grace_seconds + _settings.call_timeout) + 5
 timeout = 60  # a worker whose loop stands still for so long is killed; waits do not hold the loop up
 keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
 
+# gunicorn itself would believe what 127.0.0.1 (`forwarded_allow_ips`) and anybody on a unix socket say about scheme and
+# path. There is nothing left for it to believe: SYNC_PROXIES alone decides.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+
 limit_request_line = 8190
-forwarder_headers = ""  # SCRIPT_NAME and PATH_INFO are no client's to set, not even one on this machine
 control_socket_disable = True  # it is one path for each user: two services would fight for it
 logger_class = "app.gunicorn_log.RedactingLogger"
 

@@ -4,6 +4,7 @@ import logging
 import os
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import metrics_folder
 from app.cancelling import Cancellations
@@ -49,6 +50,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         Shortcut(app.wsgi_app, services), settings.log, services.metrics, settings.metrics_bind
     )
     app.cli.add_command(formatters_command(lambda: services.formatters))
+    if hops := settings.proxies:
+        trusting = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+        app.wsgi_app = trusting  # type: ignore[method-assign]
     return app
 
 

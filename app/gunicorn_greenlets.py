@@ -9,6 +9,7 @@ from typing import Any
 from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
+from app.gunicorn_farewell import farewell
 from app.gunicorn_savings import in_one_segment, save
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
@@ -72,10 +73,13 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._idle.discard(sock)
         try:
             super().handle_request(listener_name, request, sock, address)
+            if getattr(request.body, "failed", False):  # where the next request begins is unknown
+                raise StopIteration
+        except StopIteration:
+            farewell(sock)
+            raise
         finally:
             self._idle.add(sock)
-        if getattr(request.body, "failed", False):  # where the next request begins is unknown
-            raise StopIteration
 
     def notify(self) -> None:
         """Called every second, while stopping too."""

@@ -5,9 +5,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import ThreadWorker
 
+from app.gunicorn_farewell import farewell
 from app.gunicorn_savings import in_one_segment, save
 
 HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
@@ -37,7 +37,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             self._reading.pop(conn, None)
         if not keep:
-            close_graceful(conn.sock)
+            farewell(conn.sock)
             conn.close = lambda graceful=False: None  # the loop would do it again
         return keep
 

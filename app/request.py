@@ -50,8 +50,8 @@ class Request:
     @property
     def is_as_sent(self) -> bool:
         """Whether the path was neither decoded nor tidied on its way to us."""
-        decoded: str = self.environ.get("SCRIPT_NAME", "") + self.environ["PATH_INFO"]
-        return self.raw_path == decoded
+        path: str = self.environ["PATH_INFO"]
+        return self.raw_path in (path, self.environ.get("SCRIPT_NAME", "") + path)
 
     @property
     def trace(self) -> Trace:

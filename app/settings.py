@@ -148,6 +148,7 @@ class Settings:
     max_job: int = 64 * MIB
     query_token: bool = True
     cors_origins: tuple[str, ...] = ("*",)
+    proxies: int = 0
     plugins: tuple[str, ...] = ()
     disabled_formatters: tuple[str, ...] = ()
     log: str = "text"
@@ -216,6 +217,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "max_job": _whole(1, 1 << 40),
     "query_token": _flag,
     "cors_origins": _origins,
+    "proxies": _whole(0, 10),
     "plugins": _words,
     "disabled_formatters": _words,
     "log": _one_of("text", "json", "off"),

@@ -37,6 +37,7 @@ def test_defaults() -> None:
         ("SYNC_QUERY_TOKEN", "0", False),
         ("SYNC_CORS_ORIGINS", "https://a.example, https://b.example", ("https://a.example", "https://b.example")),
         ("SYNC_PLUGINS", "a.py b", ("a.py", "b")),
+        ("SYNC_PROXIES", "2", 2),
         ("SYNC_DISABLED_FORMATTERS", "", ()),
     ],
 )
@@ -70,6 +71,8 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
         ("SYNC_CORS_ORIGINS", ","),
         ("SYNC_CORS_ORIGINS", "https://a.example/"),
         ("SYNC_CORS_ORIGINS", "a.example"),
+        ("SYNC_PROXIES", "-1"),
+        ("SYNC_PROXIES", "yes"),
         ("SYNC_REDIS_URL", "redis://h/zero"),
         ("SYNC_REDIS_URL", "redis://h/0?nonsense=1"),
     ],

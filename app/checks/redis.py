@@ -38,6 +38,7 @@ try('ZREM', KEYS[2], 'b')
 try('SADD', KEYS[3], 'a')
 try('SREM', KEYS[3], 'b')
 try('PUBLISH', ARGV[1], '')
+try('EXISTS', KEYS[1], KEYS[2])
 for _, key in ipairs(KEYS) do try('PEXPIRE', key, 1000) end
 for _, key in ipairs(KEYS) do try('DEL', key) end
 return refused
