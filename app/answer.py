@@ -24,14 +24,14 @@ class TooLarge(ValueError):
 class Answer:
     """Reads one answer; every receive may take what is left until the deadline."""
 
-    __slots__ = ("_buffer", "_left", "_most", "_sock", "keep", "status")
+    __slots__ = ("_buffer", "_limit", "_most", "_sock", "keep", "status")
 
-    def __init__(self, sock: socket.socket, left: Callable[[], float], most: int) -> None:
-        """`left`: seconds until the deadline, raising TimeoutError after it; `most`: bytes of the largest body."""
+    def __init__(self, sock: socket.socket, limit: Callable[[], None], most: int) -> None:
+        """`limit` lets the next receive wait until the deadline, or raises TimeoutError; `most`: bytes of the body."""
         self.status = 0
         self.keep = False
         self._sock = sock
-        self._left = left
+        self._limit = limit
         self._most = most
         self._buffer = b""
 
@@ -121,7 +121,7 @@ class Answer:
         body[:have], self._buffer = self._buffer, b""
         with memoryview(body) as view:
             while have < size:
-                self._sock.settimeout(self._left())
+                self._limit()
                 count = self._sock.recv_into(view[have:])
                 if not count:
                     raise ValueError("cut off in its body")
@@ -134,14 +134,14 @@ class Answer:
         while True:
             if len(body) > self._most:
                 raise TooLarge
-            self._sock.settimeout(self._left())
+            self._limit()
             piece = self._sock.recv(HEAD)
             if not piece:
                 return bytes(body)
             body += piece
 
     def _receive(self, where: str) -> None:
-        self._sock.settimeout(self._left())
+        self._limit()
         piece = self._sock.recv(HEAD)
         if not piece:
             raise ValueError(f"cut off in its {where}" if self._buffer else "the connection was closed")

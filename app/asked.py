@@ -1,7 +1,7 @@
 """What a caller asks for, once it has been read and checked."""
 
-from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from app.idempotency import Key
 from app.preferences import Budget
@@ -12,8 +12,7 @@ from app.waiter import Target
 from formatters import Formatter
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Who asks, in which mode, and how long they want to wait."""
 
     query: Query
@@ -29,8 +28,7 @@ class Asked:
         return Target(self.session.customer, self.token, monotonic() + seconds, self.trace)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What a POST wants TheEye to run."""
 
     task: str

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from app import system
+
 LOOK_SECONDS = 1.0
 
 # The other side has closed its end, or the connection broke; data that it sent before does not hide that.
@@ -35,11 +37,12 @@ class Clients:
 
     def __init__(self) -> None:
         """Watches nobody yet; the thread starts with the first client, after any fork."""
-        self._lock = threading.Lock()
+        self._lock = system.quick_lock()
+        self._starting = threading.Lock()
         self._parked: dict[int, Client] = {}
         self._poll: Any = None
         self._pid = 0
-        self._thread: threading.Thread | None = None
+        self._watching_in = 0  # the process, while the thread lives
 
     @contextmanager
     def watch(self, sock: socket.socket | None) -> Iterator[Client]:
@@ -56,9 +59,9 @@ class Clients:
             self._unregister(number)
 
     def _register(self, number: int, client: Client) -> None:
+        if self._watching_in != os.getpid():
+            self._start()
         with self._lock:
-            if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
-                self._start()
             self._parked[number] = client
             self._poll.register(number, _GONE)
 
@@ -68,22 +71,30 @@ class Clients:
                 self._poll.unregister(number)
 
     def _start(self) -> None:
-        if self._pid != os.getpid():
-            self._parked = {}
-            self._poll = _system_poll()
-        self._pid = os.getpid()
-        self._thread = threading.Thread(target=self._run, name="theeye-sync-clients", daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._watching_in == os.getpid():
+                return
+            if self._pid != os.getpid():
+                self._parked, self._poll, self._pid = {}, system.poll(), os.getpid()
+            threading.Thread(target=self._run, name="theeye-sync-clients", daemon=True).start()
+            self._watching_in = os.getpid()
 
     def _run(self) -> None:
         pause = threading.Event()
-        while True:
-            pause.wait(LOOK_SECONDS)
-            try:
-                self._look()
-                self._cut_off()
-            except Exception:
-                log.exception("looking for clients that have gone")
+        try:
+            while True:
+                pause.wait(LOOK_SECONDS)
+                self._look_again()
+        finally:
+            with self._starting:  # not before `_start` is done
+                self._watching_in = 0
+
+    def _look_again(self) -> None:
+        try:
+            self._look()
+            self._cut_off()
+        except Exception:
+            log.exception("looking for clients that have gone")
 
     def _look(self) -> None:
         with self._lock:
@@ -102,12 +113,3 @@ class Clients:
                 client.late = True
                 with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                     getattr(client.sock, "_sock", client.sock).shutdown(socket.SHUT_RD)
-
-
-def _system_poll() -> Any:
-    """The operating system's poll: gevent's own would make a watcher for each socket at each look."""
-    try:
-        from gevent.monkey import get_original
-    except ImportError:
-        return select.poll()
-    return get_original("select", "poll")()

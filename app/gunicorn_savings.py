@@ -1,16 +1,12 @@
 """What gunicorn does anew for every answer and need not: a quarter of its own cost (docs/performance.md)."""
 
 import io
-import socket
-import ssl
 from collections.abc import Callable, Iterable
 from time import time
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import wsgi
-
-MORE = getattr(socket, "MSG_MORE", 0)  # Linux: hold this back for what follows, for 200 ms at the most
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -23,19 +19,15 @@ def save() -> None:
 
 
 def in_one_segment(application: Wsgi) -> Wsgi:
-    """The application, with an answer's head and body in one packet; gunicorn sends one after the other."""
+    """The application, with an answer's head and body sent as one; gunicorn sends one after the other."""
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = getattr(start_response, "__self__", None)
-        if isinstance(response, wsgi.Response) and _can_hold(response.sock) and environ["REQUEST_METHOD"] != "HEAD":
+        if isinstance(response, wsgi.Response) and environ["REQUEST_METHOD"] != "HEAD":
             response.sock = _Held(response)
         return application(environ, start_response)
 
     return serve
-
-
-def _can_hold(sock: socket.socket) -> bool:
-    return bool(MORE) and not isinstance(sock, ssl.SSLSocket)
 
 
 class _Held:
@@ -44,10 +36,14 @@ class _Held:
     def __init__(self, response: Any) -> None:
         self._response = response
         self._sock = response.sock
+        self._head = b""
 
     def sendall(self, data: bytes) -> None:
-        follows = not self._response.headers_sent and self._response.response_length
-        sent = self._sock.send(data, MORE if follows else 0)  # nearly always all; gevent's `sendall` costs twice that
+        if not self._response.headers_sent and self._response.response_length:
+            self._head = data  # `Content-Length` promises a body
+            return
+        data, self._head = self._head + data, b""
+        sent = self._sock.send(data)  # nearly always all of it; gevent's `sendall` costs twice that
         if sent < len(data):
             self._sock.sendall(data[sent:])
 

@@ -66,9 +66,9 @@ class Metrics:
         if trace.session:
             self._overhead.observe(max(total - trace.wait - trace.queue, 0.0))
 
-    def parked(self, requests: int) -> None:
-        """So many requests hold a place."""
-        self._parked.set(requests)
+    def parked(self, more: int) -> None:
+        """So many more requests hold a place."""
+        self._parked.inc(more)
 
     def session(self, remembered: bool) -> None:
         """A session was looked up."""

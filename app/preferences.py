@@ -1,7 +1,7 @@
 """How long a caller wants to wait: `?wait=N` and `Prefer: wait=N, respond-async` (RFC 7240)."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.request import parse_http_list
 
 from app.errors import BadRequest
@@ -10,8 +10,7 @@ from app.query import Query
 SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """The time that a request may wait, in seconds; `at_once`: not even that."""
 
     seconds: float

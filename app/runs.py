@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 from app.asked import Asked, Order
 from app.clients import Client
@@ -21,8 +21,7 @@ START_SECONDS = 20.0  # beyond the time budget, how long a reservation without a
 log = logging.getLogger("theeye_sync")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A job, ended or as last seen, and how the request came by it."""
 
     job: Job
@@ -92,7 +91,7 @@ class Runs:
                 target = asked.target(asked.budget.seconds - turn.queued)
                 job = self._waiter.wait(created, target, client, since, renew=keep)
                 self._guard.limits.learn(guarded, job)
-                if self._waiter.listen() != since:
+                if reservation is not None and self._waiter.listen() != since:
                     keep()  # Redis was away, and may have forgotten it
         return Run(job)
 
@@ -132,8 +131,7 @@ class Runs:
             raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Patience:
+class _Patience(NamedTuple):
     """How long a request can still wait for its job to be started."""
 
     waiter: Waiter

@@ -1,13 +1,13 @@
 """From a request's token to its session, remembered for SYNC_SESSION_TTL."""
 
 import re
-import threading
 from collections import OrderedDict
 from time import monotonic
 
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.metrics import Metrics
 from app.query import Query
+from app.system import quick_lock
 from app.theeye import Gateway, Session
 
 SESSIONS = 10_000
@@ -35,7 +35,7 @@ class Sessions:
         self._metrics = metrics
         self._gateway = gateway
         self._ttl = ttl
-        self._lock = threading.Lock()
+        self._lock = quick_lock()
         self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
     def get(self, token: str, customer: str, headers: str = "") -> Session:

@@ -5,15 +5,17 @@ call, however slowly the answer drips; a limit on the answer's size; and the dif
 never sent and one whose answer was lost.
 """
 
+import select
 import socket
 import ssl
 import threading
 from collections import deque
-from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app import answer
+from app import system
+from app.answer import Answer, TooLarge
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
@@ -35,12 +37,48 @@ class AnswerTooLarge(AnswerLost):
     """The answer is larger than the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole answer."""
 
     status: int
     body: bytes
+
+
+class _Connection:
+    """A kept connection, and the timeout that its socket has: to set it is a system call."""
+
+    __slots__ = ("_poll", "_timeout", "idle_since", "sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.idle_since = 0.0
+        self._timeout = -1.0
+        self._poll = None if isinstance(sock, ssl.SSLSocket) else system.poll()
+        if self._poll is not None:
+            self._poll.register(sock.fileno(), select.POLLIN)
+
+    def limit(self, seconds: float) -> None:
+        """No wait is longer than that from now on, within a hundredth."""
+        if not 0.99 * seconds <= self._timeout <= 1.01 * seconds:
+            self.sock.settimeout(seconds)
+            self._timeout = seconds
+
+    def is_quiet(self) -> bool:
+        """Whether nothing, not even an end, has arrived while it was idle."""
+        if self._poll is not None:
+            return not self._poll.poll(0)
+        self._timeout = 0.0
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False
+
+    def close(self) -> None:
+        self.sock.close()
 
 
 class _Places:
@@ -91,7 +129,7 @@ class Transport:
         self._max_answer = max_answer
         self._path = url.path
         self._common = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
-        self._idle: deque[tuple[socket.socket, float]] = deque()
+        self._idle: deque[_Connection] = deque()
         self._places = _Places(CONNECTIONS)
 
     def call(
@@ -118,7 +156,7 @@ class Transport:
     def close(self) -> None:
         """Closes the idle connections."""
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop().close()
 
     def _request(self, method: str, path: str, token: str | None, body: bytes | None, headers: str) -> bytes:
         lines = f"{method} {self._path}{path} HTTP/1.1\r\n{self._common}{headers}"
@@ -131,54 +169,55 @@ class Transport:
         return f"{lines}\r\n".encode("ascii") + (body or b"")
 
     def _exchange(self, request: bytes, deadline: float) -> Reply:
-        sock = self._reusable() or self._connect(deadline)
+        connection = self._reusable() or self._connect(deadline)
         keep = False
         try:
-            sock.settimeout(_left(deadline, 0.001))
-            sent = sock.send(request)  # nearly always all of it; gevent's `sendall` costs twice that
+            connection.limit(_left(deadline, 0.001))
+            sent = connection.sock.send(request)  # nearly always all of it; gevent's `sendall` costs twice that
             if sent < len(request):
-                sock.sendall(request[sent:])
-            incoming = answer.Answer(sock, lambda: _left(deadline), self._max_answer)
+                connection.sock.sendall(request[sent:])
+            incoming = Answer(connection.sock, lambda: connection.limit(_left(deadline)), self._max_answer)
             body = incoming.read()
             keep = incoming.keep
             return Reply(incoming.status, body)
-        except answer.TooLarge:
+        except TooLarge:
             raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes") from None
         except (OSError, ValueError) as error:
             raise AnswerLost(_reason(error)) from None
         finally:
             if keep:
                 self._close_forgotten()
-                self._idle.append((sock, monotonic()))
+                connection.idle_since = monotonic()
+                self._idle.append(connection)
             else:
-                sock.close()
+                connection.close()
 
-    def _reusable(self) -> socket.socket | None:
+    def _reusable(self) -> _Connection | None:
         """The connection used last, if it has not been idle for long and the other side has not closed it."""
         oldest = monotonic() - IDLE_SECONDS
         while True:
             try:
-                sock, since = self._idle.pop()
+                connection = self._idle.pop()
             except IndexError:
                 return None
-            if since > oldest and _is_quiet(sock):
-                return sock
-            sock.close()
+            if connection.idle_since > oldest and connection.is_quiet():
+                return connection
+            connection.close()
 
     def _close_forgotten(self) -> None:
         """Closes what has been idle for too long: the surplus of a burst, which nobody takes out again."""
         oldest = monotonic() - IDLE_SECONDS
         while True:
             try:
-                sock, since = self._idle.popleft()
+                connection = self._idle.popleft()
             except IndexError:
                 return
-            if since > oldest:
-                self._idle.appendleft((sock, since))
+            if connection.idle_since > oldest:
+                self._idle.appendleft(connection)
                 return
-            sock.close()
+            connection.close()
 
-    def _connect(self, deadline: float) -> socket.socket:
+    def _connect(self, deadline: float) -> _Connection:
         until = min(deadline, monotonic() + self._connect_timeout)
         try:
             sock = self._open(until)
@@ -187,7 +226,7 @@ class Transport:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_left(until))
-            return self._tls.wrap_socket(sock, server_hostname=self._host) if self._tls else sock
+            return _Connection(self._tls.wrap_socket(sock, server_hostname=self._host) if self._tls else sock)
         except (OSError, ValueError) as error:
             sock.close()
             raise NotSent(f"cannot connect: {_reason(error)}") from None
@@ -215,18 +254,6 @@ def _left(deadline: float, least: float | None = None) -> float:
     if least is None:
         raise TimeoutError("timed out")
     return least
-
-
-def _is_quiet(sock: socket.socket) -> bool:
-    """Whether nothing, not even an end, has arrived on an idle connection."""
-    try:
-        sock.settimeout(0)
-        sock.recv(1)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return True
-    except OSError:
-        pass
-    return False
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from app.clients import Client, Clients
 from app.errors import ClientGone, TooBusy, Unavailable
 from app.metrics import Metrics
 from app.notifications import Wakeups
+from app.system import quick_lock
 from app.theeye import Job, Supervisor, has_ended
 from app.trace import Trace
 
@@ -63,7 +64,7 @@ class Waiter:
         self._supervisor = supervisor
         self._wakeups = wakeups
         self._max_waiting = max_waiting
-        self._lock = threading.Lock()
+        self._lock = quick_lock()
         self._end = float("inf")
 
     @contextmanager
@@ -73,18 +74,16 @@ class Waiter:
             if self.waiting >= self._max_waiting:
                 raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
             self.waiting += 1
-            self._count()
         try:
+            if self._metrics is not None:
+                self._metrics.parked(+1)
             with self._clients.watch(sock) as client:
                 yield client
         finally:
             with self._lock:
                 self.waiting -= 1
-                self._count()
-
-    def _count(self) -> None:
-        if self._metrics is not None:
-            self._metrics.parked(self.waiting)
+            if self._metrics is not None:
+                self._metrics.parked(-1)
 
     def listen(self) -> int:
         """To be called before the create; returns the epoch for `wait`, which then misses nothing since."""
@@ -144,11 +143,12 @@ class Waiter:
             look = _Look(self._supervisor, job, target, lambda: max(self.left(target.deadline), LAST_LOOK))
             polling, safety = _Pauses(*POLLING), _Pauses(*SAFETY)
             while True:
-                self._wakeups.keep_listening()
                 calm = self._wakeups.live and not look.failed
                 pause = (safety if calm else polling).take()
                 hint = told.wait(min(pause, max(self.left(target.deadline), 0)))
                 told.clear()
+                if not hint:
+                    self._wakeups.keep_listening()
                 if self._wakeups.live and self._wakeups.epoch != since:
                     since = self._wakeups.epoch
                     renew()

@@ -160,7 +160,7 @@ class TwoAnswers:
 
 def quiet(transport: Transport) -> bool:
     """Whether the idle connection has nothing to read."""
-    sock = transport._idle[0][0]
+    sock = transport._idle[0].sock
     sock.settimeout(0)
     try:
         return not sock.recv(1, socket.MSG_PEEK)
