@@ -5,17 +5,15 @@ call, however slowly the answer drips; a limit on the answer's size; and the dif
 never sent and one whose answer was lost.
 """
 
-import select
 import socket
 import ssl
-import threading
 from collections import deque
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app import system
 from app.answer import Answer, TooLarge
+from app.connections import Connection, Places, seconds_left
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
@@ -44,77 +42,6 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class _Connection:
-    """A kept connection, and the timeout that its socket has: to set it is a system call."""
-
-    __slots__ = ("_poll", "_timeout", "idle_since", "sock")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.idle_since = 0.0
-        self._timeout = -1.0
-        self._poll = None if isinstance(sock, ssl.SSLSocket) else system.poll()
-        if self._poll is not None:
-            self._poll.register(sock.fileno(), select.POLLIN)
-
-    def limit(self, seconds: float) -> None:
-        """No wait is longer than that from now on, within a hundredth."""
-        if not 0.99 * seconds <= self._timeout <= 1.01 * seconds:
-            self.sock.settimeout(seconds)
-            self._timeout = seconds
-
-    def is_quiet(self) -> bool:
-        """Whether nothing, not even an end, has arrived while it was idle."""
-        if self._poll is not None:
-            return not self._poll.poll(0)
-        self._timeout = 0.0
-        self.sock.settimeout(0)
-        try:
-            self.sock.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
-        except OSError:
-            pass
-        return False
-
-    def close(self) -> None:
-        self.sock.close()
-
-
-class _Places:
-    """A semaphore that costs a tenth of threading's while there are free places."""
-
-    def __init__(self, number: int) -> None:
-        self._free = deque([None] * number)
-        self._waiting = 0
-        self._given_back = threading.Condition()
-
-    def take(self, deadline: float) -> bool:
-        """Whether a place was to be had before the deadline."""
-        return self._took() or self._wait(deadline)
-
-    def give_back(self) -> None:
-        self._free.append(None)
-        if self._waiting:
-            with self._given_back:
-                self._given_back.notify()
-
-    def _took(self) -> bool:
-        try:
-            self._free.pop()
-        except IndexError:
-            return False
-        return True
-
-    def _wait(self, deadline: float) -> bool:
-        with self._given_back:
-            self._waiting += 1  # before looking again: who gives back after that look notifies
-            try:
-                return self._given_back.wait_for(self._took, _left(deadline, 0.001))
-            finally:
-                self._waiting -= 1
-
-
 class Transport:
     """Calls to one base URL; safe to share between threads and greenlets."""
 
@@ -129,8 +56,8 @@ class Transport:
         self._max_answer = max_answer
         self._path = url.path
         self._common = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
-        self._idle: deque[_Connection] = deque()
-        self._places = _Places(CONNECTIONS)
+        self._idle: deque[Connection] = deque()
+        self._places = Places(CONNECTIONS)
 
     def call(
         self,
@@ -172,11 +99,11 @@ class Transport:
         connection = self._reusable() or self._connect(deadline)
         keep = False
         try:
-            connection.limit(_left(deadline, 0.001))
+            connection.limit(seconds_left(deadline, 0.001))
             sent = connection.sock.send(request)  # nearly always all of it; gevent's `sendall` costs twice that
             if sent < len(request):
                 connection.sock.sendall(request[sent:])
-            incoming = Answer(connection.sock, lambda: connection.limit(_left(deadline)), self._max_answer)
+            incoming = Answer(connection.sock, lambda: connection.limit(seconds_left(deadline)), self._max_answer)
             body = incoming.read()
             keep = incoming.keep
             return Reply(incoming.status, body)
@@ -192,7 +119,7 @@ class Transport:
             else:
                 connection.close()
 
-    def _reusable(self) -> _Connection | None:
+    def _reusable(self) -> Connection | None:
         """The connection used last, if it has not been idle for long and the other side has not closed it."""
         oldest = monotonic() - IDLE_SECONDS
         while True:
@@ -217,7 +144,7 @@ class Transport:
                 return
             connection.close()
 
-    def _connect(self, deadline: float) -> _Connection:
+    def _connect(self, deadline: float) -> Connection:
         until = min(deadline, monotonic() + self._connect_timeout)
         try:
             sock = self._open(until)
@@ -225,8 +152,8 @@ class Transport:
             raise NotSent(f"cannot connect: {_reason(error)}") from None
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(_left(until))
-            return _Connection(self._tls.wrap_socket(sock, server_hostname=self._host) if self._tls else sock)
+            sock.settimeout(seconds_left(until))
+            return Connection(self._tls.wrap_socket(sock, server_hostname=self._host) if self._tls else sock)
         except (OSError, ValueError) as error:
             sock.close()
             raise NotSent(f"cannot connect: {_reason(error)}") from None
@@ -237,23 +164,13 @@ class Transport:
         for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(_left(deadline))
+                sock.settimeout(seconds_left(deadline))
                 sock.connect(address)
                 return sock
             except OSError as error:
                 sock.close()
                 failed = error
         raise failed
-
-
-def _left(deadline: float, least: float | None = None) -> float:
-    """Seconds until the deadline. Raises TimeoutError when it has passed and there is no least."""
-    left = deadline - monotonic()
-    if left > 0:
-        return left
-    if least is None:
-        raise TimeoutError("timed out")
-    return least
 
 
 def _reason(error: Exception) -> str:
