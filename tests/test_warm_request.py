@@ -16,6 +16,12 @@ NOT_A_REQUESTS = {"psubscribe", "ping", "publish", "info", "config|resetstat"}  
 
 
 @pytest.fixture(scope="module")
+def redis_server() -> Iterator[Redis]:
+    with Redis() as server:  # of its own: every command in it is one of these services'
+        yield server
+
+
+@pytest.fixture(scope="module")
 def theeye(redis_server: Redis) -> Iterator[StandIn]:
     with StandIn(redis_url=redis_server.url) as theeye:
         theeye.task(SLOW, delay=0.1)
