@@ -116,7 +116,7 @@ def newest(world: World) -> str:
 
 
 def test_the_line_of_an_answer(world: World) -> None:
-    world.theeye.task(output=['{"a":1}'], delay=0.2)
+    world.theeye.task(output=['{"a":1}'], delay=0.5)
     assert world.ask("POST", f"{JOB}?parse&access_token=", "r-answer", b"[1]", Authorization="") == 401
     assert world.ask("POST", f"{JOB}?parse", "r-good", b"[1]") == 200
     line = world.line_of("r-good")
@@ -186,7 +186,7 @@ def test_who_made_the_status(world: World) -> None:
 
 def test_a_job_that_takes_too_long(world: World) -> None:
     world.theeye.task(delay=None)
-    assert world.ask("POST", f"{JOB}?wait=0.1", "r-late") == 504
+    assert world.ask("POST", f"{JOB}?wait=0.5", "r-late") == 504
     line = world.line_of("r-late")
     assert (line["code"], line["by"], line["level"]) == ("ETIMEISUP", "service", "WARNING")
     assert line["job"] == newest(world)
@@ -230,6 +230,17 @@ def test_expected_errors_have_no_message(world: World) -> None:
     assert world.ask("POST", JOB, "r-expected") == 502
     world.line_of("r-expected")
     assert "Traceback" not in world.messages().split("\n", before)[-1]
+
+
+def test_a_job_id_of_theeyes_stays_one_line(world: World) -> None:
+    """The supervisor is trusted, but what it takes for an id may have come from elsewhere."""
+    odd = {"id": "x\nFORGED\r\n[ERROR] y", "lifecycle": "finished", "state": "success", "output": ["1"]}
+    for kind in ("create", "read"):
+        world.theeye.fault(kind, Reply(200, odd | {"task_id": TASK}), times=1)
+    assert world.ask("POST", f"{JOB}?crash", "r-odd-id") == 502
+    assert world.line_of("r-odd-id")["job"] == odd["id"]
+    [message] = [line for line in world.messages().splitlines() if "r-odd-id" in line]
+    assert json.loads(message)["message"].endswith(f"failed on job {odd['id']}")
 
 
 # -- the forms ------------------------------------------------------------------------------------------
@@ -524,15 +535,15 @@ def test_a_hosts_own_handlers_are_kept_and_redact(ours: logging.Logger) -> None:
         trace = begin({})
         trace.secrets = ("s3cr3t",)
         try:
-            raise ValueError("s3cr3t")
+            raise ValueError("s3cr3t\nFORGED\x1b[2J")
         except ValueError:
-            ours.exception("a %s", "s3cr3t")
+            ours.exception("a %s", "s3cr3t\r\nFORGED\x1b[2J")
         trace.ended = True
     finally:
         root.removeHandler(handler)
     assert "s3cr3t" not in stream.getvalue()
-    assert stream.getvalue().startswith("a ***\n")
-    assert stream.getvalue().endswith("ValueError: ***\n")
+    assert stream.getvalue().startswith("a ***\\r\\nFORGED\\x1b[2J\n  Traceback")
+    assert stream.getvalue().endswith("  ValueError: ***\n  FORGED\\x1b[2J\n")
 
 
 def test_a_request_that_has_ended_is_not_told_of() -> None:
