@@ -69,7 +69,7 @@ class World:
         return [line for line in self.service.log_text().splitlines() if name in line]
 
     def line_of(self, name: str) -> dict[str, Any]:
-        wait_until(lambda: self.lines_of(name) != [], 5, "the line")
+        wait_until(lambda: self.lines_of(name) != [], 20, "the line")
         [line] = self.lines_of(name)
         found = json.loads(line)
         assert list(found) == FIELDS
@@ -215,7 +215,7 @@ def test_health_checks_have_a_line_only_when_they_fail(world: World) -> None:
 def test_a_failure_has_one_traceback_with_its_request(world: World) -> None:
     world.theeye.task(output=["tok-acme"])
     assert world.ask("POST", f"{JOB}?crash", "r-traceback") == 502
-    wait_until(lambda: "r-traceback" in world.messages(), 5, "the message")
+    wait_until(lambda: "r-traceback" in world.messages(), 20, "the message")
     messages = [json.loads(line) for line in world.messages().splitlines()]
     [message] = [message for message in messages if message.get("request_id") == "r-traceback"]
     assert list(message) == ["time", "level", "logger", "pid", "message", "request_id", "traceback"]
@@ -654,7 +654,7 @@ def test_no_token_is_in_any_log(form: str, worker: str, tmp_path: Path) -> None:
             assert world.ask("POST", JOB, **sent) == 502
             assert world.ask("POST", JOB, Authorization=f"Bearer {MARK}-unknown") == 502
             assert world.ask("POST", JOB, name="r-last", Authorization="") == 401
-            wait_until(lambda: world.lines_of("r-last") != [], 5, "the last line")
+            wait_until(lambda: world.lines_of("r-last") != [], 20, "the last line")
             service.stop()
             said = service.log_text() + world.messages()
     assert said.count("Invalid request from") > 10  # so much of it was read
