@@ -421,21 +421,29 @@ def flask(monkeypatch: pytest.MonkeyPatch) -> Flask:
     return app
 
 
-def test_a_bug_is_told_once(flask: Flask, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_told_once(
+    flask: Flask,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flask.extensions["theeye_sync"].waiter, "place", None)
     logging.getLogger("theeye_sync").addHandler(caplog.handler)
     try:
         got = flask.test_client().get("/fail/crash", headers={"X-Request-Id": "r-bug"})
         hopeless = flask.test_client().get("/fail/hopeless", headers={"X-Request-Id": "r-worse"})
+        short = flask.test_client().post(JOB, headers={"X-Request-Id": "r-short"})
+        long = flask.test_client().post(f"{JOB}/", headers={"X-Request-Id": "r-long"})
     finally:
         logging.getLogger("theeye_sync").removeHandler(caplog.handler)
-    for answer, name in ((got, "r-bug"), (hopeless, "r-worse")):
+    for answer, name in ((got, "r-bug"), (hopeless, "r-worse"), (short, "r-short"), (long, "r-long")):
         assert (answer.status_code, answer.json["code"]) == (500, "EINTERNAL")  # type: ignore[index]
         assert answer.headers["X-Request-Id"] == name
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == 4
+    assert all(record.exc_info for record in caplog.records)
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [(line["request_id"], line["status"], line["code"], line["level"]) for line in lines] == [
-        ("r-bug", 500, "EINTERNAL", "ERROR"),
-        ("r-worse", 500, "EINTERNAL", "ERROR"),
+        (name, 500, "EINTERNAL", "ERROR") for name in ("r-bug", "r-worse", "r-short", "r-long")
     ]
 
 
