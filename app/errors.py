@@ -88,6 +88,7 @@ class Unauthorized(SyncError):
     """No usable token, or TheEye does not know it (RFC 6750)."""
 
     status = 401
+    code = ""
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
     def __init__(self, job: Mapping[str, Any] | None = None) -> None:

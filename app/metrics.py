@@ -19,7 +19,10 @@ class Metrics:
 
         registry = CollectorRegistry()
         self._requests = Counter(
-            "theeye_sync_requests", "Requests answered, health checks aside.", ["mode", "outcome"], registry=registry
+            "theeye_sync_requests",
+            "Requests answered; health checks that succeed aside.",
+            ["mode", "outcome"],
+            registry=registry,
         )
         self._refused = Counter("theeye_sync_refused", "Requests refused, by error code.", ["code"], registry=registry)
         self._joins = Counter(

@@ -99,7 +99,7 @@ class Answers:
         own, ended = headers_of(errors)
         always = ("ETag",) if status in (200, 500) else ()
         sent = headers(method, always, (*_JOB, *_GUARDS, "ETag", *own, *ended))
-        description = "\n\n".join([*_described(status, bool(self._choosing)), *words_of(errors)])
+        description = "\n\n".join(_described(status, words_of(errors), bool(self._choosing)))
         return {"description": description, "headers": sent, "content": content}
 
     def _failed(self, status: int | str, errors: Sequence[SyncError], method: str) -> Node:
@@ -116,12 +116,13 @@ def _any_of(schemas: list[Node]) -> Node:
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _described(status: int | str, choosing: bool) -> list[str]:
-    """What the job's own answer means."""
+def _described(status: int | str, errors: Sequence[str], choosing: bool) -> list[str]:
+    """What the status means: by the job's state, as an error, or by the job's own choice."""
     by_state = {200: "The job's state is `success`.", 500: "The job's state is any other."}
     lines = [by_state[status]] if isinstance(status, int) and status in by_state else []
+    lines += errors
     if choosing:
-        lines.append("The job chose this status by itself, in a mode where it can.")
+        lines.append(f"{'Or the' if lines else 'The'} job chose this status by itself, in a mode where it can.")
     if status in ("2XX", "3XX"):
         lines.append("204, 205 and 304 carry no body.")
     return lines

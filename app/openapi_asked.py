@@ -42,7 +42,7 @@ _WAIT = {
 _ON_DISCONNECT = {
     "name": "on_disconnect",
     "in": "query",
-    "description": "Cancel the job when the client hangs up. 400 together with an `Idempotency-Key`.",
+    "description": "`cancel`: cancel the job when the client hangs up. 400 together with an `Idempotency-Key`.",
     "schema": {"const": "cancel"},
 }
 _ARGUMENTS = {
@@ -72,12 +72,18 @@ _PREFER = _header(
     "respond-async, wait=5",
 )
 _TRACED = [
-    _header("X-Request-Id", "Returned, written to the log and sent on to TheEye, where it is usable.", "7d1f6c"),
+    _header(
+        "X-Request-Id",
+        "Returned, written to the log and sent on to TheEye: 1 to 128 letters, digits and `._~:+/=@-`. Any other, and "
+        "one that holds the token, is replaced.",
+        "7d1f6c",
+    ),
     _header(
         "traceparent",
-        "W3C trace context, sent on to TheEye.",
+        "W3C trace context, sent on to TheEye where it is valid.",
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     ),
+    _header("tracestate", "Sent on to TheEye together with a valid `traceparent`.", "vendor=1"),
 ]
 
 _JSON_BODY: Node = {

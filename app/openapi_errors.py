@@ -41,6 +41,7 @@ _OF_RUN: tuple[SyncError, ...] = (
     errors.StillStarting("A request with this Idempotency-Key is still starting its job"),
     errors.RunGone("The job of this Idempotency-Key is gone", job=_JOB),
     errors.TooSlow("The body came too slowly: less than 65536 bytes in 10 seconds"),
+    errors.BadRequest("This server reads no chunked bodies, send a Content-Length", status=411),
     errors.TooLarge("The body is larger than 16777216 bytes"),
     errors.UnsupportedType("The body must be application/json or application/x-www-form-urlencoded"),
     errors.KeyRefused("This Idempotency-Key was used for another task, body or query"),
@@ -62,8 +63,11 @@ def _refused(status: int) -> errors.Refused:
     return errors.Refused("Invalid Request", status=status, value={"message": "TheEye's own words"})
 
 
-# Where the class's own words would not be understood here.
-_BETTER: Mapping[type[SyncError], str] = {
+# Where the class's own words, or a message, would not be understood here; by the code where it is not the class's.
+_BETTER: Mapping[type[SyncError] | str, str] = {
+    "EGATEWAY": "TheEye's gateway failed, or its answer makes no sense.",
+    "EJOBTOOLARGE": "The job is larger than `SYNC_MAX_JOB`.",
+    errors.FormatterFailed: "The mode cannot make an answer of this job, or its code failed.",
     SyncError: "A bug of this service.",
     errors.NotFound: "No such job of this task, or no such path.",
     errors.Refused: "TheEye refused to create the job, `value` holds its words; nothing was started.",
@@ -111,11 +115,13 @@ def examples_of(errors: Sequence[SyncError]) -> Node:
 
 
 def words_of(errors: Iterable[SyncError]) -> list[str]:
-    """A line for each: its code, and what its class says; where the code is not the class's, its message."""
+    """A line for each: its code, and what its class says; where code or status are not the class's, its message."""
     lines = []
     for error in errors:
-        of_class = type(error).__doc__ if error.code == type(error).code else None
-        words = (_BETTER.get(type(error)) or of_class or error.message).splitlines()[0].rstrip(".")
-        named = f"`{error.code}`: " if error.code and not isinstance(error, Unauthorized) else ""
+        kind = type(error)
+        of_class = kind.__doc__ if (error.code, error.status) == (kind.code, kind.status) else None
+        words = _BETTER.get(kind) or _BETTER.get(error.code) or of_class or error.message
+        words = words.splitlines()[0].rstrip(".")
+        named = f"`{error.code}`: " if error.code else ""
         lines.append(f"{named}{words}.")
     return list(dict.fromkeys(lines))

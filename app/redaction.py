@@ -48,7 +48,7 @@ class RedactingFormatter(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the base class's name
         """Indented, so that no line of an error's words looks like a message."""
-        return "  " + super().formatException(ei).replace("\n", "\n  ")
+        return _indented(super().formatException(ei))
 
     def format(self, record: logging.LogRecord) -> str:
         """As the base class does, without tokens."""
@@ -76,10 +76,12 @@ class RedactingFilter(logging.Filter):
     """Redacts a record, for handlers that are not ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record through."""
-        record.msg, record.args = redacted(record.getMessage()), None
+        """Lets every record through; of ours a message is one line here too."""
+        text, ours = redacted(record.getMessage()), record.name.startswith("theeye_sync")
+        record.msg, record.args = escaped(text.replace("\n", "\\n")) if ours else text, None
         if record.exc_info and not record.exc_text:
-            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
+            trace = redacted(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = escaped(_indented(trace)) if ours else trace
         return True
 
 
@@ -120,6 +122,10 @@ def to_standard_error(name: str, form: str = "text") -> None:
 def formatter(form: str, text: str | None, date: str | None = None) -> logging.Formatter:
     """The formatter of messages; `text` and `date` are for the form that people read."""
     return JsonFormatter() if form == "json" else RedactingFormatter(text, date)
+
+
+def _indented(text: str) -> str:
+    return "  " + text.replace("\n", "\n  ")
 
 
 def _spellings(secret: str) -> set[str]:

@@ -65,7 +65,7 @@ def no_such_path(request: Request) -> errors.NotFound:
 def _note(request: Request, error: errors.SyncError) -> None:
     """Who made the status: TheEye does where it refuses, also a token that we could read."""
     trace = request.trace
-    trace.code = "" if isinstance(error, errors.Unauthorized) else error.code
+    trace.code = error.code
     refused = isinstance(error, errors.Unauthorized) and trace.secrets is not None
     trace.by = "theeye" if refused or isinstance(error, errors.Refused) else "service"
     if error.job is not None:

@@ -38,18 +38,13 @@ class Shortcut:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers the request, or lets Flask do it."""
-        plain = _PLAIN.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+        plain = _PLAIN.fullmatch(environ.get("PATH_INFO", "")) if environ["REQUEST_METHOD"] == "POST" else None
         request = Request(environ)
         if plain is None or not request.is_as_sent:
             return self._flask_app(environ, start_response)
         status, headers, body = self._replies.safely(request, lambda: self._jobs.run(request, plain[1], plain[2]))
         start_response(status, headers)
         return [body] if body else []
-
-
-# A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
-_ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-_AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
 def blueprint(services: Services) -> Blueprint:

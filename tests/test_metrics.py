@@ -157,6 +157,20 @@ def test_no_client_makes_labels_up(world: World) -> None:
     assert after - before <= {"theeye_sync_refused_total{code=EORACC}"}
 
 
+def test_the_metrics_name_nobody(world: World) -> None:
+    """Neither tokens nor customers, tasks, jobs, users, keys or paths: whoever may read them learns how many only."""
+    for target in (JOB, f"{JOB}/", f"{JOB}?parse&access_token=tok-acme&wait=5", f"/beta/task/{TASK}/job?a=tok-acme"):
+        token = {} if "access_token" not in target else {"Authorization": ""}
+        world.ask(target=target, Idempotency_Key="tok-key", X_Request_Id="tok-id", traceparent="tok-acme", **token)
+        world.ask(target=target, **token)
+        world.ask("TOK-ACME", target)
+    world.wait_for("theeye_sync_requests_total{mode=none,outcome=client_error}", 6)
+    told = raw_request("127.0.0.1", world.port, request("GET", "/metrics")).body.decode().lower()
+    [job, *_] = world.theeye.jobs
+    for secret in ("tok-", "acme", "beta", TASK, job):
+        assert secret not in told
+
+
 def test_the_socket_serves_metrics_and_nothing_else(world: World) -> None:
     for method, target, status in [
         ("GET", "/healthz", 404),

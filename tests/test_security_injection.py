@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from security import HEAD, JOB, request, talk, upstream
-from servers import RawResponse, Service, raw_request
+from servers import RawResponse, Service, raw_request, wait_until
 from standin import TASK, Redirect, Reply, StandIn
 
 from app.http import Cors, job_headers, visible
@@ -286,6 +286,19 @@ def test_a_log_line_is_one_line_whatever_a_request_holds(service: Service, theey
     talk(service, b"GET /\nFORGED HTTP/1.1\r\n\r\n")
     talk(service, b"GET / HTTP/1.1\nFORGED\r\n\r\n")
     assert not [line for line in service.log_text().splitlines() if line.lstrip().startswith("FORGED")]
+
+
+def test_a_log_line_is_one_line_whatever_theeye_calls_a_job(service: Service, theeye: StandIn) -> None:
+    """Both in the request's own line and in a message: the job cannot be looked at for a while."""
+    odd = {"id": "x\nFORGED line\r\nFORGED", "lifecycle": "ready", "task_id": TASK}
+    theeye.fault("create", Reply(200, odd), times=1)
+    for kind in ("read", "lifecycle"):
+        theeye.fault(kind, Reply(503, {}), times=50)
+    assert ask(service, f"{JOB}?wait=1").status == 504
+    wait_until(lambda: service.log_text().count("FORGED") >= 4, 10, "the message and the line")
+    told = [line for line in service.log_text().splitlines() if "FORGED" in line]
+    assert all(re.match(r"\[?20\d\d-\d\d-\d\d[ T]", line) for line in told), told
+    assert any("cannot be looked at" in line for line in told), told
 
 
 def test_the_log_tells_no_token_whatever_fails(service: Service, theeye: StandIn) -> None:

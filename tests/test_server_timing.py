@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from time import monotonic
 
 import pytest
 import requests
@@ -48,13 +49,16 @@ def test_each_part_is_where_its_time_goes(service: Service, theeye: StandIn) -> 
     theeye.fault("profile", Late(0.1), times=1)
     theeye.fault("create", Late(0.2), times=1)
     theeye.fault("read", Late(0.3), times=1)
+    began = monotonic()
     found = timing(ask(service, token="tok-timing"))
+    most = (monotonic() - began) * 1000
     assert list(found) == ["session", "create", "wait", "read", "format"]
     for name, least in (("session", 100), ("create", 200), ("wait", 150), ("read", 300)):
-        assert least <= found[name] < least + 400, found
-    assert found["format"] < 100
+        assert least <= found[name], found
+    assert sum(found.values()) <= most + 1, f"{found}: no time is in two parts"
     again = timing(ask(service, token="tok-timing"))
-    assert again["session"] < 100 > again["read"]
+    assert again["session"] < found["session"]
+    assert again["read"] < found["read"]
 
 
 def test_a_get_has_it_too(service: Service, theeye: StandIn) -> None:
@@ -71,7 +75,7 @@ def test_errors_have_what_was_measured(service: Service, theeye: StandIn) -> Non
     refused = ask(service)
     assert (refused.status_code, list(timing(refused))) == (400, ["session", "create"])
     theeye.task(delay=None)
-    late = ask(service, path=f"{JOB}?wait=0.2")
+    late = ask(service, path=f"{JOB}?wait=1")
     assert (late.status_code, list(timing(late))) == (504, ["session", "create", "wait", "read"])
     assert timing(late)["wait"] >= 100
     assert list(timing(ask(service, token="nobody"))) == ["session"]

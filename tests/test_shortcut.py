@@ -1,9 +1,11 @@
-"""The short way past Flask answers like Flask: a trailing slash is what takes the long one."""
+"""The short way past Flask answers like Flask, and tells the same: a trailing slash is what takes the long one."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from servers import RawResponse, Service, raw_request
+from servers import RawResponse, Service, free_port, raw_request, wait_until
 from standin import TASK, Html, Reply, StandIn
 
 ITS_OWN = {"date", "x-request-id", "x-job-id", "location"}  # of each request; Server-Timing is compared by its names
@@ -32,7 +34,8 @@ def theeye() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def service(theeye: StandIn) -> Iterator[Service]:
-    with Service({"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}) as running:
+    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_LOG": "json"}
+    with Service(env | {"SYNC_METRICS_BIND": f"127.0.0.1:{free_port()}"}) as running:
         yield running
 
 
@@ -103,3 +106,46 @@ def test_odd_segments_lead_nowhere_on_either_way(service: Service, theeye: Stand
     before = len(theeye.calls)
     assert post(service, path).status == post(service, f"{path}/").status == 404
     assert len(theeye.calls) == before
+
+
+def line_of(service: Service, name: str) -> dict[str, Any]:
+    """The line of a request, what is its own aside; of the times only which there are."""
+    wait_until(lambda: f'"{name}"' in service.log_text(), 10, "the line")
+    [line] = [json.loads(line) for line in service.log_text().splitlines() if f'"{name}"' in line]
+    line["path"] = line["path"].rstrip("/")
+    own = {"time", "request_id", "total", "job"}
+    return {key: isinstance(value, float) or value for key, value in line.items() if key not in own}
+
+
+def counted(service: Service) -> dict[str, float]:
+    host, _, port = service._env["SYNC_METRICS_BIND"].partition(":")
+    text = raw_request(host, int(port), b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").body.decode()
+    samples = [line.rpartition(" ") for line in text.splitlines() if "_total{" in line or "_count" in line]
+    return {name: float(value) for name, _, value in samples if "lifecycle" not in name}
+
+
+@pytest.mark.parametrize(
+    ("query", "token", "fault"),
+    [
+        *[(query, "tok-acme", None) for query in ("", "?parse=0", "?wait=x")],
+        ("", "", None),
+        *[("", "tok-acme", fault) for fault in (Html(502), Reply(403, {"message": "no"}))],
+    ],
+)
+def test_the_line_and_the_numbers_are_the_same(
+    service: Service, theeye: StandIn, query: str, token: str, fault: Reply | None
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    post(service, JOB)  # so that session and limit are known
+    for name, path in (("r-short", JOB), ("r-long", f"{JOB}/")):
+        if fault is not None:
+            theeye.fault("create", fault, times=1)
+        request_id, before = f"{name}-{len(service.log_text())}", counted(service)
+        answer = post(service, path + query, token=token, header=f"X-Request-Id: {request_id}")
+        line = line_of(service, request_id)
+        ours = {key: value - before.get(key, 0) for key, value in counted(service).items()}
+        told.append((answer.header("X-Request-Id") == request_id, line, {key: n for key, n in ours.items() if n}))
+    assert told[0] == told[1]
+    assert told[0][0]
+    assert sum(n for key, n in told[0][2].items() if key.startswith("theeye_sync_requests_total")) == 1
+    theeye.heal()
