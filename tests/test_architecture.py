@@ -55,7 +55,7 @@ def test_the_request_flows_in_one_direction(module: str) -> None:
 def test_only_routes_and_the_request_know_flask() -> None:
     knowing = {
         file.stem
-        for file in (ROOT / "app").glob("*.py")
+        for file in (ROOT / "app").rglob("*.py")
         if {name.partition(".")[0] for name in imports(file)} & {"flask", "werkzeug"}
     }
     assert knowing == {"__init__", "request", "routes"}

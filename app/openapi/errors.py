@@ -5,7 +5,7 @@ from typing import Any
 
 from app import errors
 from app.errors import SyncError, Unauthorized
-from app.openapi_schemas import ref
+from app.openapi.schemas import ref
 
 Node = dict[str, Any]
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app import openapi_errors, openapi_schemas
 from app.errors import SyncError
-from app.openapi_errors import by_status, examples_of, headers_of, schemas_of, words_of
-from app.openapi_headers import headers
-from app.openapi_schemas import ref
+from app.openapi.errors import CRASHED, OTHER_METHOD, REFUSED, by_status, examples_of, headers_of, schemas_of, words_of
+from app.openapi.headers import headers
+from app.openapi.schemas import FAILURE, FAILURE_TEXT, JOB, RESULT, SCHEMAS, SUCCESS, ref
 from formatters import Mode
 from formatters.full import Full
 from formatters.output import Output
@@ -50,7 +49,7 @@ class Answers:
             statuses |= {"2XX", "3XX", "4XX", "5XX"}
         if method == "POST":
             statuses.add("4XX")
-            errors["4XX"] = [openapi_errors.REFUSED]
+            errors["4XX"] = [REFUSED]
         by_key = sorted(statuses, key=str)
         return {str(status): self._of_job(status, errors.get(status, []), method) for status in by_key}
 
@@ -67,13 +66,13 @@ class Answers:
         """The answers of a page about the service."""
         nodes = {
             str(status): {
-                "description": openapi_schemas.SCHEMAS[name]["description"],
+                "description": SCHEMAS[name]["description"],
                 "headers": headers("GET", ("ETag",), ()),
                 "content": {JSON: {"schema": ref(name)}},
             }
             for status, name in schemas.items()
         }
-        return dict(sorted((nodes | {"500": self._failed(500, [openapi_errors.CRASHED], "GET")}).items()))
+        return dict(sorted((nodes | {"500": self._failed(500, [CRASHED], "GET")}).items()))
 
     def of_preflight(self) -> Node:
         """The answer to OPTIONS."""
@@ -81,7 +80,7 @@ class Answers:
 
     def of_other_methods(self) -> Node:
         """What a path answers to a method that it does not have."""
-        return {"MethodNotAllowed": self._failed(405, [openapi_errors.OTHER_METHOD], "POST")}
+        return {"MethodNotAllowed": self._failed(405, [OTHER_METHOD], "POST")}
 
     def _of_job(self, status: int | str, errors: Sequence[SyncError], method: str) -> Node:
         modes = self._modes if status in (200, 500) else self._choosing
@@ -104,7 +103,7 @@ class Answers:
 
     def _failed(self, status: int | str, errors: Sequence[SyncError], method: str) -> Node:
         always, sometimes = headers_of(errors)
-        about_job = _JOB if any(error.status != 405 and error is not openapi_errors.CRASHED for error in errors) else ()
+        about_job = _JOB if any(error.status != 405 and error is not CRASHED for error in errors) else ()
         return {
             "description": "\n\n".join(words_of(errors)),
             "headers": headers(method, ("ETag", *always), (*about_job, *sometimes)),
@@ -132,13 +131,13 @@ def _examples(status: int | str, modes: Sequence[Mode]) -> Node:
     """The seed's, for the modes that there are."""
     of_status: dict[int | str, Node] = {
         200: {
-            "output": [openapi_schemas.SUCCESS],
+            "output": [SUCCESS],
             "parse": {"name": "tomer", "date": "2022-01-28T17:00:22.676Z"},
-            "full": openapi_schemas.JOB,
-            "result": openapi_schemas.RESULT,
+            "full": JOB,
+            "result": RESULT,
         },
-        500: {"output": [openapi_schemas.FAILURE_TEXT]},
-        "4XX": {"parse": openapi_schemas.FAILURE},
+        500: {"output": [FAILURE_TEXT]},
+        "4XX": {"parse": FAILURE},
     }
     shown = of_status.get(status, {})
     return {mode.name: {"value": shown[mode.name]} for mode in reversed(modes) if mode.name in shown}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.openapi_answers import chooses_status
+from app.openapi.answers import chooses_status
 from app.preferences import SECONDS
 from formatters import Mode
 from formatters.outputs import INDEX

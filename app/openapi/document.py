@@ -1,17 +1,12 @@
-"""The interface as an OpenAPI 3.1 document, put together from the routes, the modes, the settings and the errors.
-
-openapi          paths and operations       openapi_asked    what a request can hold
-openapi_answers  the answers by status      openapi_errors   an example of each error
-openapi_headers  the answers' headers       openapi_schemas  what the bodies look like
-"""
+"""The interface as an OpenAPI 3.1 document, put together from the routes, the modes, the settings and the errors."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app import openapi_asked, openapi_errors, openapi_headers, openapi_schemas
 from app.health import our_version
-from app.openapi_answers import Answers
+from app.openapi import asked, errors, headers, schemas
+from app.openapi.answers import Answers
 from app.settings import Settings
 from formatters import Mode
 
@@ -32,7 +27,7 @@ def document(routes: Iterable[Route], modes: Sequence[Mode], settings: Settings)
     paths: Node = {}
     for route in sorted(routes):
         path = re.sub("<([a-z]+)>", r"{\1}", route.path)
-        node = paths.setdefault(path, _in_path(path, openapi_asked.IN_PATH))
+        node = paths.setdefault(path, _in_path(path, asked.IN_PATH))
         for method in sorted(route.methods, key=["GET", "HEAD", "POST", "DELETE", "OPTIONS"].index):
             node.setdefault(method.lower(), describe.operation(route.view, method, path))
     return {
@@ -42,10 +37,10 @@ def document(routes: Iterable[Route], modes: Sequence[Mode], settings: Settings)
         "tags": [{"name": name, "description": words} for name, words in _TAGS.items()],
         "paths": paths,
         "components": {
-            "securitySchemes": openapi_asked.security_schemes(settings.query_token),
-            "headers": openapi_headers.components("*" in settings.cors_origins),
+            "securitySchemes": asked.security_schemes(settings.query_token),
+            "headers": headers.components("*" in settings.cors_origins),
             "responses": describe.answers.of_other_methods(),
-            "schemas": openapi_schemas.SCHEMAS,
+            "schemas": schemas.SCHEMAS,
         },
     }
 
@@ -56,7 +51,7 @@ class _Describer:
     def __init__(self, modes: Sequence[Mode], settings: Settings) -> None:
         self.answers = Answers(modes)
         self._modes = modes
-        self._security: list[Node] = [{name: []} for name in openapi_asked.security_schemes(settings.query_token)]
+        self._security: list[Node] = [{name: []} for name in asked.security_schemes(settings.query_token)]
         self._views: Mapping[str, Callable[[], Node]] = {
             "run_task": self._run_task,
             "read_job": self._read_job,
@@ -82,9 +77,9 @@ class _Describer:
             "summary": "Run a task, wait for its job, and answer with what came of it",
             "description": _RUN,
             "security": self._security,
-            "parameters": openapi_asked.of_run(self._modes),
-            "requestBody": openapi_asked.BODY,
-            "responses": _linked(self.answers.of_job(openapi_errors.RUN, "POST")),
+            "parameters": asked.of_run(self._modes),
+            "requestBody": asked.BODY,
+            "responses": _linked(self.answers.of_job(errors.RUN, "POST")),
         }
 
     def _read_job(self) -> Node:
@@ -92,8 +87,8 @@ class _Describer:
             "tags": ["jobs"],
             "summary": "The same answer later, in any mode",
             "security": self._security,
-            "parameters": openapi_asked.of_read(self._modes),
-            "responses": self.answers.of_job(openapi_errors.READ, "GET"),
+            "parameters": asked.of_read(self._modes),
+            "responses": self.answers.of_job(errors.READ, "GET"),
         }
 
     def _cancel_job(self) -> Node:
@@ -101,8 +96,8 @@ class _Describer:
             "tags": ["jobs"],
             "summary": "Cancel a job, and tell what became of it",
             "security": self._security,
-            "parameters": openapi_asked.of_cancel(self._modes),
-            "responses": self.answers.of_cancel(openapi_errors.CANCEL),
+            "parameters": asked.of_cancel(self._modes),
+            "responses": self.answers.of_cancel(errors.CANCEL),
         }
 
     def _status(self) -> Node:
@@ -124,7 +119,7 @@ class _Describer:
         return {
             "tags": ["cors"],
             "operationId": "preflight_" + re.sub("[^a-z]+", "_", path).strip("_"),
-            **_in_path(path, openapi_asked.ANY_PATH),
+            **_in_path(path, asked.ANY_PATH),
             "summary": "What a browser asks before it sends the request itself",
             "security": [],
             "responses": self.answers.of_preflight(),
