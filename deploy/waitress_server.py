@@ -24,9 +24,9 @@ MIB = 1024 * 1024
 
 def main() -> None:
     """Serves until SIGTERM."""
-    to_standard_error("waitress")
     services: Services = application.extensions[EXTENSION]
     settings = services.settings
+    to_standard_error("waitress", settings.log)
     threads = settings.max_waiting + SPARE_THREADS
 
     def told(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -48,7 +48,13 @@ def main() -> None:
     server.print_listen("Serving on {}:{}")
     services.health.stop_is_told = True
     stopping = threading.Thread(target=_stop, args=(services, sockets), name="stopping", daemon=True)
-    signal.signal(signal.SIGTERM, lambda *_: stopping.ident or stopping.start())
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which _stop sends; a shell's `&` has it ignored
+        if not stopping.ident:
+            stopping.start()
+
+    signal.signal(signal.SIGTERM, stop)
     server.run()
 
 
@@ -57,7 +63,7 @@ def _stop(services: Services, sockets: dict[int, Any]) -> None:
     settings = services.settings
     for listener in list(sockets.values()):
         listener.accepting = False
-    last = monotonic() + max(settings.grace_seconds, settings.call_timeout) + 5
+    last = monotonic() + settings.grace_seconds + settings.call_timeout + 5  # as graceful_timeout in gunicorn.conf.py
     services.stop()
     pause = threading.Event()
     while any(map(_is_busy, list(sockets.values()))) and monotonic() < last:

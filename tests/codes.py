@@ -9,6 +9,8 @@ from servers import CHECKOUT
 
 from app.errors import SyncError, UpstreamFailed
 
+NGINX = {"ERATE": {429}, "EUNREACHABLE": {502, 504}}  # those that deploy/nginx.conf has beyond the source's
+
 
 def error_classes(parent: type[SyncError] = SyncError) -> Iterator[type[SyncError]]:
     for child in parent.__subclasses__():

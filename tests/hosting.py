@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from servers import RawResponse, clean_environment, raw_request
+from servers import CHECKOUT, RawResponse, clean_environment, raw_request
 from standin import TASK, StandIn
 
+DEPLOY = CHECKOUT / "deploy"
 TOKEN = "tok-4b1d-never-in-a-log"
 JOB = f"/acme/task/{TASK}/job"
 CORS = [
@@ -81,7 +82,7 @@ EXAMPLES = [
 
 
 def service_environment(theeye: StandIn, redis_url: str = "", **settings: str) -> dict[str, str]:
-    """The environment of a service in front of this TheEye, for hosts that are not servers.Service."""
+    """The environment of a service in front of this TheEye."""
     urls = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_url}
     return clean_environment() | urls | settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from servers import CHECKOUT, Process, free_port, need, wait_until
+from hosting import CORS, DEPLOY
+from servers import Process, RawResponse, free_port, need, wait_until
 
-DEPLOY = CHECKOUT / "deploy"
+SHAPE = ["message", "statusCode", "name", "code", "status"]
 
 
 class Nginx(Process):
@@ -121,3 +123,14 @@ def make_certificate(directory: Path) -> None:
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     command += ["-keyout", "privkey.pem", "-out", "fullchain.pem"]
     subprocess.run(command, cwd=directory, check=True, capture_output=True)
+
+
+def check_refusal(got: RawResponse, status: int, code: str, cors: list[tuple[str, str]] = CORS) -> None:
+    """An answer of nginx's own: TheEye's shape, CORS headers, and a request id to ask about."""
+    body = json.loads(got.body)
+    assert list(body) == SHAPE
+    assert (got.status, body["statusCode"], body["status"], body["code"]) == (status, status, status, code)
+    assert body["name"] == ("ClientError" if status < 500 else "ServerError")
+    assert got.header("Content-Type") == "application/json; charset=utf-8"
+    assert [header for header in got.headers if header[0].startswith("Access-Control-")] == cors
+    assert got.header("X-Request-Id")

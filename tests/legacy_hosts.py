@@ -15,10 +15,9 @@ from contextlib import suppress
 from importlib.metadata import requires
 from pathlib import Path
 
-from hosting import ask
+from hosting import DEPLOY, ask
 from servers import CHECKOUT, Process, free_port, need, wait_until
 
-DEPLOY = CHECKOUT / "deploy"
 HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as the files in deploy/ have them
 MODULES = Path("/usr/lib/apache2/modules")
 BASE = """
@@ -81,13 +80,6 @@ class LegacyHost(Process):
 
     def venv(self) -> Path:
         return Path(sys.prefix)
-
-    def abandon(self) -> None:
-        """Without hiding what went wrong before."""
-        if self._process is not None:
-            self.kill()
-            self._process = None
-        self._directory.cleanup()
 
     def _is_up(self) -> bool:
         self._check_early_exit()
@@ -159,10 +151,10 @@ class Uwsgi(LegacyHost):
 
 
 class Waitress(LegacyHost):
-    """waitress, from PyPI."""
+    """waitress, from PyPI, with SIGINT ignored as a script's `&` has it."""
 
     def command(self) -> Sequence[str]:
-        return [sys.executable, str(DEPLOY / "waitress_server.py")]
+        return ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, str(DEPLOY / "waitress_server.py")]
 
 
 class WaitressServe(LegacyHost):

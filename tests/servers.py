@@ -155,6 +155,13 @@ class Process:
         finally:
             self._directory.cleanup()
 
+    def abandon(self) -> None:
+        """End it without a word: a failure to stop must not hide the test's."""
+        if self._process is not None:
+            self.kill()
+            self._process = None
+        self._directory.cleanup()
+
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the process was not started")
@@ -258,7 +265,7 @@ class Service(Process):
             self.launch(self._command, cwd=CHECKOUT, env=self._env)
             self._wait_until_up()
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
         return self
 
@@ -269,7 +276,7 @@ class Service(Process):
             self.close()
         else:
             print(self.log_text())  # pytest shows it with the failure
-            self._abandon()  # a failure to stop must not hide the test's
+            self.abandon()
 
     @property
     def url(self) -> str:
@@ -305,12 +312,6 @@ class Service(Process):
             return False
         finally:
             connection.close()
-
-    def _abandon(self) -> None:
-        if self._process is not None:
-            self.kill()
-            self._process = None
-        self._directory.cleanup()
 
 
 def clean_environment() -> dict[str, str]:

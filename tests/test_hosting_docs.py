@@ -7,8 +7,10 @@ import runpy
 import subprocess
 from pathlib import Path
 
-from hosting import ask
-from hosting_nginx import DEPLOY, make_certificate
+from codes import NGINX as CODES
+from codes import codes_with_statuses
+from hosting import DEPLOY, ask
+from hosting_nginx import make_certificate
 from servers import CHECKOUT, Process, free_port, need, wait_until
 
 from app import Settings
@@ -101,9 +103,21 @@ def test_the_values_of_nginx_conf_fit_the_settings() -> None:
     assert float(value("keepalive_timeout").removesuffix("s")) < gunicorn["keepalive"]
 
 
+def test_the_limit_is_the_one_that_the_page_names() -> None:
+    rate, burst = re.search(r"rate=(\d+)r/s", NGINX), re.search(r"burst=(\d+)", NGINX)
+    assert rate
+    assert burst
+    assert f"{rate[1]} requests a second, and {burst[1]} more at once" in PAGE
+
+
+def test_the_codes_of_nginx_conf_are_explained() -> None:
+    codes = set(re.findall(r'"code":"(E[A-Z]+)"', NGINX))
+    assert codes - codes_with_statuses().keys() == CODES.keys()
+    assert {code for code in codes if f"`{code}`" in PAGE} >= CODES.keys()
+
+
 def test_every_file_that_the_page_names_is_there() -> None:
     for name in re.findall(r"\]\(([^)#]+)", PAGE):
-        if name != "hosting-legacy.md":
-            assert (CHECKOUT / "docs" / name).exists(), name
+        assert (CHECKOUT / "docs" / name).exists(), name
     for name in re.findall(r"`(nginx\S*\.conf|theeye-sync\.service)`", PAGE):
         assert (DEPLOY / name).exists(), name

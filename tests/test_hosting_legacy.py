@@ -8,10 +8,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hosting import (
+    DEPLOY,
     JOB,
     TOKEN,
     ask,
@@ -24,7 +26,7 @@ from hosting import (
     say_the_token_everywhere,
     service_environment,
 )
-from legacy_hosts import DEPLOY, LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
+from legacy_hosts import LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
 from servers import RawResponse, Redis, raw_request
 from standin import ACME, TASK, StandIn
 
@@ -185,7 +187,13 @@ def test_the_stop_and_the_logs(name: str) -> None:
         check_seed_examples(world.url, world.theeye, sorts=world.name == "waitress")
         check_graceful_stop(world.url, world.theeye, world.host.terminate)
         assert world.host.wait(30) == 0
+        check_requests_are_logged(world.host.directory)
         check_logs(world.host.directory)
+
+
+def check_requests_are_logged(directory: Path) -> None:
+    """Somewhere stand the service's own lines, with the path: they are part of what is searched for the token."""
+    assert any(f" {JOB} customer=acme " in file.read_text() for file in directory.glob("*log"))
 
 
 @pytest.mark.parametrize("name", THREADED)
@@ -226,6 +234,13 @@ def test_apaches_status_page_shows_no_request(world: World) -> None:
     assert page.status == 200
     assert b"Server uptime" in page.body
     assert b"access_token" not in page.body
+
+
+def test_waitress_speaks_json_where_that_is_asked_for() -> None:
+    with running("waitress", SYNC_LOG="json") as world:
+        ask(world.url, "/api/status")
+        lines = [json.loads(line) for line in world.host.log_text().splitlines()]
+    assert [line.get("path") or line["logger"] for line in lines] == ["waitress", "/api/status"]
 
 
 def test_waitress_on_its_own_says_that_it_cuts_waits_off() -> None:
@@ -287,4 +302,5 @@ def test_wsgiref() -> None:
             assert ask(world.url, path, "POST", Authorization=AUTHORIZATION).status == 404
         world.host.signal(signal.SIGTERM)
         assert world.host.wait() == -signal.SIGTERM
+        check_requests_are_logged(world.host.directory)
         check_logs(world.host.directory)

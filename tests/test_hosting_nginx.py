@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from hosting import (
-    CORS,
     JOB,
     TOKEN,
     ask,
@@ -26,12 +25,12 @@ from hosting import (
     parked,
     run,
     say_the_token_everywhere,
+    service_environment,
 )
-from hosting_nginx import Nginx, Upstream, make_certificate
-from servers import RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
+from hosting_nginx import Nginx, Upstream, check_refusal, make_certificate
+from servers import Redis, Service, free_port, raw_request, read_response, wait_until
 from standin import ACME, StandIn
 
-SHAPE = ["message", "statusCode", "name", "code", "status"]
 SEEN = ["--access-logfile", "-", "--access-logformat", "seen %(h)s %({wsgi.url_scheme}e)s %(U)s"]
 
 
@@ -46,39 +45,23 @@ class World:
         return self.nginx.url
 
 
-def settings(theeye: StandIn, redis: Redis) -> dict[str, str]:
-    urls = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis.url}
-    return urls | {"SYNC_PROXIES": "1"}
-
-
 @pytest.fixture(scope="module")
 def world(redis_server: Redis) -> Iterator[World]:
     with StandIn(redis_server.url) as theeye:
         theeye.tokens[TOKEN] = ACME
         with (
-            Service(settings(theeye, redis_server), args=SEEN) as service,
+            Service(service_environment(theeye, redis_server.url, SYNC_PROXIES="1"), args=SEEN) as service,
             Nginx(service.port) as nginx,
         ):
             yield World(theeye, service, nginx)
             nginx.stop()  # first, as its idle connections would hold up the service's end
 
 
-def check_refusal(got: RawResponse, status: int, code: str, cors: list[tuple[str, str]] = CORS) -> None:
-    """An answer of nginx's own: TheEye's shape, CORS headers, and a request id to ask about."""
-    body = json.loads(got.body)
-    assert list(body) == SHAPE
-    assert (got.status, body["statusCode"], body["status"], body["code"]) == (status, status, status, code)
-    assert body["name"] == ("ClientError" if status < 500 else "ServerError")
-    assert got.header("Content-Type") == "application/json; charset=utf-8"
-    assert [header for header in got.headers if header[0].startswith("Access-Control-")] == cors
-    assert got.header("X-Request-Id")
-
-
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])
 def test_examples_waits_and_a_graceful_stop(worker: str, theeye_redis: StandIn, redis_server: Redis) -> None:
     theeye_redis.tokens[TOKEN] = ACME
     with (
-        Service(settings(theeye_redis, redis_server), worker=worker) as service,
+        Service(service_environment(theeye_redis, redis_server.url, SYNC_PROXIES="1"), worker=worker) as service,
         Nginx(service.port) as nginx,
     ):
         check_seed_examples(nginx.url, theeye_redis)
@@ -194,14 +177,16 @@ def test_the_service_sees_the_client(world: World) -> None:
 
 def test_under_a_path_of_its_own(theeye: StandIn) -> None:
     theeye.tokens[TOKEN] = ACME
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_PROXIES": "1"}
     changes = {
         "location / {": "location /sync/ {",
         "http://theeye_sync;": "http://theeye_sync/;",
         'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /sync",
     }
     theeye.task(delay=None)
-    with Service(env) as service, Nginx(service.port, changes=changes) as nginx:
+    with (
+        Service(service_environment(theeye, SYNC_PROXIES="1")) as service,
+        Nginx(service.port, changes=changes) as nginx,
+    ):
         accepted = run(f"{nginx.url}/sync", Prefer="respond-async", X_Forwarded_Prefix="/evil")
         late = run(f"{nginx.url}/sync", query="wait=0&parse")
         assert (accepted.status, late.status) == (202, 504)
@@ -221,45 +206,6 @@ def test_a_client_that_hangs_up_is_seen_to_have_gone(world: World) -> None:
         sock.sendall(head.encode())
         world.theeye.wait_for_jobs(before + 1)
     world.theeye.wait_for_calls("cancel", 1)
-
-
-# -- the limit ----------------------------------------------------------------------------------------------------
-
-
-def test_a_token_that_comes_too_often_is_told_so(world: World) -> None:
-    allowed, refused = exhaust(world, f"/api/status?access_token={TOKEN}1")
-    assert allowed >= 100
-    check_refusal(refused, 429, "ERATE")
-    assert refused.header("Retry-After") == "1"
-    again, _ = exhaust(world, f"/api/status?a=b&access_token={TOKEN}1")
-    header, refused = exhaust(
-        world, "/api/status", f"Authorization: bearer  {TOKEN}1\r\nOrigin: https://app.example\r\n"
-    )
-    assert again + header < 100, "one token, wherever it stands"
-    check_refusal(refused, 429, "ERATE", [("Access-Control-Allow-Origin", "https://app.example"), *CORS[1:]])
-    assert refused.header("Vary") == "Origin"
-    assert ask(world.url, f"/api/status?access_token={TOKEN}2").status == 200, "another token"
-    assert ask(world.url, "/api/status").status == 200, "no token"
-
-
-def test_a_token_in_disguise_is_counted_by_its_address(world: World) -> None:
-    exhaust(world, "/api/status?access%5Ftoken=x")
-    allowed, refused = exhaust(world, "/api/status?access_token=%79")
-    assert allowed < 100
-    check_refusal(refused, 429, "ERATE")
-
-
-def exhaust(world: World, target: str, headers: str = "") -> tuple[int, RawResponse]:
-    """How many of many requests in a row are let through, over one connection so that they come fast; the refusal."""
-    with (
-        socket.create_connection(("127.0.0.1", world.nginx.port), 10) as sock,
-        sock.makefile("rb") as stream,
-    ):
-        for number in range(1000):
-            sock.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
-            if (got := read_response(stream)).status != 200:
-                return number, got
-    raise AssertionError("1000 requests were let through")
 
 
 # -- when gunicorn is not there -------------------------------------------------------------------------------------
@@ -328,13 +274,12 @@ def connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
 
 def test_no_token_in_any_log(world: World) -> None:
     say_the_token_everywhere(world.url)
-    exhaust(world, f"/api/status?access_token={TOKEN}")
     with Nginx(free_port()) as alone:  # connections refused, which nginx would log
         say_the_token_everywhere(alone.url)
         alone.stop()
         assert " 502 " in alone.access_log()
         check_logs(alone.directory)
-    wait_until(lambda: " 429 " in world.nginx.access_log(), 5, "the access log")
+    wait_until(lambda: " 413 " in world.nginx.access_log(), 5, "the access log")
     check_logs(world.nginx.directory, world.service.directory)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hosting import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples
+from hosting import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples, service_environment
 from hosting_nginx import Nginx, Upstream
 from servers import RawResponse, Redis, Service, free_port, wait_until
 from standin import ACME, TASK, StandIn
@@ -73,8 +73,7 @@ def pair(theeye_redis: StandIn, redis_server: Redis) -> Iterator[Pair]:
     theeye_redis.task(PARKED, delay=None)
     redis = redis_server.client()
     redis.flushdb()
-    env = {"SYNC_GATEWAY_URL": theeye_redis.url, "SYNC_SUPERVISOR_URL": theeye_redis.url}
-    env |= {"SYNC_REDIS_URL": redis_server.url, "SYNC_CALL_TIMEOUT": "1", "SYNC_PROXIES": "1"}
+    env = service_environment(theeye_redis, redis_server.url, SYNC_CALL_TIMEOUT="1", SYNC_PROXIES="1")
     with Service(env) as one, Service(env) as other, Nginx(one.port, other.port) as nginx:
         yield Pair(theeye_redis, (one, other), nginx, redis)
         nginx.stop()
