@@ -1,5 +1,7 @@
 """gunicorn's gevent worker, which does not let idle connections hold up its end."""
 
+import atexit
+import logging
 import socket
 import warnings
 from contextlib import suppress
@@ -36,6 +38,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._idle: set[socket.socket] = set()
         self._listeners: dict[socket.socket, _Listener] = {}
         self._linger_until = 0.0
+        self._quitting = False
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -58,6 +61,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serves until it is told to stop."""
         self._listeners = {sock: _Listener(sock) for sock in self.sockets}
+        atexit.register(_forget_handlers)
         super().run()
 
     def handle(self, listener: Any, client: socket.socket, address: Any) -> None:
@@ -81,6 +85,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         finally:
             self._idle.add(sock)
 
+    def handle_quit(self, number: int, frame: Any) -> None:
+        """Ends at once. After Ctrl-C the terminal says it and the master too; a second time would disturb the first."""
+        if not self._quitting:
+            self._quitting = True
+            super().handle_quit(number, frame)
+
     def notify(self) -> None:
         """Called every second, while stopping too."""
         super().notify()
@@ -94,3 +104,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
         for sock in list(self._idle):
             with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                 getattr(sock, "_sock", sock).shutdown(socket.SHUT_RD)
+
+
+def _forget_handlers() -> None:
+    """Else each log handler that dies after gevent's locks, at the very end, prints a traceback."""
+    logging.shutdown()
+    del logging._handlerList[:]  # type: ignore[attr-defined]
