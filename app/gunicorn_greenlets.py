@@ -12,6 +12,7 @@ from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.gunicorn_farewell import farewell
+from app.gunicorn_quit import QuitsOnce
 from app.gunicorn_savings import in_one_segment, save
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
@@ -27,7 +28,7 @@ class _Listener:
         return self._name
 
 
-class Worker(GeventWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
     """Knows which of its connections are idle, and ends those first when it stops."""
 
     wsgi: Any
@@ -38,7 +39,6 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._idle: set[socket.socket] = set()
         self._listeners: dict[socket.socket, _Listener] = {}
         self._linger_until = 0.0
-        self._quitting = False
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -84,12 +84,6 @@ class Worker(GeventWorker):  # type: ignore[misc]
             raise
         finally:
             self._idle.add(sock)
-
-    def handle_quit(self, number: int, frame: Any) -> None:
-        """Ends at once. After Ctrl-C the terminal says it and the master too; a second time would disturb the first."""
-        if not self._quitting:
-            self._quitting = True
-            super().handle_quit(number, frame)
 
     def notify(self) -> None:
         """Called every second, while stopping too."""
