@@ -60,10 +60,16 @@ def verdict(answers: list[dict[str, Any]], pins: dict[str, str]) -> tuple[int, s
     if bad:
         return VULNERABLE, "\n".join(["Known vulnerabilities:", *bad])
     if not audited:
-        return INCOMPLETE, f"NOT AUDITED: no database knew any of the {len(pins)} packages. Can it be reached from here?"
+        return (
+            INCOMPLETE,
+            f"NOT AUDITED: no database knew any of the {len(pins)} packages. Can it be reached from here?",
+        )
     left = sorted(pins.keys() - {canonicalize_name(answer["name"]) for answer in audited})
     if left:
-        return INCOMPLETE, f"NOT WHOLLY AUDITED: {len(audited)} of {len(pins)}, nothing is known about {', '.join(left)}."
+        return (
+            INCOMPLETE,
+            f"NOT WHOLLY AUDITED: {len(audited)} of {len(pins)}, nothing is known about {', '.join(left)}.",
+        )
     return CLEAN, f"Packages audited: {len(audited)}; no known vulnerabilities."
 
 
