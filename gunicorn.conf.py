@@ -71,7 +71,8 @@ def pre_request(worker, req):  # type: ignore[no-untyped-def]
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """A worker told to stop before it is up must not miss it: until then it has the master's handlers."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 OURS = "theeye-sync"
 SERVICES = ("pypi", "osv")  # the databases, asked in turn until one answers
-CLEAN, VULNERABLE, UNREACHABLE = 0, 1, 3
+CLEAN, VULNERABLE, INCOMPLETE = 0, 1, 3
 
 
 def closure(name: str, extras: frozenset[str], found: dict[str, str]) -> dict[str, str]:
@@ -44,10 +44,13 @@ def ask(command: str, service: str, pins: dict[str, str]) -> list[dict[str, Any]
             timeout=300,
         )
     try:
-        return list(json.loads(ran.stdout)["dependencies"])
+        answers = list(json.loads(ran.stdout)["dependencies"])
     except ValueError:
         sys.stderr.write(f"{service}: {ran.stderr.strip().rpartition(chr(10))[2][:300]}\n")
         return []
+    known = sum("vulns" in answer for answer in answers)
+    sys.stderr.write(f"{service}: knows {known} of {len(pins)} packages\n")
+    return answers
 
 
 def verdict(answers: list[dict[str, Any]], pins: dict[str, str]) -> tuple[int, str]:
@@ -56,20 +59,28 @@ def verdict(answers: list[dict[str, Any]], pins: dict[str, str]) -> tuple[int, s
     bad = [f"{answer['name']} {answer['version']}: {flaw['id']}" for answer in audited for flaw in answer["vulns"]]
     if bad:
         return VULNERABLE, "\n".join(["Known vulnerabilities:", *bad])
-    if len(audited) < len(pins):
-        known = f"{len(audited)} of {len(pins)} packages"
-        return UNREACHABLE, f"Not audited: the vulnerability database cannot be reached from here (it knew {known})."
-    return CLEAN, f"{len(audited)} packages audited, no known vulnerabilities."
+    if not audited:
+        return (
+            INCOMPLETE,
+            f"NOT AUDITED: no database knew any of the {len(pins)} packages. Can it be reached from here?",
+        )
+    left = sorted(pins.keys() - {canonicalize_name(answer["name"]) for answer in audited})
+    if left:
+        return (
+            INCOMPLETE,
+            f"NOT WHOLLY AUDITED: {len(audited)} of {len(pins)}, nothing is known about {', '.join(left)}.",
+        )
+    return CLEAN, f"Packages audited: {len(audited)}; no known vulnerabilities."
 
 
 def main(command: str) -> int:
     """Prints the verdict."""
     pins = closure(OURS, frozenset({"all"}), {})
     del pins[OURS]
-    status, words = UNREACHABLE, ""
+    status, words = INCOMPLETE, ""
     for service in SERVICES:
         status, words = verdict(ask(command, service, pins), pins)
-        if status != UNREACHABLE:
+        if status != INCOMPLETE:
             break
     sys.stdout.write(f"{words}\n")
     return status

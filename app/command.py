@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,9 +32,43 @@ Exit status: 0 all is well (warnings count as well), 1 something is wrong, 2 the
 """
 
 
-@click.group(help="TheEye Sync, for those who run it.")
-def main() -> None:
+class Misuse(click.UsageError):
+    """The command was called wrongly, in words of our own."""
+
+
+@contextmanager
+def _discreetly() -> Iterator[None]:
+    """Click's words repeat what was typed, and that may be a token in the wrong place."""
+    try:
+        yield
+    except Misuse:
+        raise
+    except click.UsageError as error:
+        words = f"no such command, option or argument; a token comes from {TOKEN} or `check --token -`"
+        raise Misuse(words, error.ctx) from None
+
+
+class DiscreetGroup(click.Group):
+    """Commands whose errors do not show what was typed."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Reads what stands before the command's name."""
+        with _discreetly():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Reads the rest and runs the command."""
+        with _discreetly():
+            return super().invoke(ctx)
+
+
+@click.group(cls=DiscreetGroup, invoke_without_command=True, help="TheEye Sync, for those who run it.")
+@click.pass_context
+def main(context: click.Context) -> None:
     """The entry point of `theeye-sync`."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
     if str(Path.cwd()) not in sys.path:  # SYNC_PLUGINS may name modules there, as under gunicorn
         sys.path.insert(0, str(Path.cwd()))
 
@@ -41,18 +76,15 @@ def main() -> None:
 def _only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
     """`-` only: a token as an argument would stand in the list of processes."""
     if value not in (None, "-"):
-        raise click.UsageError(f"a token is never an argument: use `--token -`, or {TOKEN}")
+        raise Misuse(f"a token is never an argument: use `--token -`, or {TOKEN}")
     return value is not None
 
 
 @main.command(help=HELP)
 @click.option("--token", "stdin", metavar="-", callback=_only_dash, help="Read a token from standard input.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.argument("nothing", nargs=-1, metavar="")
-def check(stdin: bool, as_json: bool, nothing: tuple[str, ...]) -> None:
+def check(stdin: bool, as_json: bool) -> None:
     """`theeye-sync check`."""
-    if nothing:  # not click's own words, which would show it
-        raise click.UsageError(f"check takes no arguments; a token comes from {TOKEN} or `--token -`")
     try:
         token = _token(stdin)
         with _quiet():
@@ -80,7 +112,7 @@ def _token(stdin: bool) -> str | None:
     try:
         return token_of(f"Bearer {given.strip()}", Query(""), query_token=False)
     except Unauthorized:
-        raise click.UsageError("the token must be one line of visible ASCII characters") from None
+        raise Misuse("the token must be one line of visible ASCII characters") from None
 
 
 def _shown(finding: Finding, token: str | None) -> Finding:

@@ -1,5 +1,7 @@
 """gunicorn's gevent worker, which does not let idle connections hold up its end."""
 
+import atexit
+import logging
 import socket
 import warnings
 from contextlib import suppress
@@ -10,6 +12,7 @@ from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.gunicorn_farewell import farewell
+from app.gunicorn_quit import QuitsOnce
 from app.gunicorn_savings import in_one_segment, save
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
@@ -25,7 +28,7 @@ class _Listener:
         return self._name
 
 
-class Worker(GeventWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
     """Knows which of its connections are idle, and ends those first when it stops."""
 
     wsgi: Any
@@ -58,6 +61,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serves until it is told to stop."""
         self._listeners = {sock: _Listener(sock) for sock in self.sockets}
+        atexit.register(_forget_handlers)
         super().run()
 
     def handle(self, listener: Any, client: socket.socket, address: Any) -> None:
@@ -94,3 +98,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
         for sock in list(self._idle):
             with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                 getattr(sock, "_sock", sock).shutdown(socket.SHUT_RD)
+
+
+def _forget_handlers() -> None:
+    """Else each log handler that dies after gevent's locks, at the very end, prints a traceback."""
+    logging.shutdown()
+    del logging._handlerList[:]  # type: ignore[attr-defined]

@@ -8,12 +8,13 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.gunicorn_farewell import farewell
+from app.gunicorn_quit import QuitsOnce
 from app.gunicorn_savings import in_one_segment, save
 
 HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     """Says goodbye to a client in a thread of the pool, which may take two seconds, and ends what is late."""
 
     wsgi: Any

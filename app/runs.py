@@ -74,6 +74,7 @@ class Runs:
                 raise TooBusy("The service is stopping, nothing was started")
             if reservation is not None:
                 reservation.creating()
+            left = max(patience.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
             try:
                 created = self._supervisor.create(
                     asked.session.customer, order.task, asked.token, order.arguments, order.body, asked.trace.headers
@@ -88,7 +89,7 @@ class Runs:
                 keep()
                 if asked.budget.at_once:
                     return Run(created)
-                target = asked.target(asked.budget.seconds - turn.queued)
+                target = asked.target(left)
                 job = self._waiter.wait(created, target, client, since, renew=keep)
                 self._guard.limits.learn(guarded, job)
                 if reservation is not None and self._waiter.listen() != since:

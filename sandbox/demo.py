@@ -89,6 +89,7 @@ def _wait_until_up(processes: list[Process], url: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     with requests.Session() as session:
         session.trust_env = False
+        session.headers["Connection"] = "close"  # a connection that is kept would hold up the end by seconds
         while time.monotonic() < deadline:
             _check_running(processes)
             try:
@@ -136,7 +137,7 @@ def _what_to_type(url: str) -> str:
             f"     --header 'content-type: application/json' --data '{body}'",
             "",
         ]
-    return "\n".join([*lines, "Ctrl-C stops it.", ""])
+    return "\n".join([*lines, "Ctrl-C stops it. From here on each request writes a line:", "", ""])
 
 
 if __name__ == "__main__":

@@ -26,4 +26,7 @@ def codes_with_statuses() -> dict[str, set[int]]:
     for error in (SyncError, *error_classes()):
         if error.__module__.startswith("app.") and vars(error).get("code"):
             statuses[error.code].add(error.status)
+    codes_of = {error.__name__: error.code for error in error_classes() if error.code}
+    for name, status in re.findall(r"\braise (\w+)\(.*?\bstatus=(\d{3})\b", source):  # another status than the class's
+        statuses[codes_of[name]].add(int(status))
     return {code: found or {UpstreamFailed.status} for code, found in statuses.items()}

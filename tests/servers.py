@@ -262,7 +262,7 @@ class Service(Process):
 
     def __enter__(self) -> Service:
         try:
-            self.launch(self._command, cwd=CHECKOUT, env=self._env)
+            self.launch_only()
             self._wait_until_up()
         except BaseException:
             self.abandon()
@@ -277,6 +277,10 @@ class Service(Process):
         else:
             print(self.log_text())  # pytest shows it with the failure
             self.abandon()
+
+    def launch_only(self) -> None:
+        """Without waiting until it serves."""
+        self.launch(self._command, cwd=CHECKOUT, env=self._env)
 
     @property
     def url(self) -> str:

@@ -251,6 +251,10 @@ class Demo(Process):
         self._check_early_exit()
         return "Ctrl-C stops it." in self.log_text().partition("TheEye Sync is ready")[2]
 
+    def sockets(self) -> list[str]:
+        files = Path(f"/proc/{self.pid}/fd")
+        return [str(each) for each in files.glob("*") if str(each.readlink()).startswith("socket:")]
+
     def children(self) -> list[int]:
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
@@ -321,6 +325,7 @@ def test_make_run_prints_commands_that_answer_as_the_seed_shows() -> None:
         page = answers.pop(4)
         assert page.headers["Content-Type"].startswith("text/html")
         check_seed(answers)
+        assert not running.sockets(), "a connection that is kept would hold up the end"
         running.signal(signal.SIGINT)
         assert running.wait(10) == 0
         assert "Traceback" not in running.log_text()

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import pytest
 import requests
+from faults import Answer, Exchange
 from load import record
 from servers import Redis, Service, wait_until
 from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
@@ -284,6 +286,33 @@ def test_a_second_request_waits_for_the_firsts_job_id(redis_server: Redis) -> No
         second = pool.submit(keys.reserve, key, 60, lambda: 5.0)
         first.confirm("j1")
         assert second.result(10) == "j1"
+
+
+def test_what_was_waited_for_the_first_request_is_waited_no_second_time(
+    services: list[Service], fresh: StandIn
+) -> None:
+    fresh.task(delay=None)
+    fresh.fault("create", Refusal(1.5), times=1)
+    with ThreadPoolExecutor(1) as pool:
+        known = len(fresh.calls_of("create"))
+        first = pool.submit(post, services[0])
+        wait_until(lambda: len(fresh.calls_of("create")) > known, 5, "the first request's create")
+        second = post(services[1], query="?wait=3")
+        assert first.result().status_code == 400
+    assert second.status_code == 504
+    timing = dict(part.split(";dur=") for part in second.headers["Server-Timing"].split(", "))
+    assert float(timing["wait"]) < 2700, "1.5 s of the three went by before"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A create that is refused, after a while."""
+
+    seconds: float
+
+    def play(self, exchange: Exchange) -> bool:
+        exchange.connection.gate.pause(self.seconds)
+        return exchange.reply(Answer(400, b'{"message":"no"}'))
 
 
 def test_redis_down_is_said_before_anything_is_started() -> None:

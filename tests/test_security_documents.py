@@ -110,10 +110,10 @@ BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "CVE-1"}]}
 @pytest.mark.parametrize(
     ("answers", "status", "words"),
     [
-        ([KNOWN], 0, "1 packages audited, no known vulnerabilities."),
+        ([KNOWN], 0, "Packages audited: 1; no known vulnerabilities."),
         ([BAD], 1, "Known vulnerabilities:\nflask 0.1: CVE-1"),
-        ([SKIPPED], 3, "Not audited: the vulnerability database cannot be reached"),
-        ([], 3, "Not audited: the vulnerability database cannot be reached"),
+        ([SKIPPED], 3, "NOT AUDITED: no database knew any of the 1 packages"),
+        ([], 3, "NOT AUDITED: no database knew any of the 1 packages"),
     ],
 )
 def test_an_audit_is_clean_only_where_everything_was_audited(
@@ -122,6 +122,11 @@ def test_an_audit_is_clean_only_where_everything_was_audited(
     found, said = audit.verdict(answers, {"flask": "3.1.3"})
     assert found == status
     assert said.startswith(words)
+
+
+def test_an_audit_names_what_it_knows_nothing_about(audit: ModuleType) -> None:
+    found, said = audit.verdict([KNOWN], {"flask": "3.1.3", "werkzeug": "3.1.9"})
+    assert (found, said) == (3, "NOT WHOLLY AUDITED: 1 of 2, nothing is known about werkzeug.")
 
 
 def test_an_audit_is_about_what_the_service_runs_with(audit: ModuleType) -> None:

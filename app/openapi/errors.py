@@ -40,6 +40,7 @@ _OF_RUN: tuple[SyncError, ...] = (
     errors.RunUnknown("A request with this Idempotency-Key was lost on the way, its job may have started"),
     errors.StillStarting("A request with this Idempotency-Key is still starting its job"),
     errors.RunGone("The job of this Idempotency-Key is gone", job=_JOB),
+    errors.BadRequest("This server reads no chunked bodies, send a Content-Length", status=411),
     errors.TooSlow("The body came too slowly: less than 65536 bytes in 10 seconds"),
     errors.BadRequest("This server reads no chunked bodies, send a Content-Length", status=411),
     errors.TooLarge("The body is larger than 16777216 bytes"),
