@@ -73,6 +73,8 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """A worker told to stop before it is up must not miss it: until then it has the master's handlers."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
+    if hasattr(worker, "take_a_core"):
+        worker.take_a_core(server.WORKERS)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

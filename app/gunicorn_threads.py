@@ -1,7 +1,12 @@
 """gunicorn's threaded worker, which does not let slow clients hold its only loop, or its threads for ever."""
 
+import os
+import random
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -23,6 +28,20 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         """As gunicorn calls it."""
         super().__init__(*args, **options)
         self._reading: dict[Any, float] = {}
+
+    def take_a_core(self, siblings: Iterable[int]) -> None:
+        """Runs on one core from now on, the one that the fewest of the other workers (by pid) have taken.
+
+        Threads that hand Python's lock from core to core cost up to twice the CPU (docs/performance.md).
+        """
+        if not hasattr(os, "sched_setaffinity"):  # Linux has it
+            return
+        cores, taken = os.sched_getaffinity(0), Counter(chain.from_iterable(map(_cores_of, siblings)))
+        least = min(taken[core] for core in cores)
+        try:
+            os.sched_setaffinity(0, {random.choice([core for core in cores if taken[core] == least])})
+        except PermissionError:
+            self.log.info("this worker may not choose a core, and costs more CPU on several")
 
     def load_wsgi(self) -> None:
         """Loads the application."""
@@ -55,3 +74,11 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             if since < begun:
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
+
+
+def _cores_of(pid: int) -> set[int]:
+    """The cores that a process may run on; none where it has ended."""
+    try:
+        return os.sched_getaffinity(pid)
+    except ProcessLookupError:
+        return set()
