@@ -72,7 +72,7 @@ class Bench:
         self._stack = ExitStack()
         self._floors: dict[tuple[str, str], dict[str, float]] = {}
         self._todays: dict[tuple[str, int], dict[str, float]] = {}
-        self.cpu_of: dict[tuple[str, str], float] = {}  # by row and worker, for rows that compare
+        self.times_floor: dict[tuple[str, str], float] = {}  # by row and worker, for rows that compare
 
     def __enter__(self) -> "Bench":
         with ExitStack() as stack:

@@ -51,13 +51,14 @@ def _throughput(bench: Bench, worker: str, service: Service, connections: int) -
     used = bench.throughput(service, connections)
     found, floor = used.found, bench.floor(beside=f"{row}, {worker}")
     today = bench.today(INSTANT, connections, min(bench.options.seconds, 3))
-    bench.cpu_of[row, worker] = used.per_request
+    bench.times_floor[row, worker] = used.per_request / floor["cpu_ms"]
     rate = Figure(row, worker, "requests/s", found["answered"] / found["seconds"], floor["rate"], today["rate"])
     cpu = Figure(row, worker, CPU, used.per_request, floor["cpu_ms"], today["cpu_ms"])
     if worker == "gevent":
         rate, cpu = rate.at_least(1300), cpu.at_most_times(3, floor["cpu_ms"], "the floor")
     else:
-        cpu = cpu.at_most_times(1.6, bench.cpu_of.get((row, "gevent")), "gevent's")
+        gevents = bench.times_floor.get((row, "gevent"))  # by the floor: the machine's speed drifts from row to row
+        cpu = cpu.at_most_times(1.6, gevents and gevents * floor["cpu_ms"], "gevent's")
     return [
         rate,
         cpu,
