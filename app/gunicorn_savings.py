@@ -1,4 +1,4 @@
-"""What gunicorn does anew for every answer and need not: a quarter of its own cost (docs/performance.md)."""
+"""What gunicorn does anew for every answer and need not: an eighth of its own cost (docs/performance.md)."""
 
 import io
 from collections.abc import Callable, Iterable
