@@ -25,8 +25,8 @@ worker_connections = _settings.connections
 backlog = 4096
 
 # After SIGTERM no wait lasts longer than SYNC_GRACE_SECONDS. What has begun by then, a last read of the job or a
-# create, may take SYNC_CALL_TIMEOUT more; the rest is for the answer. What a proxy's read timeout must be says
-# deploy/nginx.conf.
+# create, may take SYNC_CALL_TIMEOUT more; the rest is for the answer. A proxy's read timeout stands above
+# session + create + SYNC_WAIT_SECONDS + read: deploy/nginx.conf has the sum.
 graceful_timeout = ceil(_settings.grace_seconds + _settings.call_timeout) + 5
 timeout = 60  # a worker whose loop stands still for so long is killed; waits do not hold the loop up
 keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
