@@ -17,6 +17,8 @@ from app.shared import CALL_SECONDS, PREFIX, Shared, SharedUnavailable
 from app.theeye import Session
 
 KEPT_SECONDS = 24 * 3600
+LEASE_SECONDS = 10.0  # how long a request is believed in that has kept its key and is not heard of; it renews it
+RENEW_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.05, 0.5
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -55,6 +57,14 @@ redis.call('HSET', KEYS[1], 'fingerprint', ARGV[3], 'owner', ARGV[1], 'until', 0
 if not owner then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 1
 """
+_RENEW = (
+    _OWNED
+    + """
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'until', time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2]))
+return 1
+"""
+)
 _ABANDON = _OWNED + "redis.call('HSET', KEYS[1], 'until', 0) return 1"
 _RELEASE = _OWNED + "return redis.call('DEL', KEYS[1])"
 
@@ -86,12 +96,21 @@ class Reservation:
     def __init__(self, shared: Shared, key: Key, owner: str, reserved_ms: int, create_seconds: float) -> None:
         """Made by Keys.reserve; `reserved_ms`: when, by Redis's clock."""
         self._reserved_ms = reserved_ms
-        self._reserved = monotonic()
+        self._reserved = self._renewed = monotonic()
         self._create_seconds = create_seconds
         self.confirmed = False
         self._shared = shared
         self._record, self._fingerprint = key.record, key.fingerprint
         self._owner = owner
+
+    def renew(self) -> None:
+        """To be called at least every second while the request queues; where that fails, `creating` tells."""
+        if monotonic() - self._renewed > RENEW_SECONDS:
+            self._renewed = monotonic()
+            try:
+                self._run(_RENEW, int(LEASE_SECONDS * 1000))
+            except SharedUnavailable as error:
+                log.debug("a key was not renewed: %s", error)
 
     def creating(self) -> None:
         """The create is about to be sent: from now on a run may exist. Raises KeysUnavailable; then none does."""

@@ -11,12 +11,11 @@ from app.asked import Asked, Order
 from app.clients import Client
 from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError, TooBusy
 from app.history import HistoryGuard
-from app.idempotency import Keys, Reservation
+from app.idempotency import LEASE_SECONDS, Keys, Reservation
 from app.theeye import Job, Supervisor, has_ended
 from app.waiter import Target, Waiter
 
 LEARN_SECONDS = 2.0
-START_SECONDS = 20.0  # beyond the time budget, how long a reservation without a job is believed in
 
 log = logging.getLogger("theeye_sync")
 
@@ -66,7 +65,7 @@ class Runs:
     ) -> Run:
         guarded = f"{asked.session.customer_id}:{order.task.lower()}"
         self._learn(guarded, asked, order.task, patience)
-        with self._guard.turn(guarded, patience.left) as turn:
+        with self._guard.turn(guarded, partial(_left, patience, reservation)) as turn:
             if client.gone:
                 raise ClientGone("The client went while it queued, nothing was started")
             since = self._waiter.listen()
@@ -116,7 +115,7 @@ class Runs:
             return None
         if self._keys is None:
             raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
-        return self._keys.reserve(order.key, asked.budget.seconds + START_SECONDS, patience.left)
+        return self._keys.reserve(order.key, LEASE_SECONDS, patience.left)
 
     def _join(self, asked: Asked, job_id: str, deadline: float, client: Client) -> Job:
         """The job of the first request with this key. Raises RunGone."""
@@ -142,6 +141,13 @@ class _Patience(NamedTuple):
     def left(self) -> float:
         """Seconds; 0 when nobody waits any more."""
         return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
+
+
+def _left(patience: _Patience, reservation: Reservation | None) -> float:
+    """The patience that is left; asked for every second by a request that queues, whose key must stay its own."""
+    if reservation is not None:
+        reservation.renew()
+    return patience.left()
 
 
 def _keep(reservation: Reservation | None, job_id: str) -> None:

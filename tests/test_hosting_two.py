@@ -173,7 +173,7 @@ def finished(waits: dict[int, Future[RawResponse]]) -> list[int]:
 
 
 def check_load(pair: Pair, load: Load) -> None:
-    """Each call was answered by its own job, once; but for those that were about to create it in the killed instance."""
+    """Each call was answered by its own job, once; but for those that were creating it in the killed instance."""
     created = creates(pair)
     assert max(created.values()) == 1, "no job was doubled"
     for argument, got in load.answers:

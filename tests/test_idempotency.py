@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from load import record
 from servers import Redis, Service, wait_until
 from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
 
+from app import idempotency
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.idempotency import Key, Keys, Reservation, read_key
 from app.shared import Shared
@@ -269,6 +270,32 @@ def test_a_reservation_left_before_its_create_is_taken_over(redis_server: Redis)
     assert isinstance(keys.reserve(key, 60, lambda: 5.0), Reservation)
     with pytest.raises(KeysUnavailable):
         ghost.creating()
+
+
+def test_a_request_that_queues_keeps_its_key(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "RENEW_SECONDS", 0.0)
+    keys, key = Keys(Shared(redis_server.url), 3), Key("test:queues", "f")
+    first = keys.reserve(key, 0.3, lambda: 5.0)
+    assert isinstance(first, Reservation)
+    first.renew()
+    [until] = redis_server.client().hmget("test:queues", "until")
+    assert int(until) / 1000 > time() + 5, "for another ten seconds"
+    with pytest.raises(StillStarting):
+        keys.reserve(key, 60, lambda: 0.0)
+    first.creating()
+
+
+def test_a_key_that_was_taken_over_is_not_renewed(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "RENEW_SECONDS", 0.0)
+    keys, key = Keys(Shared(redis_server.url), 3), Key("test:late", "f")
+    late = keys.reserve(key, 0.0, lambda: 5.0)
+    heir = keys.reserve(key, 60, lambda: 5.0)
+    assert isinstance(late, Reservation)
+    assert isinstance(heir, Reservation)
+    late.renew()
+    with pytest.raises(KeysUnavailable):
+        late.creating()
+    heir.creating()
 
 
 def test_a_reservation_that_lasts_longer_than_the_callers_patience(redis_server: Redis) -> None:
