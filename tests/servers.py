@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -78,10 +79,20 @@ def group_pids(group: int) -> list[int]:
     return members
 
 
-def caught_signals(pid: int) -> str:
-    """The mask of the signals that a process has handlers for."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+def accepts(pid: int, port: int) -> bool:
+    """Whether a process waits for connections to a local port of its own: only then is a worker up."""
+    listeners = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {fields[9] for fields in listeners if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")}
+    names = {f"socket:[{inode}]" for inode in inodes}
+    watched, listening = set(), set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # a file may be closed while it is being looked at
+            name = str(path.readlink())
+            if name in names:
+                listening.add(path.name)
+            elif name == "anon_inode:[eventpoll]":
+                watched |= set(re.findall(r"tfd: +(\d+)", Path(f"/proc/{pid}/fdinfo/{path.name}").read_text()))
+    return bool(watched & listening)
 
 
 class Process:
@@ -294,16 +305,16 @@ class Service(Process):
     def _wait_until_up(self) -> None:
         try:
             wait_until(self._is_healthy, 20.0, "GET /healthz")
-            wait_until(self._heeds_signals, 20.0, "all workers")
+            wait_until(self._all_are_up, 20.0, "all workers")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_text()}") from None
 
-    def _heeds_signals(self) -> bool:
-        """Until a forked worker has set its own handlers, a SIGTERM to it is lost and the stop hangs."""
+    def _all_are_up(self) -> bool:
+        """A worker that is not would get no connections, and might miss a signal."""
         self._check_early_exit()
         with suppress(OSError):  # a worker may end while it is being looked at
             pids = self.worker_pids()
-            return len(pids) >= self._workers and caught_signals(self.pid) not in map(caught_signals, pids)
+            return len(pids) >= self._workers and all(accepts(pid, self.port) for pid in pids)
         return False
 
     def _is_healthy(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faults import CloseAfter, Drip, Fault, HalfBody, Html, Reply, Reset, Silence
-from servers import Redis, Service, caught_signals, need, wait_until
+from servers import Redis, Service, accepts, need, wait_until
 from soak_books import GATEWAY, READS, REDIS, SUPERVISOR, WORKER, SoakTheEye, Windows
 from standin import Call, StandIn
 
@@ -211,7 +211,7 @@ def wait_for_workers(world: World, name: str, gone: set[int]) -> None:
     def replaced() -> bool:
         with suppress(OSError):
             pids = service.worker_pids()
-            ready = [pid for pid in pids if caught_signals(pid) != caught_signals(service.pid)]
+            ready = [pid for pid in pids if accepts(pid, service.port)]
             return len(pids) == len(ready) == world.workers[name] and not gone & set(pids)
         return False
 
