@@ -13,9 +13,11 @@ from app.clients import Clients
 from app.health import Health
 from app.history import HistoryGuard, Limits, Line, LocalLine
 from app.idempotency import Keys
+from app.jobs import Jobs
 from app.metrics import Metrics
 from app.notifications import Wakeups, wakeups
 from app.redaction import set_up
+from app.replies import Replies
 from app.routes import Shortcut, blueprint
 from app.runs import Runs
 from app.services import Services
@@ -45,9 +47,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     services = assemble(settings)
     app.extensions[EXTENSION] = services
-    app.register_blueprint(blueprint(services))
+    replies = Replies(settings.cors_origins)
+    jobs = Jobs(services, replies)
+    app.register_blueprint(blueprint(services, jobs, replies))
     app.wsgi_app = Tracing(  # type: ignore[method-assign]
-        Shortcut(app.wsgi_app, services), settings.log, services.metrics, settings.metrics_bind
+        Shortcut(app.wsgi_app, jobs, replies), settings.log, services.metrics, settings.metrics_bind
     )
     app.cli.add_command(formatters_command(lambda: services.formatters))
     if hops := settings.proxies:

@@ -13,7 +13,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from app.gunicorn_farewell import farewell
 from app.gunicorn_quit import QuitsOnce
-from app.gunicorn_savings import in_one_segment, save
+from app.gunicorn_savings import Saves
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
 
@@ -28,10 +28,8 @@ class _Listener:
         return self._name
 
 
-class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, Saves, GeventWorker):  # type: ignore[misc]
     """Knows which of its connections are idle, and ends those first when it stops."""
-
-    wsgi: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """As gunicorn calls it."""
@@ -51,12 +49,6 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MonkeyPatchWarning)
             super().patch()
-
-    def load_wsgi(self) -> None:
-        """Loads the application."""
-        super().load_wsgi()
-        save()
-        self.wsgi = in_one_segment(self.wsgi)
 
     def run(self) -> None:
         """Serves until it is told to stop."""

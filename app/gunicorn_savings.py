@@ -8,7 +8,19 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import wsgi
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from app.http import Wsgi
+
+
+class Saves:
+    """For a worker class: what it serves has these savings."""
+
+    wsgi: Any
+
+    def load_wsgi(self) -> None:
+        """Loads the application."""
+        super().load_wsgi()  # type: ignore[misc]
+        save()
+        self.wsgi = in_one_segment(self.wsgi)
 
 
 def save() -> None:

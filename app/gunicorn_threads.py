@@ -14,15 +14,13 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from app.gunicorn_farewell import farewell
 from app.gunicorn_quit import QuitsOnce
-from app.gunicorn_savings import in_one_segment, save
+from app.gunicorn_savings import Saves
 
 HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
 
 
-class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, Saves, ThreadWorker):  # type: ignore[misc]
     """Says goodbye to a client in a thread of the pool, which may take two seconds, and ends what is late."""
-
-    wsgi: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """As gunicorn calls it."""
@@ -42,12 +40,6 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             os.sched_setaffinity(0, {random.choice([core for core in cores if taken[core] == least])})
         except PermissionError:
             self.log.info("this worker may not choose a core, and costs more CPU on several")
-
-    def load_wsgi(self) -> None:
-        """Loads the application."""
-        super().load_wsgi()
-        save()
-        self.wsgi = in_one_segment(self.wsgi)
 
     def handle(self, conn: Any) -> Any:
         """Serves one request, and closes the connection where that was its last."""

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -30,6 +30,7 @@ _EXPOSED_HEADERS = (
     "X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
 )
 Headers = list[tuple[str, str]]
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 

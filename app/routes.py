@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from app import errors, health, http
+from app.http import Wsgi
 from app.jobs import Jobs
 from app.openapi import Route, document
 from app.replies import Replies, no_such_path
@@ -19,7 +20,6 @@ from app.services import Services
 from formatters import dumps
 from formatters.contract import JSON_TYPE
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Page = Callable[[Request], http.Response]
 
 # A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
@@ -30,11 +30,11 @@ _PLAIN = re.compile(r"/(?!\.{1,2}/)([A-Za-z0-9._~-]+)/task/(?!\.{1,2}/)([A-Za-z0
 class Shortcut:
     """A plain `POST /{customer}/task/{task}/job`, which costs a quarter less without Flask; it gets the same answer."""
 
-    def __init__(self, flask_app: Wsgi, services: Services) -> None:
+    def __init__(self, flask_app: Wsgi, jobs: Jobs, replies: Replies) -> None:
         """`flask_app` gets all other requests."""
         self._flask_app = flask_app
-        self._replies = Replies(services.settings.cors_origins)
-        self._jobs = Jobs(services, self._replies)
+        self._replies = replies
+        self._jobs = jobs
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers the request, or lets Flask do it."""
@@ -47,10 +47,8 @@ class Shortcut:
         return [body] if body else []
 
 
-def blueprint(services: Services) -> Blueprint:
+def blueprint(services: Services, jobs: Jobs, replies: Replies) -> Blueprint:
     """All routes and error handlers, over the given services."""
-    replies = Replies(services.settings.cors_origins)
-    jobs = Jobs(services, replies)
     routes = Blueprint("sync", __name__)
 
     def add(path: str, method: str, answer: Callable[..., http.Response], name: str) -> None:

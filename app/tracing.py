@@ -8,6 +8,7 @@ from time import monotonic, time
 from typing import Any
 
 from app import errors, http
+from app.http import Headers, Wsgi
 from app.lines import json_line, text_line
 from app.metrics import Metrics
 from app.scrape import Scrape
@@ -18,9 +19,6 @@ QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: a line on
 LINES = {"text": text_line, "json": json_line}
 
 log = logging.getLogger("theeye_sync")
-
-Headers = list[tuple[str, str]]
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Tracing:
