@@ -21,11 +21,11 @@ from app.replies import Replies
 from app.routes import Shortcut, blueprint
 from app.runs import Runs
 from app.services import Services
-from app.session import Sessions
 from app.settings import Settings, SettingsError
 from app.shared import Shared
 from app.shared_line import SharedLine
-from app.theeye import Gateway, Supervisor
+from app.theeye.client import Gateway, Supervisor
+from app.theeye.sessions import Sessions
 from app.tracing import Tracing
 from app.waiter import Waiter
 from formatters import Registry

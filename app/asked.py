@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.idempotency import Key
 from app.preferences import Budget
 from app.query import Query
-from app.theeye import Session
+from app.theeye.client import Session
 from app.trace import Trace
 from app.waiter import Target
 from formatters import Formatter

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.errors import SyncError
 from app.notifications import Wakeups
-from app.theeye import Supervisor
+from app.theeye.client import Supervisor
 
 GRACE_SECONDS = 3.0
 

@@ -18,8 +18,8 @@ from app.checks.variables import TOKEN
 from app.cli import formatters_command
 from app.errors import Unauthorized
 from app.query import Query
-from app.session import token_of
 from app.settings import Settings, SettingsError
+from app.theeye.sessions import token_of
 from formatters import Registry
 
 INTERRUPTED = 130  # as a shell says it of Ctrl-C

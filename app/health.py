@@ -15,7 +15,7 @@ from app.host import read_host
 from app.notifications import Wakeups
 from app.settings import Settings
 from app.shared import Shared
-from app.transport import Transport, TransportError
+from app.theeye.transport import Transport, TransportError
 from formatters import Failure
 
 REMEMBERED = 2.0  # seconds

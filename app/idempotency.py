@@ -14,7 +14,7 @@ from time import monotonic
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
 from app.shared import CALL_SECONDS, PREFIX, Shared, SharedUnavailable
-from app.theeye import Session
+from app.theeye.client import Session
 
 KEPT_SECONDS = 24 * 3600
 LEASE_SECONDS = 10.0  # how long a request is believed in that has kept its key and is not heard of; it renews it

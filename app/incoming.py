@@ -9,8 +9,8 @@ from app.preferences import budget, cancels_on_disconnect
 from app.rendering import choose
 from app.request import Request
 from app.services import Services
-from app.session import token_of
-from app.theeye import Session
+from app.theeye.client import Session
+from app.theeye.sessions import token_of
 from app.trace import Trace
 from formatters import Formatter
 

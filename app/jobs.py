@@ -17,7 +17,7 @@ from app.replies import Replies
 from app.request import Request
 from app.runs import telling
 from app.services import Services
-from app.theeye import Job, has_ended
+from app.theeye.client import Job, has_ended
 from formatters import Context
 
 CANCEL_SECONDS = 5.0  # how long a cancelled job may take to end

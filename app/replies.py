@@ -6,7 +6,7 @@ from typing import Any
 
 from app import errors, http
 from app.request import Request
-from app.theeye import has_ended
+from app.theeye.client import has_ended
 
 log = logging.getLogger("theeye_sync")
 

@@ -12,7 +12,7 @@ from app.clients import Client
 from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError, TooBusy
 from app.history import HistoryGuard
 from app.idempotency import LEASE_SECONDS, Keys, Reservation
-from app.theeye import Job, Supervisor, has_ended
+from app.theeye.client import Job, Supervisor, has_ended
 from app.waiter import Target, Waiter
 
 LEARN_SECONDS = 2.0

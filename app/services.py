@@ -6,9 +6,9 @@ from app.cancelling import Cancellations
 from app.health import Health
 from app.metrics import Metrics
 from app.runs import Runs
-from app.session import Sessions
 from app.settings import Settings
-from app.theeye import Supervisor
+from app.theeye.client import Supervisor
+from app.theeye.sessions import Sessions
 from app.waiter import Waiter
 from formatters import Registry
 

@@ -14,7 +14,7 @@ from app.errors import ClientGone, TooBusy, Unavailable
 from app.metrics import Metrics
 from app.notifications import Wakeups
 from app.system import quick_lock
-from app.theeye import Job, Supervisor, has_ended
+from app.theeye.client import Job, Supervisor, has_ended
 from app.trace import Trace
 
 POLLING = 0.025, 1.0  # seconds between looks, first and most, when nobody tells us

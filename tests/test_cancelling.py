@@ -9,7 +9,7 @@ from app.cancelling import Cancellations
 from app.errors import UpstreamFailed
 from app.notifications import Wakeups
 from app.settings import Settings
-from app.theeye import Supervisor
+from app.theeye.client import Supervisor
 
 
 class Recording(Supervisor):

@@ -18,7 +18,7 @@ from app import idempotency
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.idempotency import Key, Keys, Reservation, read_key
 from app.shared import Shared
-from app.theeye import Session as Ours
+from app.theeye.client import Session as Ours
 
 JOB = f"/acme/task/{TASK}/job"
 SESSION = Ours("user", "customer", "acme")

@@ -17,8 +17,8 @@ from standin import TASK, Late, Silence, StandIn
 from app import EXTENSION, Services, Settings, create_app, runs, waiter
 from app.clients import Client, Clients
 from app.notifications import Wakeups
-from app.theeye import Supervisor
-from app.transport import NotSent, Transport
+from app.theeye.client import Supervisor
+from app.theeye.transport import NotSent, Transport
 from app.waiter import Target, Waiter
 
 JOB = f"/acme/task/{TASK}/job"

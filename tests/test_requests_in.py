@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.errors import BadRequest, Unauthorized, UnsupportedType
 from app.payload import for_supervisor
 from app.query import NOT_THE_CALLERS, OURS, Query, base_name
-from app.session import token_of
+from app.theeye.sessions import token_of
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -18,7 +18,7 @@ from app.clients import Client, Clients
 from app.errors import ClientGone
 from app.notifications import Wakeups
 from app.settings import Settings
-from app.theeye import Supervisor
+from app.theeye.client import Supervisor
 from app.waiter import Target, Waiter
 
 

@@ -18,7 +18,7 @@ from servers import CHECKOUT, clean_environment
 
 from app.gunicorn_threads import HEAD_SECONDS
 from app.incoming import BODY_PIECE, BODY_SECONDS
-from app.session import SESSIONS
+from app.theeye.sessions import SESSIONS
 from sandbox import Sandbox
 
 PAGE = (CHECKOUT / "docs/security.md").read_text()

@@ -11,11 +11,11 @@ from servers import Service
 from standin import ACME, BETA, TASK, HalfBody, Html, Redirect, Reply, Reset, Silence, Stack, StandIn
 from standin import Session as Known
 
-from app import session as module
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
-from app.session import Sessions
 from app.settings import Settings
-from app.theeye import Gateway, Session
+from app.theeye import sessions as module
+from app.theeye.client import Gateway, Session
+from app.theeye.sessions import Sessions
 
 ADA = Session(ACME.user_id, ACME.customer_id, "acme")
 BOB = Session(BETA.user_id, BETA.customer_id, "beta")

@@ -28,8 +28,8 @@ from standin import (
 )
 from tls import make_certificate, tls_server
 
-from app import transport as module
-from app.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
+from app.theeye import transport as module
+from app.theeye.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
 
 LIMIT = 10_000
 

@@ -9,8 +9,8 @@ from app.checks.finding import Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
 from app.errors import Unauthorized, UpstreamFailed
 from app.settings import Settings
-from app.theeye import Gateway, Supervisor
-from app.transport import Reply, Transport, TransportError
+from app.theeye.client import Gateway, Supervisor
+from app.theeye.transport import Reply, Transport, TransportError
 
 SLOW = 1.0  # seconds; every new token's first request waits for the gateway, every request for the supervisor
 

@@ -8,7 +8,7 @@ from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.metrics import Metrics
 from app.query import Query
 from app.system import quick_lock
-from app.theeye import Gateway, Session
+from app.theeye.client import Gateway, Session
 
 SESSIONS = 10_000
 RETRY_SECONDS = 5.0  # how long a gateway that did not answer is not asked again about a session known before

@@ -15,7 +15,7 @@ from app.errors import (
 )
 from app.metrics import Metrics
 from app.settings import Settings
-from app.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
+from app.theeye.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
 from formatters.jsontext import loads_document
 
 Job = dict[str, Any]

@@ -12,8 +12,8 @@ from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app.answer import Answer, TooLarge
-from app.connections import Connection, Places, seconds_left
+from app.theeye.answer import Answer, TooLarge
+from app.theeye.connections import Connection, Places, seconds_left
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
