@@ -7,15 +7,12 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import metrics_folder
-from app.cancelling import Cancellations
 from app.cli import formatters_command
-from app.clients import Clients
 from app.health import Health
 from app.history import HistoryGuard, Limits, Line, LocalLine
 from app.idempotency import Keys
 from app.jobs import Jobs
 from app.metrics import Metrics
-from app.notifications import Wakeups, wakeups
 from app.redaction import set_up
 from app.replies import Replies
 from app.routes import Shortcut, blueprint
@@ -27,7 +24,10 @@ from app.shared_line import SharedLine
 from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
 from app.tracing import Tracing
-from app.waiter import Waiter
+from app.waiter.cancellations import Cancellations
+from app.waiter.clients import Clients
+from app.waiter.job_waiter import Waiter
+from app.waiter.notifications import Wakeups, wakeups
 from formatters import Registry
 
 __all__ = ["Services", "Settings", "SettingsError", "create_app"]

@@ -8,7 +8,7 @@ from app.preferences import Budget
 from app.query import Query
 from app.theeye.client import Session
 from app.trace import Trace
-from app.waiter import Target
+from app.waiter.job_waiter import Target
 from formatters import Formatter
 
 

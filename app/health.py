@@ -12,10 +12,10 @@ from time import clock_gettime, monotonic, time
 from typing import Any
 
 from app.host import read_host
-from app.notifications import Wakeups
 from app.settings import Settings
 from app.shared import Shared
 from app.theeye.transport import Transport, TransportError
+from app.waiter.notifications import Wakeups
 from formatters import Failure
 
 REMEMBERED = 2.0  # seconds

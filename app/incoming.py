@@ -3,7 +3,6 @@
 from time import monotonic, perf_counter
 
 from app.asked import Asked
-from app.clients import Client
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow
 from app.preferences import budget, cancels_on_disconnect
 from app.rendering import choose
@@ -12,6 +11,7 @@ from app.services import Services
 from app.theeye.client import Session
 from app.theeye.sessions import token_of
 from app.trace import Trace
+from app.waiter.clients import Client
 from formatters import Formatter
 
 BODY_SECONDS = 10.0  # in which the next piece of the body, or its end, must arrive

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from app import errors, http
 from app.asked import Asked, Order
-from app.clients import Client
 from app.idempotency import read_key
 from app.incoming import read_body, read_request
 from app.payload import for_supervisor
@@ -18,6 +17,7 @@ from app.request import Request
 from app.runs import telling
 from app.services import Services
 from app.theeye.client import Job, has_ended
+from app.waiter.clients import Client
 from formatters import Context
 
 CANCEL_SECONDS = 5.0  # how long a cancelled job may take to end

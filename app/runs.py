@@ -8,12 +8,12 @@ from time import monotonic
 from typing import NamedTuple
 
 from app.asked import Asked, Order
-from app.clients import Client
 from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError, TooBusy
 from app.history import HistoryGuard
 from app.idempotency import LEASE_SECONDS, Keys, Reservation
 from app.theeye.client import Job, Supervisor, has_ended
-from app.waiter import Target, Waiter
+from app.waiter.clients import Client
+from app.waiter.job_waiter import Target, Waiter
 
 LEARN_SECONDS = 2.0
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from app.cancelling import Cancellations
 from app.health import Health
 from app.metrics import Metrics
 from app.runs import Runs
 from app.settings import Settings
 from app.theeye.client import Supervisor
 from app.theeye.sessions import Sessions
-from app.waiter import Waiter
+from app.waiter.cancellations import Cancellations
+from app.waiter.job_waiter import Waiter
 from formatters import Registry
 
 

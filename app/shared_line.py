@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from app.errors import TurnNeverCame
 from app.history import LOOK_AGAIN_SECONDS, Place
-from app.notifications import TURNS, Wakeups
 from app.shared import PREFIX, Shared, SharedUnavailable
+from app.waiter.notifications import TURNS, Wakeups
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 4.0

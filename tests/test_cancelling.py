@@ -5,11 +5,11 @@ from time import monotonic
 
 import pytest
 
-from app.cancelling import Cancellations
 from app.errors import UpstreamFailed
-from app.notifications import Wakeups
 from app.settings import Settings
 from app.theeye.client import Supervisor
+from app.waiter.cancellations import Cancellations
+from app.waiter.notifications import Wakeups
 
 
 class Recording(Supervisor):
@@ -36,7 +36,7 @@ def supervisor() -> Recording:
 
 
 def test_after_the_grace(supervisor: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.cancelling.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("app.waiter.cancellations.GRACE_SECONDS", 0.05)
     Cancellations(supervisor, Wakeups()).later("acme", "j1", "t", "X-Request-Id: r-1\r\n")
     assert supervisor.done.wait(5)
     assert (supervisor.cancelled, supervisor.headers) == (["j1"], ["X-Request-Id: r-1\r\n"])

@@ -12,7 +12,7 @@ import pytest
 from load import WORKERS, Fleet, Recorder, fleet, get, printed_table, settle
 from servers import Redis, wait_until
 
-from app.notifications import RedisWakeups
+from app.waiter.notifications import RedisWakeups
 
 __all__ = ["printed_table"]
 CARRIED = "polling carries all waits"

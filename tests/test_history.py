@@ -14,9 +14,9 @@ from standin import TASK, Reply, StandIn
 
 from app.errors import TurnNeverCame
 from app.history import HistoryGuard, Limits, Line, LocalLine, Place
-from app.notifications import RedisWakeups
 from app.shared import PREFIX, Shared
 from app.shared_line import SharedLine
+from app.waiter.notifications import RedisWakeups
 
 JOB = f"/acme/task/{TASK}/job"
 HEADERS = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}

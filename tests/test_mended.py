@@ -14,12 +14,13 @@ from flask.testing import FlaskClient
 from servers import CHECKOUT, Process, Redis, Service, clean_environment, free_port, full_listener, user_of, wait_until
 from standin import TASK, Late, Silence, StandIn
 
-from app import EXTENSION, Services, Settings, create_app, runs, waiter
-from app.clients import Client, Clients
-from app.notifications import Wakeups
+from app import EXTENSION, Services, Settings, create_app, runs
 from app.theeye.client import Supervisor
 from app.theeye.transport import NotSent, Transport
-from app.waiter import Target, Waiter
+from app.waiter import job_waiter as waiter
+from app.waiter.clients import Client, Clients
+from app.waiter.job_waiter import Target, Waiter
+from app.waiter.notifications import Wakeups
 
 JOB = f"/acme/task/{TASK}/job"
 TOKEN = {"Authorization": "Bearer tok-acme"}

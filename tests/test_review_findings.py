@@ -14,12 +14,12 @@ import requests
 from servers import CHECKOUT, Service, clean_environment, free_port
 from standin import TASK, StandIn
 
-from app.clients import Client, Clients
 from app.errors import ClientGone
-from app.notifications import Wakeups
 from app.settings import Settings
 from app.theeye.client import Supervisor
-from app.waiter import Target, Waiter
+from app.waiter.clients import Client, Clients
+from app.waiter.job_waiter import Target, Waiter
+from app.waiter.notifications import Wakeups
 
 
 def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:

@@ -14,7 +14,7 @@ import requests
 from servers import Redis, Service
 from standin import ACME, TASK, Big, Call, Html, Reply, StandIn, dumps
 
-from app.waiter import POLLING, _Pauses
+from app.waiter.job_waiter import POLLING, _Pauses
 
 JOB = f"/acme/task/{TASK}/job"
 WAIT_SECONDS = 1.0

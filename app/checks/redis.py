@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from app.checks.finding import FAIL, Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
 from app.checks.refusals import RIGHTS, meaning
-from app.notifications import FINISHED, TURNS
 from app.settings import Settings
 from app.shared import PREFIX
+from app.waiter.notifications import FINISHED, TURNS
 
 ANSWER_SECONDS = 3.0
 

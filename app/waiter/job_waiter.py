@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
-from app.clients import Client, Clients
 from app.errors import ClientGone, TooBusy, Unavailable
 from app.metrics import Metrics
-from app.notifications import Wakeups
 from app.system import quick_lock
 from app.theeye.client import Job, Supervisor, has_ended
 from app.trace import Trace
+from app.waiter.clients import Client, Clients
+from app.waiter.notifications import Wakeups
 
 POLLING = 0.025, 1.0  # seconds between looks, first and most, when nobody tells us
 SAFETY = 5.0, 15.0  # the same under notifications, so that a lost one costs seconds and not the answer

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from app.errors import SyncError
-from app.notifications import Wakeups
 from app.theeye.client import Supervisor
+from app.waiter.notifications import Wakeups
 
 GRACE_SECONDS = 3.0
 
