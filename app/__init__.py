@@ -9,18 +9,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import metrics_folder
 from app.cli import formatters_command
 from app.health import Health
-from app.history import HistoryGuard, Limits, Line, LocalLine
-from app.idempotency import Keys
 from app.jobs import Jobs
 from app.metrics import Metrics
 from app.redaction import set_up
 from app.replies import Replies
 from app.routes import Shortcut, blueprint
-from app.runs import Runs
+from app.runs.history import HistoryGuard, Limits, Line, LocalLine
+from app.runs.history_redis import SharedLine
+from app.runs.idempotency import Keys
+from app.runs.redis_scripts import Shared
+from app.runs.runs import Runs
 from app.services import Services
 from app.settings import Settings, SettingsError
-from app.shared import Shared
-from app.shared_line import SharedLine
 from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
 from app.tracing import Tracing

@@ -12,8 +12,8 @@ from time import clock_gettime, monotonic, time
 from typing import Any
 
 from app.host import read_host
+from app.runs.redis_scripts import Shared
 from app.settings import Settings
-from app.shared import Shared
 from app.theeye.transport import Transport, TransportError
 from app.waiter.notifications import Wakeups
 from formatters import Failure

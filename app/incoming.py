@@ -2,11 +2,11 @@
 
 from time import monotonic, perf_counter
 
-from app.asked import Asked
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow
 from app.preferences import budget, cancels_on_disconnect
 from app.rendering import choose
 from app.request import Request
+from app.runs.asked import Asked
 from app.services import Services
 from app.theeye.client import Session
 from app.theeye.sessions import token_of

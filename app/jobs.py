@@ -6,15 +6,15 @@ from time import perf_counter
 from urllib.parse import quote
 
 from app import errors, http
-from app.asked import Asked, Order
-from app.idempotency import read_key
 from app.incoming import read_body, read_request
 from app.payload import for_supervisor
 from app.query import NOT_THE_CALLERS, OURS
 from app.rendering import render
 from app.replies import Replies
 from app.request import Request
-from app.runs import telling
+from app.runs.asked import Asked, Order
+from app.runs.idempotency import read_key
+from app.runs.runs import telling
 from app.services import Services
 from app.theeye.client import Job, has_ended
 from app.waiter.clients import Client

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.health import Health
 from app.metrics import Metrics
-from app.runs import Runs
+from app.runs.runs import Runs
 from app.settings import Settings
 from app.theeye.client import Supervisor
 from app.theeye.sessions import Sessions

@@ -13,9 +13,9 @@ from servers import Redis, Service, wait_until
 from standin import TASK, Reply, StandIn
 
 from app.errors import TurnNeverCame
-from app.history import HistoryGuard, Limits, Line, LocalLine, Place
-from app.shared import PREFIX, Shared
-from app.shared_line import SharedLine
+from app.runs.history import HistoryGuard, Limits, Line, LocalLine, Place
+from app.runs.history_redis import SharedLine
+from app.runs.redis_scripts import PREFIX, Shared
 from app.waiter.notifications import RedisWakeups
 
 JOB = f"/acme/task/{TASK}/job"
@@ -133,8 +133,8 @@ def test_who_gives_up_does_not_block_the_queue(line: Line) -> None:
 
 def test_a_dead_process_leaves_its_places_to_expire(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     redis_server.client().flushall()
-    monkeypatch.setattr("app.shared_line.LEASE_SECONDS", 0.5)
-    monkeypatch.setattr("app.shared_line.RENEW_SECONDS", 1000)  # as good as dead
+    monkeypatch.setattr("app.runs.history_redis.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 1000)  # as good as dead
     dead, alive = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
     dead.enter("t", 1, patience(0))
     began = monotonic()
@@ -144,8 +144,8 @@ def test_a_dead_process_leaves_its_places_to_expire(redis_server: Redis, monkeyp
 
 def test_places_are_renewed_while_their_process_lives(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     redis_server.client().flushall()
-    monkeypatch.setattr("app.shared_line.LEASE_SECONDS", 0.6)
-    monkeypatch.setattr("app.shared_line.RENEW_SECONDS", 0.1)
+    monkeypatch.setattr("app.runs.history_redis.LEASE_SECONDS", 0.6)
+    monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.1)
     holder, other = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
     held = holder.enter("t", 1, patience(0)).name
     with pytest.raises(TurnNeverCame):
@@ -184,7 +184,7 @@ def test_a_create_that_started_nothing_is_no_newer_job(line: Line) -> None:
 def test_places_that_redis_forgot_are_told_again(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     client = redis_server.client()
     client.flushall()
-    monkeypatch.setattr("app.shared_line.RENEW_SECONDS", 0.05)
+    monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.05)
     holder, other = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
     held = holder.enter("t", 1, patience(0)).name
     client.flushall()

@@ -18,7 +18,7 @@ from hosting_nginx import Nginx, Upstream
 from servers import RawResponse, Redis, Service, free_port, wait_until
 from standin import ACME, TASK, StandIn
 
-from app.shared import PREFIX
+from app.runs.redis_scripts import PREFIX
 
 PARKED = "61f3e937c38201da80f96caa"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"

@@ -14,10 +14,10 @@ from load import record
 from servers import Redis, Service, wait_until
 from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
 
-from app import idempotency
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
-from app.idempotency import Key, Keys, Reservation, read_key
-from app.shared import Shared
+from app.runs import idempotency
+from app.runs.idempotency import Key, Keys, Reservation, read_key
+from app.runs.redis_scripts import Shared
 from app.theeye.client import Session as Ours
 
 JOB = f"/acme/task/{TASK}/job"

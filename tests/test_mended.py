@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from servers import CHECKOUT, Process, Redis, Service, clean_environment, free_port, full_listener, user_of, wait_until
 from standin import TASK, Late, Silence, StandIn
 
-from app import EXTENSION, Services, Settings, create_app, runs
+from app import EXTENSION, Services, Settings, create_app
+from app.runs import runs
 from app.theeye.client import Supervisor
 from app.theeye.transport import NotSent, Transport
 from app.waiter import job_waiter as waiter

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from app.checks.finding import FAIL, Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
 from app.checks.refusals import RIGHTS, meaning
+from app.runs.redis_scripts import PREFIX
 from app.settings import Settings
-from app.shared import PREFIX
 from app.waiter.notifications import FINISHED, TURNS
 
 ANSWER_SECONDS = 3.0

@@ -3,7 +3,7 @@
 import re
 
 from app.checks.finding import Finding, fail
-from app.shared import PREFIX
+from app.runs.redis_scripts import PREFIX
 
 RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"  # enough, for ACL SETUSER
 

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Callable
 
 from app.errors import TurnNeverCame
-from app.history import LOOK_AGAIN_SECONDS, Place
-from app.shared import PREFIX, Shared, SharedUnavailable
+from app.runs.history import LOOK_AGAIN_SECONDS, Place
+from app.runs.redis_scripts import PREFIX, Shared, SharedUnavailable
 from app.waiter.notifications import TURNS, Wakeups
 
 LEASE_SECONDS = 15.0

@@ -3,9 +3,9 @@
 from time import monotonic
 from typing import NamedTuple
 
-from app.idempotency import Key
 from app.preferences import Budget
 from app.query import Query
+from app.runs.idempotency import Key
 from app.theeye.client import Session
 from app.trace import Trace
 from app.waiter.job_waiter import Target

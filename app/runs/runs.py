@@ -7,10 +7,10 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from app.asked import Asked, Order
 from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError, TooBusy
-from app.history import HistoryGuard
-from app.idempotency import LEASE_SECONDS, Keys, Reservation
+from app.runs.asked import Asked, Order
+from app.runs.history import HistoryGuard
+from app.runs.idempotency import LEASE_SECONDS, Keys, Reservation
 from app.theeye.client import Job, Supervisor, has_ended
 from app.waiter.clients import Client
 from app.waiter.job_waiter import Target, Waiter

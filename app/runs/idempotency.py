@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
-from app.shared import CALL_SECONDS, PREFIX, Shared, SharedUnavailable
+from app.runs.redis_scripts import CALL_SECONDS, PREFIX, Shared, SharedUnavailable
 from app.theeye.client import Session
 
 KEPT_SECONDS = 24 * 3600

@@ -1,0 +1,1 @@
+"""One create at the most: idempotency keys, the history guard, and the run itself."""
