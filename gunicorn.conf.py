@@ -5,8 +5,8 @@ import signal
 from importlib.util import find_spec
 from math import ceil
 
-from app import metrics_folder
 from app.settings import Settings, SettingsError
+from app.telemetry import metrics_folder
 
 try:
     _settings = Settings.from_env()

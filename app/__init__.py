@@ -6,12 +6,9 @@ import os
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import metrics_folder
 from app.cli import formatters_command
 from app.health import Health
 from app.jobs import Jobs
-from app.metrics import Metrics
-from app.redaction import set_up
 from app.replies import Replies
 from app.routes import Shortcut, blueprint
 from app.runs.history import HistoryGuard, Limits, Line, LocalLine
@@ -21,9 +18,12 @@ from app.runs.redis_scripts import Shared
 from app.runs.runs import Runs
 from app.services import Services
 from app.settings import Settings, SettingsError
+from app.telemetry import metrics_folder
+from app.telemetry.metrics import Metrics
+from app.telemetry.middleware import Tracing
+from app.telemetry.redaction import set_up
 from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
-from app.tracing import Tracing
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import Waiter

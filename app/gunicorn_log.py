@@ -4,8 +4,8 @@ import logging
 
 from gunicorn.glogging import Logger
 
-from app.redaction import formatter
 from app.settings import Settings
+from app.telemetry.redaction import formatter
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]

@@ -8,9 +8,9 @@ from app.rendering import choose
 from app.request import Request
 from app.runs.asked import Asked
 from app.services import Services
+from app.telemetry.trace import Trace
 from app.theeye.client import Session
 from app.theeye.sessions import token_of
-from app.trace import Trace
 from app.waiter.clients import Client
 from formatters import Formatter
 

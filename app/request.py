@@ -7,7 +7,7 @@ from typing import IO, Any
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from app.query import Query
-from app.trace import KEY, Trace
+from app.telemetry.trace import KEY, Trace
 
 Environ = dict[str, Any]
 

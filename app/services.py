@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from app.health import Health
-from app.metrics import Metrics
 from app.runs.runs import Runs
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
 from app.theeye.client import Supervisor
 from app.theeye.sessions import Sessions
 from app.waiter.cancellations import Cancellations

@@ -13,7 +13,7 @@ os.environ.setdefault("SYNC_MAX_WAITING", "112")  # each is a thread of its own
 from waitress import create_server
 
 from app import EXTENSION, Services
-from app.redaction import to_standard_error
+from app.telemetry.redaction import to_standard_error
 from wsgi import application
 
 SPARE_THREADS = 16  # health checks and refusals are answered while all places are taken

@@ -550,13 +550,13 @@ def test_nothing_secret_in_the_log(service: Service, theeye: StandIn) -> None:
     ],
 )
 def test_redaction_knows_every_spelling(text: str) -> None:
-    from app.redaction import redacted
+    from app.telemetry.redaction import redacted
 
     assert "tok-acme" not in redacted(text)
     assert redacted(text)[:12] == text[:12]
 
 
 def test_redaction_leaves_the_rest() -> None:
-    from app.redaction import redacted
+    from app.telemetry.redaction import redacted
 
     assert redacted("GET /x?access_token=a&b=1 HTTP/1.1") == "GET /x?access_token=***&b=1 HTTP/1.1"

@@ -21,9 +21,9 @@ from servers import CHECKOUT, Service, clean_environment, raw_request, wait_unti
 from standin import ACME, TASK, Reply, Stack, StandIn
 
 from app import Settings, create_app, errors
-from app.lines import LONGEST, json_line, text_line
-from app.redaction import JsonFormatter, RedactingFormatter, redacted, set_up
-from app.trace import Trace, begin, current, tokens, without
+from app.telemetry.access_log import LONGEST, json_line, text_line
+from app.telemetry.redaction import JsonFormatter, RedactingFormatter, redacted, set_up
+from app.telemetry.trace import Trace, begin, current, tokens, without
 
 JOB = f"/acme/task/{TASK}/job"
 FIELDS = [
@@ -513,7 +513,7 @@ def test_messages_on_a_host_of_another_kind() -> None:
     program = (
         "import logging\n"
         "from app import Settings, create_app\n"
-        "from app.trace import begin\n"
+        "from app.telemetry.trace import begin\n"
         "create_app(Settings(log={form!r}))\n"
         "begin({{'HTTP_X_REQUEST_ID': 'r-1'}}).secrets = ('s3/cr3t',)\n"
         "log = logging.getLogger('theeye_sync.x')\n"

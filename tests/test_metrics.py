@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from servers import RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
 from standin import TASK, CloseAfter, Reply, StandIn
 
-from app import Settings, SettingsError, create_app, metrics_folder, settings
-from app.metrics import outcome_of
-from app.scrape import Scrape
-from app.trace import Trace
+from app import Settings, SettingsError, create_app, settings
+from app.telemetry import metrics_folder
+from app.telemetry.metrics import outcome_of
+from app.telemetry.scrape import Scrape
+from app.telemetry.trace import Trace
 
 JOB = f"/acme/task/{TASK}/job"
 

@@ -16,7 +16,7 @@ from servers import RawResponse, Service, raw_request, wait_until
 from standin import TASK, Redirect, Reply, StandIn
 
 from app.http import Cors, job_headers, visible
-from app.redaction import redacted
+from app.telemetry.redaction import redacted
 
 TOKEN = {"Authorization": "Bearer tok-acme"}
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from app.preferences import Budget
 from app.query import Query
 from app.runs.idempotency import Key
+from app.telemetry.trace import Trace
 from app.theeye.client import Session
-from app.trace import Trace
 from app.waiter.job_waiter import Target
 from formatters import Formatter
 

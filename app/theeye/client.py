@@ -13,8 +13,8 @@ from app.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from app.metrics import Metrics
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
 from app.theeye.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
 from formatters.jsontext import loads_document
 

@@ -5,9 +5,9 @@ from collections import OrderedDict
 from time import monotonic
 
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
-from app.metrics import Metrics
 from app.query import Query
 from app.system import quick_lock
+from app.telemetry.metrics import Metrics
 from app.theeye.client import Gateway, Session
 
 SESSIONS = 10_000

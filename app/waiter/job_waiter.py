@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from app.errors import ClientGone, TooBusy, Unavailable
-from app.metrics import Metrics
 from app.system import quick_lock
+from app.telemetry.metrics import Metrics
+from app.telemetry.trace import Trace
 from app.theeye.client import Job, Supervisor, has_ended
-from app.trace import Trace
 from app.waiter.clients import Client, Clients
 from app.waiter.notifications import Wakeups
 

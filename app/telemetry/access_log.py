@@ -7,7 +7,7 @@ from time import gmtime, strftime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from app.trace import Trace, tokens, without
+from app.telemetry.trace import Trace, tokens, without
 
 LONGEST = 200  # characters of one field
 

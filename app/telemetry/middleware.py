@@ -9,10 +9,10 @@ from typing import Any
 
 from app import errors, http
 from app.http import Headers, Wsgi
-from app.lines import json_line, text_line
-from app.metrics import Metrics
-from app.scrape import Scrape
-from app.trace import Trace, begin
+from app.telemetry.access_log import json_line, text_line
+from app.telemetry.metrics import Metrics
+from app.telemetry.scrape import Scrape
+from app.telemetry.trace import Trace, begin
 
 QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: a line only for an answer that is not 200
 

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
-from app.lines import moment, quoted
-from app.trace import current, without
+from app.telemetry.access_log import moment, quoted
+from app.telemetry.trace import current, without
 
 _NAME = "".join(f"(?:{letter}|%{ord(letter):02x})" for letter in "access_token")
 _SECRET = re.compile(
