@@ -19,7 +19,7 @@ workers = _settings.workers
 
 # A parked request is a greenlet where gevent is installed, a thread elsewhere.
 _greenlets = find_spec("gevent") and find_spec("packaging")  # gunicorn's gevent worker needs both
-worker_class = f"app.gunicorn_{'greenlets' if _greenlets else 'threads'}.Worker"
+worker_class = f"app.serving.{'gevent' if _greenlets else 'thread'}_worker.Worker"
 threads = _settings.threads
 worker_connections = _settings.connections
 backlog = 4096
@@ -38,7 +38,7 @@ forwarder_headers = ""
 
 limit_request_line = 8190
 control_socket_disable = True  # it is one path for each user: two services would fight for it
-logger_class = "app.gunicorn_log.RedactingLogger"
+logger_class = "app.serving.logger.RedactingLogger"
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
@@ -88,6 +88,6 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Lets the service know when its worker stops."""
     from app import EXTENSION
-    from app.stopping import watch
+    from app.serving.stopping import watch
 
     watch(worker, worker.app.wsgi().extensions[EXTENSION])

@@ -19,8 +19,8 @@ exec(compile(open("gunicorn.conf.py").read(), "gunicorn.conf.py", "exec"))
 _before, keepalive = post_worker_init, {head:.0f}
 
 def post_worker_init(worker):
-    import app.gunicorn_threads, app.incoming
-    app.incoming.BODY_SECONDS, app.incoming.BODY_PIECE, app.gunicorn_threads.HEAD_SECONDS = {body}, {piece}, {head}
+    import app.serving.thread_worker, app.incoming
+    app.incoming.BODY_SECONDS, app.incoming.BODY_PIECE, app.serving.thread_worker.HEAD_SECONDS = {body}, {piece}, {head}
     _before(worker)
 """
 

@@ -265,7 +265,7 @@ class Service(Process):
         self.worker = worker
         self._workers = workers
         self._env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{self.port}"} | dict(env or {})
-        ours = {"gevent": "app.gunicorn_greenlets.Worker", "gthread": "app.gunicorn_threads.Worker"}
+        ours = {"gevent": "app.serving.gevent_worker.Worker", "gthread": "app.serving.thread_worker.Worker"}
         worker_class = ours.get(worker, worker)
         self._command = [sys.executable, "-m", "gunicorn", "--worker-class", worker_class, "--workers", str(workers)]
         self._command += ["--threads", str(threads)] if threads is not None else []

@@ -30,9 +30,9 @@ def conf(*missing: str, **settings: str) -> dict[str, Any]:
 
 
 def test_the_worker_is_chosen_by_what_is_installed() -> None:
-    assert conf()["worker_class"] == "app.gunicorn_greenlets.Worker"
-    assert conf("gevent")["worker_class"] == "app.gunicorn_threads.Worker"
-    assert conf("packaging")["worker_class"] == "app.gunicorn_threads.Worker"
+    assert conf()["worker_class"] == "app.serving.gevent_worker.Worker"
+    assert conf("gevent")["worker_class"] == "app.serving.thread_worker.Worker"
+    assert conf("packaging")["worker_class"] == "app.serving.thread_worker.Worker"
 
 
 @pytest.mark.parametrize("places", [1, 1000, 30000])

@@ -60,7 +60,7 @@ def test_open_files_suffice_for_all_places_and_an_id_may_be_upper_case(worker: s
 
 def test_preloading_under_gevent_is_refused() -> None:
     env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{free_port()}"}
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "app.gunicorn_greenlets.Worker", "--preload"]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "app.serving.gevent_worker.Worker", "--preload"]
     ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=30)
     assert ran.returncode != 0
     assert "preload_app cannot go with gevent" in ran.stderr

@@ -16,8 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from servers import CHECKOUT, clean_environment
 
-from app.gunicorn_threads import HEAD_SECONDS
 from app.incoming import BODY_PIECE, BODY_SECONDS
+from app.serving.thread_worker import HEAD_SECONDS
 from app.theeye.sessions import SESSIONS
 from sandbox import Sandbox
 

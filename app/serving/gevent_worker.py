@@ -11,9 +11,9 @@ from typing import Any
 from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.gunicorn_farewell import farewell
-from app.gunicorn_quit import QuitsOnce
-from app.gunicorn_savings import Saves
+from app.serving.farewell import farewell
+from app.serving.quit import QuitsOnce
+from app.serving.savings import Saves
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
 

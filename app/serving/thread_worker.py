@@ -12,9 +12,9 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.gunicorn_farewell import farewell
-from app.gunicorn_quit import QuitsOnce
-from app.gunicorn_savings import Saves
+from app.serving.farewell import farewell
+from app.serving.quit import QuitsOnce
+from app.serving.savings import Saves
 
 HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
 

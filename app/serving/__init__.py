@@ -1,0 +1,1 @@
+"""What gunicorn is told: worker classes, logger, the end of a worker."""
