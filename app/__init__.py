@@ -6,11 +6,11 @@ import os
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app.api.blueprint import Shortcut, blueprint
+from app.api.jobs import Jobs
+from app.api.replies import Replies
 from app.cli import formatters_command
 from app.health import Health
-from app.jobs import Jobs
-from app.replies import Replies
-from app.routes import Shortcut, blueprint
 from app.runs.history import HistoryGuard, Limits, Line, LocalLine
 from app.runs.history_redis import SharedLine
 from app.runs.idempotency import Keys

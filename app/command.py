@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
+from app.api.query import Query
 from app.checks import findings
 from app.checks.finding import FAIL, OK, WARN, Finding, plural
 from app.checks.variables import TOKEN
 from app.cli import formatters_command
 from app.errors import Unauthorized
-from app.query import Query
 from app.settings import Settings, SettingsError
 from app.theeye.sessions import token_of
 from formatters import Registry

@@ -172,7 +172,7 @@ def test_the_seeds_examples_to_the_byte(
 
 
 def test_etag_is_the_originals() -> None:
-    from app.http import etag
+    from app.api.responses import etag
 
     digest = base64.b64encode(hashlib.sha1(b"[]").digest()).decode()
     assert etag(b"[]") == f'W/"2-{digest[:27]}"'

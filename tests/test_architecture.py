@@ -15,9 +15,9 @@ FORBIDDEN = {
     "sandbox": {"app", "formatters"},
 }
 FLOW = [
-    "routes",
-    "jobs",
-    "incoming",
+    "api.blueprint",
+    "api.jobs",
+    "api.incoming",
     "theeye.sessions",
     "waiter.job_waiter",
     "theeye.client",
@@ -58,7 +58,7 @@ def test_only_routes_and_the_request_know_flask() -> None:
         for file in (ROOT / "app").rglob("*.py")
         if {name.partition(".")[0] for name in imports(file)} & {"flask", "werkzeug"}
     }
-    assert knowing == {"__init__", "request", "routes"}
+    assert knowing == {"__init__", "request", "blueprint"}
 
 
 def test_nothing_connects_or_starts_at_import() -> None:

@@ -18,7 +18,7 @@ import pytest
 import requests
 from servers import CHECKOUT, Process, Redis, Service, clean_environment, need, wait_until
 
-from app.http import etag
+from app.api.responses import etag
 from sandbox import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER, Sandbox
 
 REST_API_RESPONSE = "61f3e937c38201da80f96c27"

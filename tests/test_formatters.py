@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.query import Query
-from app.rendering import render
+from app.api.formatting import render
+from app.api.query import Query
 from formatters import Answer, Context, Formatter, RegistrationError, Registry, hookimpl
 from formatters.jsontext import dumps, loads, loads_body, loads_document
 from formatters.testing import golden_jobs

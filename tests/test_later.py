@@ -13,7 +13,7 @@ from servers import Redis, Service, raw_request
 from standin import ACME, BETA, TASK, Call, Reply, StandIn
 
 import app
-from app import jobs
+from app.api import jobs
 
 OTHER_TASK = "61f3e937c38201da80f96c28"
 JOBS = f"/acme/task/{TASK}/job"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import formatters
+from app.api.formatting import choose, render
+from app.api.query import NOT_THE_CALLERS, OURS, Query
 from app.cli import listing
 from app.errors import BadRequest, FormatterFailed
-from app.query import NOT_THE_CALLERS, OURS, Query
-from app.rendering import choose, render
 from formatters import Answer, BadQuery, Context, Formatter, RegistrationError, Registry, hookimpl, hookspecs
 from formatters.accept import preferred
 from formatters.loading import BUILT_IN

@@ -10,9 +10,9 @@ import requests
 from servers import Service, raw_request
 from standin import TASK, StandIn
 
+from app.api.preferences import Budget, budget, cancels_on_disconnect
+from app.api.query import Query
 from app.errors import BadRequest
-from app.preferences import Budget, budget, cancels_on_disconnect
-from app.query import Query
 
 JOB = f"/acme/task/{TASK}/job"
 

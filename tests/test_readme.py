@@ -14,8 +14,8 @@ import pytest
 from codes import codes_with_statuses
 from servers import CHECKOUT, Redis, Service, clean_environment, need
 
+from app.api.responses import etag
 from app.errors import UNSET, SyncError
-from app.http import etag
 from app.settings import Settings
 from sandbox import Sandbox
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.body import for_supervisor
+from app.api.query import NOT_THE_CALLERS, OURS, Query, base_name
 from app.errors import BadRequest, Unauthorized, UnsupportedType
-from app.payload import for_supervisor
-from app.query import NOT_THE_CALLERS, OURS, Query, base_name
 from app.theeye.sessions import token_of
 
 JSON = "application/json"

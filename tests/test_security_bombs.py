@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.api.body import for_supervisor
 from app.errors import BadRequest
-from app.payload import for_supervisor
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 SIZE = 4 << 20

@@ -15,7 +15,7 @@ from security import HEAD, JOB, request, talk, upstream
 from servers import RawResponse, Service, raw_request, wait_until
 from standin import TASK, Redirect, Reply, StandIn
 
-from app.http import Cors, job_headers, visible
+from app.api.responses import Cors, job_headers, visible
 from app.telemetry.redaction import redacted
 
 TOKEN = {"Authorization": "Bearer tok-acme"}

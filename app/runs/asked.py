@@ -3,8 +3,8 @@
 from time import monotonic
 from typing import NamedTuple
 
-from app.preferences import Budget
-from app.query import Query
+from app.api.preferences import Budget
+from app.api.query import Query
 from app.runs.idempotency import Key
 from app.telemetry.trace import Trace
 from app.theeye.client import Session

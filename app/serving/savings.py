@@ -8,7 +8,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import wsgi
 
-from app.http import Wsgi
+from app.api.responses import Wsgi
 
 
 class Saves:

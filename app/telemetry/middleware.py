@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import Any
 
-from app import errors, http
-from app.http import Headers, Wsgi
+from app import errors
+from app.api import responses as http
+from app.api.responses import Headers, Wsgi
 from app.telemetry.access_log import json_line, text_line
 from app.telemetry.metrics import Metrics
 from app.telemetry.scrape import Scrape

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
-from app.query import Query
+from app.api.query import Query
 
 KEY = "theeye_sync.trace"  # the record's place in the WSGI environ
 

@@ -4,8 +4,8 @@ import re
 from collections import OrderedDict
 from time import monotonic
 
+from app.api.query import Query
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
-from app.query import Query
 from app.system import quick_lock
 from app.telemetry.metrics import Metrics
 from app.theeye.client import Gateway, Session

@@ -4,7 +4,7 @@ import logging
 import signal
 from collections.abc import Mapping
 
-from app import http
+from app.api import responses as http
 from app.errors import BadRequest, FormatterFailed
 from formatters import BadQuery, Context, Formatter, FormatterError, Registry, rendered
 

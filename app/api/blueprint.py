@@ -10,12 +10,13 @@ from flask import Blueprint
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchRoute
 
-from app import errors, health, http
-from app.http import Wsgi
-from app.jobs import Jobs
-from app.openapi import Route, document
-from app.replies import Replies, no_such_path
-from app.request import Request
+from app import errors, health
+from app.api import responses as http
+from app.api.jobs import Jobs
+from app.api.openapi import Route, document
+from app.api.replies import Replies, no_such_path
+from app.api.request import Request
+from app.api.responses import Wsgi
 from app.services import Services
 from formatters import dumps
 from formatters.contract import JSON_TYPE

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from werkzeug.wsgi import get_content_length, get_input_stream
 
-from app.query import Query
+from app.api.query import Query
 from app.telemetry.trace import KEY, Trace
 
 Environ = dict[str, Any]

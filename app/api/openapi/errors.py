@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app import errors
+from app.api.openapi.schemas import ref
 from app.errors import SyncError, Unauthorized
-from app.openapi.schemas import ref
 
 Node = dict[str, Any]
 

@@ -4,8 +4,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
+from app.api.query import NOT_THE_CALLERS, base_name
 from app.errors import BadRequest, UnsupportedType
-from app.query import NOT_THE_CALLERS, base_name
 from formatters.jsontext import dumps, loads_body
 
 _FIELDS = 1000

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.openapi.answers import chooses_status
-from app.preferences import SECONDS
+from app.api.openapi.answers import chooses_status
+from app.api.preferences import SECONDS
 from formatters import Mode
 from formatters.outputs import INDEX
 from formatters.response import Response

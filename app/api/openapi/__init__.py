@@ -5,6 +5,6 @@ answers    the answers by status      errors    an example of each error
 headers    the answers' headers       schemas   what the bodies look like
 """
 
-from app.openapi.document import Route, document
+from app.api.openapi.document import Route, document
 
 __all__ = ["Route", "document"]

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from app.api.openapi import asked, errors, headers, schemas
+from app.api.openapi.answers import Answers
 from app.health import our_version
-from app.openapi import asked, errors, headers, schemas
-from app.openapi.answers import Answers
 from app.settings import Settings
 from formatters import Mode
 

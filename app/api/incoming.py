@@ -2,10 +2,10 @@
 
 from time import monotonic, perf_counter
 
+from app.api.formatting import choose
+from app.api.preferences import budget, cancels_on_disconnect
+from app.api.request import Request
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow
-from app.preferences import budget, cancels_on_disconnect
-from app.rendering import choose
-from app.request import Request
 from app.runs.asked import Asked
 from app.services import Services
 from app.telemetry.trace import Trace

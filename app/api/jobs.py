@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from time import perf_counter
 from urllib.parse import quote
 
-from app import errors, http
-from app.incoming import read_body, read_request
-from app.payload import for_supervisor
-from app.query import NOT_THE_CALLERS, OURS
-from app.rendering import render
-from app.replies import Replies
-from app.request import Request
+from app import errors
+from app.api import responses as http
+from app.api.body import for_supervisor
+from app.api.formatting import render
+from app.api.incoming import read_body, read_request
+from app.api.query import NOT_THE_CALLERS, OURS
+from app.api.replies import Replies
+from app.api.request import Request
 from app.runs.asked import Asked, Order
 from app.runs.idempotency import read_key
 from app.runs.runs import telling

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from app import errors, http
-from app.request import Request
+from app import errors
+from app.api import responses as http
+from app.api.request import Request
 from app.theeye.client import has_ended
 
 log = logging.getLogger("theeye_sync")

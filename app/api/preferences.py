@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 from urllib.request import parse_http_list
 
+from app.api.query import Query
 from app.errors import BadRequest
-from app.query import Query
 
 SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 

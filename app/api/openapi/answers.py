@@ -3,10 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from app.api.openapi.errors import (
+    CRASHED,
+    OTHER_METHOD,
+    REFUSED,
+    by_status,
+    examples_of,
+    headers_of,
+    schemas_of,
+    words_of,
+)
+from app.api.openapi.headers import headers
+from app.api.openapi.schemas import FAILURE, FAILURE_TEXT, JOB, RESULT, SCHEMAS, SUCCESS, ref
 from app.errors import SyncError
-from app.openapi.errors import CRASHED, OTHER_METHOD, REFUSED, by_status, examples_of, headers_of, schemas_of, words_of
-from app.openapi.headers import headers
-from app.openapi.schemas import FAILURE, FAILURE_TEXT, JOB, RESULT, SCHEMAS, SUCCESS, ref
 from formatters import Mode
 from formatters.full import Full
 from formatters.output import Output

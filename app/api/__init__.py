@@ -1,0 +1,1 @@
+"""The HTTP interface: a Flask blueprint, and what its views read, check and answer."""
