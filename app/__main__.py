@@ -1,5 +1,5 @@
-"""`python -m app` is `theeye-sync`."""
+"""Run `theeye-sync` by `python -m app`."""
 
-from app.command import main
+from app.cli import main
 
 main(prog_name="theeye-sync")

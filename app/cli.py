@@ -1,16 +1,117 @@
-"""`theeye-sync formatters`, or `flask --app wsgi formatters`: the modes, what selects them, and what failed to load."""
+"""The command `theeye-sync`, also `python -m app`; `formatters` is a command of `flask --app wsgi` too."""
 
-from collections.abc import Callable, Sequence
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
+from app.api.query import Query
+from app.checks import findings
+from app.checks.report import print_findings
+from app.checks.variables import TOKEN
+from app.errors import Unauthorized
+from app.settings import Settings, SettingsError
+from app.theeye.sessions import token_of
 from formatters import Mode, Registry
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
 COLUMNS = ("MODE", "PRECEDENCE", "SELECTED BY", "PLUGIN", "VERSION")
+CHECK_HELP = f"""Verify settings, gateway, supervisor, Redis, plugins and the limit of open files.
+
+No token is needed; one in {TOKEN}, or on standard input with `--token -`, is tried.
+
+Exit status: 0 all is well (warnings count as well), 1 something is wrong, 2 the command was misused.
+"""
+
+
+class Misuse(click.UsageError):
+    """Tell how the command is used, without repeating what was typed."""
+
+
+class DiscreetGroup(click.Group):
+    """Keep what was typed out of error messages: click repeats it, and it may be a token in the wrong position."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the options before the command's name. Raise Misuse."""
+        with _hidden_arguments():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Parse the rest and run the command. Raise Misuse."""
+        with _hidden_arguments():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _hidden_arguments() -> Iterator[None]:
+    try:
+        yield
+    except Misuse:
+        raise
+    except click.UsageError as error:
+        words = f"no such command, option or argument; a token comes from {TOKEN} or `check --token -`"
+        raise Misuse(words, error.ctx) from None
+
+
+@click.group(cls=DiscreetGroup, invoke_without_command=True, help="TheEye Sync, for those who run it.")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Run `theeye-sync`, the console script of setup.cfg."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
+    if str(Path.cwd()) not in sys.path:  # as under gunicorn: SYNC_PLUGINS may name modules in this directory
+        sys.path.insert(0, str(Path.cwd()))
+
+
+def _only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
+    """Accept `-` only: everybody on the machine can read the arguments of a process."""
+    if value not in (None, "-"):
+        raise Misuse(f"a token is never an argument: use `--token -`, or {TOKEN}")
+    return value is not None
+
+
+@main.command(help=CHECK_HELP)
+@click.option("--token", "from_stdin", metavar="-", callback=_only_dash, help="Read a token from standard input.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(from_stdin: bool, as_json: bool) -> None:
+    """Run `theeye-sync check`."""
+    try:
+        token = _read_token(from_stdin)
+        with _without_logs():
+            good = print_findings(findings(os.environ, token), token, as_json)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    raise SystemExit(0 if good else 1)
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Turn logging off: the findings already say what the log would."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _read_token(from_stdin: bool) -> str | None:
+    given = sys.stdin.readline() if from_stdin else os.environ.get(TOKEN, "")
+    if not given.strip() and not from_stdin:
+        return None
+    try:
+        return token_of(f"Bearer {given.strip()}", Query(""), query_token=False)
+    except Unauthorized:
+        raise Misuse("the token must be one line of visible ASCII characters") from None
 
 
 def formatters_command(registry: Callable[[], Registry]) -> click.Command:
-    """The command, over the formatters of this service."""
+    """Return the command that lists the modes of a registry; the registry is made when the command runs."""
 
     def show() -> None:
         click.echo(listing(registry()))
@@ -19,7 +120,7 @@ def formatters_command(registry: Callable[[], Registry]) -> click.Command:
 
 
 def listing(registry: Registry) -> str:
-    """The modes as a table, and below it the plugins that were skipped."""
+    """Return the modes as a table, and below it the plugins that failed to load."""
     lines = _table([COLUMNS, *map(_row, registry.modes)])
     for failure in registry.failures:
         origin = "" if failure.source == failure.name else f" ({failure.source})"
@@ -41,3 +142,14 @@ def _row(mode: Mode) -> tuple[str, ...]:
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _registry_from_environment() -> Registry:
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    return Registry(settings.disabled_formatters, settings.plugins)
+
+
+main.add_command(formatters_command(_registry_from_environment))

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -22,11 +21,10 @@ from servers import CHECKOUT, Redis, clean_environment, free_port, full_listener
 from standin import Html, Redirect, Reply, Session, Silence, StandIn, Verbatim
 from tls import make_certificate, tls_server
 
-from app import create_app
 from app.checks import machine
 from app.checks import redis as redis_checks
 from app.checks.refusals import RIGHTS as RIGHTS_ADVISED
-from app.command import main
+from app.cli import main
 from app.settings import Settings
 from sandbox import CUSTOMER, CUSTOMER_ID, TOKEN, Sandbox
 
@@ -106,52 +104,6 @@ def test_json_for_scripts(theeye: StandIn) -> None:
     assert (status, report["ok"]) == (1, False)
     [wrong] = [finding for finding in report["findings"] if finding["level"] == "fail"]
     assert (wrong["subject"], wrong["words"]) == ("settings", "SYNC_WORKERS must be a whole number from 1 to 1024")
-
-
-def test_the_command_is_installed_and_is_the_module_too(theeye: StandIn) -> None:
-    environ = clean_environment() | both(theeye)
-    script = Path(sys.executable).with_name("theeye-sync")
-    for command in ([str(script)], [sys.executable, "-m", "app"]):
-        ran = subprocess.run([*command, "check"], env=environ, cwd=CHECKOUT, capture_output=True, text=True, timeout=30)
-        assert (ran.returncode, ran.stderr) == (0, "")
-        assert ran.stdout.endswith("All is well, 1 warning.\n")
-
-
-def test_nothing_connects_at_import() -> None:
-    program = (
-        "import socket, threading\n"
-        "def no(*a, **k): raise AssertionError('a connection at import')\n"
-        "socket.socket.connect = socket.getaddrinfo = no\n"
-        "import app.command\n"
-        "assert threading.active_count() == 1\n"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True, timeout=30)
-
-
-def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
-    theeye.freeze()
-    environ = clean_environment() | both(theeye)
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "check"], env=environ, cwd=CHECKOUT, stdout=-1, stderr=-1, text=True
-    ) as process:
-        theeye.wait_for_calls("profile", 1)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
-    assert (process.returncode, errors) == (130, "")
-    assert time.monotonic() - began < 10, "the call alone may take 15 seconds"
-
-
-def test_the_formatters_are_listed_as_under_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYNC_DISABLED_FORMATTERS", "full")
-    ours = CliRunner().invoke(main, ["formatters"])
-    theirs = create_app(Settings.from_env()).test_cli_runner().invoke(args=["formatters"])
-    assert ours.exit_code == 0
-    assert ours.output == theirs.output
-    assert "?full" not in ours.output
-    monkeypatch.setenv("SYNC_WORKERS", "none")
-    ours = CliRunner().invoke(main, ["formatters"])
-    assert (ours.exit_code, ours.output) == (1, "Error: SYNC_WORKERS must be a whole number from 1 to 1024\n")
 
 
 # -- settings -------------------------------------------------------------------------------------------------------
@@ -314,23 +266,6 @@ def test_a_token_from_standard_input(theeye: StandIn) -> None:
     assert "customer beta" in output
 
 
-@pytest.mark.parametrize("place", [SECRET, f"--{SECRET}", f"-{SECRET}", f"--json={SECRET}", f"--token={SECRET}"])
-@pytest.mark.parametrize("before", [[], ["check"], ["check", "--token"], ["check", "--token", "-"], ["formatters"]])
-def test_a_token_is_never_an_argument(before: list[str], place: str) -> None:
-    ran = CliRunner().invoke(main, [*before, place])
-    assert ran.exit_code == 2
-    assert "--token -" in ran.output
-    assert SECRET not in ran.output
-    assert SECRET[:8] not in ran.output
-
-
-def test_without_a_command_it_lists_them() -> None:
-    ran = CliRunner().invoke(main, [])
-    assert ran.exit_code == 2
-    assert "check " in ran.output
-    assert "formatters " in ran.output
-
-
 @pytest.mark.parametrize("token", [f"{SECRET} x", f"{SECRET}\x00", f"{SECRET}ñ"])
 def test_a_token_that_no_header_can_carry(token: str) -> None:
     assert check("--token", "-", stdin=token) == (2, check(SYNC_CHECK_TOKEN=f"{SECRET} x")[1])
@@ -430,7 +365,8 @@ def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) ->
 def test_every_command_of_our_scripts_is_tried() -> None:
     called = {
         name
-        for file in (CHECKOUT / "app").glob("*.py")
+        for file in (CHECKOUT / "app" / "runs").rglob("*.*")
+        if file.suffix in (".py", ".lua")
         for name in re.findall(r"redis\.call\('(\w+)'", file.read_text())
     }
     assert set(re.findall(r"try\('(\w+)'", redis_checks.SCRIPT)) == called

@@ -1,0 +1,85 @@
+"""The command `theeye-sync`: how it is started, what it lists, and that it never shows what was typed."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from servers import CHECKOUT, clean_environment
+from standin import StandIn
+
+from app import create_app
+from app.cli import main
+from app.settings import Settings
+
+SECRET = "tok-secret-0123456789"
+
+
+def environment(theeye: StandIn) -> dict[str, str]:
+    return clean_environment() | {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
+
+
+def test_the_command_is_installed_and_is_the_module_too(theeye: StandIn) -> None:
+    environ = environment(theeye)
+    script = Path(sys.executable).with_name("theeye-sync")
+    for command in ([str(script)], [sys.executable, "-m", "app"]):
+        ran = subprocess.run([*command, "check"], env=environ, cwd=CHECKOUT, capture_output=True, text=True, timeout=30)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert ran.stdout.endswith("All is well, 1 warning.\n")
+
+
+def test_nothing_connects_at_import() -> None:
+    program = (
+        "import socket, threading\n"
+        "def no(*a, **k): raise AssertionError('a connection at import')\n"
+        "socket.socket.connect = socket.getaddrinfo = no\n"
+        "import app.cli\n"
+        "assert threading.active_count() == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True, timeout=30)
+
+
+def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
+    theeye.freeze()
+    environ = environment(theeye)
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "check"], env=environ, cwd=CHECKOUT, stdout=-1, stderr=-1, text=True
+    ) as process:
+        theeye.wait_for_calls("profile", 1)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (130, "")
+    assert time.monotonic() - began < 10, "the call alone may take 15 seconds"
+
+
+def test_the_formatters_are_listed_as_under_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_DISABLED_FORMATTERS", "full")
+    ours = CliRunner().invoke(main, ["formatters"])
+    theirs = create_app(Settings.from_env()).test_cli_runner().invoke(args=["formatters"])
+    assert ours.exit_code == 0
+    assert ours.output == theirs.output
+    assert "?full" not in ours.output
+    monkeypatch.setenv("SYNC_WORKERS", "none")
+    ours = CliRunner().invoke(main, ["formatters"])
+    assert (ours.exit_code, ours.output) == (1, "Error: SYNC_WORKERS must be a whole number from 1 to 1024\n")
+
+
+@pytest.mark.parametrize("place", [SECRET, f"--{SECRET}", f"-{SECRET}", f"--json={SECRET}", f"--token={SECRET}"])
+@pytest.mark.parametrize("before", [[], ["check"], ["check", "--token"], ["check", "--token", "-"], ["formatters"]])
+def test_a_token_is_never_an_argument(before: list[str], place: str) -> None:
+    ran = CliRunner().invoke(main, [*before, place])
+    assert ran.exit_code == 2
+    assert "--token -" in ran.output
+    assert SECRET not in ran.output
+    assert SECRET[:8] not in ran.output
+
+
+def test_without_a_command_it_lists_them() -> None:
+    ran = CliRunner().invoke(main, [])
+    assert ran.exit_code == 2
+    assert "check " in ran.output
+    assert "formatters " in ran.output
