@@ -1,21 +1,32 @@
-"""What all requests share; put together once by `create_app`."""
+"""What all requests of one process share, and its assembly."""
 
+import logging
+import os
 from dataclasses import dataclass
 
 from app.health import Health
+from app.runs.history import HistoryGuard, Limits, Line, LocalLine
+from app.runs.history_redis import SharedLine
+from app.runs.idempotency import Keys
+from app.runs.redis_scripts import Shared
 from app.runs.runs import Runs
 from app.settings import Settings
+from app.telemetry import metrics_folder
 from app.telemetry.metrics import Metrics
-from app.theeye.client import Supervisor
+from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
 from app.waiter.cancellations import Cancellations
+from app.waiter.clients import Clients
 from app.waiter.job_waiter import Waiter
+from app.waiter.notifications import Wakeups, wakeups
 from formatters import Registry
+
+log = logging.getLogger("theeye_sync")
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one process's service."""
+    """Hold the parts of the service; views and gunicorn's hooks reach them here."""
 
     settings: Settings
     formatters: Registry
@@ -28,7 +39,47 @@ class Services:
     metrics: Metrics | None = None
 
     def stop(self, most: float = float("inf")) -> None:
-        """The process is stopping: no longer ready, and no wait outlasts SYNC_GRACE_SECONDS, or `most` seconds."""
+        """Report not ready, end every wait within SYNC_GRACE_SECONDS or `most` seconds, and send pending cancels."""
         self.health.stopping = True
         self.waiter.end_all(min(self.settings.grace_seconds, most))
         self.cancellations.all_now()
+
+
+def assemble(settings: Settings) -> Services:
+    """Make all parts and connect them to each other; nothing opens a connection yet."""
+    metrics = _metrics(settings)
+    gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
+    notifications = wakeups(settings.redis_url, metrics.listener) if metrics else wakeups(settings.redis_url)
+    shared = Shared(settings.redis_url) if settings.redis_url else None
+    waiter = Waiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
+    guard = _history_guard(settings, shared, notifications)
+    formatters = Registry(settings.disabled_formatters, settings.plugins)
+    return Services(
+        settings=settings,
+        formatters=formatters,
+        sessions=Sessions(gateway, settings.session_ttl, metrics),
+        supervisor=supervisor,
+        waiter=waiter,
+        runs=Runs(supervisor, waiter, guard, Keys(shared, settings.call_timeout) if shared else None),
+        cancellations=Cancellations(supervisor, notifications),
+        health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures, shared),
+        metrics=metrics,
+    )
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    """Return the counters for Prometheus, or None where they are off or the host has set up no folder for them."""
+    if not settings.metrics_bind:
+        return None
+    if metrics_folder.VARIABLE not in os.environ:
+        log.warning("SYNC_METRICS_BIND is for gunicorn with our gunicorn.conf.py: nothing is counted here")
+        return None
+    return Metrics()
+
+
+def _history_guard(settings: Settings, shared: Shared | None, notifications: Wakeups) -> HistoryGuard:
+    """Return the guard over the creates of this process, and with Redis over those of all processes."""
+    lines: list[Line] = [LocalLine()] if settings.history_guard else []
+    if lines and shared is not None:
+        lines.append(SharedLine(shared, notifications))
+    return HistoryGuard(Limits(enough=settings.max_waiting * settings.workers), tuple(lines))
