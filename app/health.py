@@ -1,33 +1,37 @@
-"""Is the service alive, is it ready, and who carries what is down."""
+"""Tell whether the service is alive, whether it is ready, and which server carries it."""
 
 import logging
 import os
 import platform
+import sys
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from time import clock_gettime, monotonic, time
+from time import monotonic
 from typing import Any
 
-from app.host import read_host
 from app.runs.redis_scripts import Shared
 from app.settings import Settings
 from app.theeye.transport import Transport, TransportError
 from app.waiter.notifications import Wakeups
 from formatters import Failure
 
-REMEMBERED = 2.0  # seconds
+REMEMBERED = 2.0  # seconds that a probe's result is kept, so that frequent checks do not become calls to TheEye
 PROBE_TIMEOUT = 3.0  # seconds
+ONE = "one request at a time"
+UNKNOWN = "unknown"
 
 log = logging.getLogger("theeye_sync.health")
 
-_STARTED = time()
+_STARTED = time.time()
 
 
 class Health:
-    """What `/readyz` says; TheEye is asked at most every two seconds."""
+    """Answer `/readyz`."""
 
     def __init__(
         self,
@@ -38,10 +42,10 @@ class Health:
         formatters: Iterable[Failure] = (),
         shared: Shared | None = None,
     ) -> None:
-        """Connects to nothing yet; `formatters`: those that were not loaded."""
+        """Connect to nothing yet; `formatters` are the plugins that failed to load."""
         self._formatters = [f"formatter {failure.name}: not loaded: {failure.kind}" for failure in formatters]
         self.stopping = False
-        self.stop_is_told = False  # whoever will call Services.stop sets it
+        self.stop_is_told = False  # set by the code that will call Services.stop
         self._max_waiting = settings.max_waiting
         self._shared = shared
         self._redis = bool(settings.redis_url)
@@ -54,39 +58,39 @@ class Health:
         self._seen_at = float("-inf")
 
     def ready(self, environ: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and body, for a request: 503 only while stopping or when the supervisor cannot be reached."""
+        """Return status and body: 503 only while stopping or when the supervisor cannot be reached."""
         if self.stopping:
             return 503, {"status": "stopping", "degraded": []}
         host = read_host(environ, self.stop_is_told, self._max_waiting)
         gateway, supervisor = self._probe()
         self._wakeups.listen()
-        degraded = [] if gateway else ["gateway: known sessions go on, new ones get 502 until it is back"]
-        if self._redis and not self._wakeups.live:
-            degraded.append("redis: polling carries the waits until it is back")
-        if self._shared is not None and self._shared.is_down:
-            degraded.append("redis: no idempotency keys, and the history guard spans one process")
-        degraded += [*self._formatters, *host.degraded(self._max_waiting)]
-        if not supervisor:
-            degraded = ["supervisor: nothing can be run", *degraded]
-        status = "ready" if supervisor else "unreachable"
         return 200 if supervisor else 503, {
-            "status": status,
-            "degraded": degraded,
+            "status": "ready" if supervisor else "unreachable",
+            "degraded": [*self._degraded(gateway, supervisor), *host.degraded(self._max_waiting)],
             "history_guard": self._guard_spans(),
             "host": host.shown(),
         }
 
+    def _degraded(self, gateway: bool, supervisor: bool) -> Iterator[str]:
+        if not supervisor:
+            yield "supervisor: nothing can be run"
+        if not gateway:
+            yield "gateway: known sessions go on, new ones get 502 until it is back"
+        if self._redis and not self._wakeups.live:
+            yield "redis: polling carries the waits until it is back"
+        if self._shared is not None and self._shared.is_down:
+            yield "redis: no idempotency keys, and the history guard spans one process"
+        yield from self._formatters
+
     def _guard_spans(self) -> str:
-        """Whose creates the history guard holds back."""
+        """Name the processes whose creates the history guard counts."""
         if not self._guarded:
             return "off"
-        return (
-            "all processes"
-            if self._shared is not None and self._wakeups.live and not self._shared.is_down
-            else "one process"
-        )
+        shared = self._shared is not None and self._wakeups.live and not self._shared.is_down
+        return "all processes" if shared else "one process"
 
     def _probe(self) -> tuple[bool, bool]:
+        """Return whether gateway and supervisor can be reached; the lock makes concurrent callers share one probe."""
         with self._lock:
             if monotonic() - self._seen_at > REMEMBERED:
                 with ThreadPoolExecutor(2) as both:
@@ -96,7 +100,7 @@ class Health:
 
 
 def _reachable(transport: Transport) -> bool:
-    """Whether anything that speaks HTTP answers; what it says to a stranger does not matter."""
+    """Return whether the server gives any HTTP answer: the probe carries no token, so its status does not matter."""
     try:
         transport.call("GET", "/api/status", timeout=PROBE_TIMEOUT)
     except TransportError as error:
@@ -105,8 +109,81 @@ def _reachable(transport: Transport) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Describe the server that carries the service; `parallel` is how many requests one process takes at once."""
+
+    server: str
+    disconnects: str
+    parallel: int | str
+    stopping: str
+
+    def shown(self) -> dict[str, Any]:
+        """Return the part of `/readyz` that describes the host."""
+        return asdict(self)
+
+    def degraded(self, max_waiting: int) -> list[str]:
+        """Warn where the server is known to take fewer requests at once than SYNC_MAX_WAITING."""
+        if self.parallel == ONE:
+            return ["host: it serves one request at a time, all others queue"]
+        if isinstance(self.parallel, int) and self.parallel < max_waiting:
+            return [
+                f"host: its {self.parallel} threads are fewer than SYNC_MAX_WAITING ({max_waiting}); "
+                "once all of them wait, everything else queues, health checks too"
+            ]
+        return []
+
+
+def read_host(
+    environ: Mapping[str, Any], stop_is_told: bool, max_waiting: int, modules: Mapping[str, Any] = sys.modules
+) -> Host:
+    """Read the host from a request's environ and from the modules that servers embed.
+
+    `stop_is_told`: whether the host lets the service know when it stops.
+    """
+    server = _server(environ)
+    return Host(
+        server=server,
+        disconnects="seen" if "gunicorn.socket" in environ else "not seen",
+        parallel=_parallel(server, environ, max_waiting, modules),
+        stopping="waits are answered" if stop_is_told or _uwsgi_waits(server, modules) else "waits are cut",
+    )
+
+
+def _server(environ: Mapping[str, Any]) -> str:
+    if (sock := environ.get("gunicorn.socket")) is not None:
+        if not environ.get("wsgi.multithread"):
+            return "gunicorn"
+        return "gunicorn gevent" if type(sock).__module__.startswith("gevent") else "gunicorn threads"
+    for server in ("mod_wsgi", "uwsgi"):
+        if f"{server}.version" in environ:
+            return server
+    product = str(environ.get("SERVER_SOFTWARE", "")).partition("/")[0].lower()
+    return {"wsgiserver": "wsgiref", "": UNKNOWN}.get(product, product)
+
+
+def _parallel(server: str, environ: Mapping[str, Any], max_waiting: int, modules: Mapping[str, Any]) -> int | str:
+    if server in ("wsgiref", "gunicorn", "mod_wsgi", "uwsgi") and not environ.get("wsgi.multithread"):
+        return ONE
+    if server.startswith("gunicorn"):
+        return max_waiting  # gunicorn.conf.py gives it more threads, or greenlets, than that
+    threads = environ.get("theeye_sync.threads")  # set by a server script, as deploy/waitress_server.py does
+    if server == "mod_wsgi":
+        threads = getattr(modules.get("mod_wsgi"), "threads_per_process", None)
+    if server == "uwsgi":
+        threads = getattr(modules.get("uwsgi"), "opt", {}).get("threads")
+    return int(threads) if threads else UNKNOWN
+
+
+def _uwsgi_waits(server: str, modules: Mapping[str, Any]) -> bool:
+    """Return whether uWSGI lets requests end before it stops, as deploy/uwsgi.ini configures it."""
+    opt = getattr(modules.get("uwsgi"), "opt", {}) if server == "uwsgi" else {}
+    hooks = opt.get("hook-master-start", b"")  # a list where there are several
+    return any(b"gracefully_kill_them_all" in hook for hook in (hooks if isinstance(hooks, list) else [hooks]))
+
+
 def status() -> dict[str, Any]:
-    """The fields of the original's `/api/status`."""
+    """Return the fields of the original service's `/api/status`."""
     return {
         "status": "Node is ok.",
         "node_hostname": platform.node(),
@@ -118,7 +195,7 @@ def status() -> dict[str, Any]:
 
 
 def our_version() -> str:
-    """The installed version; `unknown` where only the files were copied."""
+    """Return the installed version, or `unknown` where only the files were copied."""
     try:
         return version("theeye-sync")
     except PackageNotFoundError:
@@ -126,8 +203,9 @@ def our_version() -> str:
 
 
 def _booted() -> float:
-    clock = getattr(__import__("time"), "CLOCK_BOOTTIME", None)
-    return time() - clock_gettime(clock) if clock is not None else _STARTED
+    """Return when the machine was started, in seconds since 1970; where that is not known, when the process was."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.time() - time.clock_gettime(clock) if clock is not None else _STARTED
 
 
 def _iso(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from servers import CHECKOUT, clean_environment
 
-from app.host import ONE, UNKNOWN, read_host
+from app.health import ONE, UNKNOWN, read_host
 
 THREADS = {"wsgi.multithread": True}
 MOD_WSGI = {"mod_wsgi.version": (4, 9, 4), "SERVER_SOFTWARE": "Apache/2.4 (Debian) mod_wsgi/4.9.4"}
