@@ -18,12 +18,22 @@ A formatter turns an ended job into an HTTP answer. A plugin is a module (or any
 docs/plugins.md leads from here to an installed and tested package.
 """
 
-from formatters.contract import Answer, BadAnswer, BadOutput, BadQuery, Context, Formatter, FormatterError
-from formatters.declared import RESERVED, Mode, RegistrationError
+from formatters.contract import (
+    RESERVED,
+    Answer,
+    BadAnswer,
+    BadOutput,
+    BadQuery,
+    Context,
+    Formatter,
+    FormatterError,
+    Mode,
+    RegistrationError,
+)
 from formatters.hookspecs import PROJECT_NAME, hookimpl
 from formatters.jsontext import dumps, loads
-from formatters.legality import Rendered, rendered
 from formatters.registry import Failure, Registry
+from formatters.rendering import Rendered, rendered
 
 __all__ = [
     "PROJECT_NAME",

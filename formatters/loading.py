@@ -34,7 +34,7 @@ def built_in() -> Iterator[Source]:
     """The formatters of the service itself."""
     ours = _version("theeye-sync")
     for name in BUILT_IN:
-        yield Source(name, "built in", ours, partial(import_module, f"formatters.{name}"))
+        yield Source(name, "built in", ours, partial(import_module, f"formatters.modes.{name}"))
 
 
 def installed() -> list[Source]:

@@ -10,8 +10,7 @@ import pluggy
 
 from formatters import hookspecs, loading
 from formatters.accept import preferred
-from formatters.contract import Formatter
-from formatters.declared import Mode, RegistrationError, check_taken, declared
+from formatters.contract import Formatter, Mode, RegistrationError, check_taken, declared
 
 DEFAULT = "output"
 PLAIN = frozenset({"", "*/*", "application/json"})  # what most clients accept, and no plugin can be chosen by

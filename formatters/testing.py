@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl
 
 from formatters.contract import BadOutput, Context, Formatter
 from formatters.hookspecs import hookimpl
-from formatters.legality import Rendered, rendered
 from formatters.loading import BUILT_IN
 from formatters.registry import Registry
+from formatters.rendering import Rendered, rendered
 
 __all__ = ["golden_jobs", "run", "sample_jobs", "try_all"]
 
@@ -105,7 +105,7 @@ def _samples() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _choose(formatter: Formatter, query: Mapping[str, str], accept: str) -> None:
-    built_in = type(formatter).__module__ in {f"formatters.{name}" for name in BUILT_IN}
+    built_in = type(formatter).__module__ in {f"formatters.modes.{name}" for name in BUILT_IN}
     registry = Registry(entry_points=False)
     if not built_in:
         registry.register(_Plugin(formatter))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from servers import RawResponse, Service, raw_request
 from standin import TASK, StandIn
 
-import formatters.response
+import formatters.modes.response
 from formatters import BadAnswer, BadOutput, BadQuery, RegistrationError, Registry, Rendered
-from formatters.response import Response
+from formatters.modes.response import Response
 from formatters.testing import run, try_all
 from sandbox import CUSTOMER, TOKEN, Sandbox
 
@@ -398,4 +398,4 @@ def test_it_stands_between_full_and_parse_and_can_be_turned_off() -> None:
     assert registry.choose({"full": "", "response": ""}).name == "full"
     assert Registry(disabled=["response"]).choose({"response": ""}).name == "output"
     with pytest.raises(RegistrationError, match="already"):
-        registry.register(formatters.response, "again")
+        registry.register(formatters.modes.response, "again")

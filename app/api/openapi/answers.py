@@ -17,10 +17,10 @@ from app.api.openapi.headers import headers
 from app.api.openapi.schemas import FAILURE, FAILURE_TEXT, JOB, RESULT, SCHEMAS, SUCCESS, ref
 from app.errors import SyncError
 from formatters import Mode
-from formatters.full import Full
-from formatters.output import Output
-from formatters.parse import Parse
-from formatters.result import Result
+from formatters.modes.full import Full
+from formatters.modes.output import Output
+from formatters.modes.parse import Parse
+from formatters.modes.result import Result
 
 Node = dict[str, Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 from app.api.openapi.answers import chooses_status
 from app.api.preferences import SECONDS
 from formatters import Mode
-from formatters.outputs import INDEX
-from formatters.response import Response
+from formatters.modes.job_output import INDEX
+from formatters.modes.response import Response
 
 Node = dict[str, Any]
 

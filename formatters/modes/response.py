@@ -2,7 +2,7 @@
 
 An output is the JSON of `{"statusCode", "headers", "body", "isBase64Encoded"}`, or holds that under `"response"`.
 The content comes from a job and is served from the API's own origin: no header of the service's can be set, and
-`formatters.headers` adds `nosniff` and, where a browser could run the content, a Content-Security-Policy.
+`formatters.rendering` adds `nosniff` and, where a browser could run the content, a Content-Security-Policy.
 """
 
 import base64
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from formatters.contract import JSON_TYPE, TEXT_TYPE, Answer, BadOutput, BadQuery, Context, Formatter
-from formatters.headers import CSP, NOSNIFF, is_token
 from formatters.hookspecs import hookimpl
 from formatters.jsontext import dumps, loads
-from formatters.outputs import index_of, status_of, text_at
+from formatters.modes.job_output import index_of, status_of, text_at
+from formatters.rendering import CSP, NOSNIFF, is_token
 
 _FIELDS = frozenset({"statusCode", "headers", "body", "isBase64Encoded"})
 _OURS = frozenset(name.lower() for name, _ in (CSP, NOSNIFF))

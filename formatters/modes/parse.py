@@ -3,7 +3,7 @@
 from formatters.contract import JSON_TYPE, Answer, Context, Formatter
 from formatters.hookspecs import hookimpl
 from formatters.jsontext import dumps, loads
-from formatters.outputs import index_of, status_of, text_at
+from formatters.modes.job_output import index_of, status_of, text_at
 
 
 class Parse(Formatter):
