@@ -4,6 +4,8 @@ import re
 from typing import NamedTuple
 from urllib.request import parse_http_list
 
+from werkzeug.http import parse_options_header, unquote_header_value
+
 from app.api.query import Query
 from app.errors import BadRequest
 
@@ -11,7 +13,7 @@ SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
 class Budget(NamedTuple):
-    """The time that a request may wait, in seconds; `at_once`: not even that."""
+    """The seconds that a request may wait; `at_once`: do not wait at all."""
 
     seconds: float
     respond_async: bool = False
@@ -19,7 +21,7 @@ class Budget(NamedTuple):
     at_once: bool = False
 
     def applied(self, accepted: bool) -> str | None:
-        """The Preference-Applied header's value: what of the Prefer header came into play."""
+        """Return the value of the Preference-Applied header: what of the Prefer header counted."""
         parts = ["respond-async"] if self.respond_async and accepted else []
         if self.waits_by_header:
             parts.append(f"wait={self.seconds:g}")
@@ -27,11 +29,11 @@ class Budget(NamedTuple):
 
 
 def budget(query: Query, prefer: str | None, most: float) -> Budget:
-    """The shortest of the ceiling and what was asked. Raises BadRequest for nonsense in the query only."""
+    """Return the shortest of `most`, `?wait` and the header's wait. Raise BadRequest for a bad `?wait`."""
     asked = query.first.get("wait")
     if asked is not None and not SECONDS.fullmatch(asked):
         raise BadRequest("wait must be a number of seconds")
-    preferred = _preferences(prefer or "")
+    preferred = _preferences(prefer) if prefer else {}
     by_header = preferred.get("wait", "")
     header_wait = float(by_header) if re.fullmatch("[0-9]{1,9}", by_header, re.ASCII) else None
     waits = [float(wait) for wait in (asked, header_wait) if wait is not None]
@@ -44,7 +46,7 @@ def budget(query: Query, prefer: str | None, most: float) -> Budget:
 
 
 def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
-    """Whether `?on_disconnect=cancel` was asked for. Raises BadRequest for any other value, or beside a key."""
+    """Return whether `?on_disconnect=cancel` is asked for. Raise BadRequest for any other value, or beside a key."""
     asked = query.first.get("on_disconnect")
     if asked is None:
         return False
@@ -56,9 +58,10 @@ def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
 
 
 def _preferences(header: str) -> dict[str, str]:
-    """The preferences by lower-case name; of two with one name the first counts (RFC 7240, section 2)."""
+    """Return the preferences by lower-case name; of two with one name the first counts (RFC 7240, section 2)."""
     found: dict[str, str] = {}
-    for item in parse_http_list(header):
-        name, _, value = item.partition(";")[0].partition("=")
-        found.setdefault(name.strip().lower(), value.strip().removeprefix('"').removesuffix('"'))
+    for item in parse_http_list(header):  # werkzeug's parse_list_header also takes `"wait=5"` for a preference
+        preference, _ = parse_options_header(item)
+        name, _, value = preference.partition("=")
+        found.setdefault(name.strip().lower(), unquote_header_value(value.strip()))
     return found
