@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from math import ceil
 
 from app.settings import Settings, SettingsError
-from app.telemetry import metrics_folder
+from app.telemetry import metrics
 
 try:
     _settings = Settings.from_env()
@@ -49,20 +49,19 @@ def on_starting(server):  # type: ignore[no-untyped-def]
         most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     if _settings.metrics_bind:
-        metrics_folder.choose()
-        metrics_folder.empty()
+        metrics.prepare_folder()
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """A dead worker waits for nothing any more."""
     if _settings.metrics_bind:
-        metrics_folder.forget(worker.pid)
+        metrics.forget_process(worker.pid)
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]
     """The numbers go with the service."""
     if _settings.metrics_bind:
-        metrics_folder.remove()
+        metrics.remove_folder()
 
 
 def pre_request(worker, req):  # type: ignore[no-untyped-def]

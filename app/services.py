@@ -11,8 +11,7 @@ from app.runs.idempotency import Keys
 from app.runs.redis_scripts import Shared
 from app.runs.runs import Runs
 from app.settings import Settings
-from app.telemetry import metrics_folder
-from app.telemetry.metrics import Metrics
+from app.telemetry.metrics import FOLDER_VARIABLE, Metrics
 from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
 from app.waiter.cancellations import Cancellations
@@ -71,7 +70,7 @@ def _metrics(settings: Settings) -> Metrics | None:
     """Return the counters for Prometheus, or None where they are off or the host has set up no folder for them."""
     if not settings.metrics_bind:
         return None
-    if metrics_folder.VARIABLE not in os.environ:
+    if FOLDER_VARIABLE not in os.environ:
         log.warning("SYNC_METRICS_BIND is for gunicorn with our gunicorn.conf.py: nothing is counted here")
         return None
     return Metrics()

@@ -11,8 +11,7 @@ from app import errors
 from app.api import responses as http
 from app.api.responses import Headers, Wsgi
 from app.telemetry.access_log import json_line, text_line
-from app.telemetry.metrics import Metrics
-from app.telemetry.scrape import Scrape
+from app.telemetry.metrics import Metrics, MetricsSocket
 from app.telemetry.trace import Trace, begin
 
 QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: a line only for an answer that is not 200
@@ -28,7 +27,7 @@ class Tracing:
     def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
         """`form`: that of the lines, or `off`; `bind`: where the metrics are served."""
         self._metrics = metrics
-        self._scrape = Scrape(bind) if metrics is not None else None
+        self._scrape = MetricsSocket(bind) if metrics is not None else None
         self._application = application
         self._line = LINES.get(form)
         self._out = Out()

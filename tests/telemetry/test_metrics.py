@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 import re
@@ -11,17 +12,18 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_fd_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families
-from servers import RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
+from servers import CHECKOUT, RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
 from standin import TASK, CloseAfter, Reply, StandIn
 
 from app import Settings, SettingsError, create_app, settings
-from app.telemetry import metrics_folder
-from app.telemetry.metrics import outcome_of
-from app.telemetry.scrape import Scrape
+from app.telemetry import metrics
+from app.telemetry.metrics import MetricsSocket, outcome_of
 from app.telemetry.trace import Trace
 
 JOB = f"/acme/task/{TASK}/job"
@@ -190,6 +192,17 @@ def test_the_socket_serves_metrics_and_nothing_else(world: World) -> None:
     assert world.theeye.calls == []
 
 
+def test_the_format_is_what_the_client_accepts(world: World) -> None:
+    accept = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4;q=0.5"
+    sent = request("GET", "/metrics", Accept=accept, Accept_Encoding="gzip")
+    answer = raw_request("127.0.0.1", world.port, sent)
+    assert (answer.status, answer.header("Content-Encoding")) == (200, "gzip")
+    assert (answer.header("Content-Type") or "").startswith("application/openmetrics-text; version=1.0.0")
+    text = gzip.decompress(answer.body).decode()
+    assert text.endswith("# EOF\n")
+    assert "theeye_sync_parked" in {family.name for family in text_fd_to_metric_families(StringIO(text))}
+
+
 def test_a_dead_workers_gauges_go_and_its_counts_stay(theeye: StandIn) -> None:
     with serving(theeye, workers=2) as world:
         assert [world.ask() for _ in range(6)] == [200] * 6
@@ -266,7 +279,7 @@ def test_a_service_on_a_unix_socket_serves_no_metrics(theeye: StandIn, tmp_path:
         port = args["SYNC_METRICS_BIND"].rpartition(":")[2]
         options = ("--bind", f"unix:{tmp_path}/sync.sock", "--bind", args["SYNC_METRICS_BIND"])
         second = Service(args | {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}, args=options)
-        second.launch(second._command, cwd=Path(__file__).parent.parent, env=second._env)
+        second.launch(second._command, cwd=CHECKOUT, env=second._env)
         try:
             wait_until((tmp_path / "sync.sock").exists, 20, "the socket")
             wait_until(lambda: answers(int(port)), 20, "the metrics")
@@ -319,14 +332,14 @@ def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path)
 
 def test_a_gunicorn_that_replaces_itself_makes_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.delenv(metrics_folder.VARIABLE, raising=False)
-    monkeypatch.setenv(metrics_folder._MADE, "")
+    monkeypatch.delenv(metrics.FOLDER_VARIABLE, raising=False)
+    monkeypatch.setenv(metrics._MADE_VARIABLE, "")
     made = set()
     for _ in range(2):
-        metrics_folder.choose()
-        made.add(os.environ[metrics_folder.VARIABLE])
+        metrics.prepare_folder()
+        made.add(os.environ[metrics.FOLDER_VARIABLE])
     assert len(made) == 2
-    metrics_folder.remove()
+    metrics.remove_folder()
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -343,7 +356,7 @@ def test_without_prometheus_client_the_start_stops(monkeypatch: pytest.MonkeyPat
 
 
 def test_it_is_off_by_default_and_elsewhere(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.delenv(metrics_folder.VARIABLE, raising=False)
+    monkeypatch.delenv(metrics.FOLDER_VARIABLE, raising=False)
     assert create_app(Settings()).extensions["theeye_sync"].metrics is None
     with caplog.at_level(logging.WARNING):
         assert create_app(Settings(metrics_bind="127.0.0.1:9090")).extensions["theeye_sync"].metrics is None
@@ -384,12 +397,12 @@ class Socket:
 )
 def test_which_requests_are_for_the_metrics(bind: str, port: str, name: object, takes: bool) -> None:
     environ = {"SERVER_PORT": port, "gunicorn.socket": Socket(name)}
-    assert Scrape(bind).takes(environ) is takes
+    assert MetricsSocket(bind).takes(environ) is takes
 
 
 def test_a_host_without_its_sockets_serves_no_metrics() -> None:
-    assert Scrape("127.0.0.1:9090").takes({"SERVER_PORT": "9090"}) is False
-    assert Scrape("unix:/run/m.sock").takes({"SERVER_PORT": "80"}) is False
+    assert MetricsSocket("127.0.0.1:9090").takes({"SERVER_PORT": "9090"}) is False
+    assert MetricsSocket("unix:/run/m.sock").takes({"SERVER_PORT": "80"}) is False
 
 
 @pytest.mark.parametrize(
@@ -420,7 +433,7 @@ def test_outcomes(status: int, by: str, code: str, outcome: str) -> None:
 
 
 def test_the_reference_names_every_metric_and_its_labels(world: World) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "operating.md").read_text()
+    page = (CHECKOUT / "docs" / "operating.md").read_text()
     documented = {}
     for name, kind, labels in re.findall(r"^\| `(theeye_sync_\w+)` \| (\w+) \| ([^|]*)\|", page, re.MULTILINE):
         documented[name.removesuffix("_total")] = (kind, set(re.findall(r"`(\w+)`", labels)))
