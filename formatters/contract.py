@@ -1,9 +1,10 @@
-"""What a formatter is, what it is given and what it gives back.
+"""What a formatter is, what it may declare, what it is given and what it gives back.
 
-FormatterError        its words are for the client
+FormatterError        its message is for the client
 ├── BadQuery          400, raised by `check`: the argument cannot be used, nothing is started
 ├── BadOutput         502, raised by `format`: the job's output is not what this mode needs
-└── BadAnswer         502, raised by the service: the answer is none that HTTP can carry
+└── BadAnswer         502, raised by the service: HTTP cannot carry the answer
+RegistrationError     raised by the registry at the start: the plugin is skipped
 """
 
 import math
@@ -22,26 +23,26 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*
 
 
 class FormatterError(Exception):
-    """What went wrong, in words for the client; those of any other exception only reach the log."""
+    """Tell the client what went wrong; the message of any other exception only reaches the log."""
 
 
 class BadQuery(FormatterError):
-    """The value of the formatter's own argument cannot be used."""
+    """Refuse the value of the formatter's own query argument."""
 
 
 class BadOutput(FormatterError):
-    """The job's output is not what this mode needs."""
+    """Report that the job's output is not what this mode needs."""
 
 
 class BadAnswer(FormatterError):
-    """The answer is none that a response can carry."""
+    """Report an answer that no HTTP response can carry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One ended job and the request it is answered for; it may grow, so formatters take nothing else.
+    """Hold one ended job and the request to answer; new fields may be added, so `format` takes nothing else.
 
-    The job is shared with others: read it, never change it. Of a query name given twice the first value counts.
+    Other requests may share the job: read it, never change it. `query` holds the first value of a repeated name.
     """
 
     job: Mapping[str, Any]
@@ -50,18 +51,18 @@ class Context:
 
     @property
     def output(self) -> Any:
-        """The job's output: an array of strings, in old documents anything; None when it has none."""
+        """Return the job's output: an array of strings, anything in old documents, or None."""
         return self.job.get("output")
 
     @property
     def status(self) -> int:
-        """The HTTP status of the job's state: 200 for `success`, 500 for any other."""
+        """Return the HTTP status of the job's state: 200 for `success`, 500 for any other."""
         return 200 if self.job.get("state") == "success" else 500
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: without a content type the body is a JSON value, with one it is text or bytes."""
+    """Hold an HTTP answer: without a content type the body is a JSON value, with one it is text or bytes."""
 
     body: Any
     status: int
@@ -70,11 +71,11 @@ class Answer:
 
 
 class Formatter(ABC):
-    """A response mode, chosen before the job is created. One object serves all requests, at the same time.
+    """Implement one response mode, chosen before the job is created; one object serves all requests concurrently.
 
-    It is selected by the presence of one of `queries` in the query, else by the `Accept` header naming one of
-    `media_types`. Of several that are selected by the query the one with the highest `precedence` is chosen; the
-    built-ins hold result 400, full 300, response 250, parse 200, output 100.
+    A request selects it by the presence of one of `queries` in its query, else by naming one of `media_types` in its
+    `Accept` header. If the query selects several, the highest `precedence` wins; the built-ins have result 400,
+    full 300, response 250, parse 200, output 100.
     """
 
     name: ClassVar[str]
@@ -83,20 +84,20 @@ class Formatter(ABC):
     precedence: ClassVar[float] = 0
 
     def check(self, query: Mapping[str, str]) -> None:  # noqa: B027
-        """Looks at the query before the job is created. Raises BadQuery for what cannot be used."""
+        """Check the query before the job is created. Raise BadQuery for a value that cannot be used."""
 
     @abstractmethod
     def format(self, context: Context) -> Answer:
-        """The answer for an ended job. Raises BadOutput where the job gives none."""
+        """Return the answer for an ended job. Raise BadOutput where the job has none to give."""
 
 
 class RegistrationError(Exception):
-    """A formatter cannot be registered; the message says which and why."""
+    """Refuse to register a formatter; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """A formatter with what it declared, and the plugin it came from."""
+    """Hold a formatter, what it declared, and the plugin that it came from."""
 
     formatter: Formatter
     name: str
@@ -108,11 +109,11 @@ class Mode:
 
 
 def declared(formatter: object, plugin: str = "", version: str = "") -> Mode:
-    """What a formatter declares. Raises RegistrationError for what cannot be."""
+    """Read and check, once at the start, what a formatter declares. Raise RegistrationError."""
     if isinstance(formatter, type):
         raise RegistrationError(f"{formatter.__name__} is a class: register an object of it")
     if not isinstance(formatter, Formatter):
-        raise RegistrationError(f"{type(formatter).__name__} is no Formatter")
+        raise RegistrationError(f"{type(formatter).__name__} is not a Formatter")
     name = _matching(_NAME, getattr(formatter, "name", None), f"the name of {type(formatter).__name__}")
     queries = _all_matching(_NAME, formatter.queries, f"a query name of {name!r}")
     media_types = _all_matching(_MEDIA_TYPE, formatter.media_types, f"a media type of {name!r}")
@@ -124,7 +125,7 @@ def declared(formatter: object, plugin: str = "", version: str = "") -> Mode:
 
 
 def check_taken(modes: list[Mode]) -> None:
-    """Raises RegistrationError where two modes have a name, a query name or a media type in common."""
+    """Raise RegistrationError where two modes share a name, a query name or a media type."""
     for what, values in (
         ("name", [mode.name for mode in modes]),
         ("query", [query for mode in modes for query in mode.queries]),
@@ -149,5 +150,5 @@ def _matching(pattern: re.Pattern[str], value: Any, what: str) -> str:
 
 def _number(precedence: Any, name: str) -> float:
     if not isinstance(precedence, (int, float)) or isinstance(precedence, bool) or not math.isfinite(precedence):
-        raise RegistrationError(f"the precedence of {name!r} is no number")
+        raise RegistrationError(f"the precedence of {name!r} is not a number")
     return precedence

@@ -1,4 +1,4 @@
-"""The hooks a plugin can implement: the table of contents of what can be extended."""
+"""The hooks that a plugin can implement: everything that can be extended."""
 
 from collections.abc import Iterable
 
@@ -14,4 +14,4 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 @hookspec
 def register_formatters() -> Iterable[Formatter]:  # type: ignore[empty-body]
-    """The formatters that this plugin adds; called once at start-up."""
+    """Return the formatters that this plugin adds; called once at the start."""

@@ -1,6 +1,6 @@
 """JSON as JavaScript reads and writes it, without losing what JavaScript loses (RFC 8259, ECMA-262).
 
-Whatever a job printed can be read or is refused with a ValueError: no other exception comes out of `loads`.
+A job may print anything: `loads` reads it or raises ValueError, and no other exception.
 """
 
 import json
@@ -15,7 +15,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=F
 
 
 def _number(text: str) -> float | int:
-    """A number with a fraction or exponent; a whole one becomes an int, as JSON.stringify writes 1.0 as 1."""
+    """Read a number with a fraction or exponent; a whole one becomes an int, as JSON.stringify writes 1.0 as 1."""
     value = float(text)
     if -(2**53) < value < 2**53:
         return int(value) if value.is_integer() else value
@@ -31,7 +31,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _or_text(number: Any, text: str) -> Any:
-    """The number, or its text where Python cannot hold it, so that no digit is lost."""
+    """Return the number, or its text where Python cannot hold it, so that no digit is lost."""
     try:
         return number(text)
     except ValueError:
@@ -44,12 +44,12 @@ _any_number = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_tex
 _lenient = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=lambda _: None).decode
 
 
-# A string, which stays as it is, or a number that Python writes as 1e-05 and JavaScript as 0.00001 or 1e-7.
+# Matches a string, which is kept as it is, or a number that Python writes as 1e-05 and JavaScript as 0.00001 or 1e-7.
 _SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|(-?)([0-9])(?:\.([0-9]+))?e-0([0-9])')
 
 
 def _small(found: re.Match[str]) -> str:
-    """A number below 0.0001 in the form of ECMA-262's Number::toString."""
+    """Write a number below 0.0001 as ECMA-262's Number::toString does."""
     sign, first, rest, exponent = found.groups()
     if first is None:
         return found[0]
@@ -59,23 +59,23 @@ def _small(found: re.Match[str]) -> str:
 
 
 def loads(text: str) -> Any:
-    """The value of strict JSON: no NaN, no BOM. Raises ValueError, also for what is nested too deeply."""
+    """Read strict JSON: no NaN, no BOM. Raise ValueError, also for a text that is nested too deeply."""
     return _read(_strict, text)
 
 
 def loads_body(body: bytes) -> Any:
-    """The value of strict JSON in UTF-8; a number out of range comes as its text. Raises ValueError."""
+    """Read strict JSON in UTF-8; a number out of range is returned as its text. Raise ValueError."""
     text = body.decode()
     try:
         return loads(text)
     except json.JSONDecodeError:
         raise
-    except ValueError:  # perhaps only a number: the slow reader, so that it does not cost the rest
+    except ValueError:  # perhaps a number out of range: read again, slowly, so that the rest is not lost
         return _read(_any_number, text)
 
 
 def loads_document(body: bytes) -> Any:
-    """As `loads_body`, for what TheEye sends: NaN comes as None, as JSON.stringify writes it."""
+    """Read a document of TheEye as `loads_body` does, but NaN as None, which is how JSON.stringify writes it."""
     text = body.decode("utf-8", "surrogatepass")
     try:
         return loads(text)
@@ -93,7 +93,7 @@ def _read(decode: Callable[[str], Any], text: str) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 in the order given; lone surrogates are escaped, as JSON.stringify does."""
+    """Write compact UTF-8 in the order given; escape lone surrogates, as JSON.stringify does."""
     text = _encode(value)
     if "e-0" in text:
         text = _SMALL.sub(_small, text)

@@ -1,6 +1,6 @@
-"""Where plugins come from: the built-ins, entry points of installed packages, and what SYNC_PLUGINS names.
+"""Find plugins: the built-ins, the entry points of installed packages, and what SYNC_PLUGINS names.
 
-Nothing is imported before `Source.load` is called, so that a plugin can be left out by its name.
+Nothing is imported before `Source.load` is called, so that a plugin can be turned off by its name.
 """
 
 import sys
@@ -22,7 +22,7 @@ BUILT_IN = ("output", "parse", "response", "full", "result")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A plugin that can be loaded: the name that turns it off, where it comes from, its version."""
+    """Describe a plugin that can be loaded: the name that turns it off, where it comes from, its version."""
 
     name: str
     origin: str
@@ -31,24 +31,25 @@ class Source:
 
 
 def built_in() -> Iterator[Source]:
-    """The formatters of the service itself."""
+    """Yield the plugins of the service itself."""
     ours = _version("theeye-sync")
     for name in BUILT_IN:
         yield Source(name, "built in", ours, partial(import_module, f"formatters.modes.{name}"))
 
 
 def installed() -> list[Source]:
-    """The entry points of group `theeye_sync`, in the order of their names; one broken package hides no other."""
+    """Return the entry points of group `theeye_sync`, ordered by name; a broken package does not hide the others."""
     found: dict[str, list[Source]] = {}
     for distribution in distributions():
         if _mentions_us(distribution):
             sources = _entry_points(distribution)
-            found.setdefault(sources[0].origin.lower() if sources else "", sources)  # the first on the path counts
+            # the first on sys.path counts, as for an import
+            found.setdefault(sources[0].origin.lower() if sources else "", sources)
     return sorted(chain.from_iterable(found.values()), key=lambda source: (source.name, source.origin))
 
 
 def named(names: Iterable[str]) -> Iterator[Source]:
-    """Files, when they end in `.py`, and modules, in the order given."""
+    """Yield files (names that end in `.py`) and modules, in the order given."""
     for name in names:
         path = Path(name).expanduser()
         if name.endswith(".py"):
@@ -58,14 +59,14 @@ def named(names: Iterable[str]) -> Iterator[Source]:
 
 
 def version_of(plugin: object, known: str) -> str:
-    """The version that is known, else the plugin's own `__version__`, else none."""
+    """Return the known version, else the plugin's own `__version__`, else an empty string."""
     own = getattr(plugin, "__version__", "")
     return known or (own[:40] if isinstance(own, str) else "")
 
 
 def _entry_points(distribution: Distribution) -> list[Source]:
-    """The plugins of a package; where its metadata cannot be read, a source that says so when it is loaded."""
-    name, release = _told(distribution, "name") or "a package without a name", _told(distribution, "version")
+    """Return the plugins of a package; if its metadata cannot be read, a source that raises that error on loading."""
+    name, release = _metadata(distribution, "name") or "a package without a name", _metadata(distribution, "version")
     try:
         points = distribution.entry_points.select(group=PROJECT_NAME)
         return [Source(point.name, name, release, point.load) for point in points]
@@ -80,7 +81,7 @@ def _mentions_us(distribution: Distribution) -> bool:
         return False
 
 
-def _told(distribution: Distribution, field: str) -> str:
+def _metadata(distribution: Distribution, field: str) -> str:
     try:
         return str(getattr(distribution, field) or "")
     except Exception:  # noqa: BLE001
@@ -92,7 +93,7 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Imports a file under a name of its own. Raises whatever its import raises."""
+    """Import a file under a unique module name. Raise whatever the import raises."""
     name = f"theeye_sync_plugin_{path.stem}_{crc32(str(path.absolute()).encode()):08x}"
     spec = util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""Which formatters there are, and which one a request asks for."""
+"""Collect the formatters of all plugins, and choose the one that a request asks for."""
 
 import logging
 import re
@@ -13,14 +13,14 @@ from formatters.accept import preferred
 from formatters.contract import Formatter, Mode, RegistrationError, check_taken, declared
 
 DEFAULT = "output"
-PLAIN = frozenset({"", "*/*", "application/json"})  # what most clients accept, and no plugin can be chosen by
+PLAIN = frozenset({"", "*/*", "application/json"})  # what most clients send; none of them selects a plugin
 
 log = logging.getLogger("theeye_sync.formatters")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A plugin that was skipped: its name, where it came from, and why; `kind` tells no secrets."""
+    """Describe a plugin that was skipped; `reason` is for the operator, `kind` may be shown to anybody."""
 
     name: str
     source: str
@@ -29,12 +29,12 @@ class Failure:
 
 
 class Registry:
-    """The formatters by precedence, collected once from the plugins; a plugin that fails is skipped."""
+    """Hold the formatters by precedence, collected once at the start; a plugin that fails is skipped."""
 
     def __init__(self, disabled: Collection[str] = (), plugins: Iterable[str] = (), entry_points: bool = True) -> None:
-        """Registers the built-ins, the installed packages' and `plugins` (files or modules); never `disabled` ones."""
+        """Register the built-ins, installed packages and `plugins` (files or modules), but none of the `disabled`."""
         self._disabled = frozenset(disabled) - {DEFAULT}
-        self._idle = set(disabled)
+        self._unused = set(disabled)
         self._modes: tuple[Mode, ...] = ()
         self._failures: list[Failure] = []
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT_NAME)
@@ -48,7 +48,7 @@ class Registry:
             self._take(source)
 
     def register(self, plugin: object, name: str | None = None, origin: str = "", version: str = "") -> None:
-        """Adds a plugin's formatters. Raises RegistrationError where a name is taken; then none is added."""
+        """Add all of a plugin's formatters or, raising RegistrationError, none."""
         name = name or self._plugins.get_canonical_name(plugin)
         if self._plugins.has_plugin(name):
             raise RegistrationError(f"the plugin name {name!r} is taken")
@@ -64,7 +64,7 @@ class Registry:
             raise
 
     def choose(self, names: Collection[str], accept: str = "") -> Formatter:
-        """The formatter of highest precedence that a query name selects, else `accept` does, else the default."""
+        """Return the highest in precedence that the query selects, else the one for `accept`, else the default."""
         for query, formatter in self._by_query:
             if query in names:
                 return formatter
@@ -75,34 +75,34 @@ class Registry:
         return self._default
 
     def __getitem__(self, name: str) -> Formatter:
-        """The formatter of that name; KeyError where there is none."""
+        """Return the formatter of that name. Raise KeyError."""
         for mode in self._modes:
             if mode.name == name:
                 return mode.formatter
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[Formatter]:
-        """In order of precedence."""
+        """Iterate over the formatters in order of precedence."""
         return (mode.formatter for mode in self._modes)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """In order of precedence, with what each declared and where it came from."""
+        """Return, in order of precedence, what each formatter declared and where it came from."""
         return self._modes
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """The plugins that were skipped."""
+        """Return the plugins that were skipped."""
         return tuple(self._failures)
 
     @property
     def disabled_nothing(self) -> tuple[str, ...]:
-        """The disabled names that turned nothing off: misspelt ones, and the default's."""
-        return tuple(sorted(self._idle))
+        """Return the disabled names that turned nothing off: misspelt ones, and the default's."""
+        return tuple(sorted(self._unused))
 
     @property
     def queries(self) -> frozenset[str]:
-        """All query names that select a formatter: ours, never a task's arguments."""
+        """Return the query names that select a formatter; they are never passed on as task arguments."""
         return frozenset(query for query, _ in self._by_query)
 
     def _installed(self) -> list[loading.Source]:
@@ -114,7 +114,7 @@ class Registry:
             return []
 
     def _take(self, source: loading.Source) -> None:
-        """Registers one third party's plugin, unless it is turned off; one that fails is skipped loudly."""
+        """Register a plugin that is not built in, unless it is turned off; if it fails, skip it and log why."""
         if self._is_disabled(source.name, source.origin):
             return
         try:
@@ -135,7 +135,7 @@ class Registry:
         self._failures.append(Failure(name, origin, reason, told))
 
     def _declared_by(self, plugin: object, origin: str, version: str) -> list[Mode]:
-        """What the plugin's own hook gives, without the formatters that are turned off."""
+        """Call the plugin's own hook and return its modes, except those that are turned off."""
         others = [other for other in self._plugins.get_plugins() if other is not plugin]
         hook = self._plugins.subset_hook_caller("register_formatters", others)
         found = [declared(formatter, origin, version) for given in hook() for formatter in given]
@@ -147,11 +147,11 @@ class Registry:
         return [mode for mode in found if not self._is_disabled(mode.name)]
 
     def _is_disabled(self, *names: str) -> bool:
-        self._idle.difference_update(self._disabled.intersection(names))
+        self._unused.difference_update(self._disabled.intersection(names))
         return not self._disabled.isdisjoint(names)
 
     def _add(self, modes: list[Mode]) -> None:
-        """Puts the modes in their places, and lays out what `choose` needs."""
+        """Merge the modes by precedence and prepare the look-ups of `choose`. Raise RegistrationError."""
         merged = [*self._modes, *modes]
         check_taken(merged)
         self._modes = tuple(sorted(merged, key=lambda mode: -mode.precedence))

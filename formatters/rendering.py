@@ -49,7 +49,7 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.I)
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An answer that can be sent as it is."""
+    """Hold an answer that can be sent as it is."""
 
     status: int
     content_type: str
@@ -58,30 +58,30 @@ class Rendered:
 
     @property
     def text(self) -> str:
-        """The body as text."""
+        """Return the body as text."""
         return self.body.decode()
 
     def json(self) -> Any:
-        """The body as a JSON value."""
+        """Return the body as a JSON value."""
         return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
-        """The value of a header, whatever its case."""
+        """Return the value of a header, or None; upper and lower case are the same."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
 
 def rendered(answer: object) -> Rendered:
-    """The answer, ready to be sent. Raises BadAnswer where HTTP cannot carry it."""
+    """Return the answer, ready to be sent. Raise BadAnswer where HTTP cannot carry it."""
     if not isinstance(answer, Answer):
-        raise BadAnswer("it gave no Answer")
+        raise BadAnswer("it did not return an Answer")
     status = answer.status
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
         raise BadAnswer("its status is not a number from 200 to 599")
     content_type, body = _entity(answer.content_type, answer.body)
-    headers = checked(answer.headers) if answer.headers else ()
+    headers = _legal_headers(answer.headers) if answer.headers else ()
     if content_type != JSON_TYPE:
         names = {name.lower() for name, _ in headers}
-        headers += tuple(header for header in defaults(content_type) if header[0].lower() not in names)
+        headers += tuple(header for header in _browser_headers(content_type) if header[0].lower() not in names)
     return Rendered(int(status), content_type, body, headers)
 
 
@@ -101,18 +101,18 @@ def _json(body: Any) -> bytes:
     try:
         return dumps(body)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadAnswer("its body is no JSON value") from error
+        raise BadAnswer("its body is not a JSON value") from error
 
 
 def _encoded(body: str) -> bytes:
     try:
         return str.encode(body)
     except UnicodeEncodeError as error:
-        raise BadAnswer("its body holds half a character (a lone surrogate)") from error
+        raise BadAnswer("its body contains a lone surrogate, which UTF-8 cannot encode") from error
 
 
 def _legal_type(content_type: Any, is_text: bool) -> str:
-    """The content type; text is sent in UTF-8, and says so."""
+    """Return the content type, with the charset that text is sent in. Raise BadAnswer."""
     written = str.__str__(content_type) if isinstance(content_type, str) else ""
     found = _CONTENT_TYPE.fullmatch(written) if len(written) < 256 else None
     if found is None:
@@ -125,17 +125,17 @@ def _legal_type(content_type: Any, is_text: bool) -> str:
 
 
 def is_token(name: str) -> bool:
-    """Whether a header can have this name."""
+    """Return whether a header can have this name."""
     return bool(_TOKEN.fullmatch(name))
 
 
-def checked(given: Any) -> tuple[tuple[str, str], ...]:
-    """The headers as a formatter gives them. Raises BadAnswer for one that it cannot set."""
+def _legal_headers(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a formatter gives. Raise BadAnswer for one that it cannot set."""
     if not isinstance(given, Mapping):
-        raise BadAnswer("its headers are no mapping")
+        raise BadAnswer("its headers are not a mapping")
     headers = tuple(_legal_header(name, value) for name, value in given.items())
     if len({name.lower() for name, _ in headers}) != len(headers):
-        raise BadAnswer("a header is there twice")
+        raise BadAnswer("a header is given twice")
     if sum(len(name) + len(value) + 4 for name, value in headers) > HEADER_BYTES:
         raise BadAnswer(f"its headers are larger than {HEADER_BYTES} bytes")
     return headers
@@ -143,27 +143,27 @@ def checked(given: Any) -> tuple[tuple[str, str], ...]:
 
 def _legal_header(name: Any, value: Any) -> tuple[str, str]:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise BadAnswer("a header has no name that HTTP knows")
+        raise BadAnswer("a header has a name that HTTP does not allow")
     name = str.__str__(name)
     if name.lower() in REFUSED or name.lower().startswith(REFUSED_PREFIXES):
         raise BadAnswer(f"the header {name[:60]} is not a formatter's to set")
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
-        raise BadAnswer(f"the header {name[:60]} has a value that no header can have")
+        raise BadAnswer(f"the header {name[:60]} has a value that HTTP does not allow")
     if name.lower() in ("location", "content-location", "refresh") and not _is_location(name, value):
-        raise BadAnswer(f"the header {name[:60]} is no http address")
+        raise BadAnswer(f"the header {name[:60]} is not an http(s) or relative address")
     return name, str.__str__(value)
 
 
 def _is_location(name: str, value: str) -> bool:
-    """An http(s) address or one relative to the request; of a Refresh, what stands behind `url=`."""
+    """Return whether it is an http(s) or relative address; of a Refresh header, the part after `url=`."""
     if name.lower() == "refresh":
         value = re.sub(r"^\s*[0-9.]+\s*[;,]?\s*(?:url\s*=\s*)?", "", value, flags=re.I).strip("'\"")
     return bool(_LOCATION.fullmatch(value))
 
 
 @lru_cache(256)
-def defaults(content_type: str) -> tuple[tuple[str, str], ...]:
-    """The headers that keep a browser from making more of the content than its type says."""
+def _browser_headers(content_type: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers that keep a browser from running the content as something else than its type says."""
     media_type = content_type.partition(";")[0].strip()
     if _JSON.fullmatch(media_type):
         return ()

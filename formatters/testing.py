@@ -1,4 +1,4 @@
-"""For the tests of formatters: everything that the service would do with one, without a service.
+"""Test a formatter without a service: run it as the service would.
 
 from formatters.testing import run, try_all
 
@@ -49,11 +49,11 @@ class _Plugin:
 
 
 def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str = "", accept: str = "") -> Rendered:
-    """The answer of one request in the formatter's mode; a job without a name, id or state gets the usual ones.
+    """Return the answer to one request in the formatter's mode; a job without a name, id or state gets the usual ones.
 
-    Registers the formatter beside the built-ins, lets `query` and `accept` choose, and goes through `check`, `format`
-    and the service's own rules. Raises RegistrationError, BadQuery (the service answers 400), BadOutput or BadAnswer
-    (502), AssertionError where another mode is chosen, and whatever the formatter itself raises (502).
+    Register the formatter beside the built-ins, let `query` and `accept` choose, then apply `check`, `format` and the
+    service's own rules. Raise RegistrationError, BadQuery (the service answers 400), BadOutput or BadAnswer (502),
+    AssertionError where another mode is chosen, and whatever the formatter itself raises (502).
     """
     first = dict(reversed(parse_qsl(query, keep_blank_values=True)))
     _choose(formatter, first, accept)
@@ -63,7 +63,7 @@ def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str =
 
 
 def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str, Rendered | BadOutput]:
-    """What becomes of every sample job, by its name: an answer or a BadOutput; anything else is raised."""
+    """Run every sample job and return, by its name, an answer or a BadOutput; raise anything else."""
     found: dict[str, Rendered | BadOutput] = {}
     for name, job in sample_jobs().items():
         before = copy.deepcopy(job)
@@ -76,12 +76,12 @@ def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str
 
 
 def sample_jobs() -> dict[str, dict[str, Any]]:
-    """Job documents by name: as they usually are, and as odd as TheEye can have them."""
+    """Return job documents by name: usual ones, and the oddest that TheEye can hold."""
     return dict(_samples())
 
 
 def golden_jobs() -> list[dict[str, Any]]:
-    """The answers of the original service: `name`, `job`, `query`, `status` and `body` (or `body_is`) each."""
+    """Return the original service's answers, each with `name`, `job`, `query`, `status` and `body` (or `body_is`)."""
     cases: list[dict[str, Any]] = json.loads((files("formatters") / "data" / "golden_jobs.json").read_text("utf-8"))
     return cases
 

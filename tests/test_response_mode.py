@@ -118,24 +118,24 @@ NOT_THE_JOBS = """
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        (None, "no array"),
-        ("text", "no array"),
+        (None, "not an array"),
+        ("text", "not an array"),
         ([], "no output at index 0"),
-        ([7], "no string"),
+        ([7], "not a string"),
         (["plain"], "not JSON"),
         (["[" * 100_000], "not JSON"),
         (["9" * 5000], "not JSON"),
-        (["[]"], "no response"),
-        (["null"], "no response"),
-        (['{"name":"tomer"}'], "no response"),
-        (['{"response":"text"}'], "no response"),
-        (['{"response":{}}'], "no response"),
+        (["[]"], "not a response"),
+        (["null"], "not a response"),
+        (['{"name":"tomer"}'], "not a response"),
+        (['{"response":"text"}'], "not a response"),
+        (['{"response":{}}'], "not a response"),
         (['{"statusCode":199}'], "statusCode"),
         (['{"statusCode":600}'], "statusCode"),
         (['{"statusCode":true}'], "statusCode"),
         (['{"statusCode":"200 OK"}'], "statusCode"),
         (['{"statusCode":[200]}'], "statusCode"),
-        (['{"headers":[]}'], "headers is no object"),
+        (['{"headers":[]}'], "headers is not an object"),
         (['{"headers":{"X-A":["b"]}}'], "headers must hold"),
         (['{"headers":{"X-A":null}}'], "headers must hold"),
         (['{"headers":{"X A":"b"}}'], "headers must hold"),
@@ -363,7 +363,7 @@ def test_a_split_response_is_502_with_a_word_and_the_job(service: Service, share
     error = json.loads(got.body)
     assert got.status == error["statusCode"] == error["status"] == 502
     assert (error["code"], error["name"], error["formatter"]) == ("EFORMATTER", "ServerError", "response")
-    assert error["message"] == "The formatter 'response' failed: the header X-A has a value that no header can have"
+    assert error["message"] == "The formatter 'response' failed: the header X-A has a value that HTTP does not allow"
     assert error["job"]["id"] == got.header("X-Job-Id")
     assert got.header("X-Injected") is None
     assert got.complete

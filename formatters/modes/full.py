@@ -5,18 +5,18 @@ from formatters.hookspecs import hookimpl
 
 
 class Full(Formatter):
-    """The job document as the supervisor gives it."""
+    """Return the job document as the supervisor gives it."""
 
     name = "full"
     queries = ("full",)
     precedence = 300
 
     def format(self, context: Context) -> Answer:
-        """The whole document."""
+        """Return the whole document."""
         return Answer(context.job, context.status)
 
 
 @hookimpl
 def register_formatters() -> list[Formatter]:
-    """The formatter of `?full`."""
+    """Register the formatter of `?full`."""
     return [Full()]

@@ -1,4 +1,4 @@
-"""What `parse` and `response` have in common: an output by its index, and the status that a job names."""
+"""Read one element of a job's output and the status that it names, for `parse` and `response`."""
 
 import re
 from typing import Any
@@ -10,26 +10,26 @@ _STATUS = re.compile(r"[2-5][0-9][0-9]", re.ASCII)
 
 
 def index_of(argument: str) -> int:
-    """The canonical decimal index of an argument, 0 for an empty one. Raises ValueError."""
+    """Return the index that an argument names in canonical decimal form, 0 if it is empty. Raise ValueError."""
     if argument and not INDEX.fullmatch(argument):
         raise ValueError("it must be an index: 0, 1, 2 and so on")
     return int(argument or "0")
 
 
 def text_at(context: Context, index: int) -> str:
-    """The output at an index. Raises LookupError or TypeError where there is none to read."""
+    """Return the output at an index. Raise LookupError where there is none, TypeError where it is not a string."""
     if not isinstance(context.output, list):
-        raise TypeError("the job's output is no array")
+        raise TypeError("the job's output is not an array")
     if index >= len(context.output):
         raise LookupError(f"the job has no output at index {index}")
     text = context.output[index]
     if not isinstance(text, str):
-        raise TypeError(f"the job's output at index {index} is no string")
+        raise TypeError(f"the job's output at index {index} is not a string")
     return text
 
 
 def status_of(code: Any) -> int | None:
-    """An integer 200-599 or its digits in a string, else None."""
+    """Return the status for an integer from 200 to 599 or its digits in a string, else None."""
     if isinstance(code, (int, str)) and not isinstance(code, bool) and _STATUS.fullmatch(str(code)):
         return int(code)
     return None

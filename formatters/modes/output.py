@@ -5,17 +5,17 @@ from formatters.hookspecs import hookimpl
 
 
 class Output(Formatter):
-    """The raw output; also chosen when nothing else is asked for."""
+    """Return the raw output; also chosen when nothing else is asked for."""
 
     name = "output"
     precedence = 100
 
     def format(self, context: Context) -> Answer:
-        """The output array; null when the job has none."""
+        """Return the output array, or null when the job has none."""
         return Answer(context.output, context.status)
 
 
 @hookimpl
 def register_formatters() -> list[Formatter]:
-    """The default formatter."""
+    """Register the default formatter."""
     return [Output()]

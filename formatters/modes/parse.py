@@ -7,14 +7,14 @@ from formatters.modes.job_output import index_of, status_of, text_at
 
 
 class Parse(Formatter):
-    """The output at the index given (default 0) as JSON; the raw output when it is not there or not JSON."""
+    """Return the output at the index given (default 0) as JSON, or the raw output when it is missing or not JSON."""
 
     name = "parse"
     queries = ("parse",)
     precedence = 200
 
     def format(self, context: Context) -> Answer:
-        """The parsed output with its own `statusCode`, where HTTP can carry it as a final status."""
+        """Return the parsed output with its own `statusCode`, if HTTP can carry that as a final status."""
         try:
             value = loads(text_at(context, index_of(context.query.get("parse", ""))))
             body = dumps(value)
@@ -26,5 +26,5 @@ class Parse(Formatter):
 
 @hookimpl
 def register_formatters() -> list[Formatter]:
-    """The formatter of `?parse`."""
+    """Register the formatter of `?parse`."""
     return [Parse()]

@@ -1,7 +1,7 @@
 """`?response` and `?response=INDEX`: the job decides the whole HTTP answer.
 
 An output is the JSON of `{"statusCode", "headers", "body", "isBase64Encoded"}`, or holds that under `"response"`.
-The content comes from a job and is served from the API's own origin: no header of the service's can be set, and
+The content comes from a job and is served from the API's own origin: the job cannot set a header of the service, and
 `formatters.rendering` adds `nosniff` and, where a browser could run the content, a Content-Security-Policy.
 """
 
@@ -21,27 +21,27 @@ _OURS = frozenset(name.lower() for name, _ in (CSP, NOSNIFF))
 
 
 class Response(Formatter):
-    """The HTTP answer that the job's output describes."""
+    """Return the HTTP answer that the job's output describes."""
 
     name = "response"
     queries = ("response",)
     precedence = 250
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Refuses what is no index."""
+        """Raise BadQuery for an argument that is not an index."""
         try:
             index_of(query.get("response", ""))
         except ValueError as error:
             raise BadQuery(f"response: {error}") from None
 
     def format(self, context: Context) -> Answer:
-        """Status, headers and body as the job wants them. Raises BadOutput for what is no response."""
+        """Return status, headers and body as the job describes them. Raise BadOutput where it describes none."""
         described = _described(context)
         headers = _headers(described.get("headers"))
         given = next((headers.pop(name) for name in list(headers) if name.lower() == "content-type"), None)
-        body, sensible = _body(described.get("body"), described.get("isBase64Encoded"))
+        body, usual = _body(described.get("body"), described.get("isBase64Encoded"))
         headers[NOSNIFF[0]] = NOSNIFF[1]
-        return Answer(body, _status(described, context), given or sensible, headers)
+        return Answer(body, _status(described, context), given or usual, headers)
 
 
 def _described(context: Context) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def _described(context: Context) -> dict[str, Any]:
     if isinstance(value, dict) and "response" in value:
         value = value["response"]
     if not isinstance(value, dict) or not _FIELDS & value.keys():
-        raise BadOutput("the job's output is no response: an object with statusCode, headers or body")
+        raise BadOutput("the job's output is not a response: an object with statusCode, headers or body")
     return value
 
 
@@ -67,11 +67,11 @@ def _status(described: Mapping[str, Any], context: Context) -> int:
 
 
 def _headers(given: Any) -> dict[str, str]:
-    """The headers by name; numbers are written out. Raises BadOutput for what only the service may say."""
+    """Return the headers by name, numbers as text. Raise BadOutput for a header that only the service may set."""
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise BadOutput("headers is no object")
+        raise BadOutput("headers is not an object")
     headers: dict[str, str] = {}
     for name, value in given.items():
         if name.lower() in _OURS:
@@ -80,14 +80,14 @@ def _headers(given: Any) -> dict[str, str]:
             raise BadOutput("headers must hold a string for each header's name")
         headers[name] = value if isinstance(value, str) else dumps(value).decode()
     if len({name.lower() for name in headers}) != len(headers):
-        raise BadOutput("headers holds a name twice")
+        raise BadOutput("headers gives a name twice")
     return headers
 
 
 def _body(body: Any, encoded: Any) -> tuple[bytes | str, str]:
-    """The body, and its content type where the job names none."""
+    """Return the body and the content type that it has unless the job names one."""
     if encoded is not None and not isinstance(encoded, bool):
-        raise BadOutput("isBase64Encoded is neither true nor false")
+        raise BadOutput("isBase64Encoded is not true or false")
     if encoded:
         return _decoded(body), "application/octet-stream"
     if body is None or isinstance(body, str):
@@ -104,5 +104,5 @@ def _decoded(body: Any) -> bytes:
 
 @hookimpl
 def register_formatters() -> list[Formatter]:
-    """The formatter of `?response`."""
+    """Register the formatter of `?response`."""
     return [Response()]

@@ -5,18 +5,18 @@ from formatters.hookspecs import hookimpl
 
 
 class Result(Formatter):
-    """The agent's report: code, log, lastline, output, times and user."""
+    """Return the agent's report: code, log, lastline, output, times and user."""
 
     name = "result"
     queries = ("result",)
     precedence = 400
 
     def format(self, context: Context) -> Answer:
-        """The result object; null when no agent reported."""
+        """Return the result object, or null when no agent reported."""
         return Answer(context.job.get("result"), context.status)
 
 
 @hookimpl
 def register_formatters() -> list[Formatter]:
-    """The formatter of `?result`."""
+    """Register the formatter of `?result`."""
     return [Result()]
