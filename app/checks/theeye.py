@@ -9,7 +9,7 @@ from app.checks.finding import Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
 from app.errors import Unauthorized, UpstreamFailed
 from app.settings import Settings
-from app.theeye.client import Gateway, Supervisor
+from app.theeye.client import Gateway, Supervisor, authorization
 from app.theeye.transport import Reply, Transport, TransportError
 
 SLOW = 1.0  # seconds; every new token's first request waits for the gateway, every request for the supervisor
@@ -49,7 +49,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
     path = f"/{quote(known.customer, safe='')}/job/{_NO_JOB}"
     try:
         with closing(Supervisor(settings).transport) as transport:
-            yield _accepted(transport.call("GET", path, token), known.customer)
+            yield _accepted(transport.call("GET", path, [authorization(token)]), known.customer)
     except TransportError as error:
         yield fail("token", f"the supervisor did not answer: {error}", "Look at the supervisor first")
 
@@ -83,11 +83,11 @@ def _side(name: str, other: str, url: str, transport: Transport, settings: Setti
         tls = parts.scheme == "https"
         reach(parts.hostname or "", parts.port or (443 if tls else 80), settings.connect_timeout, tls)
         began = monotonic()
-        status = transport.call("GET", paths[0], _STRANGER).status
+        status = transport.call("GET", paths[0], [authorization(_STRANGER)]).status
         took = monotonic() - began
         if status == 401:
             return _at_its_place(name, url, took)
-        if transport.call("GET", paths[1], _STRANGER).status == 401:
+        if transport.call("GET", paths[1], [authorization(_STRANGER)]).status == 401:
             return fail(name, f"{url} is a TheEye {other}", "Are SYNC_GATEWAY_URL and SYNC_SUPERVISOR_URL swapped?")
         return fail(name, f"{url} answers {status} to an unknown token, not 401", _advice(status, where, url))
     except Unreachable as error:

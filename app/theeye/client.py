@@ -43,6 +43,16 @@ class Session:
     customer: str
 
 
+def authorization(token: str) -> tuple[str, str]:
+    """Return the header that carries a bearer token (RFC 6750)."""
+    return "Authorization", f"Bearer {token}"
+
+
+def header_pairs(lines: str) -> list[tuple[str, str]]:
+    """Return the name and value of each header line."""
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines.splitlines())]
+
+
 class _Upstream:
     """A server of TheEye's, the calls to which are counted."""
 
@@ -60,11 +70,12 @@ class _Upstream:
         timeout: float | None = None,
     ) -> Reply:
         """One call. Raises TransportError."""
+        pairs = [*header_pairs(headers), authorization(token)]
         if self._metrics is None:
-            return self.transport.call(method, path, token, body, timeout, headers)
+            return self.transport.call(method, path, pairs, body, timeout)
         status: int | str = "lost"
         try:
-            reply = self.transport.call(method, path, token, body, timeout, headers)
+            reply = self.transport.call(method, path, pairs, body, timeout)
             status = reply.status
         except NotSent:
             status = "not_sent"

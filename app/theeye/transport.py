@@ -8,6 +8,7 @@ never sent and one whose answer was lost.
 import socket
 import ssl
 from collections import deque
+from collections.abc import Iterable
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -63,20 +64,16 @@ class Transport:
         self,
         method: str,
         path: str,
-        token: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
         body: bytes | None = None,
         timeout: float | None = None,
-        headers: str = "",
     ) -> Reply:
-        """One call, ended by the call timeout or an earlier one. Raises NotSent, AnswerLost, AnswerTooLarge.
-
-        `headers`: further header lines, each with its CRLF, checked by who made them.
-        """
+        """Make one call, ended by the call timeout or an earlier one. Raise NotSent, AnswerLost or AnswerTooLarge."""
         deadline = monotonic() + min(self._call_timeout, timeout or self._call_timeout)
         if not self._places.take(deadline):
             raise NotSent("all connections are busy")
         try:
-            return self._exchange(self._request(method, path, token, body, headers), deadline)
+            return self._exchange(self._request(method, path, headers, body), deadline)
         finally:
             self._places.give_back()
 
@@ -85,10 +82,10 @@ class Transport:
         while self._idle:
             self._idle.pop().close()
 
-    def _request(self, method: str, path: str, token: str | None, body: bytes | None, headers: str) -> bytes:
-        lines = f"{method} {self._path}{path} HTTP/1.1\r\n{self._common}{headers}"
-        if token is not None:
-            lines += f"Authorization: Bearer {token}\r\n"
+    def _request(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> bytes:
+        lines = f"{method} {self._path}{path} HTTP/1.1\r\n{self._common}"
+        for name, value in headers:
+            lines += f"{name}: {value}\r\n"
         if body is not None:
             lines += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         elif method != "GET":

@@ -32,6 +32,9 @@ from app.theeye import transport as module
 from app.theeye.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
 
 LIMIT = 10_000
+TOKEN = [("Authorization", "Bearer tok")]
+SECRET = [("Authorization", "Bearer tok-secret")]
+ACME = [("Authorization", "Bearer tok-acme")]
 
 
 @contextmanager
@@ -58,7 +61,7 @@ def connections(theeye: StandIn) -> list[int]:
 
 
 def test_a_call_is_one_plain_request(theeye: StandIn, transport: Transport) -> None:
-    transport.call("GET", "/x?a=1", "tok")
+    transport.call("GET", "/x?a=1", TOKEN)
     call = theeye.calls[0]
     assert (call.method, call.target, call.body) == ("GET", "/x?a=1", b"")
     assert call.headers == {
@@ -70,8 +73,8 @@ def test_a_call_is_one_plain_request(theeye: StandIn, transport: Transport) -> N
 
 
 def test_a_body_is_json_of_a_known_length(theeye: StandIn, transport: Transport) -> None:
-    transport.call("POST", "/x", "tok", b"[1]")
-    transport.call("POST", "/x", "tok", b"")
+    transport.call("POST", "/x", TOKEN, b"[1]")
+    transport.call("POST", "/x", TOKEN, b"")
     transport.call("PUT", "/x")
     first, second, third = theeye.calls
     assert (first.body, first.headers["content-length"]) == (b"[1]", "3")
@@ -98,7 +101,7 @@ def test_every_status_is_an_answer(status: int, theeye: StandIn, transport: Tran
 
 def test_a_redirect_is_not_followed(theeye: StandIn, transport: Transport) -> None:
     theeye.fault("any", Redirect(f"{theeye.url}/elsewhere"))
-    assert transport.call("GET", "/x", "tok").status == 302
+    assert transport.call("GET", "/x", TOKEN).status == 302
     assert [call.target for call in theeye.calls] == ["/x"]
 
 
@@ -196,7 +199,7 @@ def test_close_ends_the_idle_connections(theeye: StandIn, transport: Transport) 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "nowhere.invalid", "x" * 64 + ".invalid"])
 def test_nobody_there_is_not_sent(host: str) -> None:
     with opened(f"http://{host}:{free_port()}") as transport, pytest.raises(NotSent, match="cannot connect"):
-        transport.call("GET", "/x?secret=1", "tok-secret", b"secret")
+        transport.call("GET", "/x?secret=1", SECRET, b"secret")
 
 
 def test_too_many_calls_at_once_are_not_sent(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +243,7 @@ def test_a_call_without_a_whole_answer_is_lost_and_never_repeated(fault: Any, th
     theeye.fault("any", fault, times=1)
     with opened(theeye.url, call_timeout=0.5) as transport:
         with pytest.raises(AnswerLost) as caught:
-            transport.call("POST", "/secret?secret=1", "tok-secret", b'{"secret":1}')
+            transport.call("POST", "/secret?secret=1", SECRET, b'{"secret":1}')
         assert "secret" not in str(caught.value)
         assert str(caught.value)
         assert len(theeye.calls) == 1
@@ -363,7 +366,7 @@ def test_an_untrusted_certificate_is_not_sent(certificate: tuple[Path, Path], th
         opened(url) as transport,
         pytest.raises(NotSent, match="cannot connect"),
     ):
-        transport.call("POST", "/x", "tok-secret", b"[]")
+        transport.call("POST", "/x", SECRET, b"[]")
     assert theeye.calls == []
 
 
@@ -438,5 +441,5 @@ def test_interim_answers_are_passed_over(theeye: StandIn) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
     theeye.fault("profile", Verbatim(interim + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), times=1)
     with opened(theeye.url) as transport:
-        reply = transport.call("GET", "/api/session/profile", "tok-acme")
+        reply = transport.call("GET", "/api/session/profile", ACME)
     assert (reply.status, reply.body) == (200, b"{}")
