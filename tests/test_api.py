@@ -530,33 +530,3 @@ def test_nothing_secret_in_the_log(service: Service, theeye: StandIn) -> None:
     raw_request("127.0.0.1", service.port, f"POST {JOB} HTTP/1.1\r\nAuthorization\tBearer tok-acme\r\n\r\n".encode())
     raw_request("127.0.0.1", service.port, f"POST {JOB} HTTP/1.1\r\ntok-acme\r\n\r\n".encode())
     assert "tok-acme" not in service.log_text()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "POST /x?access_token=tok-acme HTTP/1.1",
-        "POST /x?%61ccess_token=tok-acme&a=1",
-        "POST /x?access%5Ftoken=tok-acme",
-        "POST /x?access_token[]=tok-acme",
-        "POST /x?access_token%5B%5D=tok-acme",
-        "POST /x?access_token=ab,tok-acme",
-        "POST /x?access_token=ab)tok-acme",
-        'Referer "http://h/?access_token%3dtok-acme"',
-        "Authorization: Bearer tok-acme",
-        "'Authorization\\tBearer tok-acme'",
-        "Invalid request from ip=127.0.0.1: Invalid HTTP Header: 'tok-acme'",
-        "Invalid request from ip=127.0.0.1: Invalid HTTP request line: 'POST /x?access_token=a tok-acme HTTP/1.1'",
-    ],
-)
-def test_redaction_knows_every_spelling(text: str) -> None:
-    from app.telemetry.redaction import redacted
-
-    assert "tok-acme" not in redacted(text)
-    assert redacted(text)[:12] == text[:12]
-
-
-def test_redaction_leaves_the_rest() -> None:
-    from app.telemetry.redaction import redacted
-
-    assert redacted("GET /x?access_token=a&b=1 HTTP/1.1") == "GET /x?access_token=***&b=1 HTTP/1.1"

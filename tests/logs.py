@@ -1,0 +1,82 @@
+"""A service whose two log streams can be read, in front of a stand-in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from servers import Service, raw_request, wait_until
+from standin import TASK, StandIn
+
+JOB = f"/acme/task/{TASK}/job"
+FIELDS = [
+    *("time", "level", "request_id", "method", "path", "customer", "task", "job", "mode", "status", "by", "code"),
+    *("session", "queue", "create", "wait", "read", "format", "total", "client"),
+]
+PLUGIN = """
+from formatters import Formatter, hookimpl
+
+
+class Crashing(Formatter):
+    name = "crash"
+    queries = ("crash",)
+    precedence = 150
+
+    def format(self, context):
+        raise ValueError("while reading " + context.job["output"][0] + "\\x1b[2J")
+
+
+@hookimpl
+def register_formatters():
+    return [Crashing()]
+"""
+
+
+class LoggedService:
+    """A service with its log lines and its messages apart."""
+
+    def __init__(self, service: Service, theeye: StandIn, errors: Path) -> None:
+        self.service, self.theeye, self._errors = service, theeye, errors
+
+    def ask(self, method: str, target: str, name: str = "", body: bytes = b"", **headers: str) -> int:
+        """One request, its status; `name` becomes its id."""
+        sent = {"Host": "x", "Content-Type": "application/json", "Authorization": "Bearer tok-acme"}
+        sent |= {"X-Request-Id": name, "Content-Length": str(len(body))}
+        sent |= {key.replace("_", "-"): value for key, value in headers.items()}
+        lines = [f"{method} {target} HTTP/1.1", *(f"{key}: {value}" for key, value in sent.items() if value)]
+        raw = ("\r\n".join([*lines, "", ""])).encode("latin-1") + body
+        return raw_request("127.0.0.1", self.service.port, raw).status
+
+    def lines_of(self, name: str) -> list[str]:
+        """Return the lines on standard output that name a request."""
+        return [line for line in self.service.log_text().splitlines() if name in line]
+
+    def line_of(self, name: str) -> dict[str, Any]:
+        wait_until(lambda: self.lines_of(name) != [], 20, "the line")
+        [line] = self.lines_of(name)
+        found = json.loads(line)
+        assert list(found) == FIELDS
+        assert isinstance(found, dict)
+        return found
+
+    def messages(self) -> str:
+        return self._errors.read_text()
+
+
+def serve(theeye: StandIn, home: Path, worker: str, form: str, **env: str) -> Service:
+    plugin = home / "crashing.py"
+    plugin.write_text(PLUGIN)
+    env = {
+        "SYNC_GATEWAY_URL": theeye.url,
+        "SYNC_SUPERVISOR_URL": theeye.url,
+        "SYNC_LOG": form,
+        "SYNC_PLUGINS": str(plugin),
+        **env,
+    }
+    args = ("--error-logfile", str(home / "errors"), "--log-level", "debug")
+    return Service(env, worker=worker, args=args)
+
+
+def newest(logged: LoggedService) -> str:
+    return list(logged.theeye.jobs)[-1]

@@ -1,0 +1,114 @@
+"""Around every request: its id on the answer, and its line, whatever fails inside or outside of Flask."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+from flask import Flask
+from logs import JOB, LoggedService
+from servers import raw_request
+
+from app import Settings, create_app, errors
+
+
+def test_every_answer_carries_the_id(logged: LoggedService) -> None:
+    asked = [("OPTIONS", JOB), ("GET", "/nothing"), ("PUT", JOB), ("GET", "/healthz"), ("POST", JOB), ("GET", "/%2F")]
+    for method, target in asked:
+        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nX-Request-Id: r-back\r\n"
+        got = raw_request("127.0.0.1", logged.service.port, f"{head}Content-Length: 0\r\n\r\n".encode())
+        assert [value for name, value in got.headers if name == "X-Request-Id"] == ["r-back"]
+        exposed = got.header("Access-Control-Expose-Headers")
+        assert method == "OPTIONS" or (exposed is not None and "X-Request-Id" in exposed)
+
+
+@pytest.fixture
+def flask(monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The application without a server, with a view that fails."""
+
+    def fail(how: str) -> None:
+        class Hopeless(errors.SyncError):
+            def body(self) -> Any:
+                raise RuntimeError("no body either")
+
+        raise {"crash": RuntimeError("boom"), "hopeless": Hopeless("x"), "end": SystemExit(1)}[how]
+
+    app = create_app(Settings(log="json"))
+    app.add_url_rule("/fail/<how>", view_func=fail)
+    return app
+
+
+def test_a_bug_is_told_once(
+    flask: Flask,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flask.extensions["theeye_sync"].waiter, "place", None)
+    logging.getLogger("theeye_sync").addHandler(caplog.handler)
+    try:
+        got = flask.test_client().get("/fail/crash", headers={"X-Request-Id": "r-bug"})
+        hopeless = flask.test_client().get("/fail/hopeless", headers={"X-Request-Id": "r-worse"})
+        short = flask.test_client().post(JOB, headers={"X-Request-Id": "r-short"})
+        long = flask.test_client().post(f"{JOB}/", headers={"X-Request-Id": "r-long"})
+    finally:
+        logging.getLogger("theeye_sync").removeHandler(caplog.handler)
+    for answer, name in ((got, "r-bug"), (hopeless, "r-worse"), (short, "r-short"), (long, "r-long")):
+        assert (answer.status_code, answer.json["code"]) == (500, "EINTERNAL")  # type: ignore[index]
+        assert answer.headers["X-Request-Id"] == name
+    assert len(caplog.records) == 4
+    assert all(record.exc_info for record in caplog.records)
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [(line["request_id"], line["status"], line["code"], line["level"]) for line in lines] == [
+        (name, 500, "EINTERNAL", "ERROR") for name in ("r-bug", "r-worse", "r-short", "r-long")
+    ]
+
+
+def test_a_request_that_the_host_ends_has_its_line(flask: Flask, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        flask.test_client().get("/fail/end", headers={"X-Request-Id": "r-end"})
+    assert json.loads(capfd.readouterr().out)["status"] == 500
+
+
+def test_an_application_that_fails_altogether_still_answers(capfd: pytest.CaptureFixture[str], flask: Flask) -> None:
+    def broken(environ: object, start: object) -> Any:
+        raise RuntimeError("not even Flask")
+
+    flask.wsgi_app._application = broken  # type: ignore[union-attr, attr-defined]
+    got = flask.test_client().get("/", headers={"X-Request-Id": "r-broken"})
+    assert (got.status_code, got.json["code"], got.headers["X-Request-Id"]) == (500, "EINTERNAL", "r-broken")  # type: ignore[index]
+    assert json.loads(capfd.readouterr().out)["code"] == "EINTERNAL"
+
+
+class Restricted:
+    """Standard output as mod_wsgi may have it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError("sys.stdout access restricted")
+
+
+@pytest.mark.parametrize("stdout", ["none", "restricted", "closed"])
+def test_an_answer_does_not_depend_on_standard_output(
+    capfd: pytest.CaptureFixture[str], flask: Flask, stdout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", {"none": None, "restricted": Restricted(), "closed": closed}[stdout])
+    client = flask.test_client()
+    assert [client.get(path).status_code for path in ("/nothing", "/nothing", "/healthz")] == [404, 404, 200]
+    said = capfd.readouterr().err
+    assert said.count("requests are not logged") == 1, said
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # no file, but it can be written
+    assert client.get("/nothing").status_code == 404
+    assert json.loads(sys.stdout.getvalue())["status"] == 404  # type: ignore[attr-defined]
+
+
+def test_the_log_can_be_turned_off(capfd: pytest.CaptureFixture[str]) -> None:
+    got = create_app(Settings(log="off")).test_client().get("/nothing")
+    assert got.status_code == 404
+    assert "X-Request-Id" in got.headers
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,185 @@
+"""A request's record: ids, trace context, tokens, and Server-Timing, which shows a caller where the time went."""
+
+import re
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+import requests
+from logs import JOB, LoggedService, newest
+from servers import Service
+from standin import ACME, Late, Reply, StandIn
+
+from app.telemetry.trace import begin, current, tokens, without
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "found"),
+    [
+        ("Bearer a", "", ("a",)),
+        ("a", "", ("a",)),
+        ("Basic a b", "", ("a", "b")),
+        ("", "access_token=a&x=1&access_token=b%2Fc", ("a", "b/c")),
+        ("Bearer z", "%61ccess_token=a", ("z", "a")),
+        ("", "", ()),
+    ],
+)
+def test_what_may_be_a_token(header: str, query: str, found: tuple[str, ...]) -> None:
+    assert tokens({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query}) == found
+
+
+def test_an_empty_secret_hides_nothing() -> None:
+    assert without(("", "b"), "abc") == "a***c"
+
+
+# -- request ids ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["a", "A.b_c~d:e+f/g=h@i-1", "x" * 128])
+def test_a_request_id_is_taken_over(given: str) -> None:
+    trace = begin({"HTTP_X_REQUEST_ID": given, "HTTP_AUTHORIZATION": "Bearer tok-acme"})
+    assert (trace.request_id, trace.headers) == (given, f"X-Request-Id: {given}\r\n")
+    assert current() is trace
+
+
+@pytest.mark.parametrize(
+    "given", [None, "", "x" * 129, "a b", "a\r\nX: 1", "ñ", '"a"', "tok-acme", "1tok-acme2", "t/1"]
+)
+def test_a_request_id_that_cannot_be_used_is_made_anew(given: str | None) -> None:
+    made = set()
+    for _ in range(2):
+        environ = {"HTTP_AUTHORIZATION": "Bearer tok-acme", "QUERY_STRING": "access_token=t%2F1"}
+        trace = begin(environ if given is None else environ | {"HTTP_X_REQUEST_ID": given})
+        assert re.fullmatch("[0-9a-f]{32}", trace.request_id)
+        assert trace.headers == f"X-Request-Id: {trace.request_id}\r\n"
+        made.add(trace.request_id)
+    assert len(made) == 2
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("parent", "state", "passed_on"),
+    [
+        (PARENT, None, f"traceparent: {PARENT}\r\n"),
+        (PARENT, "a=1,b=2", f"traceparent: {PARENT}\r\ntracestate: a=1,b=2\r\n"),
+        (PARENT, "a=1\r\nX: 1", f"traceparent: {PARENT}\r\n"),
+        (PARENT, "a=tok-acme", f"traceparent: {PARENT}\r\n"),
+        (PARENT, "a=" + "1" * 511, f"traceparent: {PARENT}\r\n"),
+        (PARENT.upper(), "a=1", ""),
+        (PARENT + "-01", "a=1", ""),
+        ("ff" + PARENT[2:], None, ""),
+        ("00-" + "0" * 32 + PARENT[35:], None, ""),
+        (PARENT[:36] + "0" * 16 + "-01", None, ""),
+        (PARENT + "\r\nX: 1", None, ""),
+        (None, "a=1", ""),
+    ],
+)
+def test_the_trace_context_goes_on_unchanged(parent: str | None, state: str | None, passed_on: str) -> None:
+    given = {"HTTP_TRACEPARENT": parent, "HTTP_TRACESTATE": state, "HTTP_AUTHORIZATION": "Bearer tok-acme"}
+    trace = begin({name: value for name, value in given.items() if value is not None})
+    assert trace.headers == f"X-Request-Id: {trace.request_id}\r\n{passed_on}"
+
+
+def test_every_call_to_theeye_carries_the_id(logged: LoggedService) -> None:
+    logged.theeye.task("5e00000000000000000000f1", delay=0.3)
+    path = "/acme/task/5e00000000000000000000f1/job"
+    before = len(logged.theeye.calls)
+    new = logged.theeye.tokens.setdefault("tok-fresh", ACME)  # so that the gateway is asked
+    assert new is ACME
+    sent = {"Authorization": "Bearer tok-fresh", "traceparent": PARENT, "tracestate": "a=1"}
+    assert logged.ask("POST", path, "r-calls", **sent) == 200
+    calls = logged.theeye.calls[before:]
+    assert {call.kind for call in calls} == {"profile", "task", "create", "lifecycle", "read"}
+    for call in calls:
+        assert (call.headers["x-request-id"], call.headers["traceparent"]) == ("r-calls", PARENT)
+        assert call.headers["tracestate"] == "a=1"
+    job = newest(logged)
+    assert logged.ask("DELETE", f"{path}/{job}", "r-delete") == 409
+    assert logged.theeye.calls[-1].headers["x-request-id"] == "r-delete"
+
+
+# -- Server-Timing ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[StandIn]:
+    with StandIn() as theeye:
+        yield theeye
+
+
+@pytest.fixture(scope="module", params=["gevent", "gthread"])
+def service(request: pytest.FixtureRequest, shared: StandIn) -> Iterator[Service]:
+    with Service({"SYNC_GATEWAY_URL": shared.url, "SYNC_SUPERVISOR_URL": shared.url}, worker=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def theeye(shared: StandIn) -> StandIn:
+    shared.heal()
+    shared.task(output=["1"])
+    return shared
+
+
+def ask(service: Service, method: str = "POST", path: str = JOB, token: str = "tok-acme") -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
+    return requests.request(method, service.url + path, headers=headers, timeout=30)
+
+
+def timing(answer: requests.Response) -> dict[str, float]:
+    """The one header, read strictly; milliseconds by name, in their order."""
+    text = answer.headers["Server-Timing"]
+    assert re.fullmatch(r"[a-z]+;dur=\d+\.\d(, [a-z]+;dur=\d+\.\d)*", text)
+    return {name: float(ms) for name, ms in re.findall(r"([a-z]+);dur=([\d.]+)", text)}
+
+
+def test_each_part_is_where_its_time_goes(service: Service, theeye: StandIn) -> None:
+    theeye.tokens["tok-timing"] = ACME
+    theeye.task(output=["1"], delay=0.4)
+    theeye.fault("profile", Late(0.1), times=1)
+    theeye.fault("create", Late(0.2), times=1)
+    theeye.fault("read", Late(0.3), times=1)
+    began = monotonic()
+    found = timing(ask(service, token="tok-timing"))
+    most = (monotonic() - began) * 1000
+    assert list(found) == ["session", "create", "wait", "read", "format"]
+    for name, least in (("session", 100), ("create", 200), ("wait", 150), ("read", 300)):
+        assert least <= found[name], found
+    assert sum(found.values()) <= most + 1, f"{found}: no time is in two parts"
+    again = timing(ask(service, token="tok-timing"))
+    assert again["session"] < found["session"]
+    assert again["read"] < found["read"]
+
+
+def test_a_get_has_it_too(service: Service, theeye: StandIn) -> None:
+    job = ask(service).headers["X-Job-Id"]
+    assert list(timing(ask(service, "GET", f"{JOB}/{job}"))) == ["session", "read", "format"]
+    theeye.task(delay=None)
+    job = ask(service, path=f"{JOB}?wait=0").headers["X-Job-Id"]
+    late = ask(service, "GET", f"{JOB}/{job}?wait=0.1")
+    assert (late.status_code, list(timing(late))) == (202, ["session", "wait", "read"])
+
+
+def test_errors_have_what_was_measured(service: Service, theeye: StandIn) -> None:
+    theeye.fault("create", Reply(400, {"message": "no"}), times=1)
+    refused = ask(service)
+    assert (refused.status_code, list(timing(refused))) == (400, ["session", "create"])
+    theeye.task(delay=None)
+    late = ask(service, path=f"{JOB}?wait=1")
+    assert (late.status_code, list(timing(late))) == (504, ["session", "create", "wait", "read"])
+    assert timing(late)["wait"] >= 100
+    assert list(timing(ask(service, token="nobody"))) == ["session"]
+
+
+def test_what_measured_nothing_has_none(service: Service, theeye: StandIn) -> None:
+    assert "Server-Timing" not in ask(service, token="").headers
+    assert "Server-Timing" not in ask(service, "GET", "/healthz").headers
+    assert "Server-Timing" not in ask(service, "OPTIONS").headers
+
+
+def test_pages_may_read_it(service: Service, theeye: StandIn) -> None:
+    headers = {"Authorization": "Bearer tok-acme", "Origin": "https://app.example.org", "Connection": "close"}
+    got = requests.post(service.url + JOB, headers=headers, timeout=30)
+    exposed = re.split(", ", got.headers["Access-Control-Expose-Headers"])
+    assert {"Server-Timing", "X-Request-Id"} <= {*exposed}
