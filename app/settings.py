@@ -1,16 +1,20 @@
-"""All settings, read once from the environment into one frozen object."""
+"""Read all settings once, from the environment into one frozen object."""
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+MIB = 1024 * 1024
 
 
 class SettingsError(ValueError):
-    """A setting cannot be used; the message names the variable, and never holds its value's secrets."""
+    """Report a setting that cannot be used; the message names the variable and does not repeat its value."""
 
 
 def _number(least: float, most: float) -> Callable[[str], float]:
@@ -84,7 +88,7 @@ def _redis(text: str) -> str:
 
 
 def _check_options(url: str) -> None:
-    """Makes a connection without connecting, so that an unknown option in the query is found at the start."""
+    """Make a connection object without connecting: redis-py raises for an unknown option in the URL's query."""
     import redis
 
     try:
@@ -125,38 +129,50 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-MIB = 1024 * 1024
+def _setting(default: T, read: Callable[[str], T], words: str) -> T:
+    """Declare a setting: its default, the function that reads its variable, and its words in the README's table."""
+    return field(default=default, metadata={"read": read, "words": words})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What can be set; times in seconds, sizes in bytes."""
+    """Hold every setting; times are in seconds, sizes in bytes."""
 
-    bind: str = "127.0.0.1:6090"
-    workers: int = _cores()
-    gateway_url: str = "http://127.0.0.1:6080"
-    supervisor_url: str = "http://127.0.0.1:60080"
-    redis_url: str = ""
-    wait_seconds: float = 60
-    grace_seconds: float = 30
-    connect_timeout: float = 3
-    call_timeout: float = 15
-    session_ttl: float = 30
-    max_waiting: int = 1000
-    history_guard: bool = True
-    max_body: int = 16 * MIB
-    max_job: int = 64 * MIB
-    query_token: bool = True
-    cors_origins: tuple[str, ...] = ("*",)
-    proxies: int = 0
-    plugins: tuple[str, ...] = ()
-    disabled_formatters: tuple[str, ...] = ()
-    log: str = "text"
-    metrics_bind: str = ""
+    bind: str = _setting("127.0.0.1:6090", _bind, "address to listen on: `HOST:PORT`, `unix:PATH` or `fd://NUMBER`")
+    workers: int = _setting(_cores(), _whole(1, 1024), "gunicorn processes")
+    gateway_url: str = _setting("http://127.0.0.1:6080", _theeye, "TheEye's gateway")
+    supervisor_url: str = _setting("http://127.0.0.1:60080", _theeye, "TheEye's supervisor")
+    redis_url: str = _setting("", _redis, "TheEye's Redis; empty: the waits poll, no idempotency keys")
+    wait_seconds: float = _setting(
+        60.0, _number(0, 86400), "longest wait for a job, in seconds; a request can ask for less"
+    )
+    grace_seconds: float = _setting(30.0, _number(0, 86400), "seconds that waits may go on after SIGTERM")
+    connect_timeout: float = _setting(3.0, _number(0.001, 3600), "seconds to connect to TheEye")
+    call_timeout: float = _setting(15.0, _number(0.001, 3600), "seconds for one whole call to TheEye")
+    session_ttl: float = _setting(30.0, _number(0, 86400), "seconds that a token's session is remembered; `0`: never")
+    max_waiting: int = _setting(1000, _whole(1, 1_000_000), "requests that may wait in one process; the next gets 503")
+    history_guard: bool = _setting(
+        True, _flag, "delay a create while it would make TheEye delete a job that nobody has read yet"
+    )
+    max_body: int = _setting(16 * MIB, _whole(0, 1 << 40), "bytes of the largest request body (16 MiB)")
+    max_job: int = _setting(64 * MIB, _whole(1, 1 << 40), "bytes of the largest answer read from TheEye (64 MiB)")
+    query_token: bool = _setting(True, _flag, "accept `?access_token=`; `0`: the Authorization header only")
+    cors_origins: tuple[str, ...] = _setting(("*",), _origins, "origins allowed, separated by commas or spaces")
+    proxies: int = _setting(0, _whole(0, 10), "number of trusted proxies in front, which set `X-Forwarded-*`")
+    plugins: tuple[str, ...] = _setting(
+        (), _words, "further formatters: files (`.py`) or modules; installed ones are found"
+    )
+    disabled_formatters: tuple[str, ...] = _setting((), _words, "formatters and plugins not to load, e.g. `full`")
+    log: str = _setting(
+        "text", _one_of("text", "json", "off"), "one line for each request on standard output: `text`, `json` or `off`"
+    )
+    metrics_bind: str = _setting(
+        "", _metrics_bind, "address that serves Prometheus `/metrics`: `HOST:PORT` or `unix:PATH`; empty: no metrics"
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Reads the `SYNC_*` variables. Raises SettingsError for a value that cannot be used."""
+        """Read the `SYNC_*` variables. Raise SettingsError for the first value that cannot be used."""
         settings, wrong = cls.read(environ)
         for variable, reason in wrong.items():
             raise SettingsError(f"{variable} {reason}")
@@ -164,16 +180,16 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> tuple["Settings", dict[str, str]]:
-        """The settings, with the default for each value that cannot be used, and the reason by variable."""
+        """Return the settings, with the default for each bad value, and by variable why its value is bad."""
         values: dict[str, Any] = {}
         wrong: dict[str, str] = {}
-        for field in fields(cls):
-            text = environ.get(variable_of(field.name), "").strip()
+        for each in fields(cls):
+            text = environ.get(variable_of(each.name), "").strip()
             if text:
                 try:
-                    values[field.name] = _READERS[field.name](text)
+                    values[each.name] = each.metadata["read"](text)
                 except ValueError as error:
-                    wrong[variable_of(field.name)] = str(error)
+                    wrong[variable_of(each.name)] = str(error)
         settings = cls(**values)
         if settings.metrics_bind == settings.bind:
             wrong.setdefault(variable_of("metrics_bind"), "must not be that of SYNC_BIND")
@@ -181,45 +197,20 @@ class Settings:
 
     @property
     def threads(self) -> int:
-        """Threads of a gunicorn worker: above the places, so that health checks and refusals are answered."""
+        """Return the threads of a gunicorn worker: more than may wait, so that health checks are still answered."""
         return self.max_waiting + 64
 
     @property
     def connections(self) -> int:
-        """Connections that a gunicorn worker accepts: above the places, likewise."""
+        """Return the connections that a gunicorn worker accepts: more than may wait, for the same reason."""
         return self.max_waiting + 1024
 
     @property
     def open_files(self) -> int:
-        """Files that a worker may have open at once: each connection is one, and so is each call."""
+        """Return how many files a worker may have open at once: one for each connection and each call to TheEye."""
         return self.connections + self.threads + 1024
 
 
 def variable_of(field: str) -> str:
-    """The name of a setting's variable."""
+    """Return the name of a setting's environment variable."""
     return f"SYNC_{field.upper()}"
-
-
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "bind": _bind,
-    "workers": _whole(1, 1024),
-    "gateway_url": _theeye,
-    "supervisor_url": _theeye,
-    "redis_url": _redis,
-    "wait_seconds": _number(0, 86400),
-    "grace_seconds": _number(0, 86400),
-    "connect_timeout": _number(0.001, 3600),
-    "call_timeout": _number(0.001, 3600),
-    "session_ttl": _number(0, 86400),
-    "max_waiting": _whole(1, 1_000_000),
-    "history_guard": _flag,
-    "max_body": _whole(0, 1 << 40),
-    "max_job": _whole(1, 1 << 40),
-    "query_token": _flag,
-    "cors_origins": _origins,
-    "proxies": _whole(0, 10),
-    "plugins": _words,
-    "disabled_formatters": _words,
-    "log": _one_of("text", "json", "off"),
-    "metrics_bind": _metrics_bind,
-}

@@ -16,7 +16,7 @@ from servers import CHECKOUT, Redis, Service, clean_environment, need
 
 from app.api.responses import etag
 from app.errors import UNSET, SyncError
-from app.settings import Settings
+from app.settings import Settings, variable_of
 from sandbox import Sandbox
 
 README, ENGLISH, SPANISH = "README.md", "docs/api.md", "docs/api.es.md"
@@ -244,12 +244,13 @@ def rows_about(page: str, pattern: str) -> dict[str, list[str]]:
     return found
 
 
-def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+def test_every_setting_stands_in_the_readme_with_its_default_and_its_words() -> None:
     documented = rows_about(README, "SYNC_[A-Z_]+")
-    assert list(documented) == [f"SYNC_{field.name.upper()}" for field in fields(Settings)]
-    for variable, (_, default, meaning) in documented.items():
+    declared = {variable_of(field.name): field.metadata["words"] for field in fields(Settings)}
+    assert {variable: meaning for variable, (_, _, meaning) in documented.items()} == declared
+    assert list(documented) == list(declared)
+    for variable, (_, default, _) in documented.items():
         value = getattr(Settings(), variable.removeprefix("SYNC_").lower())
-        assert meaning
         if variable == "SYNC_WORKERS":
             assert default == "one for each core"
         elif value in ("", ()):
