@@ -113,7 +113,7 @@ def test_every_bad_variable_is_named_at_once(theeye: StandIn) -> None:
     status, output = check(SYNC_GATEWAY_URL="http://u:hunter2@h", SYNC_WORKERS="0", SYNC_SUPERVISOR_URL=theeye.url)
     assert status == 1
     assert [line.split()[2] for line in lines(output, "settings")] == ["SYNC_WORKERS", "SYNC_GATEWAY_URL"]
-    assert only(output, "gateway") == "warn gateway not looked at, since SYNC_GATEWAY_URL cannot be used"
+    assert only(output, "gateway") == "warn gateway not checked, since SYNC_GATEWAY_URL cannot be used"
     assert only(output, "supervisor").startswith("ok"), "a bad setting hides only what depends on it"
 
 
@@ -130,7 +130,10 @@ def test_a_name_that_nobody_reads(theeye: StandIn) -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"SYNC_WAIT_SECONDS": "61"}, "most proxies hang up after 60 s. Give the proxy in front more than 61 s"),
+        (
+            {"SYNC_WAIT_SECONDS": "61"},
+            "most proxies give up after 60 s. Give the proxy in front more than 61 s",
+        ),
         ({"SYNC_CONNECT_TIMEOUT": "16"}, "SYNC_CONNECT_TIMEOUT (16) is above SYNC_CALL_TIMEOUT (15)"),
         ({"SYNC_SESSION_TTL": "0"}, "every request asks the gateway"),
     ],
@@ -148,9 +151,9 @@ ANSWERS: list[tuple[Fault, str]] = [
     (Html(404), "answers 404 to an unknown token, not 401. It is something else: correct SYNC_%s_URL"),
     (Reply(200, {}), "answers 200 to an unknown token, not 401. It is something else"),
     (Redirect("/login"), "answers 302 to an unknown token, not 401. It redirects"),
-    (Html(502), "answers 502 to an unknown token, not 401. It is ill, or a proxy in front of it finds nothing"),
+    (Html(502), "answers 502 to an unknown token, not 401. It fails, or a proxy in front of it cannot reach it"),
     (Html(403), "answers 403 to an unknown token, not 401. Something in front of it refuses this host"),
-    (Verbatim(b"220 smtp.example.org ESMTP\r\n\r\n"), "gives no answer: no HTTP answer. It may be no HTTP server"),
+    (Verbatim(b"220 smtp.example.org ESMTP\r\n\r\n"), "gives no answer: no HTTP answer. It may not be an HTTP server"),
     (Silence(), "gives no answer: timed out. It accepts connections and hangs for 0.3 s"),
 ]
 SIDES = ["gateway", "supervisor"]
@@ -246,10 +249,10 @@ def test_certificates(tmp_path: Path, theeye: StandIn) -> None:
         _, output = check(**both(theeye) | {"SYNC_GATEWAY_URL": url} | trusted)
         assert only(output, "gateway").startswith("ok")
         _, output = check(**both(theeye) | {"SYNC_GATEWAY_URL": url.replace("https", "http")})
-        assert "It may be no HTTP server, or one with TLS" in only(output, "gateway")
+        assert "It may not be an HTTP server, or want TLS" in only(output, "gateway")
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         _, output = check(**both(theeye) | {"SYNC_GATEWAY_URL": f"https://127.0.0.1:{port}"})
-    assert "speaks no TLS" in only(output, "gateway")
+    assert "does not speak TLS" in only(output, "gateway")
 
 
 # -- a token --------------------------------------------------------------------------------------------------------
@@ -322,8 +325,8 @@ def redis_lines(url: str, theeye: StandIn, status: int = 1, **environ: str) -> l
 def test_a_redis_as_it_should_be(guarded: Redis, theeye: StandIn) -> None:
     version, message, scripts = redis_lines(guarded.url, theeye, 0)
     assert re.fullmatch(rf"ok redis 127\.0\.0\.1:{guarded.port} is Redis \d+\.\d+\.\d+", version)
-    assert re.fullmatch(r"ok redis a message went round in [\d.]+ ms", message)
-    assert scripts == "ok redis scripts run, with all that they need"
+    assert re.fullmatch(r"ok redis a message came back in [\d.]+ ms", message)
+    assert scripts == "ok redis scripts may run all their commands"
     assert guarded.client().keys() == [], "nothing is left behind"
 
 
@@ -402,7 +405,7 @@ def test_no_redis_there(theeye: StandIn) -> None:
     [line] = redis_lines(f"redis://:hunter2@127.0.0.1:{port}", theeye)
     assert f"nothing listens on 127.0.0.1:{port}" in line
     [line] = redis_lines(f"unix://:hunter2@{__file__}?db=1", theeye)
-    assert f"{__file__} is no socket" in line
+    assert f"{__file__} is not a socket" in line
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         [line] = redis_lines(f"redis://127.0.0.1:{port}", theeye)
     assert "does not answer as a Redis does" in line

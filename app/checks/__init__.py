@@ -1,8 +1,9 @@
-"""What `theeye-sync check` looks at, one room for each thing; nothing here runs in the service itself.
+"""Run the checks of `theeye-sync check`; nothing here runs in the service itself.
 
-variables   the SYNC_* variables            network  can a host be reached at all
-theeye      gateway, supervisor, a token    redis    all that the service asks of Redis
+variables   the SYNC_* variables            network  whether a host can be reached
+theeye      gateway, supervisor, a token    redis    everything that the service needs of Redis
 refusals    what an error of Redis means    machine  plugins, file limit, extras
+finding     what a check reports            report   findings as lines or JSON
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,12 +22,12 @@ _NEEDS = {
 
 
 def findings(environ: Mapping[str, str], token: str | None = None) -> Iterator[Finding]:
-    """Everything in turn, each as soon as it is known; a bad setting hides only what depends on it."""
+    """Yield the findings of every check as they become known; a bad setting skips only the checks that need it."""
     settings, wrong = Settings.read(environ)
     yield from variables.findings(environ, settings, wrong)
     for subject, (check, variable) in _NEEDS.items():
         if variable in wrong:
-            yield warn(subject, f"not looked at, since {variable} cannot be used")
+            yield warn(subject, f"not checked, since {variable} cannot be used")
         else:
             yield from check(settings)
     if token is not None and not {"SYNC_GATEWAY_URL", "SYNC_SUPERVISOR_URL"} & wrong.keys():

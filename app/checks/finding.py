@@ -1,4 +1,4 @@
-"""What a check found, in plain words."""
+"""Represent what a check found."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ OK, WARN, FAIL = "ok", "warn", "FAIL"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; `advice` is what to do about it."""
+    """Hold one line of the report; `advice` is what to do about it."""
 
     level: str
     subject: str
@@ -16,20 +16,20 @@ class Finding:
 
 
 def ok(subject: str, words: str) -> Finding:
-    """Nothing to do."""
+    """Report that there is nothing to do."""
     return Finding(OK, subject, words)
 
 
 def warn(subject: str, words: str, advice: str = "") -> Finding:
-    """The service runs, with less than it could."""
+    """Report that the service runs, but without something that it could have."""
     return Finding(WARN, subject, words, advice)
 
 
 def fail(subject: str, words: str, advice: str = "") -> Finding:
-    """Requests will fail, or the service does not start."""
+    """Report that requests will fail or that the service does not start."""
     return Finding(FAIL, subject, words, advice)
 
 
 def plural(number: int, word: str) -> str:
-    """`1 file`, `2 files`."""
+    """Return `1 file`, `2 files`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -1,4 +1,4 @@
-"""What is on this machine: plugins, the limit of open files, and the extras that are installed."""
+"""Check this machine: plugins, the limit of open files, and the extras that are installed."""
 
 import resource
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from app.checks.finding import Finding, fail, ok, warn
 from app.settings import Settings
 from formatters import Registry
 
-H1C = (0, 6, 10)  # gunicorn does not use an older one
+H1C = (0, 6, 10)  # the oldest version that gunicorn uses
 
 
 def plugins(settings: Settings) -> Iterator[Finding]:
-    """Each that failed, each disabled name that means nothing, and the modes that there are."""
+    """Report each plugin that failed, each disabled name without an effect, and all modes."""
     registry = Registry(settings.disabled_formatters, settings.plugins)
     for failure in registry.failures:
         origin = "" if failure.source == failure.name else f" ({failure.source})"
@@ -25,7 +25,7 @@ def plugins(settings: Settings) -> Iterator[Finding]:
 
 
 def files(settings: Settings) -> Iterator[Finding]:
-    """Whether the hard limit of open files, to which gunicorn raises the soft one, suffices for all places."""
+    """Check that the hard limit of open files, to which gunicorn.conf.py raises the soft one, is high enough."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     needed = settings.open_files
     if hard == resource.RLIM_INFINITY or hard >= needed:
@@ -41,7 +41,7 @@ def files(settings: Settings) -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """Which are missing, and what that costs."""
+    """Report which extras are missing, and what that costs."""
     missing = [
         *_unless(
             _has("gevent") and _has("packaging"),
@@ -77,7 +77,7 @@ def _has(module: str) -> bool:
 
 
 def _h1c() -> bool:
-    """Whether gunicorn's C parser is there, in a version that gunicorn uses."""
+    """Return whether gunicorn's C parser is installed, in a version that gunicorn uses."""
     try:
         numbers = tuple(int(part) for part in version("gunicorn_h1c").split(".")[:3] if part.isdigit())
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Can a host be reached: does its name resolve, is its port open, is its certificate good."""
+"""Check that a host can be reached: its name resolves, its port is open, its certificate is valid."""
 
 import socket
 import ssl
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Unreachable(Exception):
-    """Why not, in plain words, and what to do about it."""
+    """Tell why a host cannot be reached, and what to do about it."""
 
     def __init__(self, words: str, advice: str) -> None:
         super().__init__(words)
@@ -18,7 +18,7 @@ class Unreachable(Exception):
 
 
 def reach(host: str, port: int, seconds: float, tls: bool = False) -> None:
-    """Connects and hangs up again. Raises Unreachable."""
+    """Connect within so many seconds and close the connection. Raise Unreachable."""
     deadline = monotonic() + seconds
     addresses = _resolve(host, port, seconds)
     sock = _connect(host, port, addresses, deadline, seconds)
@@ -28,7 +28,7 @@ def reach(host: str, port: int, seconds: float, tls: bool = False) -> None:
 
 
 def _resolve(host: str, port: int, seconds: float) -> list[Any]:
-    """The addresses, asked for in a thread: the system's resolver knows no time limit."""
+    """Return the addresses; a thread asks for them, since the system's resolver has no time limit."""
     answer: SimpleQueue[list[Any] | None] = SimpleQueue()
 
     def ask() -> None:
@@ -79,7 +79,9 @@ def _shake_hands(sock: socket.socket, host: str, port: int, deadline: float) -> 
     except TimeoutError:
         raise Unreachable(f"{host}:{port} does not finish the TLS handshake", "Does it speak TLS there?") from None
     except (OSError, ValueError):
-        raise Unreachable(f"{host}:{port} speaks no TLS that we do", "Is the URL to begin without the s?") from None
+        raise Unreachable(
+            f"{host}:{port} does not speak TLS as expected", "Should the URL begin without the s?"
+        ) from None
 
 
 def _left(deadline: float) -> float:

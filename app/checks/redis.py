@@ -1,4 +1,4 @@
-"""TheEye's Redis: all that the service asks of it, tried once on keys and a channel of our own."""
+"""Check TheEye's Redis: try once all that the service needs of it, on keys and a channel made for the check."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from app.waiter.notifications import FINISHED, TURNS
 
 ANSWER_SECONDS = 3.0
 
-# KEYS: a hash, a sorted set, a set, all to be gone at the end. Every command that our scripts call; the answer is
-# the names of those that are refused. tests/test_check.py holds the list against the scripts.
+# KEYS: a hash, a sorted set, a set; all are deleted at the end. It tries every command that the service's scripts
+# call, and returns the names of those that are refused. tests/test_check.py holds the list against the scripts.
 SCRIPT = """
 local refused = {}
 local function try(name, ...)
@@ -46,7 +46,7 @@ return refused
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """One for each thing that Redis is needed for; what it costs to have none."""
+    """Report one finding for each thing that Redis is needed for, or what it costs to have no Redis."""
     if not settings.redis_url:
         yield warn(
             "redis",
@@ -66,7 +66,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
             try:
                 found = check(client, where)
                 yield found
-                if found.level == FAIL:  # what follows would only suffer from the same
+                if found.level == FAIL:  # the next checks would fail for the same reason
                     return
             except (redis.exceptions.NoPermissionError, redis.ReadOnlyError) as error:
                 yield meaning(error, where, ANSWER_SECONDS)
@@ -92,7 +92,7 @@ def _client(settings: Settings) -> Any:
 
 
 def _where(url: str) -> str:
-    """The server without its password."""
+    """Return the server of a URL, without its password."""
     parts = urlsplit(url)
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
 
@@ -102,11 +102,11 @@ def _reach(settings: Settings) -> None:
     if parts.scheme != "unix":
         reach(parts.hostname or "", parts.port or 6379, settings.connect_timeout)
     elif not Path(parts.path).is_socket():
-        raise Unreachable(f"{parts.path} is no socket", "Set unixsocket in Redis's configuration, or correct the path")
+        raise Unreachable(f"{parts.path} is not a socket", "Set unixsocket in redis.conf, or correct the path")
 
 
 def _version(client: Any, where: str) -> Finding:
-    """The version, and whether Redis may throw our keys away."""
+    """Report the version, and whether Redis may evict our keys."""
     info = client.info()
     policy, most = info.get("maxmemory_policy", "noeviction"), info.get("maxmemory", 0)
     words = f"{where} is Redis {info.get('redis_version', 'of an unknown version')}"
@@ -123,7 +123,7 @@ def _version(client: Any, where: str) -> Finding:
 
 
 def _messages(client: Any, where: str) -> Finding:
-    """Listens as the service does, and publishes to itself."""
+    """Subscribe as the service does, and publish a message to itself."""
     channel = TURNS.replace("*", f"check-{uuid.uuid4().hex}")
     with client.pubsub() as pubsub:
         pubsub.psubscribe(FINISHED, TURNS)
@@ -131,8 +131,8 @@ def _messages(client: Any, where: str) -> Finding:
             began = monotonic()
             client.publish(channel, "")
             if _received(pubsub, lambda message: message["channel"] == channel.encode()):
-                return ok("redis", f"a message went round in {(monotonic() - began) * 1000:.1f} ms")
-    return fail("redis", f"{where} did not bring a message back", "Is a proxy in between that knows no PSUBSCRIBE?")
+                return ok("redis", f"a message came back in {(monotonic() - began) * 1000:.1f} ms")
+    return fail("redis", f"{where} did not send a message back", "Does a proxy in between not support PSUBSCRIBE?")
 
 
 def _received(pubsub: Any, wanted: Callable[[dict[str, Any]], bool]) -> bool:
@@ -145,11 +145,11 @@ def _received(pubsub: Any, wanted: Callable[[dict[str, Any]], bool]) -> bool:
 
 
 def _scripts(client: Any, where: str) -> Finding:
-    """Runs every command that the service's scripts call."""
+    """Run every command that the service's scripts call."""
     name = uuid.uuid4().hex
     keys = [f"{PREFIX}:{{check-{name}}}:{part}" for part in ("hash", "sorted", "set")]
     refused = client.register_script(SCRIPT)(keys=keys, args=[TURNS.replace("*", f"check-{name}")])
     if not refused:
-        return ok("redis", "scripts run, with all that they need")
+        return ok("redis", "scripts may run all their commands")
     commands = ", ".join(dict.fromkeys(command.decode() for command in refused))
     return fail("redis", f"{where} does not let scripts run {commands}", f"ACL SETUSER its name {RIGHTS}")

@@ -1,15 +1,16 @@
-"""What an error of Redis means, in plain words."""
+"""Explain an error of Redis in plain words."""
 
 import re
 
 from app.checks.finding import Finding, fail
 from app.runs.redis_scripts import PREFIX
 
-RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"  # enough, for ACL SETUSER
+# The rights that the service needs, as ACL SETUSER takes them.
+RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"
 
 
 def meaning(error: Exception, where: str, seconds: float) -> Finding:
-    """The finding of an error that a call to Redis raised; `seconds`: how long an answer was waited for."""
+    """Return the finding for an error that a call to Redis raised; `seconds` is how long the call waited."""
     words, advice = _meaning(error, seconds)
     return fail("redis", f"{where} {words}", advice)
 
@@ -37,7 +38,7 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
 
 
 def _denied(words: str) -> str:
-    """From Redis's words to what may not be done."""
+    """Return what is not allowed, read from Redis's own message."""
     command = re.search("'([a-zA-Z|]+)' command", words)
     if command:
         return f"run {command[1].upper()}"

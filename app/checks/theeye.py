@@ -1,4 +1,4 @@
-"""Gateway and supervisor: are they there, and are they what the settings take them for; and whose a token is."""
+"""Check that gateway and supervisor are what the settings say, and whose a token is."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,9 +12,9 @@ from app.settings import Settings
 from app.theeye.client import Gateway, Supervisor, authorization
 from app.theeye.transport import Reply, Transport, TransportError
 
-SLOW = 1.0  # seconds; every new token's first request waits for the gateway, every request for the supervisor
+SLOW = 1.0  # seconds; the first request of a token waits for the gateway, and every request for the supervisor
 
-# Each side refuses an unknown token on a path of its own with 401, and knows nothing of the other's path.
+# Each side answers 401 to an unknown token on its own path, and does not have the other's path.
 _STRANGER = "theeye-sync-check"
 _NO_JOB = "0" * 24
 _PROFILE = "/api/session/profile"
@@ -22,19 +22,19 @@ _JOB = f"/{_STRANGER}/job/{_NO_JOB}"
 
 
 def gateway(settings: Settings) -> Iterator[Finding]:
-    """Whether SYNC_GATEWAY_URL is a TheEye gateway."""
+    """Check that SYNC_GATEWAY_URL is a TheEye gateway."""
     transport = Gateway(settings).transport
     yield _side("gateway", "supervisor", settings.gateway_url, transport, settings, (_PROFILE, _JOB))
 
 
 def supervisor(settings: Settings) -> Iterator[Finding]:
-    """Whether SYNC_SUPERVISOR_URL is a TheEye supervisor."""
+    """Check that SYNC_SUPERVISOR_URL is a TheEye supervisor."""
     transport = Supervisor(settings).transport
     yield _side("supervisor", "gateway", settings.supervisor_url, transport, settings, (_JOB, _PROFILE))
 
 
 def session(settings: Settings, token: str) -> Iterator[Finding]:
-    """Whose token it is, and whether the supervisor takes it too."""
+    """Report whose token it is, and whether the supervisor accepts it too."""
     asked = Gateway(settings)
     try:
         with closing(asked.transport):
@@ -43,7 +43,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
         yield fail("token", "the gateway does not know it", "Use another, or log in again: a session lasts 24 hours")
         return
     except UpstreamFailed as error:
-        yield fail("token", f"whose it is cannot be said: {error.message}", "Look at the gateway first")
+        yield fail("token", f"its user cannot be determined: {error.message}", "Look at the gateway first")
         return
     yield ok("token", f"customer {known.customer} ({known.customer_id}), user {known.user_id}")
     path = f"/{quote(known.customer, safe='')}/job/{_NO_JOB}"
@@ -55,7 +55,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
 
 
 def _accepted(reply: Reply, customer: str) -> Finding:
-    """What the supervisor says to the token, asked for a job that does not exist."""
+    """Report whether the supervisor accepts the token, by its reply about a job that does not exist."""
     if reply.status == 404 and b"organization" in reply.body:
         return fail(
             "token",
@@ -76,7 +76,7 @@ def _accepted(reply: Reply, customer: str) -> Finding:
 
 
 def _side(name: str, other: str, url: str, transport: Transport, settings: Settings, paths: tuple[str, str]) -> Finding:
-    """One side of TheEye, asked for what only it knows; then, if need be, for what only the other one knows."""
+    """Ask for a path that only this side of TheEye has and, if it is not there, for one that only the other has."""
     where = f"SYNC_{name.upper()}_URL"
     try:
         parts = urlsplit(url)
@@ -86,7 +86,7 @@ def _side(name: str, other: str, url: str, transport: Transport, settings: Setti
         status = transport.call("GET", paths[0], [authorization(_STRANGER)]).status
         took = monotonic() - began
         if status == 401:
-            return _at_its_place(name, url, took)
+            return _recognised(name, url, took)
         if transport.call("GET", paths[1], [authorization(_STRANGER)]).status == 401:
             return fail(name, f"{url} is a TheEye {other}", "Are SYNC_GATEWAY_URL and SYNC_SUPERVISOR_URL swapped?")
         return fail(name, f"{url} answers {status} to an unknown token, not 401", _advice(status, where, url))
@@ -98,7 +98,7 @@ def _side(name: str, other: str, url: str, transport: Transport, settings: Setti
         transport.close()
 
 
-def _at_its_place(name: str, url: str, took: float) -> Finding:
+def _recognised(name: str, url: str, took: float) -> Finding:
     words = f"{url} is a TheEye {name}, and answered in {took * 1000:.0f} ms"
     return ok(name, words) if took < SLOW else warn(name, words, "That is slow, and every request waits for it")
 
@@ -109,7 +109,7 @@ def _advice(status: int, where: str, url: str) -> str:
     if status in (403, 407):
         return "Something in front of it refuses this host: look at the proxy or firewall"
     if status >= 500:
-        return "It is ill, or a proxy in front of it finds nothing behind: look at its log"
+        return "It fails, or a proxy in front of it cannot reach it: look at its log"
     if url.endswith("/api"):
         return f"Leave /api out of {where}"
     return f"It is something else: correct {where}"
@@ -118,4 +118,4 @@ def _advice(status: int, where: str, url: str) -> str:
 def _unanswered(error: TransportError, where: str, settings: Settings) -> str:
     if "timed out" in str(error):
         return f"It accepts connections and hangs for {settings.call_timeout:g} s: look at its log, or restart it"
-    return f"It may be no HTTP server, or one with TLS: correct port and scheme of {where}"
+    return f"It may not be an HTTP server, or want TLS: correct port and scheme of {where}"

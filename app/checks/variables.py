@@ -1,4 +1,4 @@
-"""The SYNC_* variables: every bad value, every name that nobody reads, and values that do not fit together."""
+"""Check the SYNC_* variables: bad values, unknown names, and values that do not fit together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -8,13 +8,13 @@ from app.checks.finding import Finding, fail, ok, plural, warn
 from app.settings import Settings, variable_of
 
 TOKEN = "SYNC_CHECK_TOKEN"
-PROXY_SECONDS = 60  # nginx's proxy_read_timeout, and most load balancers' idle time, unless set otherwise
+PROXY_SECONDS = 60  # the default of nginx's proxy_read_timeout and of most load balancers' idle timeout
 
 _KNOWN = [variable_of(field.name) for field in fields(Settings)]
 
 
 def findings(environ: Mapping[str, str], settings: Settings, wrong: Mapping[str, str]) -> Iterator[Finding]:
-    """One for each thing to correct, or one that says how many are set."""
+    """Report each thing to correct, or how many variables are set."""
     found = [
         *(fail("settings", f"{name} {reason}", "The service does not start with it") for name, reason in wrong.items()),
         *_unread(environ),
@@ -38,7 +38,7 @@ def _misfits(settings: Settings) -> Iterator[Finding]:
     if settings.wait_seconds > PROXY_SECONDS:
         yield warn(
             "settings",
-            f"SYNC_WAIT_SECONDS is {settings.wait_seconds:g}, and most proxies hang up after {PROXY_SECONDS} s",
+            f"SYNC_WAIT_SECONDS is {settings.wait_seconds:g}, and most proxies give up after {PROXY_SECONDS} s",
             f"Give the proxy in front more than {settings.wait_seconds:g} s (nginx: proxy_read_timeout)",
         )
     if settings.connect_timeout > settings.call_timeout:
