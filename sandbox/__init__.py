@@ -1,4 +1,4 @@
-"""A TheEye in miniature: gateway, supervisor and agent in one process, over SQLite."""
+"""A small TheEye for demos and tests: gateway, supervisor and agent in one process, over SQLite."""
 
 import threading
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Sandbox:
-    """One running miniature; also a context manager."""
+    """Run one sandbox; as a context manager it starts and stops."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Sandbox:
         with ExitStack() as cleanup:
             app = Flask(__name__, static_folder=None)
             install(app)
-            # The port goes first: a second sandbox by mistake should not touch the database.
+            # Take the port before the database: a second sandbox, started by mistake, must not touch that.
             server = Server(*self._bind, app)
             cleanup.callback(server.stop)
             store = Store(self._database)
@@ -63,7 +63,7 @@ class Sandbox:
             stopping = threading.Event()
             self._assemble(app, store, stopping, cleanup)
             server.start()
-            # Last in, first out: no request is left when the agent and the store are taken down.
+            # Cleanup runs in reverse order: no request is left when the agent and the store are closed.
             cleanup.callback(server.stop)
             cleanup.callback(stopping.set)
             self._server = server
@@ -77,7 +77,7 @@ class Sandbox:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port it listens on."""
+        """Return host and port. Raise RuntimeError unless it is running."""
         if self._server is None:
             raise RuntimeError("the sandbox is not running")
         host, port = self._server.socket.getsockname()[:2]
@@ -85,7 +85,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where gateway and supervisor are."""
+        """Return the URL of gateway and supervisor. Raise RuntimeError unless it is running."""
         host, port = self.address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -1,4 +1,4 @@
-"""The command: python -m sandbox."""
+"""Run `python -m sandbox`."""
 
 import argparse
 import ipaddress
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.allow_remote and not _is_loopback(host):
         _complain(f"{host} is not a loopback address, and this runs scripts for anyone: add --allow-remote")
         return 2
-    # One way to stop for both signals, wherever they arrive.
+    # Both signals raise KeyboardInterrupt, whatever the code is doing.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -46,7 +46,7 @@ def _serve(sandbox: Sandbox) -> int:
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            # From here on a second signal must not cut the clean-up short.
+            # A second signal must not interrupt the clean-up.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0

@@ -1,4 +1,4 @@
-"""The agent: runs ready jobs, several at a time, and reports how they ended."""
+"""Play TheEye's agent: run ready jobs, several at a time, and report how they ended."""
 
 import logging
 import tempfile
@@ -20,11 +20,11 @@ _CANCELLABLE = ("ready", "onhold", "assigned")
 
 
 class CannotRun(Exception):
-    """A job that cannot be run on this machine; the message says why."""
+    """Report a job that cannot be run on this machine; the message says why."""
 
 
 class Agent:
-    """Takes jobs by their ids; every way in which a job ends goes through here."""
+    """Run jobs and end them: whatever ends a job, this class writes it and notifies."""
 
     def __init__(self, store: Store, tasks: Mapping[str, Task], notifier: Notifier, at_once: int = 16) -> None:
         self._store = store
@@ -53,7 +53,7 @@ class Agent:
         self._pool.shutdown(cancel_futures=True)
 
     def take(self, job: Document) -> None:
-        """Run a ready job: a dummy at once, a script when there is room."""
+        """Run a ready job: a dummy at once, a script when a thread is free."""
         task = self._tasks.get(job["task_id"])
         if task is not None and task.is_dummy:
             self._end(job["id"], jobs.finish_dummy, ("ready",))
@@ -115,12 +115,12 @@ class Agent:
 
 
 def run_task(task: Task, arguments: list[object], script: Script) -> Ended:
-    """Run a task's script in a folder of its own, which is removed afterwards."""
+    """Run a task's script in a temporary folder. Raise CannotRun."""
     runas = str(task.document["script_runas"])
     env = environment(task.document["env"])
     if missing := missing_interpreter(runas, env):
         raise CannotRun(f"The interpreter {missing!r} is not installed on this machine (script_runas: {runas}).")
-    # The script may still be writing there through a process that left its group.
+    # A process that left the script's group may still be writing there.
     with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         path = folder / task.filename
@@ -134,7 +134,7 @@ def run_task(task: Task, arguments: list[object], script: Script) -> Ended:
 
 
 def _log_failure(future: "Future[None]") -> None:
-    # What a pool's thread raises is seen by nobody else.
+    # An exception in a pool's thread is not reported anywhere else.
     error = None if future.cancelled() else future.exception()
     if error is not None:
         _logger.error("the agent lost a job", exc_info=error)

@@ -1,4 +1,4 @@
-"""Which values a job gets: TheEye's rules for body and query."""
+"""Choose the arguments of a job by TheEye's rules for body and query."""
 
 import re
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ _INDEXED = re.compile(r"task_arguments\[\d*\]")
 
 
 class WrongArguments(ValueError):
-    """There are too few arguments, or they are not an array."""
+    """Report that there are too few arguments, or that they are not an array."""
 
     def __init__(self, length: int) -> None:
         super().__init__(f"Invalid Task Arguments. An array of length {length} is required. Optionals must be null")
 
 
 def query_object(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the query as an object: what is said twice, or with brackets, is an array."""
+    """Return the query as an object: a name that is repeated, or has brackets, becomes an array."""
     query: dict[str, Any] = {}
     for name, value in pairs:
         if _INDEXED.fullmatch(name):
@@ -31,7 +31,7 @@ def query_object(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def argument_values(task: Task, body: Any, query: dict[str, Any]) -> list[Any]:
-    """Return the job's arguments; fixed ones take their value from the task."""
+    """Return the job's arguments; fixed ones take their value from the task. Raise WrongArguments."""
     given = _given(body, query)
     if not task.arguments:
         if body is None and not query:

@@ -1,4 +1,4 @@
-"""The command line of a job: the script's path, its arguments, its interpreter."""
+"""Make the command line of a job: the script's path, its arguments, its interpreter."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def command_line(runas: str, script: Path, arguments: list[str]) -> str:
-    """Put the script's path and its shell-escaped arguments where `%script%` stands."""
+    """Replace `%script%` by the script's path and its shell-escaped arguments."""
     call = " ".join(shlex.quote(part) for part in [str(script), *arguments])
     return runas.replace("%script%", call, 1) if "%script%" in runas else call
 
@@ -39,14 +39,14 @@ def argument_text(value: Any, folder: Path, position: int) -> str:
 
 
 def environment(extra: dict[str, str]) -> dict[str, str]:
-    """Return the machine's environment plus the task's; `python3` is found in any case."""
+    """Return the machine's environment plus the task's; its PATH always has a `python3`."""
     machine = dict(os.environ)
     path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), machine.get("PATH", os.defpath)]))
     return {**machine, "PATH": path, **extra}
 
 
 def missing_interpreter(runas: str, env: dict[str, str]) -> str | None:
-    """Return the program that `script_runas` starts when this machine does not have it."""
+    """Return the program that `script_runas` starts, if this machine does not have it, else None."""
     word = _program(runas)
     if word is None or "%script%" in word or shutil.which(word, path=env.get("PATH")):
         return None

@@ -1,4 +1,4 @@
-"""The command: python -m sandbox.demo, which is `make run`: a sandbox, the service in front of it, and what to type."""
+"""Run `python -m sandbox.demo`, which is `make run`: a sandbox, the service in front of it, and examples to type."""
 
 import os
 import re
@@ -22,7 +22,7 @@ STOP_SECONDS = 45.0
 
 TASK = "61f3e937c38201da80f96c27"
 PAGE = "61f3e937c38201da80f96c30"
-EXAMPLES = [  # what it shows, task, query, body
+EXAMPLES = [  # title, task, query, body
     ("the output, as it is stored (status 200)", TASK, "", '{"task_arguments":[100]}'),
     ("a job that failed (status 500)", TASK, "", '{"task_arguments":[200]}'),
     ("the output read as JSON (status 200)", TASK, "parse", '{"task_arguments":[100]}'),
@@ -36,11 +36,11 @@ Process = subprocess.Popen[bytes]
 
 
 class Stopped(Exception):
-    """Ctrl-C or SIGTERM."""
+    """Signal Ctrl-C or SIGTERM."""
 
 
 def main() -> int:
-    """Serves until Ctrl-C; returns the exit status."""
+    """Serve until Ctrl-C; return the exit status."""
     service_bind = os.environ.get("SYNC_BIND", "127.0.0.1:6090")
     for bind, variable in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
         _check_free(bind, variable)
@@ -52,7 +52,7 @@ def main() -> int:
         _wait_until_up(processes, f"http://{SANDBOX_BIND}/api/status")
         _start(processes, ["-m", "gunicorn"])
         _wait_until_up(processes, f"http://{service_bind}/readyz")
-        sys.stdout.write(_what_to_type(f"http://{service_bind}"))
+        sys.stdout.write(_examples(f"http://{service_bind}"))
         sys.stdout.flush()
         _wait_for_end(processes)
     except Stopped:
@@ -79,7 +79,7 @@ def _check_free(bind: str, name: str) -> None:
 
 
 def _start(processes: list[Process], arguments: list[str]) -> None:
-    """Starts a Python program in a session of its own, so that Ctrl-C reaches only us and we end it in order."""
+    """Start a Python program in its own session: Ctrl-C then reaches only this process, which ends them in order."""
     address = f"http://{SANDBOX_BIND}"
     environment = {**os.environ, "SYNC_GATEWAY_URL": address, "SYNC_SUPERVISOR_URL": address}
     processes.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
@@ -89,7 +89,7 @@ def _wait_until_up(processes: list[Process], url: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     with requests.Session() as session:
         session.trust_env = False
-        session.headers["Connection"] = "close"  # a connection that is kept would hold up the end by seconds
+        session.headers["Connection"] = "close"  # a keep-alive connection would delay the service's stop by seconds
         while time.monotonic() < deadline:
             _check_running(processes)
             try:
@@ -115,7 +115,7 @@ def _wait_for_end(processes: list[Process]) -> NoReturn:
 
 
 def _end(processes: list[Process]) -> None:
-    """Ends the service first and TheEye last, so that parked requests still get their answers."""
+    """End the service first and the sandbox last, so that waiting requests still get their answers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for process in reversed(processes):
@@ -127,12 +127,12 @@ def _end(processes: list[Process]) -> None:
             process.wait()
 
 
-def _what_to_type(url: str) -> str:
+def _examples(url: str) -> str:
     lines = ["", "TheEye Sync is ready. In another terminal:", ""]
-    for what, task, query, body in EXAMPLES:
+    for title, task, query, body in EXAMPLES:
         address = f"{url}/{CUSTOMER}/task/{task}/job?{query + '&' if query else ''}access_token={TOKEN}"
         lines += [
-            f"# {what}",
+            f"# {title}",
             f"curl -i -X POST '{address}' \\",
             f"     --header 'content-type: application/json' --data '{body}'",
             "",

@@ -1,4 +1,4 @@
-"""The gateway: who is this token?"""
+"""Play TheEye's gateway: log in, and tell whose a token is."""
 
 import secrets
 import threading
@@ -46,7 +46,7 @@ def gateway(store: Store, stopping: threading.Event) -> Blueprint:
             raise unauthorized()
         scopes = request.args.getlist("scopes[]") + request.args.getlist("scopes")
         if "id" in scopes:
-            # The real one never answers this; a stop lets go of the caller.
+            # TheEye never answers this request; here it is answered when the sandbox stops.
             stopping.wait()
         return answer(_short(customer, scopes) if scopes else _long(customer))
 
@@ -54,7 +54,7 @@ def gateway(store: Store, stopping: threading.Event) -> Blueprint:
 
 
 def unauthorized() -> Refused:
-    """Return the gateway's 401, which tells more than it should, as the real one's does."""
+    """Return the gateway's 401 with a stack trace, as TheEye sends it."""
     stack = "Error: Unauthorized\n    at bearer (/app/core/passport.js:38:17)\n    at next (/app/router.js:271:10)"
     return Refused(401, {"message": "Unauthorized", "statusCode": 401, "stack": stack})
 

@@ -1,4 +1,4 @@
-"""Who exists in the miniature TheEye: one user, two organisations, one token that never expires."""
+"""Name those who exist in the sandbox: one user, two organisations, one token that never expires."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ USER_ID = "5e00000000000000000000a1"
 EMAIL = "ada@example.org"
 HOST_ID = "5e00000000000000000000b1"
 
-# A second organisation without tasks: a session of it is what gets 409 on the first one.
+# `beta` has no tasks; a session of it gets 409 from the paths of `acme`.
 CUSTOMERS: dict[str, str] = {CUSTOMER: CUSTOMER_ID, "beta": "5e0000000000000000000002"}
 
 

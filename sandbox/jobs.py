@@ -1,4 +1,4 @@
-"""Job documents: how a new one looks, and what ends it."""
+"""Make job documents, and change them when a job moves or ends."""
 
 import itertools
 import secrets
@@ -26,7 +26,7 @@ _TASK_KEYS = (
 
 
 def new_id() -> str:
-    """Return an id as MongoDB makes them: seconds, process, counter."""
+    """Return an id like MongoDB's: seconds, process, counter."""
     return f"{int(time.time()):08x}{_PROCESS}{next(_COUNTER) & 0xFFFFFF:06x}"
 
 
@@ -101,7 +101,7 @@ def fail(job: Document, lifecycle: str, message: str) -> None:
 
 
 def cancel(job: Document) -> None:
-    """Cancel a job; one that an agent has already is terminated."""
+    """Cancel a job; one that an agent already runs is terminated."""
     move(job, "terminated" if job["lifecycle"] == "assigned" else "canceled", "canceled")
     user = who()
     job.update(trigger_name="canceled", result={"user": user, "output": [user]}, output=stored_output([user]))

@@ -1,4 +1,4 @@
-"""JSON as JavaScript reads and writes it, because stored outputs are compared to the byte."""
+"""Read and write JSON as JavaScript does: tests compare stored outputs byte for byte."""
 
 import json
 import math
@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# Python stops at about 1000 levels, and what was read in a shallow place is written in a deeper one.
+# Python stops at about 1000 levels, and a value that was read may be written at a deeper level.
 MAX_DEPTH = 500
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def loads(text: str) -> Any:
-    """Read strict JSON; whatever is not JSON, or not JSON that Python can hold, is a ValueError."""
+    """Read strict JSON. Raise ValueError, also for a number or nesting that Python cannot hold."""
     try:
         value = json.loads(text, parse_float=_number, parse_constant=_refuse)
     except RecursionError:
@@ -23,7 +23,7 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write compact JSON, in UTF-8's reach: a lone surrogate stays an escape."""
+    """Write compact JSON that UTF-8 can encode: a lone surrogate stays an escape."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -1,10 +1,10 @@
-"""A script's log, of which a bounded part is kept."""
+"""Keep a bounded part of a script's log."""
 
 MAX_LOG = 16 * 1024 * 1024
 
 
 class Log:
-    """Keeps the first and the last half of `limit` bytes: the last line decides about the job."""
+    """Keep the first and the last `limit` / 2 bytes: the last line decides how the job ended."""
 
     def __init__(self, limit: int = MAX_LOG) -> None:
         self._half = limit // 2

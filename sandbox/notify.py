@@ -1,4 +1,4 @@
-"""Tell Redis that a job ended: fire and forget, as TheEye does."""
+"""Publish in Redis that a job ended; as with TheEye, a message can be lost."""
 
 import logging
 import queue
@@ -13,21 +13,21 @@ _logger = logging.getLogger(__name__)
 
 
 class NotifierError(Exception):
-    """Redis was asked for, but cannot be used; the message says why."""
+    """Report that SYNC_REDIS_URL cannot be used; the message says why."""
 
 
 class Notifier(Protocol):
-    """Someone to tell that a job ended."""
+    """Define what an agent tells when a job ended."""
 
     def job_finished(self, job: Document) -> None:
-        """Tell it; never waits, never fails."""
+        """Announce one ended job, without waiting and without raising."""
 
     def close(self) -> None:
-        """Stop telling."""
+        """Publish nothing more."""
 
 
 class NullNotifier:
-    """Tells nobody."""
+    """Publish nothing, without a Redis."""
 
     def job_finished(self, job: Document) -> None:
         """Do nothing."""
@@ -37,7 +37,7 @@ class NullNotifier:
 
 
 class RedisNotifier:
-    """Publishes from a thread of its own, so that no job ever waits for Redis."""
+    """Publish from a thread of its own, so that no job waits for Redis."""
 
     def __init__(self, url: str) -> None:
         self._redis, self._errors = _connect(url)
@@ -72,7 +72,7 @@ class RedisNotifier:
         return False
 
     def _drop(self) -> bool:
-        """Drop what is queued: each would wait for the dead Redis in its turn. True: close was asked."""
+        """Drop the queue, since each message would wait for the dead Redis; return whether `close` was called."""
         lost = 0
         while not self._messages.empty():
             if self._messages.get() is None:
@@ -84,12 +84,12 @@ class RedisNotifier:
 
 
 def channel(job: Document) -> str:
-    """Return the channel of a job's end."""
+    """Return the channel on which a job's end is published."""
     return f"{job['customer_id']}:job-finished:{job['id']}"
 
 
 def message(job: Document) -> str:
-    """Return the message of a job's end; the job itself is not in it."""
+    """Return the message that announces a job's end; it does not contain the job."""
     data = {
         "operation": "update",
         "organization": job["customer_name"],
@@ -110,7 +110,7 @@ def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
             "SYNC_REDIS_URL is set, but redis-py is not installed: pip install 'theeye-sync[redis]'"
         ) from None
     try:
-        # One more try: the connection may be a dead one from before a restart of Redis.
+        # One retry: the connection may have been closed by a restart of Redis.
         client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1))
     except ValueError as error:
         raise NotifierError(f"SYNC_REDIS_URL is not a Redis URL: {error}") from error

@@ -1,4 +1,4 @@
-"""How the last line of a script's log becomes a job's state and output: pure functions."""
+"""Derive a job's state and output from the last line of its script's log; pure functions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ _JS_SPACE = (
 
 @dataclass(frozen=True)
 class Report:
-    """What the agent understood of a last line; `details` is the line, if it was a JSON object."""
+    """Hold what the agent read from a last line; `details` is the line, if it was a JSON object."""
 
     state: Any = None
     output: Any = None
@@ -22,7 +22,7 @@ class Report:
 
 
 def last_line(log: str) -> str:
-    """Return the last line, trimmed; one line end at the very end does not count."""
+    """Return the last line, trimmed; one final line break is ignored."""
     return log.removesuffix("\n").rpartition("\n")[2].strip(_JS_SPACE)
 
 
@@ -42,12 +42,12 @@ def read_last_line(line: str, *, killed: bool = False) -> Report:
 
 
 def stored_state(report: Report) -> str:
-    """Return the state that the supervisor keeps: anything but the two known words is a success."""
+    """Return the state that the supervisor stores: `failure`, and for everything else `success`."""
     return str(report.state) if report.state in ("success", "failure") else "success"
 
 
 def stored_output(output: Any) -> list[str] | None:
-    """Return the array of strings that the supervisor keeps; None when there was no output."""
+    """Return the array of strings that the supervisor stores, or None when there was no output."""
     if output is None:
         return None
     if isinstance(output, str):

@@ -1,4 +1,4 @@
-"""Recipes: tasks as TheEye exports them, one JSON file each."""
+"""Load recipes: tasks as TheEye exports them, one JSON file each."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """A task, and the script that it runs; a dummy has none."""
+    """Hold a task and its script; a dummy has none."""
 
     document: dict[str, Any]
     script: bytes
@@ -29,39 +29,39 @@ class Task:
 
     @property
     def id(self) -> str:
-        """The 24 hex digits."""
+        """Return the id, 24 hex digits."""
         return str(self.document["id"])
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Return the name."""
         return str(self.document["name"])
 
     @property
     def description(self) -> str:
-        """One line about it."""
+        """Return the description as one line."""
         return " ".join(str(self.document.get("description") or "").split())
 
     @property
     def is_dummy(self) -> bool:
-        """Whether it ends at once, with its arguments as the output."""
+        """Return whether it ends at once, with its arguments as the output."""
         return bool(self.document["type"] == "dummy")
 
     @property
     def arguments(self) -> list[dict[str, Any]]:
-        """The declared arguments, in their order."""
+        """Return the declared arguments in their order."""
         return sorted(self.document["task_arguments"], key=lambda argument: argument.get("order") or 0)
 
     @property
     def history_limit(self) -> int | None:
-        """How many newer jobs an ended job survives; None: any number."""
+        """Return how many newer jobs there may be before an ended job is deleted; None: any number."""
         if self.document.get("autoremove_completed_jobs") is False:
             return None
         return int(self.document["autoremove_completed_jobs_limit"])
 
 
 class BrokenRecipe(ValueError):
-    """A recipe that cannot be used; the message says why."""
+    """Report a recipe that cannot be used; the message says why."""
 
 
 def load_tasks(folders: Iterable[Path]) -> dict[str, Task]:
@@ -80,7 +80,7 @@ def load_tasks(folders: Iterable[Path]) -> dict[str, Task]:
 
 
 def load_recipe(path: Path) -> Task:
-    """Load one recipe file."""
+    """Load one recipe file. Raise BrokenRecipe or OSError."""
     try:
         recipe = loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -139,7 +139,7 @@ def _typed(task: dict[str, Any], key: str, kind: type, default: Any) -> Any:
 
 def _positive(task: dict[str, Any], key: str, default: int) -> int:
     value = _typed(task, key, int, default)
-    # TheEye takes 0 for "not said", here and there.
+    # In some places TheEye reads 0 as "not set".
     return int(value) if value > 0 else default
 
 

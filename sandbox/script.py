@@ -1,4 +1,4 @@
-"""Run one script: its own process group, one pipe for everything it prints, a deadline."""
+"""Run one script with its own process group, one pipe for all it prints, and a deadline."""
 
 import os
 import selectors
@@ -13,12 +13,12 @@ from typing import IO
 
 from sandbox.log import Log
 
-_LONGEST_PAUSE = 0.25
+_LONGEST_PAUSE = 0.25  # seconds
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a script ended."""
+    """Hold how a script ended."""
 
     log: str
     code: int | None
@@ -28,7 +28,7 @@ class Ended:
 
 
 class Script:
-    """One command that can be killed from another thread, before it starts too."""
+    """Run one command; another thread may kill it, even before it starts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class Script:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, command: str, env: dict[str, str], folder: Path, seconds: float) -> Ended:
-        """Run to the end, or to the deadline; then the whole process group is killed."""
+        """Run for at most so many seconds; then kill the whole process group."""
         begin = time.monotonic_ns()
         log = Log()
         with _start(command, env, folder) as process:
@@ -64,7 +64,7 @@ class Script:
         if not self._read(process.stdout, log, deadline):
             self.kill()
         pause = 0.001
-        # Not wait(): the process must not be reaped while kill() may still use its number.
+        # Not wait(): the process must not be reaped while kill() may still use its process id.
         while not self._has_ended():
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
@@ -72,11 +72,11 @@ class Script:
                 self.kill()
 
     def _read(self, pipe: IO[bytes], log: Log, deadline: float) -> bool:
-        """Read until the pipe closes (True) or the time is up or the script was killed (False)."""
+        """Read until the pipe closes; return False if the deadline passes or the script is killed first."""
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
-                # Someone who left the group may hold the pipe open, so look at the flag as well.
+                # A process that left the group may hold the pipe open, so check the flag as well.
                 if selector.select(min(left, _LONGEST_PAUSE)):
                     data = os.read(pipe.fileno(), 65536)
                     if not data:

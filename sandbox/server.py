@@ -1,4 +1,4 @@
-"""The HTTP server: werkzeug's threaded one, with connections that are kept alive."""
+"""Serve HTTP with werkzeug's threaded server, extended by keep-alive connections."""
 
 import contextlib
 import socket
@@ -11,11 +11,11 @@ from werkzeug import Response
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 BACKLOG = 512
-_PATIENCE = 1.0
+_GRACE_SECONDS = 1.0
 
 
 class ListenError(OSError):
-    """The address cannot be listened on; the message says why and what to do."""
+    """Report an address that cannot be listened on; the message says why and what to do."""
 
 
 class _Handler(WSGIRequestHandler):
@@ -25,12 +25,12 @@ class _Handler(WSGIRequestHandler):
     wbufsize = 65536
 
     def run_wsgi(self) -> None:
-        """Answer one request; werkzeug's own way ends with the end of the connection."""
+        """Answer one request; werkzeug's own method would close the connection after it."""
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.wfile.flush()
         response = Response.from_app(self.server.app, self.make_environ(), buffered=True)
-        # The application reads every body but one that is too large, so nothing else is left in the way.
+        # The application reads every body except one that is too large; only then unread bytes are left.
         self.close_connection = self.close_connection or response.status_code == 413
         self._send(response)
 
@@ -54,7 +54,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class Server(ThreadedWSGIServer):
-    """Serves until it is closed, and then leaves no thread and no connection behind."""
+    """Serve until closed, and then leave no thread and no connection behind."""
 
     daemon_threads = False
     block_on_close = True
@@ -71,11 +71,11 @@ class Server(ThreadedWSGIServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Let running requests end for a moment, then cut every connection."""
+        """Give running requests a second to end, then close every connection."""
         if self._thread.is_alive():
             self.shutdown()
             self._cut(socket.SHUT_RD)
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _GRACE_SECONDS
             while self._connections() and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._cut(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""The database: jobs and tokens in SQLite, so that they survive a restart."""
+"""Store jobs and tokens in SQLite, so that they survive a restart."""
 
 import json
 import sqlite3
@@ -12,7 +12,7 @@ from sandbox.jsontext import dumps
 
 Document = dict[str, Any]
 
-# The history limit spares these; `started` it does not.
+# The history limit never deletes jobs in these lifecycles; as in TheEye, it does delete `started` ones.
 SPARED = ("ready", "assigned", "onhold", "syncing", "locked")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -25,11 +25,11 @@ CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, customer TEXT NOT NUL
 
 
 class StoreError(Exception):
-    """The database cannot be used; the message says why."""
+    """Report that the database cannot be used; the message says why."""
 
 
 class Store:
-    """One connection and one lock: simple, and faster than SQLite's own waiting for writers."""
+    """Read and write the database over one connection and one lock; SQLite's own locks would be slower."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
@@ -41,7 +41,7 @@ class Store:
             self._db.close()
 
     def add_token(self, token: str, customer: str, expires: float | None) -> None:
-        """Keep a token of a session; `expires` is in seconds since 1970, None: never."""
+        """Store a session's token; `expires` is in seconds since 1970, None: never."""
         with self._lock, self._db:
             self._db.execute("DELETE FROM tokens WHERE expires < ?", (time.time(),))
             self._db.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", (token, customer, expires))
@@ -52,7 +52,7 @@ class Store:
         return self._value(query, token, time.time())
 
     def add_job(self, document: Document, history_limit: int | None) -> None:
-        """Keep a new job, and delete what the history limit does not allow any more."""
+        """Store a new job, and delete the jobs beyond the history limit."""
         row = [document[key] for key in ("id", "task_id", "customer_name", "lifecycle")]
         columns = "(id, task_id, customer_name, lifecycle, document)"
         with self._lock, self._db:
@@ -107,7 +107,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"the database {path} cannot be opened: {error}") from error
     try:
-        # Exclusive: two sandboxes on one database would run each other's jobs.
+        # Exclusive, because two sandboxes on one database would run each other's jobs.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")

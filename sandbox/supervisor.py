@@ -1,4 +1,4 @@
-"""The supervisor: create a job, read it, cancel it."""
+"""Play TheEye's supervisor: create, read and cancel jobs."""
 
 import re
 from collections.abc import Callable, Mapping

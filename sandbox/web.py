@@ -1,4 +1,4 @@
-"""What gateway and supervisor share: JSON answers, refusals, and who is calling."""
+"""Share between gateway and supervisor: JSON answers, refusals, and whose session calls."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MAX_BODY = 64 * 1024 * 1024
 
 
 class Refused(Exception):
-    """An answer that is not the wanted one."""
+    """Answer with an error: status and body."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status, body)
@@ -26,7 +26,7 @@ def answer(body: Any, status: int = 200) -> Response:
 
 
 def answer_text(text: str, status: int = 200) -> Response:
-    """Return an answer whose body is JSON text already."""
+    """Return an answer whose body already is JSON text."""
     return Response(text, status, mimetype="application/json")
 
 
@@ -36,7 +36,7 @@ def error_body(status: int, message: str) -> dict[str, Any]:
 
 
 def session_customer(store: Store) -> str | None:
-    """Return the organisation of the caller's session; a Bearer header goes before the query."""
+    """Return the organisation of the caller's session; a Bearer header takes precedence over the query."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer":
         token = request.args.get("access_token", "")
@@ -44,10 +44,10 @@ def session_customer(store: Store) -> str | None:
 
 
 def install(app: Flask) -> None:
-    """Make an application answer JSON in every case."""
+    """Make an application answer errors in JSON too."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False
-    # On a kept-alive connection an unread body would be taken for the next request.
+    # On a keep-alive connection an unread body would be read as the next request.
     app.before_request(_read_body)
     app.register_error_handler(Refused, lambda error: answer(error.body, error.status))
     app.register_error_handler(HTTPException, _http_error)
