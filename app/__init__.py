@@ -11,8 +11,8 @@ from app.api.replies import Replies
 from app.cli import formatters_command
 from app.services import Services, assemble
 from app.settings import Settings, SettingsError
+from app.telemetry.messages import set_up
 from app.telemetry.middleware import Tracing
-from app.telemetry.redaction import set_up
 
 __all__ = ["Services", "Settings", "SettingsError", "create_app"]
 

@@ -106,6 +106,13 @@ def _bind(text: str) -> str:
     return text
 
 
+def _log(text: str) -> str:
+    form = _one_of("text", "json", "off")(text)
+    if form == "json" and find_spec("pythonjsonlogger") is None:
+        raise ValueError("json needs python-json-logger: pip install 'theeye-sync[log]'")
+    return form
+
+
 def _metrics_bind(text: str) -> str:
     if text.startswith("fd:"):
         raise ValueError("must be HOST:PORT or unix:PATH")
@@ -163,9 +170,7 @@ class Settings:
         (), _words, "further formatters: files (`.py`) or modules; installed ones are found"
     )
     disabled_formatters: tuple[str, ...] = _setting((), _words, "formatters and plugins not to load, e.g. `full`")
-    log: str = _setting(
-        "text", _one_of("text", "json", "off"), "one line for each request on standard output: `text`, `json` or `off`"
-    )
+    log: str = _setting("text", _log, "one line for each request on standard output: `text`, `json` or `off`")
     metrics_bind: str = _setting(
         "", _metrics_bind, "address that serves Prometheus `/metrics`: `HOST:PORT` or `unix:PATH`; empty: no metrics"
     )

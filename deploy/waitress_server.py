@@ -13,7 +13,7 @@ os.environ.setdefault("SYNC_MAX_WAITING", "112")  # each is a thread of its own
 from waitress import create_server
 
 from app import EXTENSION, Services
-from app.telemetry.redaction import to_standard_error
+from app.telemetry.messages import log_to_standard_error
 from wsgi import application
 
 SPARE_THREADS = 16  # health checks and refusals are answered while all places are taken
@@ -26,7 +26,7 @@ def main() -> None:
     """Serves until SIGTERM."""
     services: Services = application.extensions[EXTENSION]
     settings = services.settings
-    to_standard_error("waitress", settings.log)
+    log_to_standard_error("waitress", settings.log)
     threads = settings.max_waiting + SPARE_THREADS
 
     def told(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -16,7 +16,7 @@ from servers import RawResponse, Service, raw_request, wait_until
 from standin import TASK, Redirect, Reply, StandIn
 
 from app.api.responses import Cors, job_headers, visible
-from app.telemetry.redaction import redacted
+from app.telemetry.redaction import redact
 
 TOKEN = {"Authorization": "Bearer tok-acme"}
 
@@ -309,7 +309,7 @@ def test_the_log_tells_no_token_whatever_fails(service: Service, theeye: StandIn
         answer = talk(service, request("POST", f"{JOB}?{query}", {}, b"[1]"))
         assert b"tok-acme" not in answer
     assert "tok-acme" not in service.log_text()
-    assert redacted("Bearer tok-acme") == "Bearer ***"
+    assert redact("Bearer tok-acme") == "Bearer ***"
 
 
 @pytest.mark.parametrize("mode", ["", "?parse", "?result", "?full"])

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from app import settings as module
 from app.settings import Settings, SettingsError
 
 
@@ -86,3 +87,10 @@ def test_a_bad_value_names_its_variable_and_keeps_its_secret(variable: str, text
 def test_a_setting_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().bind = "x"  # type: ignore[misc]
+
+
+def test_json_logs_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"SYNC_LOG json needs python-json-logger: pip install '.*\[log\]'"):
+        Settings.from_env({"SYNC_LOG": "json"})
+    assert Settings.from_env({"SYNC_LOG": "off"}).log == "off"

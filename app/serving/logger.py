@@ -5,7 +5,7 @@ import logging
 from gunicorn.glogging import Logger
 
 from app.settings import Settings
-from app.telemetry.redaction import formatter
+from app.telemetry.messages import make_formatter
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]
@@ -18,7 +18,7 @@ class RedactingLogger(Logger):  # type: ignore[misc]
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:
                 shown = handler.formatter or logging.Formatter()
-                handler.setFormatter(formatter(form, shown._fmt, shown.datefmt))
+                handler.setFormatter(make_formatter(form, shown._fmt, shown.datefmt))
         ours = logging.getLogger("theeye_sync")
         ours.handlers, ours.propagate = self.error_log.handlers, False
         ours.setLevel(self.error_log.level)

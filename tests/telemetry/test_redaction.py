@@ -16,7 +16,9 @@ from logs import JOB, LoggedService, serve
 from servers import CHECKOUT, Service, clean_environment, wait_until
 from standin import ACME, TASK, Reply, Stack, StandIn
 
-from app.telemetry.redaction import JsonFormatter, RedactingFormatter, redacted, set_up
+from app.telemetry.json_formatter import JsonFormatter
+from app.telemetry.messages import set_up
+from app.telemetry.redaction import TextFormatter, redact
 from app.telemetry.trace import begin, current
 
 # -- messages ---------------------------------------------------------------------------------------------
@@ -99,13 +101,20 @@ def test_a_hosts_own_handlers_are_kept_and_redact(ours: logging.Logger) -> None:
     assert stream.getvalue().endswith("  ValueError: ***\n  FORGED\\x1b[2J\n")
 
 
+def test_whatever_a_record_carries_is_redacted() -> None:
+    record = logging.LogRecord("theeye_sync.x", logging.INFO, "", 0, "%s", ("Bearer a",), None, sinfo="Bearer b")
+    record.extra = "Bearer c"
+    shown = json.loads(JsonFormatter().format(record))
+    assert (shown["message"], shown["stack_info"], shown["extra"]) == ("Bearer ***",) * 3
+
+
 def test_a_request_that_has_ended_is_not_told_of() -> None:
     begin({}).ended = True
     assert current() is None
     record = logging.LogRecord("theeye_sync.x", logging.INFO, "", 0, "a\x1b\n\x85", (), None)
-    assert RedactingFormatter("%(message)s").format(record) == "a\\x1b\\n\\x85"
+    assert TextFormatter("%(message)s").format(record) == "a\\x1b\\n\\x85"
     assert json.loads(JsonFormatter().format(record))["message"] == "a\x1b\n\x85"
-    assert redacted("x") == "x"
+    assert redact("x") == "x"
 
 
 @pytest.mark.parametrize(
@@ -126,12 +135,12 @@ def test_a_request_that_has_ended_is_not_told_of() -> None:
     ],
 )
 def test_redaction_knows_every_spelling(text: str) -> None:
-    assert "tok-acme" not in redacted(text)
-    assert redacted(text)[:12] == text[:12]
+    assert "tok-acme" not in redact(text)
+    assert redact(text)[:12] == text[:12]
 
 
 def test_redaction_leaves_the_rest() -> None:
-    assert redacted("GET /x?access_token=a&b=1 HTTP/1.1") == "GET /x?access_token=***&b=1 HTTP/1.1"
+    assert redact("GET /x?access_token=a&b=1 HTTP/1.1") == "GET /x?access_token=***&b=1 HTTP/1.1"
 
 
 # -- no token anywhere ----------------------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""Where the service's own messages go, and in which form: text or JSON."""
+
+import logging
+import sys
+from typing import Any
+
+from app.telemetry.redaction import RedactingFilter, TextFormatter
+
+_FILTER = RedactingFilter()  # one object, so that adding it again changes nothing
+
+
+class StandardError(logging.StreamHandler[Any]):
+    """Write to `sys.stderr` as it is at that time: a host may replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up(form: str) -> None:
+    """Send the service's messages to standard error, unless gunicorn's logger or the host has set up a handler."""
+    logging.getLogger("werkzeug").addFilter(_FILTER)  # `flask run` logs whole URLs
+    log_to_standard_error("theeye_sync", form)
+
+
+def log_to_standard_error(name: str, form: str = "text") -> None:
+    """Send a logger's messages to standard error; in text the host's own handlers, where it has any, redact instead."""
+    log = logging.getLogger(name)
+    if log.handlers:
+        return
+    if form == "json" or not log.hasHandlers():
+        handler = StandardError()
+        handler.setFormatter(make_formatter(form, "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+    else:
+        for foreign in logging.getLogger().handlers:
+            foreign.addFilter(_FILTER)
+
+
+def make_formatter(form: str, text: str | None, date: str | None = None) -> logging.Formatter:
+    """Return the formatter of messages; `text` and `date` are for the form that people read."""
+    if form != "json":
+        return TextFormatter(text, date)
+    from app.telemetry.json_formatter import JsonFormatter  # the extra `log` is needed for this form only
+
+    return JsonFormatter()
