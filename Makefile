@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test soak bench lint audit format clean
+.PHONY: help run serve test soak bench lint openapi audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
@@ -13,6 +13,7 @@ help:
 	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make bench   measure what a request costs, in about 3 minutes"
 	@echo "make lint    ruff and mypy"
+	@echo "make openapi write app/api/openapi.json from app/api/openapi.yaml"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
 
 run: $(VENV)/.run
@@ -35,6 +36,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/openapi.py --check
+
+openapi: $(VENV)/.dev
+	$(BIN)/python .ci/openapi.py
 
 audit: $(VENV)/.dev $(VENV)/audit/bin/pip-audit
 	@$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit

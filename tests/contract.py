@@ -13,7 +13,7 @@ from servers import RawResponse
 Node = dict[str, Any]
 
 HTTPS_OWN = {"date", "server", "connection", "content-length", "content-type", "transfer-encoding"}
-ERRORS = {"#/components/schemas/Error", "#/components/schemas/Unauthorized"}
+ERROR, UNAUTHORIZED, REFUSED = (f"#/components/schemas/{name}" for name in ("Error", "Unauthorized", "Refused"))
 ENDED_YET_OURS = {"EFORMATTER", "EJOBENDED", "EINTERNAL"}
 
 
@@ -29,6 +29,7 @@ class Contract:
         """AssertionError unless status, headers and body are documented; `own`: headers that the job itself set."""
         node = self.answer(method, target, got.status)
         self._check_headers(node.get("headers", {}), got, {name.lower() for name in own})
+        assert (got.header("Cache-Control") is not None) == (method in ("GET", "HEAD"))
         if method == "HEAD" or "content" not in node or got.status in (204, 205, 304):
             assert got.body == b""
             return
@@ -36,7 +37,7 @@ class Contract:
         content = node["content"]
         assert media_type in content or "*/*" in content, f"{media_type} is not documented for {got.status}"
         if media_type == "application/json":
-            self._check_body(content[media_type]["schema"], json.loads(got.body), got)
+            self._check_body(content[media_type]["schema"], json.loads(got.body), got, method)
 
     def answer(self, method: str, target: str, status: int) -> Node:
         """What is documented for a status, by itself or by its range."""
@@ -51,10 +52,10 @@ class Contract:
         responses = operation["responses"]
         found = responses.get(str(status)) or responses.get(f"{status // 100}XX")
         assert found, f"{method} {known} is not documented to answer {status}"
-        return found  # type: ignore[no-any-return]
+        return resolved(self.document, found)
 
     def _check_headers(self, documented: Node, got: RawResponse, own: set[str]) -> None:
-        known = {name.lower(): self._resolved(node) for name, node in documented.items()}
+        known = {name.lower(): resolved(self.document, node) for name, node in documented.items()}
         sent = {name.lower(): value for name, value in got.headers if name.lower() not in HTTPS_OWN | own}
         assert sent.keys() <= known.keys(), f"not documented: {sent.keys() - known.keys()}"
         required = {name for name, node in known.items() if node.get("required")}
@@ -63,37 +64,65 @@ class Contract:
             self.validate(known[name]["schema"], value)
         self.seen_headers |= sent.keys()
 
-    def _check_body(self, schema: Node, body: Any, got: RawResponse) -> None:
+    def _check_body(self, schema: Node, body: Any, got: RawResponse, method: str) -> None:
         """Against the errors, or against the modes' answers, by who made the status."""
         parts = schema.get("anyOf", [schema])
-        errors = [part for part in parts if part.get("$ref") in ERRORS]
-        code = body.get("code") if isinstance(body, dict) else None
+        errors = {code_of(self.document, part): part for part in parts if is_error(self.document, part)}
+        code = body.get("code", "") if isinstance(body, dict) else ""
         if errors and (got.header("X-Job-State") is None or code in ENDED_YET_OURS):
-            [schema] = errors
-            self.seen_codes.add((code or "", got.status))
+            assert code in errors, f"{code} is not documented for {got.status}"
+            assert method == "POST" or errors[code]["$ref"] != REFUSED
+            assert not isinstance(body, dict) or body["statusCode"] == body["status"] == got.status
+            self.seen_codes.add((code, got.status))
+            self.validate(errors[code], body)
         else:
-            others = [part for part in parts if part not in errors]
-            schema = others[0] if len(others) == 1 else {"anyOf": others}
-        self.validate(schema, body)
+            others = [part for part in parts if part not in errors.values()]
+            self.validate(others[0] if len(others) == 1 else {"anyOf": others}, body)
 
     def validate(self, schema: Node, value: Any) -> None:
         """AssertionError unless the value is what one of the document's schemas says."""
         validator = OAS31Validator({**schema, "components": self.document["components"]})
         assert not (wrong := [error.message for error in validator.iter_errors(value)]), wrong
 
-    def _resolved(self, node: Node) -> Node:
-        name = node.get("$ref", "").rpartition("/")[2]
-        return self.document["components"]["headers"][name] if name else node  # type: ignore[no-any-return]
+
+def resolved(document: Node, node: Node) -> Node:
+    """The component that a reference names; anything else as it is."""
+    if "$ref" not in node:
+        return node
+    _, _, kind, name = node["$ref"].split("/")
+    return document["components"][kind][name]  # type: ignore[no-any-return]
+
+
+def is_error(document: Node, schema: Node) -> bool:
+    """Whether a schema is that of one of the service's own errors."""
+    return schema["$ref"] == UNAUTHORIZED or resolved(document, schema).get("$ref") == ERROR
+
+
+def code_of(document: Node, error: Node) -> str:
+    """The code of an error's schema; empty for the string of 401."""
+    found = resolved(document, error).get("properties", {}).get("code", {"const": ""})["const"]
+    assert isinstance(found, str)
+    return found
+
+
+def responses_of(document: Node) -> Iterator[tuple[str, Node]]:
+    """Every response of every operation, by its status or range, and the one to a method that no path has."""
+    yield "405", document["components"]["responses"]["MethodNotAllowed"]
+    for path in document["paths"].values():
+        for operation in (node for name, node in path.items() if name != "parameters"):
+            yield from ((status, resolved(document, node)) for status, node in operation["responses"].items())
+
+
+def errors_of(document: Node, response: Node) -> Iterator[Node]:
+    """The schemas of a response's errors, but for the string of 401."""
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    for part in schema.get("anyOf", [schema] if schema else []):
+        if is_error(document, part) and part["$ref"] != UNAUTHORIZED:
+            yield resolved(document, part)
 
 
 def documented_codes(document: Node) -> Iterator[tuple[str, int]]:
     """Every code of the document with its status, wherever it stands; the range of TheEye's refusals as 400."""
-    answers = [("405", document["components"]["responses"]["MethodNotAllowed"])]
-    for path in document["paths"].values():
-        for operation in (node for name, node in path.items() if name != "parameters"):
-            answers += operation["responses"].items()
-    for status, answer in answers:
-        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-        for part in schema.get("anyOf", [schema]):
-            for code in part.get("properties", {}).get("code", {}).get("enum", ()):
-                yield code, int(status.replace("XX", "00"))
+    for status, response in responses_of(document):
+        for error in errors_of(document, response):
+            yield error["properties"]["code"]["const"], int(status.replace("XX", "00"))

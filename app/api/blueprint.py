@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound as NoSuchRoute
 from app import errors, health
 from app.api import responses as http
 from app.api.jobs import Jobs
-from app.api.openapi import Route, document
+from app.api.openapi import document
 from app.api.replies import Replies, no_such_path
 from app.api.request import Request
 from app.api.responses import Wsgi
@@ -85,10 +85,8 @@ def pages(services: Services, replies: Replies) -> dict[str, Page]:
         return http.response(200, description(), JSON_TYPE, replies.common(request))
 
     @cache
-    def description() -> bytes:  # neither routes nor modes change while the service runs
-        rules = flask.current_app.url_map.iter_rules()
-        routes = [Route(rule.rule, rule.endpoint.removeprefix("sync."), rule.methods or ()) for rule in rules]
-        return dumps(document(routes, services.formatters.modes, services.settings))
+    def description() -> bytes:  # the modes do not change while the service runs
+        return dumps(document(services.formatters.modes, services.settings))
 
     return {"/api/status": status, "/healthz": alive, "/readyz": ready, "/openapi.json": openapi}
 

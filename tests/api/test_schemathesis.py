@@ -16,7 +16,7 @@ from servers import CHECKOUT, Service, clean_environment
 from sandbox import CUSTOMER, TOKEN, Sandbox
 
 ECHO = "61f3e937c38201da80f96c28"
-HOOKS = CHECKOUT / "tests" / "schemathesis_hooks.py"
+HOOKS = CHECKOUT / "tests" / "api" / "schemathesis_hooks.py"
 
 # What TheEye or a mode makes fail is documented: 502, 504, and 501 for a key without Redis. A 500 or 503 is a bug here,
 # since all jobs succeed. Wrong requests come from the coverage phase, which goes through them one by one.

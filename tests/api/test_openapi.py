@@ -1,22 +1,28 @@
-"""/openapi.json: a valid document, held against the routes, the errors, the modes, and what real services send."""
+"""The interface as a document: valid, and held against routes, errors, modes, settings, and what services send."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from codes import codes_with_statuses
-from contract import Contract, Node, documented_codes
+from codes import codes_with_statuses, error_classes
+from contract import Contract, Node, code_of, documented_codes, errors_of, is_error, resolved, responses_of
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from servers import CHECKOUT, RawResponse, Redis, Service, raw_request
 from standin import TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
 
-from app import Settings, create_app
+from app import Settings, create_app, errors
+from app.api.preferences import SECONDS
+from app.errors import SyncError
+from formatters.modes.job_output import INDEX
 
 CSV = CHECKOUT / "examples" / "theeye-sync-csv" / "theeye_sync_csv.py"
 JOBS = f"/acme/task/{TASK}/job"
@@ -84,7 +90,8 @@ def test_every_header_that_a_page_may_read_is_documented() -> None:
 
 
 def parameters(found: Node, method: str = "post", path: str = "/{customer}/task/{task}/job") -> dict[str, Node]:
-    return {parameter["name"]: parameter for parameter in found["paths"][path][method]["parameters"]}
+    nodes = [resolved(found, node) for node in found["paths"][path][method]["parameters"]]
+    return {node["name"]: node for node in nodes}
 
 
 def test_the_modes_are_those_that_are_loaded() -> None:
@@ -98,6 +105,14 @@ def test_the_modes_are_those_that_are_loaded() -> None:
     assert not {"full", "parse"} & fewer.keys()
 
 
+def test_a_mode_that_is_disabled_leaves_no_trace() -> None:
+    found = document(disabled_formatters=("result",))
+    assert "result" not in found["components"]["parameters"]
+    assert {"$ref": "#/components/schemas/Result"} not in found["components"]["schemas"]["Answer"]["anyOf"]
+    for _, response in responses_of(found):
+        assert "result" not in response.get("content", {}).get("application/json", {}).get("examples", {})
+
+
 def test_a_plugins_mode_appears_with_its_media_type() -> None:
     found = document(plugins=(str(CSV),))
     for method, path in (("post", "/{customer}/task/{task}/job"), ("get", "/{customer}/task/{task}/job/{job}")):
@@ -105,16 +120,31 @@ def test_a_plugins_mode_appears_with_its_media_type() -> None:
         assert csv["description"].startswith("Mode `csv`: The output's table as CSV; ")
         assert "`Accept: text/csv`" in csv["description"]
         for status in ("200", "2XX", "4XX", "500"):
-            assert "text/csv" in found["paths"][path][method]["responses"][status]["content"]
+            assert "text/csv" in resolved(found, found["paths"][path][method]["responses"][status])["content"]
     assert "csv" not in parameters(document())
 
 
 def test_without_modes_that_choose_there_are_no_ranges() -> None:
-    responses = document(disabled_formatters=("parse", "response"))["paths"]["/{customer}/task/{task}/job/{job}"][
-        "get"
-    ]["responses"]
-    assert not [status for status in responses if status.endswith("XX")]
-    assert list(responses["200"]["content"]) == ["application/json"]
+    found = document(disabled_formatters=("parse", "response"))
+    for method in ("get", "head"):
+        responses = found["paths"]["/{customer}/task/{task}/job/{job}"][method]["responses"]
+        assert not [status for status in responses if status.endswith("XX")]
+    assert list(resolved(found, responses_to_post(found)["200"])["content"]) == ["application/json"]
+    assert [status for status in responses_to_post(found) if status.endswith("XX")] == ["4XX"]  # TheEye's refusals
+    assert "ChosenAnswer" not in json.dumps(found)
+
+
+def test_without_modes_of_other_types_all_is_json() -> None:
+    found = document(disabled_formatters=("response",))
+    assert "2XX" in responses_to_post(found)
+    for _, response in responses_of(found):
+        assert list(response.get("content", {})) in ([], ["application/json"])
+
+
+def responses_to_post(found: Node) -> Node:
+    responses = found["paths"]["/{customer}/task/{task}/job"]["post"]["responses"]
+    assert isinstance(responses, dict)
+    return responses
 
 
 def test_the_query_token_is_a_way_in_only_where_it_is_enabled() -> None:
@@ -123,19 +153,44 @@ def test_the_query_token_is_a_way_in_only_where_it_is_enabled() -> None:
         assert list(found["components"]["securitySchemes"]) == schemes
         for _, path, operation in operations(found):
             needs_token = path in PATHS and "cors" not in operation["tags"]
-            assert operation["security"] == ([{name: []} for name in schemes] if needs_token else [])
+            security = operation.get("security", found["security"])
+            assert security == ([{name: []} for name in schemes] if needs_token else [])
+
+
+def test_the_origin_that_is_allowed_is_on_every_answer_only_where_every_origin_is() -> None:
+    for origins, required in ((("*",), True), (("https://app.example.org",), None)):
+        headers = document(cors_origins=origins)["components"]["headers"]
+        assert headers["Access-Control-Allow-Origin"].get("required") is required
+
+
+def test_the_limits_are_those_of_the_settings() -> None:
+    words = document(wait_seconds=7.5, max_waiting=77, max_body=777, max_job=7777)["info"]["description"]
+    assert re.findall(r"\| ([0-9.]+) \| `(SYNC_[A-Z_]+)` \|", words) == [
+        ("7.5", "SYNC_WAIT_SECONDS"),
+        ("77", "SYNC_MAX_WAITING"),
+        ("777", "SYNC_MAX_BODY"),
+        ("7777", "SYNC_MAX_JOB"),
+    ]
+    assert "{" not in words
+
+
+def test_the_patterns_are_those_of_the_code() -> None:
+    known = document()["components"]["parameters"]
+    assert known["wait"]["schema"]["pattern"] == f"^{SECONDS.pattern}$"
+    assert known["response"]["schema"]["pattern"] == f"^({INDEX.pattern})?$"
 
 
 def test_the_examples_are_what_the_schemas_say() -> None:
     found = document(plugins=(str(CSV),))
     contract, checked = Contract(found), 0
-    for _, _, operation in operations(found):
-        for answer in operation["responses"].values():
-            for media in answer.get("content", {}).values():
-                for name, example in media.get("examples", {}).items():
-                    contract.validate(media["schema"], example["value"])
-                    assert not re.fullmatch("E[A-Z]+", name) or example["value"]["code"] == name
-                    checked += 1
+    for status, response in responses_of(found):
+        for media in response.get("content", {}).values():
+            for name, node in media.get("examples", {}).items():
+                value = resolved(found, node)["value"]
+                contract.validate(media["schema"], value)
+                assert not re.fullmatch("E[A-Z]+", name) or value["code"] == name
+                assert not re.fullmatch("E[A-Z]+", name) or value["statusCode"] == int(status)
+                checked += 1
     assert checked > 50
 
 
@@ -162,6 +217,137 @@ def test_a_plugins_odd_docstring_does_no_harm(tmp_path: Path) -> None:
         "def register_formatters(): return [A()]\n"
     )
     assert parameters(document(plugins=(str(plugin),)))["a"]["description"].startswith("Mode `a`: a.")
+
+
+# -- the errors -------------------------------------------------------------------------------------------------------
+
+JOB = {"id": "61f42186c38201da80f9a001"}
+RUNNING = {**JOB, "lifecycle": "assigned", "state": "in_progress"}
+ENDED = {**JOB, "lifecycle": "finished", "state": "success"}
+LATER = "/acme/task/61f3e937c38201da80f96c27/job/61f42186c38201da80f9a001?parse"
+
+
+def failed(job: Node | None, *words: str) -> SyncError:
+    error = errors.FormatterFailed("response", *words)
+    error.job = job
+    return error
+
+
+# What raises each of the errors that the document has an example of.
+ERRORS: dict[str, SyncError] = {
+    "Accepted": errors.Accepted(RUNNING, LATER),
+    "EINVALID": errors.BadRequest("wait must be a number of seconds"),
+    "Unauthorized": errors.Unauthorized(),
+    "EORACC": errors.Forbidden("Forbidden"),
+    "ENOTFOUND": errors.NotFound("Job not found"),
+    "EMETHOD": errors.MethodNotAllowed("PUT", ["GET", "HEAD", "DELETE"]),
+    "Refused": errors.Refused("Invalid Request", status=406, value={"message": "TheEye's own words"}),
+    "ETOOSLOW": errors.TooSlow("The body came too slowly: less than 65536 bytes in 10 seconds"),
+    "ESTARTING": errors.StillStarting("A request with this Idempotency-Key is still starting its job"),
+    "EOUTCOMEUNKNOWN_409": errors.RunUnknown(
+        "A request with this Idempotency-Key was lost on the way, its job may have started"
+    ),
+    "EJOBENDED": errors.AlreadyEnded("The job had already ended", job=ENDED),
+    "EJOBGONE_410": errors.RunGone("The job of this Idempotency-Key is gone", job=JOB),
+    "EINVALID_411": errors.BadRequest("This server reads no chunked bodies, send a Content-Length", status=411),
+    "ETOOLARGE": errors.TooLarge("The body is larger than 16777216 bytes"),
+    "EMEDIATYPE": errors.UnsupportedType("The body must be application/json or application/x-www-form-urlencoded"),
+    "EKEYREUSED": errors.KeyRefused("This Idempotency-Key was used for another task, body or query"),
+    "ECLIENTGONE": errors.ClientGone("The client has gone", job=RUNNING),
+    "EINTERNAL": SyncError("Internal Server Error"),
+    "ENOKEYS": errors.NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started"),
+    "EGATEWAY": errors.UpstreamFailed("The gateway did not answer: timed out", code="EGATEWAY"),
+    "ESUPERVISOR": errors.Unavailable("The supervisor did not answer: timed out", job=JOB),
+    "EOUTCOMEUNKNOWN_502": errors.UpstreamFailed(
+        "The supervisor's answer to the create is no job, but the job may have started", code="EOUTCOMEUNKNOWN"
+    ),
+    "EJOBGONE_502": errors.JobGone("TheEye no longer has the job", job=JOB),
+    "EJOBTOOLARGE": errors.UpstreamFailed(
+        "The job is too large: the answer has more than 67108864 bytes", code="EJOBTOOLARGE", job=JOB
+    ),
+    "EFORMATTER": failed(ENDED, "the job's output is not JSON"),
+    "EFORMATTER_without_a_job": failed(None),
+    "EBUSY": errors.TooBusy("1000 requests are waiting already, nothing was started"),
+    "EHISTORY": errors.TurnNeverCame(),
+    "EKEYSDOWN": errors.KeysUnavailable(
+        "Idempotency keys cannot be kept just now, nothing was started: Redis did not answer: TimeoutError"
+    ),
+    "ETIMEISUP": errors.TimeIsUp(RUNNING, LATER),
+    "EOUTCOMEUNKNOWN_504": errors.OutcomeUnknown(
+        "The answer to the create was lost, the job may have started: timed out"
+    ),
+}
+
+
+def test_the_examples_of_errors_are_what_the_classes_answer() -> None:
+    examples = document()["components"]["examples"]
+    shown = {name: example["value"] for name, example in examples.items() if name[0].isupper()}
+    assert shown.keys() == ERRORS.keys()
+    for name, error in ERRORS.items():
+        assert json.dumps(shown[name]) == json.dumps(error.body()), name
+
+
+def test_there_is_an_example_of_every_error_class() -> None:
+    ours = {error for error in (SyncError, *error_classes()) if error.__module__ == "app.errors"}
+    assert len(ours) > 20
+    assert {type(error) for error in ERRORS.values()} == ours
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_documented_under_its_status_with_its_code_and_headers(name: str) -> None:
+    found, error = document(), ERRORS[name]
+    status = "4XX" if isinstance(error, errors.Refused) else str(error.status)
+    places = [
+        response
+        for known, response in responses_of(found)
+        if known == status and error.code in codes_in(found, response) and "content" in response
+    ]
+    assert places
+    for response in places:
+        assert error.headers.keys() <= response["headers"].keys()
+    assert any(name == Path(node["$ref"]).name for response in places for node in examples_in(response))
+
+
+def codes_in(found: Node, response: Node) -> set[str]:
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    parts = schema.get("anyOf", [schema] if schema else [])
+    return {code_of(found, part) for part in parts if is_error(found, part)}
+
+
+def examples_in(response: Node) -> list[Node]:
+    return list(response["content"]["application/json"]["examples"].values())
+
+
+def test_every_schema_of_an_error_is_used() -> None:
+    found = document()
+    used = [error for _, response in responses_of(found) for error in errors_of(found, response)]
+    known = [node for node in found["components"]["schemas"].values() if node.get("$ref", "").endswith("/Error")]
+    assert len(known) > 20
+    assert all(node in used for node in known)
+
+
+# -- the two files ----------------------------------------------------------------------------------------------------
+
+
+def make_openapi(checkout: Path, *options: str) -> int:
+    """What `make openapi` runs, and with --check `make lint`."""
+    return subprocess.run([sys.executable, checkout / ".ci" / "openapi.py", *options]).returncode
+
+
+def test_the_json_is_what_the_yaml_says() -> None:
+    assert make_openapi(CHECKOUT, "--check") == 0, "run `make openapi`"
+
+
+@pytest.mark.parametrize("edited", ["openapi.yaml", "openapi.json"])
+def test_an_edit_of_one_of_the_two_files_is_noticed(edited: str, tmp_path: Path) -> None:
+    for name in (".ci/openapi.py", "app/api/openapi.yaml", "app/api/openapi.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, tmp_path / name)
+    file = tmp_path / "app" / "api" / edited
+    file.write_text(file.read_text().replace("TheEye's asynchronous tasks", "Tasks"))
+    assert make_openapi(tmp_path, "--check") == 1
+    assert make_openapi(tmp_path) == 0
+    assert make_openapi(tmp_path, "--check") == 0
 
 
 # -- what services send -----------------------------------------------------------------------------------------------
@@ -232,6 +418,7 @@ def modes_and_pages(caller: Caller, theeye: StandIn) -> None:
             caller.ask(method, page, "EMETHOD" if status == 405 else "", status, Authorization="")
     for path in (JOBS, f"{JOBS}/any"):
         caller.ask("OPTIONS", path, status=204, Origin="https://app.example.org")
+        caller.ask("GET" if path == JOBS else "POST", path, "EMETHOD", 405)
         caller.ask("PATCH", path, "EMETHOD", 405)
 
 
@@ -350,7 +537,7 @@ SCENES: list[tuple[str, dict[str, str], list[Callable[[Caller, StandIn], None]]]
 NEVER_SENT = {
     ("ECLIENTGONE", 499),  # nobody is there to receive it
     ("EINTERNAL", 500),  # nobody knows how
-    ("ETOOSLOW", 408),  # ten seconds' patience: test_security_slow has it
+    ("ETOOSLOW", 408),  # the body has ten seconds: test_security_slow has it
     ("EINVALID", 411),  # gunicorn reads chunks: test_hosting_legacy has it
 }
 
