@@ -15,7 +15,7 @@ SyncError                                     EINTERNAL: a bug of ours
 ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
 ├── KeyRefused          422  EKEYREUSED       the key was used for something else
 ├── Refused             4xx                   the supervisor's own refusal, its words in `value`
-├── ClientGone          499  ECLIENTGONE      nobody is there to answer; seen in logs only
+├── ClientGone          499  ECLIENTGONE      the client closed its connection; seen in logs only
 ├── NotSupported        501  ENOKEYS          a key, but no Redis to keep it in
 ├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE, EOUTCOMEUNKNOWN   TheEye failed or made no sense
 │   ├── Unavailable     502  ESUPERVISOR      a look at the job failed; the wait tries again
@@ -38,7 +38,7 @@ UNSET: Any = object()
 
 
 class SyncError(Exception):
-    """An error with its HTTP answer; `job` is set wherever a job exists."""
+    """Carry an error and its HTTP answer; `job` is set wherever a job exists."""
 
     status: int = 500
     code: str = "EINTERNAL"
@@ -65,7 +65,7 @@ class SyncError(Exception):
         self.job = job
 
     def body(self) -> Any:
-        """The JSON body, in TheEye's shape."""
+        """Return the JSON body, in TheEye's shape."""
         body = {"message": self.message, "statusCode": self.status}
         if self.value is not UNSET:
             body["value"] = without_stack(self.value)
@@ -78,14 +78,14 @@ class SyncError(Exception):
 
 
 class BadRequest(SyncError):
-    """The request cannot be read."""
+    """Refuse a request that cannot be read."""
 
     status = 400
     code = "EINVALID"
 
 
 class Unauthorized(SyncError):
-    """No usable token, or TheEye does not know it (RFC 6750)."""
+    """Refuse a request without a usable token, or with one that TheEye does not know (RFC 6750)."""
 
     status = 401
     code = ""
@@ -96,65 +96,65 @@ class Unauthorized(SyncError):
         super().__init__("Unauthorized", job=job)
 
     def body(self) -> Any:
-        """A bare string, as the original answers."""
+        """Return a bare string, as the original does."""
         return self.message
 
 
 class Forbidden(SyncError):
-    """The session's customer is not the path's."""
+    """Refuse a session of another customer than the path's."""
 
     status = 403
     code = "EORACC"
 
 
 class NotFound(SyncError):
-    """No such path."""
+    """Report that there is no such path or job."""
 
     status = 404
     code = "ENOTFOUND"
 
 
 class MethodNotAllowed(SyncError):
-    """The path is there, but not for this method (RFC 9110)."""
+    """Refuse a method that the path does not have (RFC 9110, section 15.5.6)."""
 
     status = 405
     code = "EMETHOD"
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
-        """`allowed`: the methods that are; OPTIONS always is."""
+        """Name the methods that are allowed in `Allow`; OPTIONS always is."""
         super().__init__(f"{method} is not allowed here")
         self.headers = {"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
 
 
 class TooSlow(SyncError):
-    """The body came too slowly; nothing was started."""
+    """Report that the body came too slowly; nothing was started."""
 
     status = 408
     code = "ETOOSLOW"
 
 
 class TooLarge(SyncError):
-    """The body is larger than SYNC_MAX_BODY."""
+    """Refuse a body larger than SYNC_MAX_BODY."""
 
     status = 413
     code = "ETOOLARGE"
 
 
 class UnsupportedType(SyncError):
-    """The body is neither JSON nor a form."""
+    """Refuse a body that is neither JSON nor a form."""
 
     status = 415
     code = "EMEDIATYPE"
 
 
 class Refused(SyncError):
-    """The supervisor refused; nothing was started."""
+    """Pass on the supervisor's own refusal; nothing was started."""
 
     code = ""
 
 
 class TooBusy(SyncError):
-    """Too many requests are waiting; nothing was started."""
+    """Report that too many requests are waiting; nothing was started."""
 
     status = 503
     code = "EBUSY"
@@ -162,40 +162,40 @@ class TooBusy(SyncError):
 
 
 class UpstreamFailed(SyncError):
-    """TheEye cannot be reached, failed, or answered what is not an answer."""
+    """Report that TheEye cannot be reached, failed, or sent an answer that cannot be read."""
 
     status = 502
     code = "ESUPERVISOR"
 
 
 class Unavailable(UpstreamFailed):
-    """A look at the job failed in a way that may pass."""
+    """Report that a read of the job failed; the wait tries again."""
 
 
 class JobGone(UpstreamFailed):
-    """TheEye no longer has the job."""
+    """Report that TheEye has deleted the job."""
 
     code = "EJOBGONE"
 
 
 class FormatterFailed(SyncError):
-    """A formatter raised or gave something that is no answer."""
+    """Report that a formatter raised, or returned something that is not an answer."""
 
     status = 502
     code = "EFORMATTER"
 
     def __init__(self, formatter: str, words: str = "") -> None:
-        """`words`: what the formatter says about it; nothing else of it reaches the client."""
+        """Take the formatter's name and its message for the client; nothing else of the failure reaches the client."""
         super().__init__(f"The formatter {formatter!r} failed{': ' if words else ''}{words}")
         self.formatter = formatter
 
     def body(self) -> Any:
-        """With the formatter's name."""
+        """Return the JSON body with the formatter's name."""
         return {**super().body(), "formatter": self.formatter}
 
 
 class OutcomeUnknown(SyncError):
-    """The create may have reached the supervisor, its answer did not reach us."""
+    """Report that the supervisor's answer to a create was lost: the job may have started."""
 
     status = 504
     code = "EOUTCOMEUNKNOWN"
@@ -203,7 +203,7 @@ class OutcomeUnknown(SyncError):
 
 
 class TimeIsUp(SyncError):
-    """The job has not ended in time; it goes on running and can be asked for later."""
+    """Report that the job has not ended in time; it goes on, and its result can be read later."""
 
     status = 504
     code = "ETIMEISUP"
@@ -215,38 +215,38 @@ class TimeIsUp(SyncError):
         self.headers = {"Location": result_url, "Retry-After": "1", **dict(headers)}
 
     def body(self) -> Any:
-        """With the place of the answer."""
+        """Return the JSON body with the URL of the result."""
         return {**super().body(), "result_url": self.result_url}
 
 
 class Accepted(TimeIsUp):
-    """The same for who asked not to be kept waiting: no error."""
+    """Tell a client that preferred not to wait where the result will be; this is not an error."""
 
     status = 202
     code = ""
 
 
 class AlreadyEnded(SyncError):
-    """There was nothing left to cancel."""
+    """Report that the job had ended before it could be canceled."""
 
     status = 409
     code = "EJOBENDED"
 
 
 class ClientGone(SyncError):
-    """Nobody is there to answer; the status is nginx's, for logs."""
+    """Stop work for a client that has closed its connection; 499 is nginx's status, seen in logs only."""
 
     status = 499
     code = "ECLIENTGONE"
 
 
 class TurnNeverCame(TooBusy):
-    """The task's unread jobs left no room in time; nothing was started."""
+    """Report that the history guard let no create through in time; nothing was started."""
 
     code = "EHISTORY"
 
     def __init__(self) -> None:
-        """Says what would help."""
+        """Tell the caller which setting of the task helps."""
         super().__init__(
             "The task keeps too few jobs for so many callers at once, and no turn came in time: nothing was started. "
             "Raise its autoremove_completed_jobs_limit"
@@ -254,21 +254,21 @@ class TurnNeverCame(TooBusy):
 
 
 class KeyRefused(SyncError):
-    """The key cannot be used for this request."""
+    """Refuse an idempotency key that was used for another request."""
 
     status = 422
     code = "EKEYREUSED"
 
 
 class NotSupported(SyncError):
-    """There is no Redis to keep keys in."""
+    """Refuse an idempotency key where there is no Redis to store it."""
 
     status = 501
     code = "ENOKEYS"
 
 
 class KeysUnavailable(SyncError):
-    """Redis is down; nothing was started."""
+    """Report that Redis is down and keys cannot be stored; nothing was started."""
 
     status = 503
     code = "EKEYSDOWN"
@@ -276,14 +276,14 @@ class KeysUnavailable(SyncError):
 
 
 class RunUnknown(SyncError):
-    """Someone reserved the key and was never heard of again: a run may exist."""
+    """Report that the first request with this key was lost: its job may have started."""
 
     status = 409
     code = "EOUTCOMEUNKNOWN"
 
 
 class StillStarting(SyncError):
-    """The first request with this key has not started its job yet."""
+    """Report that the first request with this key has not started its job yet."""
 
     status = 409
     code = "ESTARTING"
@@ -291,7 +291,7 @@ class StillStarting(SyncError):
 
 
 class RunGone(SyncError):
-    """The key's job is no longer there."""
+    """Report that the key's job has been deleted."""
 
     status = 410
     code = "EJOBGONE"
@@ -301,7 +301,7 @@ _FRAMES = re.compile(r"\n[^\S\n]+at .*")
 
 
 def without_stack(value: Any, depth: int = 0) -> Any:
-    """TheEye's words without the stack traces that some of its errors carry; None for what is nested deeply."""
+    """Return TheEye's own answer without stack traces; None in place of what is nested deeper than 20 levels."""
     if depth > 20:
         return None
     if isinstance(value, dict):
