@@ -17,7 +17,7 @@ from app.waiter.notifications import FINISHED, TURNS
 ANSWER_SECONDS = 3.0
 
 # KEYS: a hash, a sorted set, a set; all are deleted at the end. It tries every command that the service's scripts
-# call, and returns the names of those that are refused. tests/test_check.py holds the list against the scripts.
+# call, and returns the names of those that are refused. tests/checks/test_redis.py holds the list against the scripts.
 SCRIPT = """
 local refused = {}
 local function try(name, ...)

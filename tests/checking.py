@@ -1,0 +1,71 @@
+"""Run `theeye-sync check` in this process, and read its report."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from click.testing import CliRunner
+from standin import StandIn
+
+from app.cli import main
+
+SECRET = "tok-secret-0123456789"
+
+
+def check(*arguments: str, stdin: str = "", **environ: str) -> tuple[int, str]:
+    """Exit status and output of one run, which never holds a secret."""
+    clean: dict[str, Any] = dict.fromkeys(name for name in os.environ if name.startswith("SYNC_"))
+    ran = CliRunner().invoke(main, ["check", *arguments], stdin, {**clean, **environ})
+    if ran.exception is not None and not isinstance(ran.exception, SystemExit):
+        raise ran.exception
+    assert SECRET not in ran.output
+    assert "hunter2" not in ran.output
+    return ran.exit_code, ran.output
+
+
+def lines(output: str, subject: str) -> list[str]:
+    """What is said of a subject, each with its level."""
+    return [" ".join(line.split()) for line in output.splitlines() if line[6:].split(" ")[0] == subject]
+
+
+def only(output: str, subject: str) -> str:
+    [line] = lines(output, subject)
+    return line
+
+
+def both(theeye: StandIn) -> dict[str, str]:
+    return {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
+
+
+def redis_lines(url: str, theeye: StandIn, status: int = 1, **environ: str) -> list[str]:
+    got, output = check(**both(theeye), SYNC_REDIS_URL=url, **environ)
+    assert got == status, output
+    return lines(output, "redis")
+
+
+@contextmanager
+def talker(words: bytes) -> Iterator[int]:
+    """A server that says the same to everybody."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def talk() -> None:
+            while True:
+                try:
+                    sock, _ = listener.accept()
+                except OSError:
+                    return
+                with sock:
+                    sock.settimeout(5)
+                    if sock.recv(4096):
+                        sock.sendall(words)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)

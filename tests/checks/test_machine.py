@@ -1,0 +1,90 @@
+"""Plugins, open files and extras on this machine."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checking import both, check, lines, only
+from servers import CHECKOUT, clean_environment
+from standin import StandIn
+
+from app.checks import machine
+from app.settings import Settings
+
+
+def test_plugins(tmp_path: Path, theeye: StandIn) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('no licence')\n")
+    status, output = check(**both(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="full,fulll,output")
+    assert status == 1
+    failed, first, second, modes = lines(output, "plugins")
+    assert failed.startswith(f"FAIL plugins broken ({broken}) is not loaded: RuntimeError: no licence")
+    assert "names fulll, which turns nothing off" in first
+    assert "names output, which turns nothing off" in second
+    assert modes == "ok plugins modes: result, response, parse, output"
+    status, output = check(**both(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="broken")
+    assert (status, only(output, "plugins")) == (0, "ok plugins modes: result, full, response, parse, output")
+
+
+def test_a_mode_that_is_disabled_by_its_own_name(tmp_path: Path, theeye: StandIn) -> None:
+    plugin = tmp_path / "shouting.py"
+    plugin.write_text(
+        "from formatters import Answer, Formatter, hookimpl\n"
+        "class Shout(Formatter):\n"
+        "    name = 'shout'\n"
+        "    queries = ('shout',)\n"
+        "    precedence = 150\n"
+        "    def format(self, context):\n"
+        "        return Answer('HEY', context.status)\n"
+        "@hookimpl\n"
+        "def register_formatters():\n"
+        "    return [Shout()]\n"
+    )
+    _, output = check(**both(theeye), SYNC_PLUGINS=str(plugin))
+    assert only(output, "plugins").endswith(f"parse, shout ({plugin}), output")
+    _, output = check(**both(theeye), SYNC_PLUGINS=str(plugin), SYNC_DISABLED_FORMATTERS="shout")
+    assert only(output, "plugins") == "ok plugins modes: result, full, response, parse, output"
+
+
+@pytest.mark.parametrize(
+    ("limit", "places", "advice"),
+    [(4000, "1000", ", or lower SYNC_MAX_WAITING to 944"), (256, "1000", "Docker: --ulimit nofile)")],
+)
+def test_too_few_open_files(limit: int, places: str, advice: str, theeye: StandIn) -> None:
+    def limited(places: str) -> subprocess.CompletedProcess[str]:
+        environ = clean_environment() | both(theeye) | {"SYNC_MAX_WAITING": places}
+        return subprocess.run(
+            [sys.executable, "-m", "app", "check"],
+            env=environ,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+        )
+
+    ran = limited(places)
+    assert ran.returncode == 1
+    line = only(ran.stdout, "files")
+    needed = Settings(max_waiting=int(places)).open_files
+    assert line.startswith(
+        f"FAIL files {limit} open files are allowed, each worker could need {needed}. Raise the hard"
+    )
+    assert line.endswith(advice)
+    if "lower" in advice:
+        assert limited(advice.rpartition(" ")[2]).returncode == 0, "the number that it names is enough"
+
+
+def test_extras_that_are_missing(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "find_spec", lambda _: None)
+    monkeypatch.setattr(machine, "version", lambda _: "0.6.9")
+    status, output = check(**both(theeye))
+    assert status == 0
+    said = lines(output, "extras")
+    assert [line.rpartition("[")[2] for line in said] == ["gevent]'", "fast]'", "redis]'", "metrics]'"]
+    assert all(line.startswith("warn extras no ") for line in said)
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "hiredis" else name)
+    monkeypatch.setattr(machine, "version", lambda _: "0.6.10")
+    assert only(check(**both(theeye))[1], "extras").startswith("warn extras no hiredis")

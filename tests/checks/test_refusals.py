@@ -1,0 +1,43 @@
+"""A Redis that refuses: passwords, and rights that a user lacks."""
+
+import pytest
+from checking import redis_lines
+from servers import Redis, user_of
+from standin import StandIn
+
+from app.checks.refusals import RIGHTS as RIGHTS_ADVISED
+
+
+@pytest.mark.parametrize("user", ["", ":wrong@", "nobody:wrong@"])
+def test_a_password_that_is_not_accepted(user: str, guarded: Redis, theeye: StandIn) -> None:
+    [line] = redis_lines(f"redis://{user}127.0.0.1:{guarded.port}", theeye)
+    assert f"FAIL redis 127.0.0.1:{guarded.port} does not accept the password, or wants one. Write it" in line
+    assert "wrong" not in line
+
+
+ALL = "~* &* +@all"
+RIGHTS = [
+    (f"{ALL} -psubscribe", "does not let its user run PSUBSCRIBE"),
+    (f"{ALL} -publish", "does not let its user run PUBLISH"),
+    (f"{ALL} -evalsha", "does not let its user run EVALSHA"),
+    (f"{ALL} -script|load", "does not let its user run SCRIPT|LOAD"),
+    (f"{ALL} -ping", "does not let its user run PING"),
+    (f"{ALL} -info", "does not let its user run INFO"),
+    (f"{ALL} -zadd -hset", "does not let scripts run HSET, ZADD"),
+    ("~* resetchannels +@all", "does not let its user use the channels that it needs"),
+    ("~theeye:* &* +@all", "does not let its user use keys that begin with theeye-sync:"),
+]
+
+
+@pytest.mark.parametrize(("rights", "words"), RIGHTS)
+def test_rights_that_are_missing(rights: str, words: str, guarded: Redis, theeye: StandIn) -> None:
+    with user_of(guarded, rights) as url:
+        found = [line for line in redis_lines(url, theeye) if not line.startswith("ok")]
+    assert words in found[0]
+    assert f"ACL SETUSER its name {RIGHTS_ADVISED}" in found[0]
+
+
+def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) -> None:
+    with user_of(guarded, RIGHTS_ADVISED) as url:
+        assert len(redis_lines(url, theeye, 0)) == 3
+        assert len(redis_lines(url + "/1", theeye, 0)) == 3

@@ -1,0 +1,41 @@
+"""Bad values, unknown names, and values that do not fit together."""
+
+import pytest
+from checking import both, check, lines, only
+from standin import StandIn
+
+
+def test_every_bad_variable_is_named_at_once(theeye: StandIn) -> None:
+    status, output = check(SYNC_GATEWAY_URL="http://u:hunter2@h", SYNC_WORKERS="0", SYNC_SUPERVISOR_URL=theeye.url)
+    assert status == 1
+    assert [line.split()[2] for line in lines(output, "settings")] == ["SYNC_WORKERS", "SYNC_GATEWAY_URL"]
+    assert only(output, "gateway") == "warn gateway not checked, since SYNC_GATEWAY_URL cannot be used"
+    assert only(output, "supervisor").startswith("ok"), "a bad setting hides only what depends on it"
+
+
+def test_a_name_that_nobody_reads(theeye: StandIn) -> None:
+    status, output = check(**both(theeye), SYNC_REDIS_ULR="redis://:hunter2@h")
+    assert (status, only(output, "settings")) == (
+        1,
+        "FAIL settings SYNC_REDIS_ULR is not read. Is SYNC_REDIS_URL meant?",
+    )
+    status, output = check(**both(theeye), SYNC_COFFEE="1")
+    assert (status, only(output, "settings")) == (0, "warn settings SYNC_COFFEE is not read. There is no such setting")
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        (
+            {"SYNC_WAIT_SECONDS": "61"},
+            "most proxies give up after 60 s. Give the proxy in front more than 61 s",
+        ),
+        ({"SYNC_CONNECT_TIMEOUT": "16"}, "SYNC_CONNECT_TIMEOUT (16) is above SYNC_CALL_TIMEOUT (15)"),
+        ({"SYNC_SESSION_TTL": "0"}, "every request asks the gateway"),
+    ],
+)
+def test_values_that_do_not_fit(environ: dict[str, str], words: str, theeye: StandIn) -> None:
+    status, output = check(**both(theeye), **environ)
+    assert status == 0
+    assert only(output, "settings").startswith("warn")
+    assert words in only(output, "settings")
