@@ -27,7 +27,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/test_faults_*.py  # they say how late an answer may be
 
 soak: $(VENV)/.dev
-	$(BIN)/python tests/soak.py
+	cd tests && $(abspath $(BIN))/python -m soak
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

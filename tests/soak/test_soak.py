@@ -7,16 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import need
-
-SOAK = Path(__file__).with_name("soak.py")
+from servers import CHECKOUT, need
 
 
 def test_a_short_soak(tmp_path: Path) -> None:
     need("redis-server", "redis-server")
     out = tmp_path / "soak.json"
-    command = [sys.executable, str(SOAK), "--minutes", "0.3", "--seed", "7", "--out", str(out)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    command = [sys.executable, "-m", "soak", "--minutes", "0.3", "--seed", "7", "--out", str(out)]
+    ran = subprocess.run(command, cwd=CHECKOUT / "tests", capture_output=True, text=True, timeout=110)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     figures = json.loads(out.read_text())
     assert figures["lost"] == figures["doubled"] == []

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from soak_books import REDIS
-from soak_faults import World, links
+from soak.books import REDIS
+from soak.strikes import links
+from soak.world import World
 
 GROWTH, GROWTH_MB = 0.10, 5.0
 MORE_THREADS, MORE_FILES, MORE_REDIS = 3, 6, 4

@@ -1,0 +1,182 @@
+"""The callers of the soak: tasks that take short and long, with and without keys, some of them hang up."""
+
+from __future__ import annotations
+
+import random
+import socket
+import struct
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from load import request_bytes
+from servers import Service, read_response
+from soak.books import ABANDONED, BROKEN, LATER, LOST, REFUSED, RIGHT, UNKNOWN, Books, Exchange, Page
+from soak.judge import Judge, Verdict
+from soak.world import World
+
+ANSWER_SECONDS = 60.0  # above all that a call may take: 30 s to wait, and a few calls to TheEye of 5 s each
+FOLLOW_SECONDS = 90.0
+AGAIN = "keyed, repeated"
+
+INSTANT, EARLY, GUARDED = (f"61f3e937c38201da80f9{number:04x}" for number in (1, 2, 3))
+SHORT = {f"61f3e937c38201da80f9{16 + number:04x}": delay for number, delay in enumerate((0.1, 0.3, 0.8, 1.5, 3.0))}
+LONG = [task for task, delay in SHORT.items() if delay >= 1.5]
+
+
+def path_of(task: str) -> str:
+    return f"/acme/task/{task}/job"
+
+
+class Connection:
+    """A call under way."""
+
+    def __init__(self, name: str, service: Service, data: bytes) -> None:
+        self._name = name
+        self.sent = time.monotonic()
+        self._sock = socket.create_connection(("127.0.0.1", service.port), 10)
+        self._port = self._sock.getsockname()[1]
+        self._sock.settimeout(ANSWER_SECONDS)
+        self._error = ""
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            self._error = repr(error)
+
+    def leave(self, reset: bool) -> None:
+        if reset:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
+    def answer(self) -> Exchange:
+        try:
+            with self._sock, self._sock.makefile("rb") as stream:
+                response = read_response(stream)
+        except (OSError, ValueError, IndexError) as error:
+            return Exchange(self._name, self._port, self.sent, time.monotonic(), error=self._error or repr(error))
+        return Exchange(self._name, self._port, self.sent, time.monotonic(), response)
+
+
+class Caller(threading.Thread):
+    """Calls, and calls again, in one of the ways at a time."""
+
+    def __init__(self, number: int, world: World, books: Books, judge: Judge, seed: int) -> None:
+        super().__init__(name=f"soak-caller-{number}", daemon=True)
+        self._world, self._books, self._judge = world, books, judge
+        self._rng = random.Random(f"{seed}-{number}")
+        self._ways: list[tuple[int, Callable[[], None]]] = [
+            (10, lambda: self._plain("ends at once", INSTANT)),
+            (10, lambda: self._plain("ends before its create is answered", EARLY)),
+            (22, lambda: self._plain("0.1 to 3 s", self._rng.choice(list(SHORT)))),
+            (12, lambda: self._plain("guarded", GUARDED)),
+            (18, self._keyed),
+            (9, lambda: self._plain("?wait=1, then GET", self._rng.choice(LONG), query="wait=1")),
+            (9, lambda: self._plain("respond-async, then GET", self._rng.choice(list(SHORT)), Prefer="respond-async")),
+            (10, self._hang_up),
+        ]
+
+    def run(self) -> None:
+        weights, ways = zip(*self._ways, strict=True)
+        while not self._world.stop.wait(self._rng.uniform(0, 1.0)):
+            try:
+                self._rng.choices(ways, weights)[0]()
+            except Exception:  # noqa: BLE001 - told, and counted
+                self._books.complain(self._books.lost, f"a caller failed: {traceback.format_exc()}")
+
+    # -- the ways ------------------------------------------------------------------------------------
+
+    def _plain(self, kind: str, task: str, query: str = "", **headers: str) -> None:
+        page = self._books.open(kind)
+        self._call(page, task, query, **headers)
+        self._books.settle(page)
+
+    def _hang_up(self) -> None:
+        page = self._books.open("hangs up")
+        query = self._rng.choice(["", "", "on_disconnect=cancel"])
+        self._abandon(page, self._rng.choice([*SHORT, GUARDED, INSTANT]), query)
+        self._books.settle(page)
+
+    def _keyed(self) -> None:
+        """A third is repeated on purpose: after an answer, after hanging up, or at the same moment."""
+        page = self._books.open("keyed")
+        task, key = self._rng.choice([*SHORT, INSTANT, EARLY]), {"Idempotency_Key": f"key-{page.argument}"}
+        how = self._rng.choices(["once", "again", "after hanging up", "at once"], [6, 1, 1, 1])[0]
+        if how == "after hanging up":
+            self._abandon(page, task, **key)
+            outcome = self._call(page, task, again=AGAIN, **key)
+        elif how == "at once":
+            outcome = self._twice(page, task, **key)
+        else:
+            outcome = self._call(page, task, **key)
+        if how == "again":
+            self._world.pause(0, 2)
+            outcome = self._call(page, task, again=AGAIN, **key)
+        for _ in range(2):
+            if outcome not in (REFUSED, UNKNOWN, BROKEN) or self._world.stop.is_set():
+                break
+            self._world.pause(0.5, 3)
+            outcome = self._call(page, task, again=AGAIN, **key)
+        self._books.settle(page)
+
+    # -- calls ---------------------------------------------------------------------------------------
+
+    def _call(self, page: Page, task: str, query: str = "", again: str = "", **headers: str) -> str:
+        """One POST, followed by GETs where it is told to come back; its outcome."""
+        connection = self._send(page, task, query, **headers)
+        verdict = self._judged(page, connection)
+        if verdict.outcome == LATER:
+            verdict = self._follow(page, task)
+        return self._note(page, verdict, again)
+
+    def _twice(self, page: Page, task: str, **headers: str) -> str:
+        connections = [self._send(page, task, **headers) for _ in range(2)]
+        verdicts = [self._judged(page, connection) for connection in connections]
+        for number, verdict in enumerate(verdicts):
+            self._note(page, verdict, again=AGAIN if number else "")
+        return max((verdict.outcome for verdict in verdicts), key=[LOST, UNKNOWN, BROKEN, REFUSED, RIGHT].index)
+
+    def _abandon(self, page: Page, task: str, query: str = "", **headers: str) -> None:
+        connection = self._send(page, task, query, **headers)
+        if connection:
+            self._world.stop.wait(self._rng.choice([0, self._rng.uniform(0, 1.5)]))
+            connection.leave(self._rng.random() < 0.5)
+        self._books.note(page, ABANDONED if connection else REFUSED)
+
+    def _note(self, page: Page, verdict: Verdict, again: str) -> str:
+        if verdict.outcome == LATER:  # nobody asked for that
+            verdict = Verdict(LOST, "told to come back")
+        self._books.note(page, verdict.outcome, again, verdict.why)
+        return verdict.outcome
+
+    def _judged(self, page: Page, connection: Connection | None) -> Verdict:
+        return self._judge.judge(page, connection.answer()) if connection else Verdict(REFUSED)
+
+    def _follow(self, page: Page, task: str) -> Verdict:
+        """Asks for a job's answer until there is one; what fails in passing is asked again."""
+        self._books.note_followed()
+        give_up = time.monotonic() + FOLLOW_SECONDS
+        while True:
+            target = f"{path_of(task)}/{page.jobs[0]}"
+            connection = self._connect(request_bytes(method="GET", target=target))
+            verdict = self._judged_look(page, connection)
+            if verdict.outcome in (RIGHT, LOST):
+                return verdict
+            if time.monotonic() > give_up:
+                return Verdict(LOST, f"no answer to GET {target} in {FOLLOW_SECONDS} s, at last {verdict}")
+            self._world.stop.wait(0.5)
+
+    def _judged_look(self, page: Page, connection: Connection | None) -> Verdict:
+        if connection is None:
+            return Verdict(REFUSED)
+        return self._judge.judge_look(page, connection.answer())
+
+    def _send(self, page: Page, task: str, query: str = "", **headers: str) -> Connection | None:
+        return self._connect(request_bytes(page.argument, query, target=path_of(task), **headers))
+
+    def _connect(self, data: bytes) -> Connection | None:
+        name = self._rng.choice(list(self._world.services))
+        try:
+            return Connection(name, self._world.services[name], data)
+        except ConnectionRefusedError:
+            return None

@@ -1,0 +1,39 @@
+"""Calls while nothing fails: before the soak so that everything is warm, and around each look at the resources."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from load import request_bytes
+from servers import Service
+from soak.books import LOST, RIGHT, Books
+from soak.callers import INSTANT, LONG, Connection, path_of
+from soak.world import World
+
+
+def burst(world: World, books: Books, callers: int) -> None:
+    """Make all pools and threads as many as they will be: twice as many callers at once as there are later."""
+    calls = [(service, number) for number in range(2 * callers) for service in world.services.values()]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(lambda call: once(call[0], books, LONG[0], call[1]), calls))
+
+
+def trickle(world: World, books: Books, seconds: float) -> None:
+    """Make a little traffic: what is idle for too long is closed with it."""
+    end = time.monotonic() + seconds
+    with ThreadPoolExecutor(4) as pool:
+        while time.monotonic() < end:
+            for service in world.services.values():
+                list(pool.map(lambda number, service=service: once(service, books, INSTANT, number), range(4)))
+            time.sleep(0.2)
+
+
+def once(service: Service, books: Books, task: str, number: int) -> None:
+    """Make one call, every other one with a key."""
+    page = books.open("calm")
+    headers = {"Idempotency_Key": f"key-{page.argument}"} if number % 2 else {}
+    exchange = Connection("", service, request_bytes(page.argument, target=path_of(task), **headers)).answer()
+    right = exchange.body() == [page.argument] and exchange.job_id in page.jobs
+    books.note(page, RIGHT if right else LOST, why=f"{exchange.error or exchange.response}")
+    books.settle(page)

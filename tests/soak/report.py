@@ -1,0 +1,117 @@
+"""What a soak has found: its tables, its figures as JSON, and its exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from soak.books import OUTCOMES, Books, Windows
+from soak.resources import Calm, Growth, Sampler, growths, not_flat
+
+
+@dataclass
+class Findings:
+    """Everything that is reported of one run; it is filled in as the run goes on."""
+
+    seed: int
+    workers: dict[str, int]
+    callers: int
+    judges_growth: bool
+    windows: Windows = field(default_factory=Windows)
+    books: Books = field(default_factory=Books)
+    seconds: float = 0.0  # of soaking
+    before: Calm = field(default_factory=lambda: Calm([], 0))
+    after: Calm = field(default_factory=lambda: Calm([], 0))
+    sampler: Sampler | None = None
+    grown: list[Growth] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)  # what is not flat
+    tracebacks: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def judge_growth(self, warm_up: float) -> None:
+        """Find out what has grown, where the run was long enough; a worker is warm after so many seconds."""
+        if self.judges_growth and not self.interrupted and self.sampler:
+            self.grown = growths(self.sampler.samples, warm_up)
+            self.complaints = not_flat(self.before, self.after, self.grown, sum(self.workers.values()))
+
+    def exit_code(self) -> int:
+        """Return 0 where nothing was lost, nothing ran twice and nothing grew."""
+        if self.interrupted:
+            return 130
+        return int(bool(self.books.lost or self.books.doubled or self.complaints))
+
+
+def tables(found: Findings) -> str:
+    """Return the report for the terminal, and for docs/reliability.md."""
+    books, sampler = found.books, found.sampler
+    stopped = " (interrupted)" if found.interrupted else ""
+    lines = [f"soak of {found.seconds / 60:.1f} minutes{stopped}, seed {found.seed}, {found.callers} callers", ""]
+    lines += [*calls_table(books), "", *faults_table(found.windows, books), "", *resources_table(found), ""]
+    lines.append(f"requests {books.requests}, creates {books.creates}, answers fetched later {books.followed}")
+    lines.append("told: " + ", ".join(f"{told} {count}" for told, count in sorted(books.told.items())))
+    own = max(sampler.own_mb if sampler else [], default=0.0)
+    lines.append(f"the soak itself: at most {own:.0f} MB and {books.most_pages} pages")
+    lines += [f"tracebacks in the services' logs: {len(found.tracebacks)}", *found.tracebacks[:3]]
+    judged = found.judges_growth and not found.interrupted
+    flat = "; ".join(found.complaints) or ("yes" if judged else "not judged")
+    return "\n".join([*lines, f"lost {len(books.lost)}, doubled {len(books.doubled)}, flat: {flat}"])
+
+
+def calls_table(books: Books) -> list[str]:
+    lines = [f"| calls | all | {' | '.join(OUTCOMES)} |", f"|---|---:|{'---:|' * len(OUTCOMES)}"]
+    for kind, outcomes in [
+        *sorted(books.outcomes.items()),
+        ("all", sum(books.outcomes.values(), start=Counter[str]())),
+    ]:
+        counts = [str(outcomes[outcome]) for outcome in OUTCOMES]
+        lines.append(f"| {kind} | {outcomes.total()} | {' | '.join(counts)} |")
+    return lines
+
+
+def faults_table(windows: Windows, books: Books) -> list[str]:
+    lines = ["| fault | fired | latest answer after its job's end (s) |", "|---|---:|---:|"]
+    for kind, count in [("none", 0), *sorted(windows.counts().items())]:
+        late = f"{books.late[kind]:.2f}" if kind in books.late else ""
+        lines.append(f"| {kind} | {count or ''} | {late} |")
+    return lines
+
+
+def resources_table(found: Findings) -> list[str]:
+    lines = ["| worker | calm | RSS (MB) | threads | files | of them sockets | to Redis |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|")
+    for when, moment in (("before", found.before), ("after", found.after)):
+        for one in moment.workers:
+            numbers = f"{one.rss_mb:.1f} | {one.threads} | {one.files} | {one.sockets} | {one.redis}"
+            lines.append(f"| {one.service} {one.pid} | {when} | {numbers} |")
+    lines += ["", "| worker | minutes watched | RSS when warm (MB) | RSS at its end (MB) |", "|---|---:|---:|---:|"]
+    for grown in found.grown:
+        numbers = f"{grown.minutes:.1f} | {grown.warm_mb:.1f} | {grown.last_mb:.1f}"
+        lines.append(f"| {grown.service} {grown.pid} | {numbers} |")
+    lines += ["", f"subscriptions: {found.before.subscriptions} before, {found.after.subscriptions} after"]
+    return lines
+
+
+def figures(found: Findings) -> dict[str, Any]:
+    """Return everything, for a file."""
+    books, sampler = found.books, found.sampler
+    return {
+        "minutes": round(found.seconds / 60, 2),
+        "seed": found.seed,
+        "workers": found.workers,
+        "calls": {kind: dict(outcomes) for kind, outcomes in books.outcomes.items()},
+        "requests": books.requests,
+        "creates": books.creates,
+        "told": dict(books.told),
+        "faults": dict(found.windows.counts()),
+        "latest": books.late,
+        "lost": books.lost,
+        "doubled": books.doubled,
+        "not_flat": found.complaints,
+        "tracebacks": found.tracebacks,
+        "calm": {"before": asdict(found.before), "after": asdict(found.after)},
+        "growth": [asdict(grown) for grown in found.grown],
+        "samples": [asdict(one) for one in sampler.samples] if sampler else [],
+        "subscriptions": sampler.subscriptions if sampler else [],
+        "own_mb": sampler.own_mb if sampler else [],
+    }

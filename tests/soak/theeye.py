@@ -1,0 +1,60 @@
+"""The soak's TheEye: it tells the books of every create, and sends odd notifications when told to."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from faults import Answer
+from load import Recorder, argument_of
+from soak.books import REDIS, Books, Windows
+from standin import Call, Session, dumps, finished_channel
+from standin import Job as StandInJob
+
+
+class SoakTheEye(Recorder):
+    """A stand-in that keeps the books, and forgets the jobs that nobody asks for any more."""
+
+    def __init__(self, redis_url: str, books: Books, windows: Windows) -> None:
+        self.notifications = "right"
+        self._books, self._windows = books, windows
+        self._sent = itertools.count(1)
+        super().__init__(redis_url)
+
+    def prune(self) -> None:
+        done = self._books.finished_jobs()
+        with self._changed:
+            self.calls.clear()
+            self._answered.clear()
+            self.unheard.clear()
+            for job_id in done:
+                self._jobs.pop(job_id, None)
+                self.ended_at.pop(job_id, None)
+
+    def _serve(self, connection: Any, call: Call) -> bool:
+        if call.kind == "create":
+            self._books.create_came(argument_of(call))
+        return super()._serve(connection, call)
+
+    def _start_job(self, job: StandInJob, answer: Answer) -> None:
+        self._books.job_made(str(job.document["task_arguments_values"][0]), job.id)
+        super()._start_job(job, answer)
+
+    def _publish_end(self, job: StandInJob, at_once: bool = False) -> None:
+        if self.notifications == "dropped":
+            return
+        if self.notifications == "garbled":
+            return self._send(job.session, job.id, b"\xff{garbled")
+        if self.notifications == "1 MB" and next(self._sent) % 5 == 0:
+            return self._send(job.session, job.id, dumps("x" * 1_000_000))
+        if self.notifications == "for other jobs":
+            for _ in range(20):
+                self._send(job.session, f"5f{next(self._sent):022x}", b"{}")
+        if self.notifications == "doubled":
+            super()._publish_end(job)
+        # at once: while a Redis that does not answer would hold up the create, no more than another job's end
+        super()._publish_end(job, at_once and not self._windows.is_open(REDIS))
+
+    def _send(self, session: Session, job_id: str, payload: bytes) -> None:
+        if self._publisher and self._server:
+            self._publisher.later(finished_channel(session, job_id), payload)
