@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -128,6 +129,23 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _client_cert(text: str) -> str:
+    """Load a PEM file as a TLS client would. Raise ValueError."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(text, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError("must hold the key of its own certificate") from None
+        raise ValueError("must be a PEM file with a certificate and its key") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    return text
+
+
+def _no_password() -> str:
+    raise ValueError("must hold a key that is not encrypted")
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(re.split(r"[\s,]+", text.strip(" ,\t"))) if text.strip(" ,\t") else ()
 
@@ -156,6 +174,9 @@ class Settings:
     grace_seconds: float = _setting(30.0, _number(0, 86400), "seconds that waits may go on after SIGTERM")
     connect_timeout: float = _setting(3.0, _number(0.001, 3600), "seconds to connect to TheEye")
     call_timeout: float = _setting(15.0, _number(0.001, 3600), "seconds for one whole call to TheEye")
+    client_cert: str = _setting(
+        "", _client_cert, "PEM file with a certificate and its key, shown to TheEye where its URL is `https`"
+    )
     session_ttl: float = _setting(30.0, _number(0, 86400), "seconds that a token's session is remembered; `0`: never")
     max_waiting: int = _setting(1000, _whole(1, 1_000_000), "requests that may wait in one process; the next gets 503")
     history_guard: bool = _setting(

@@ -94,7 +94,11 @@ class Gateway(_Upstream):
         """Connects to nothing yet."""
         self._metrics = metrics
         self.transport = Transport(
-            settings.gateway_url, settings.connect_timeout, settings.call_timeout, settings.max_job
+            settings.gateway_url,
+            settings.connect_timeout,
+            settings.call_timeout,
+            settings.max_job,
+            settings.client_cert,
         )
 
     def session(self, token: str, headers: str = "") -> Session:
@@ -117,7 +121,11 @@ class Supervisor(_Upstream):
         """Connects to nothing yet."""
         self._metrics = metrics
         self.transport = Transport(
-            settings.supervisor_url, settings.connect_timeout, settings.call_timeout, settings.max_job
+            settings.supervisor_url,
+            settings.connect_timeout,
+            settings.call_timeout,
+            settings.max_job,
+            settings.client_cert,
         )
 
     def create(self, customer: str, task: str, token: str, query: str, body: bytes | None, headers: str = "") -> Job:

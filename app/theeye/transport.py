@@ -1,64 +1,77 @@
-"""HTTP/1.1 calls to one upstream over kept-alive connections: the hot path, twice in every request.
+"""HTTP/1.1 calls to one base URL over kept connections, read with the standard library's `http.client`.
 
-What libraries do beyond that costs several times what a call does. What is done here: one deadline for the whole
-call, however slowly the answer drips; a limit on the answer's size; and the difference between a call that was
-never sent and one whose answer was lost.
+TransportError          a call that brought no answer
+├── NotSent             not a byte of the request has left: it cannot have had an effect
+└── AnswerLost          the request was sent, at least in part; what became of it is unknown
+    └── AnswerTooLarge  the answer is larger than the limit
+
+Two such calls are made for every request of the service. urllib3, requests and a whole `HTTPConnection` for each call
+cost more (docs/performance.md), and none of them has one deadline for a whole call or tells NotSent from AnswerLost.
 """
 
-import socket
-import ssl
+import queue
+import re
 from collections import deque
 from collections.abc import Iterable
+from http.client import BadStatusLine, HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from time import monotonic
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from app.theeye.answer import Answer, TooLarge
-from app.theeye.connections import Connection, Places, seconds_left
+from app.theeye.addresses import Addresses, seconds_left
+from app.theeye.connection import Connection, connect
+from app.theeye.endpoint import Endpoint, read_endpoint
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
 
+_TARGET = re.compile(r"[\x21-\x7e]+")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.1 and 5.5
+
 
 class TransportError(Exception):
-    """A call that brought no answer; the message names no token and no query."""
+    """Report a call that brought no answer; the message names no header and no query."""
 
 
 class NotSent(TransportError):
-    """Not a byte of the request has left: it cannot have had an effect."""
+    """Report that not a byte of the request has left: it cannot have had an effect."""
 
 
 class AnswerLost(TransportError):
-    """The request was sent, at least in part; what became of it is unknown."""
+    """Report that the request was sent, at least in part; what became of it is unknown."""
 
 
 class AnswerTooLarge(AnswerLost):
-    """The answer is larger than the limit."""
+    """Report an answer that is larger than the limit."""
 
 
 class Reply(NamedTuple):
-    """A whole answer."""
+    """Hold a whole answer; the names of headers are looked up in any case."""
 
     status: int
+    headers: HTTPMessage
     body: bytes
 
 
 class Transport:
-    """Calls to one base URL; safe to share between threads and greenlets."""
+    """Call one base URL; safe to share between threads and greenlets."""
 
-    def __init__(self, base_url: str, connect_timeout: float, call_timeout: float, max_answer: int) -> None:
-        """Connects to nothing yet."""
-        url = urlsplit(base_url)
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
-        self._host = url.hostname or ""
-        self._port = url.port or (443 if self._tls else 80)
+    def __init__(
+        self, base_url: str, connect_timeout: float, call_timeout: float, max_answer: int, client_cert: str = ""
+    ) -> None:
+        """Read proxy and certificates from the environment; connect to nothing yet. Raise SettingsError.
+
+        The timeouts are in seconds, `max_answer` in bytes; `client_cert` is a PEM file with its key, for https.
+        """
+        self.endpoint = read_endpoint(base_url, client_cert)
+        self._addresses = Addresses(*self.endpoint.next_hop)
         self._connect_timeout = connect_timeout
         self._call_timeout = call_timeout
         self._max_answer = max_answer
-        self._path = url.path
-        self._common = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
-        self._idle: deque[Connection] = deque()
-        self._places = Places(CONNECTIONS)
+        self._target, self._common = _common(self.endpoint)
+        self._idle: deque[Connection] = deque()  # the one used last at the right
+        self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore that costs little under gevent too
+        for _ in range(CONNECTIONS):
+            self._slots.put(None)
 
     def call(
         self,
@@ -70,54 +83,73 @@ class Transport:
     ) -> Reply:
         """Make one call, ended by the call timeout or an earlier one. Raise NotSent, AnswerLost or AnswerTooLarge."""
         deadline = monotonic() + min(self._call_timeout, timeout or self._call_timeout)
-        if not self._places.take(deadline):
-            raise NotSent("all connections are busy")
+        request = self._request(method, path, headers, body)
         try:
-            return self._exchange(self._request(method, path, headers, body), deadline)
+            self._slots.get(timeout=seconds_left(deadline))
+        except queue.Empty:
+            raise NotSent("all connections are busy") from None
+        try:
+            return self._exchange(method, request, deadline)
         finally:
-            self._places.give_back()
+            self._slots.put(None)
 
     def close(self) -> None:
-        """Closes the idle connections."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
     def _request(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> bytes:
-        lines = f"{method} {self._path}{path} HTTP/1.1\r\n{self._common}"
+        """Return all bytes of a request. Raise NotSent for what HTTP cannot carry."""
+        target = self._target + path
+        if not _TARGET.fullmatch(target):
+            raise NotSent("the path holds what HTTP cannot carry")
+        head = [f"{method} {target} HTTP/1.1\r\n{self._common}"]
         for name, value in headers:
-            lines += f"{name}: {value}\r\n"
+            line = f"{name}: {value}"
+            if not _HEADER.fullmatch(line):
+                raise NotSent(f"the header {name!a} holds what HTTP cannot carry")
+            head.append(line)
         if body is not None:
-            lines += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            head.append(f"Content-Type: application/json\r\nContent-Length: {len(body)}")
         elif method != "GET":
-            lines += "Content-Length: 0\r\n"
-        return f"{lines}\r\n".encode("ascii") + (body or b"")
+            head.append("Content-Length: 0")
+        return "\r\n".join([*head, "", ""]).encode("latin-1") + (body or b"")
 
-    def _exchange(self, request: bytes, deadline: float) -> Reply:
-        connection = self._reusable() or self._connect(deadline)
+    def _exchange(self, method: str, request: bytes, deadline: float) -> Reply:
+        connection = self._kept() or self._connect(deadline)
         keep = False
         try:
-            connection.limit(seconds_left(deadline, 0.001))
-            sent = connection.sock.send(request)  # nearly always all of it; gevent's `sendall` costs twice that
-            if sent < len(request):
-                connection.sock.sendall(request[sent:])
-            incoming = Answer(connection.sock, lambda: connection.limit(seconds_left(deadline)), self._max_answer)
-            body = incoming.read()
-            keep = incoming.keep
-            return Reply(incoming.status, body)
-        except TooLarge:
-            raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes") from None
-        except (OSError, ValueError) as error:
+            connection.deadline = deadline
+            connection.send(request)
+            response = connection.answer(method)
+            body = self._body(response)
+            keep = not response.will_close
+            return Reply(response.status, response.headers, body)
+        except (OSError, HTTPException, ValueError) as error:
             raise AnswerLost(_reason(error)) from None
         finally:
             if keep:
-                self._close_forgotten()
-                connection.idle_since = monotonic()
-                self._idle.append(connection)
+                self._keep(connection)
             else:
                 connection.close()
 
-    def _reusable(self) -> Connection | None:
-        """The connection used last, if it has not been idle for long and the other side has not closed it."""
+    def _body(self, response: HTTPResponse) -> bytes:
+        """Read the body. Raise AnswerTooLarge, OSError, HTTPException or ValueError."""
+        announced = response.length or 0
+        body = b"" if announced > self._max_answer else response.read(self._max_answer + 1)
+        if max(announced, len(body)) > self._max_answer:
+            raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes")
+        return body
+
+    def _connect(self, deadline: float) -> Connection:
+        until = min(deadline, monotonic() + self._connect_timeout)
+        try:
+            return connect(self.endpoint, self._addresses, until)
+        except (OSError, HTTPException, ValueError) as error:
+            raise NotSent(f"cannot connect: {_reason(error)}") from None
+
+    def _kept(self) -> Connection | None:
+        """Return the connection used last, if it has not been idle for long and the other side has not closed it."""
         oldest = monotonic() - IDLE_SECONDS
         while True:
             try:
@@ -128,52 +160,40 @@ class Transport:
                 return connection
             connection.close()
 
-    def _close_forgotten(self) -> None:
-        """Closes what has been idle for too long: the surplus of a burst, which nobody takes out again."""
-        oldest = monotonic() - IDLE_SECONDS
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection for the next call, and close those that a burst of calls has left behind."""
+        connection.idle_since = monotonic()
+        self._idle.append(connection)
         while True:
             try:
-                connection = self._idle.popleft()
+                oldest = self._idle.popleft()
             except IndexError:
                 return
-            if connection.idle_since > oldest:
-                self._idle.appendleft(connection)
+            if oldest.idle_since >= connection.idle_since - IDLE_SECONDS:
+                self._idle.appendleft(oldest)
                 return
-            connection.close()
+            oldest.close()
 
-    def _connect(self, deadline: float) -> Connection:
-        until = min(deadline, monotonic() + self._connect_timeout)
-        try:
-            sock = self._open(until)
-        except (OSError, UnicodeError) as error:
-            raise NotSent(f"cannot connect: {_reason(error)}") from None
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(seconds_left(until))
-            return Connection(self._tls.wrap_socket(sock, server_hostname=self._host) if self._tls else sock)
-        except (OSError, ValueError) as error:
-            sock.close()
-            raise NotSent(f"cannot connect: {_reason(error)}") from None
 
-    def _open(self, deadline: float) -> socket.socket:
-        """Tries the host's addresses in turn, all within the one deadline. Raises OSError."""
-        failed: OSError = OSError(f"{self._host} has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(seconds_left(deadline))
-                sock.connect(address)
-                return sock
-            except OSError as error:
-                sock.close()
-                failed = error
-        raise failed
+def _common(endpoint: Endpoint) -> tuple[str, str]:
+    """Return what all targets begin with, and the header lines of all requests."""
+    target = endpoint.base
+    lines = [f"Host: {endpoint.authority}", "Accept: application/json", "Accept-Encoding: identity"]
+    if endpoint.proxy is not None and endpoint.is_relayed:
+        target = f"{endpoint.scheme}://{endpoint.authority}{endpoint.base}"  # RFC 9112, 3.2.2
+        if endpoint.proxy.authorization:
+            lines.append(f"Proxy-Authorization: {endpoint.proxy.authorization}")
+    return target, "\r\n".join(lines)
 
 
 def _reason(error: Exception) -> str:
-    """An error in few words, with nothing of the request in it."""
+    """Return an error in few words, with nothing of the request or the answer in it."""
     if isinstance(error, TimeoutError):
         return "timed out"
+    if isinstance(error, BadStatusLine):
+        return "no HTTP answer"
+    if isinstance(error, IncompleteRead):
+        return "cut off in its body"
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return str(error) if isinstance(error, ValueError) else type(error).__name__
+        return error.strerror or str(error) or type(error).__name__
+    return str(error)

@@ -1,0 +1,103 @@
+"""The addresses of one host: the resolver is asked in a thread, since it knows no time limit."""
+
+import socket
+import threading
+from concurrent.futures import Future
+from time import monotonic
+from typing import Any
+
+FRESH_SECONDS = 1.0  # connections opened at the same time share one answer of the resolver
+HANG_SECONDS = 1.0  # a resolver that takes longer is not waited for where addresses are known
+LOOKUP_SECONDS = 30.0  # a lookup that takes longer does not keep another one from starting
+LOOKUPS = 4  # threads that may hang in the resolver at once
+
+Address = tuple[Any, ...]  # as socket.getaddrinfo returns it
+
+
+class Addresses:
+    """Connect to one host; while the resolver hangs or fails, the addresses known last are used."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Ask for nothing yet."""
+        self._host = host
+        self._port = port
+        self._lock = threading.Lock()
+        self._lookups: list[tuple[float, Future[list[Address]]]] = []  # when each began
+        self._known: list[Address] = []
+        self._fresh_until = float("-inf")
+        self._worked: Address | None = None
+
+    def connect(self, until: float) -> socket.socket:
+        """Return a non-blocking socket, connected to the first address that accepts. Raise OSError or UnicodeError.
+
+        Each address has an equal share of the time left: one that drops all packets leaves time for the next.
+        The address that worked last comes first.
+        """
+        failure = OSError(f"{self._host} has no address")
+        addresses = sorted(self.resolve(until), key=lambda address: address != self._worked)
+        for tried, address in enumerate(addresses):
+            try:
+                sock = _connect(address, seconds_left(until) / (len(addresses) - tried))
+            except OSError as error:
+                failure = error
+            else:
+                self._worked = address
+                return sock
+        raise failure
+
+    def resolve(self, until: float) -> list[Address]:
+        """Return the host's addresses. Raise OSError (socket.gaierror, TimeoutError) or UnicodeError."""
+        if monotonic() < self._fresh_until:
+            return self._known
+        began, lookup = self._lookup()
+        seconds = seconds_left(until)
+        if self._known:
+            seconds = min(seconds, max(began + HANG_SECONDS - monotonic(), 0))
+        try:
+            return lookup.result(seconds)
+        except OSError as error:
+            if self._known and (isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN):
+                return self._known
+            raise
+
+    def _lookup(self) -> tuple[float, Future[list[Address]]]:
+        """Return the lookup that runs, or start one."""
+        with self._lock:
+            self._lookups = [(began, lookup) for began, lookup in self._lookups if not lookup.done()]
+            late = all(began < monotonic() - LOOKUP_SECONDS for began, _ in self._lookups)
+            if late and len(self._lookups) < LOOKUPS:
+                lookup: Future[list[Address]] = Future()
+                threading.Thread(target=self._ask, args=(lookup,), name="resolver", daemon=True).start()
+                self._lookups.append((monotonic(), lookup))
+            return self._lookups[-1]
+
+    def _ask(self, lookup: Future[list[Address]]) -> None:
+        try:
+            addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            lookup.set_exception(error)
+        else:
+            self._known, self._fresh_until = addresses, monotonic() + FRESH_SECONDS
+            lookup.set_result(addresses)
+
+
+def _connect(address: Address, seconds: float) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.settimeout(seconds)
+        sock.connect(where)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def seconds_left(deadline: float) -> float:
+    """Return the seconds until a deadline on time.monotonic's clock. Raise TimeoutError when it has passed."""
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left

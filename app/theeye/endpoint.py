@@ -1,0 +1,150 @@
+"""How a URL is reached: the proxy in between and the certificates, read once from the environment as requests does."""
+
+import os
+import ssl
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from app.settings import SettingsError, variable_of
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Name an HTTP proxy and the variable that asks for it; `authorization` is its header's value, or empty."""
+
+    host: str
+    port: int
+    variable: str
+    authorization: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """Return its URL without user and password."""
+        return f"http://{_host_port(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Name a server and the way to it; `certificates` is the file or folder of trusted certificates."""
+
+    scheme: str
+    host: str
+    port: int
+    base: str
+    proxy: Proxy | None
+    tls: ssl.SSLContext | None
+    certificates: str
+
+    @property
+    def authority(self) -> str:
+        """Return host and port, as in a Host header: without the scheme's own port (RFC 9110, 7.2)."""
+        return self.host_port.removesuffix(":443" if self.tls else ":80")
+
+    @property
+    def host_port(self) -> str:
+        """Return host and port, as in a CONNECT request."""
+        return _host_port(self.host, self.port)
+
+    @property
+    def next_hop(self) -> tuple[str, int]:
+        """Return the host and port to connect to: the proxy's where there is one."""
+        return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
+
+    @property
+    def is_relayed(self) -> bool:
+        """Return whether a proxy passes on each request and may answer it itself; with https it passes on bytes."""
+        return self.proxy is not None and self.tls is None
+
+
+def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
+    """Read what the environment says about a URL. Raise SettingsError, which names the variable.
+
+    `client_cert`: a PEM file with a certificate and its key, shown to a server that asks for it.
+    """
+    # Not at import: gunicorn's master imports this module, and requests must be imported after gevent has patched ssl.
+    import requests
+
+    url = urlsplit(base_url)
+    found = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
+    proxy_url = requests.utils.select_proxy(base_url, found["proxies"])
+    variable, certificates = _certificates(found["verify"])
+    # A variable that names no readable file is an error of the operator's, also where no URL needs it.
+    context = _context(variable, certificates) if variable or url.scheme == "https" else None
+    if context is not None and client_cert:
+        _show(context, client_cert)
+    return Endpoint(
+        scheme=url.scheme,
+        host=url.hostname or "",
+        port=url.port or (443 if url.scheme == "https" else 80),
+        base=url.path,
+        proxy=_proxy(proxy_url, url) if proxy_url else None,
+        tls=context if url.scheme == "https" else None,
+        certificates=certificates,
+    )
+
+
+def _proxy(text: str, url: SplitResult) -> Proxy:
+    """Read a proxy's URL. Raise SettingsError, without the password."""
+    variable = _proxy_variable(text, url.scheme)
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    if parts.scheme != "http":
+        raise SettingsError(f"{variable} must begin with http://, the only way in which proxies are spoken to")
+    try:
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host = None
+    if not host:
+        raise SettingsError(f"{variable} must be the URL of a proxy, like http://proxy.example.org:3128")
+    credentials = ""
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        credentials = f"Basic {b64encode(pair.encode()).decode()}"
+    return Proxy(host, port, variable, credentials)
+
+
+def _proxy_variable(text: str, scheme: str) -> str:
+    """Return the variable that a proxy's URL comes from."""
+    names = (f"{scheme}_proxy", "all_proxy")
+    set_to_it = [name for name, value in os.environ.items() if name.lower() in names and value == text]
+    return set_to_it[0] if set_to_it else "the system's proxy setting"
+
+
+def _certificates(verify: Any) -> tuple[str, str]:
+    """Return the variable that names the trusted certificates, or nothing, and their file or folder."""
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    if verify is not True:  # requests has read one of two variables
+        return "REQUESTS_CA_BUNDLE" if os.environ.get("REQUESTS_CA_BUNDLE") else "CURL_CA_BUNDLE", str(verify)
+    if path := os.environ.get("SSL_CERT_FILE"):
+        return "SSL_CERT_FILE", path
+    return "", DEFAULT_CA_BUNDLE_PATH
+
+
+def _context(variable: str, certificates: str) -> ssl.SSLContext:
+    """Return a TLS context that trusts these certificates. Raise SettingsError."""
+    try:
+        if Path(certificates).is_dir():
+            context = ssl.create_default_context(capath=certificates)
+        else:
+            context = ssl.create_default_context(cafile=certificates)
+    except ssl.SSLError:
+        raise SettingsError(f"{variable} names a file without certificates: {certificates}") from None
+    except OSError as error:
+        raise SettingsError(f"{variable} names {certificates}, which cannot be read: {error.strerror}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _show(context: ssl.SSLContext, client_cert: str) -> None:
+    """Add the client's certificate. Raise SettingsError where its file has changed since the settings were read."""
+    try:
+        context.load_cert_chain(client_cert, password="")
+    except OSError:
+        raise SettingsError(f"{variable_of('client_cert')} cannot be read any more") from None
+    context.post_handshake_auth = True  # TLS 1.3: a server may ask for it only once it has seen the request's path
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
