@@ -1,4 +1,4 @@
-"""Holds what a service sends against its own OpenAPI document."""
+"""Hold what a service sends against its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from openapi_schema_validator import OAS31Validator
 from servers import RawResponse
+
+from app import Settings, create_app
 
 Node = dict[str, Any]
 
@@ -26,7 +28,7 @@ class Contract:
         self.seen_codes: set[tuple[str, int]] = set()
 
     def check(self, method: str, target: str, got: RawResponse, own: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        """AssertionError unless status, headers and body are documented; `own`: headers that the job itself set."""
+        """Raise AssertionError unless status, headers and body are documented; `own`: headers that the job set."""
         node = self.answer(method, target, got.status)
         self._check_headers(node.get("headers", {}), got, {name.lower() for name in own})
         assert (got.header("Cache-Control") is not None) == (method in ("GET", "HEAD"))
@@ -40,7 +42,7 @@ class Contract:
             self._check_body(content[media_type]["schema"], json.loads(got.body), got, method)
 
     def answer(self, method: str, target: str, status: int) -> Node:
-        """What is documented for a status, by itself or by its range."""
+        """Return what is documented for a status, by itself or by its range."""
         path = target.partition("?")[0]
         known = next(
             known for known in self.document["paths"] if re.fullmatch(re.sub("{[a-z]+}", "[^/]+", known), path)
@@ -65,7 +67,7 @@ class Contract:
         self.seen_headers |= sent.keys()
 
     def _check_body(self, schema: Node, body: Any, got: RawResponse, method: str) -> None:
-        """Against the errors, or against the modes' answers, by who made the status."""
+        """Check it against the errors or the answers of the modes, by who decided the status."""
         parts = schema.get("anyOf", [schema])
         errors = {code_of(self.document, part): part for part in parts if is_error(self.document, part)}
         code = body.get("code", "") if isinstance(body, dict) else ""
@@ -80,13 +82,21 @@ class Contract:
             self.validate(others[0] if len(others) == 1 else {"anyOf": others}, body)
 
     def validate(self, schema: Node, value: Any) -> None:
-        """AssertionError unless the value is what one of the document's schemas says."""
+        """Raise AssertionError unless the value is what one of the document's schemas says."""
         validator = OAS31Validator({**schema, "components": self.document["components"]})
         assert not (wrong := [error.message for error in validator.iter_errors(value)]), wrong
 
 
+def document(**settings: Any) -> Node:
+    """Return the document that a service with these settings serves."""
+    got = create_app(Settings(**settings)).test_client().get("/openapi.json")
+    assert got.status == "200 OK"
+    assert isinstance(got.json, dict)
+    return got.json
+
+
 def resolved(document: Node, node: Node) -> Node:
-    """The component that a reference names; anything else as it is."""
+    """Return the component that a reference names; anything else as it is."""
     if "$ref" not in node:
         return node
     _, _, kind, name = node["$ref"].split("/")
@@ -94,19 +104,19 @@ def resolved(document: Node, node: Node) -> Node:
 
 
 def is_error(document: Node, schema: Node) -> bool:
-    """Whether a schema is that of one of the service's own errors."""
+    """Return whether a schema is that of one of the service's own errors."""
     return schema["$ref"] == UNAUTHORIZED or resolved(document, schema).get("$ref") == ERROR
 
 
 def code_of(document: Node, error: Node) -> str:
-    """The code of an error's schema; empty for the string of 401."""
+    """Return the code of an error's schema; empty for the string of 401."""
     found = resolved(document, error).get("properties", {}).get("code", {"const": ""})["const"]
     assert isinstance(found, str)
     return found
 
 
 def responses_of(document: Node) -> Iterator[tuple[str, Node]]:
-    """Every response of every operation, by its status or range, and the one to a method that no path has."""
+    """Yield every response with its status or range, also the one to a method that a path does not have."""
     yield "405", document["components"]["responses"]["MethodNotAllowed"]
     for path in document["paths"].values():
         for operation in (node for name, node in path.items() if name != "parameters"):
@@ -114,7 +124,7 @@ def responses_of(document: Node) -> Iterator[tuple[str, Node]]:
 
 
 def errors_of(document: Node, response: Node) -> Iterator[Node]:
-    """The schemas of a response's errors, but for the string of 401."""
+    """Yield the schemas of the errors in a response, but for the string of 401."""
     schema = response.get("content", {}).get("application/json", {}).get("schema", {})
     for part in schema.get("anyOf", [schema] if schema else []):
         if is_error(document, part) and part["$ref"] != UNAUTHORIZED:
@@ -122,7 +132,7 @@ def errors_of(document: Node, response: Node) -> Iterator[Node]:
 
 
 def documented_codes(document: Node) -> Iterator[tuple[str, int]]:
-    """Every code of the document with its status, wherever it stands; the range of TheEye's refusals as 400."""
+    """Yield every code of the document with its status; the range of TheEye's refusals counts as 400."""
     for status, response in responses_of(document):
         for error in errors_of(document, response):
             yield error["properties"]["code"]["const"], int(status.replace("XX", "00"))
