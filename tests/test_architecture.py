@@ -57,7 +57,6 @@ STILL_FLAT = {"system.py"}
 STILL_IMPORTED = {
     ("runs/asked.py", "app.api.preferences"),
     ("runs/asked.py", "app.api.query"),
-    ("serving/savings.py", "app.api.responses"),
     ("telemetry/middleware.py", "app.api.responses"),
     ("telemetry/trace.py", "app.api.query"),
     ("theeye/connections.py", "app.system"),

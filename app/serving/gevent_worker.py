@@ -13,7 +13,6 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from app.serving.farewell import farewell
 from app.serving.quit import QuitsOnce
-from app.serving.savings import Saves
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
 
@@ -28,7 +27,7 @@ class _Listener:
         return self._name
 
 
-class Worker(QuitsOnce, Saves, GeventWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
     """Knows which of its connections are idle, and ends those first when it stops."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -14,12 +14,11 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from app.serving.farewell import farewell
 from app.serving.quit import QuitsOnce
-from app.serving.savings import Saves
 
 HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
 
 
-class Worker(QuitsOnce, Saves, ThreadWorker):  # type: ignore[misc]
+class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     """Says goodbye to a client in a thread of the pool, which may take two seconds, and ends what is late."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
