@@ -1,4 +1,4 @@
-"""What mod_wsgi loads in each daemon process (deploy/apache.conf)."""
+"""Load the service in each of mod_wsgi's daemon processes (deploy/apache.conf)."""
 
 import os
 
@@ -10,7 +10,7 @@ import mod_wsgi
 from app import EXTENSION
 from wsgi import application
 
-STOP_SECONDS = 1.0  # Apache kills a daemon process 3 s after it told it to stop
+STOP_SECONDS = 1.0  # Apache kills a daemon process 3 s after telling it to stop
 
 _services = application.extensions[EXTENSION]
 _services.health.stop_is_told = True

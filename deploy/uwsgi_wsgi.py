@@ -1,4 +1,4 @@
-"""What uWSGI loads in each process (deploy/uwsgi.ini): the service, with bodies that come in chunks."""
+"""Load the service in each of uWSGI's processes (deploy/uwsgi.ini), and let it read chunked bodies."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from wsgi import application as _service
 
 
 class _Chunks(io.RawIOBase):
-    """The body of a request in chunks, which uWSGI's own `wsgi.input` cannot read."""
+    """Read a chunked body, which uWSGI's own `wsgi.input` cannot."""
 
     _rest = b""
 
@@ -29,7 +29,7 @@ class _Chunks(io.RawIOBase):
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """The WSGI callable."""
+    """Answer a request: the WSGI callable."""
     if "HTTP_TRANSFER_ENCODING" in environ and not environ.get("CONTENT_LENGTH"):
         environ |= {"wsgi.input": io.BufferedReader(_Chunks()), "wsgi.input_terminated": True}
     return _service(environ, start_response)

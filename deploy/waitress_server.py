@@ -1,4 +1,4 @@
-"""Serves TheEye Sync with waitress, and ends its waits before it stops: `python deploy/waitress_server.py`."""
+"""Serve TheEye Sync with waitress, and end its waits before it stops: `python deploy/waitress_server.py`."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 os.environ.setdefault("SYNC_WORKERS", "1")
-os.environ.setdefault("SYNC_MAX_WAITING", "112")  # each is a thread of its own
+os.environ.setdefault("SYNC_MAX_WAITING", "112")  # each request that waits takes a thread
 
 from waitress import create_server
 
@@ -16,33 +16,33 @@ from app import EXTENSION, Services
 from app.telemetry.messages import log_to_standard_error
 from wsgi import application
 
-SPARE_THREADS = 16  # health checks and refusals are answered while all places are taken
-SPARE_CONNECTIONS = 512  # idle, or still sending
-IDLE_SECONDS = 75  # above a proxy's own idle time, so that the proxy is the one who closes
+SPARE_THREADS = 16  # for health checks and refusals while SYNC_MAX_WAITING requests wait
+SPARE_CONNECTIONS = 512  # for clients that are idle or still sending
+IDLE_SECONDS = 75  # above a proxy's idle timeout, so that the proxy closes first
 MIB = 1024 * 1024
 
 
 def main() -> None:
-    """Serves until SIGTERM."""
+    """Serve until SIGTERM."""
     services: Services = application.extensions[EXTENSION]
     settings = services.settings
     log_to_standard_error("waitress", settings.log)
     threads = settings.max_waiting + SPARE_THREADS
 
-    def told(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def with_threads(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["theeye_sync.threads"] = threads
         return application(environ, start_response)
 
     where = "unix_socket" if settings.bind.startswith("unix:") else "listen"
     sockets: dict[int, Any] = {}
     server = create_server(
-        told,
+        with_threads,
         map=sockets,
         threads=threads,
         connection_limit=threads + SPARE_CONNECTIONS,
         asyncore_use_poll=True,
         channel_timeout=IDLE_SECONDS,
-        max_request_body_size=2 * settings.max_body + MIB,  # above it waitress itself refuses, without our words
+        max_request_body_size=2 * settings.max_body + MIB,  # above this, waitress's own refusal
         **{where: settings.bind.removeprefix("unix:")},
     )
     server.print_listen("Serving on {}:{}")
@@ -50,7 +50,8 @@ def main() -> None:
     stopping = threading.Thread(target=_stop, args=(services, sockets), name="stopping", daemon=True)
 
     def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # which _stop sends; a shell's `&` has it ignored
+        # _stop sends SIGINT, which a process ignores if a shell started it with `&`.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if not stopping.ident:
             stopping.start()
 
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def _stop(services: Services, sockets: dict[int, Any]) -> None:
-    """Ends the waits as SYNC_GRACE_SECONDS has it, lets their answers out, and then the server's loop."""
+    """End the waits within SYNC_GRACE_SECONDS, wait until their answers are sent, then end the server's loop."""
     settings = services.settings
     for listener in list(sockets.values()):
         listener.accepting = False
@@ -72,7 +73,7 @@ def _stop(services: Services, sockets: dict[int, Any]) -> None:
 
 
 def _is_busy(channel: Any) -> bool:
-    """Whether a connection has a request that is not answered yet, or an answer that is not sent yet."""
+    """Return whether a connection has an unanswered request or an unsent answer."""
     return bool(getattr(channel, "requests", ()) or getattr(channel, "total_outbufs_len", 0))
 
 

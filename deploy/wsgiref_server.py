@@ -1,4 +1,4 @@
-"""Serves TheEye Sync with Python's own server, one request at a time: `python deploy/wsgiref_server.py`."""
+"""Serve TheEye Sync with Python's own server, one request at a time: `python deploy/wsgiref_server.py`."""
 
 import sys
 from typing import Any
@@ -9,14 +9,14 @@ from wsgi import application
 
 
 class Handler(WSGIRequestHandler):
-    """Shows the service the path as it came, and logs neither path nor query: tokens may stand there."""
+    """Give the service the undecoded path, and log neither path nor query, which may hold a token."""
 
     def get_environ(self) -> dict[str, Any]:
-        """The base class's, with the undecoded path."""
+        """Return the environ with the undecoded path."""
         return super().get_environ() | {"REQUEST_URI": self.path}
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The method and the status; of what cannot be read, only that."""
+        """Log method and status, or only that the request was refused."""
         status = args[1] if format == '"%s" %s %s' else "refused"
         sys.stderr.write(f"{self.address_string()} [{self.log_date_time_string()}] {self.command or '-'} {status}\n")
 

@@ -12,12 +12,12 @@ from formatters import Answer, BadOutput, BadQuery, Context, Formatter, dumps, h
 SEPARATORS = {"": ",", "comma": ",", "semicolon": ";", "tab": "\t"}
 
 _QUOTED = re.compile(r'[",;\t\r\n]|^\s|\s$')
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\0]")  # what Excel, Calc and Sheets calculate
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\0]")  # to Excel, Calc and Sheets a formula
 _NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 
 
 class Csv(Formatter):
-    """The output's table as CSV; `?csv=semicolon` and `?csv=tab` for programs that want these."""
+    """Return the output's table as CSV; `?csv=semicolon` and `?csv=tab` for programs that want these."""
 
     name = "csv"
     queries = ("csv",)
@@ -25,12 +25,12 @@ class Csv(Formatter):
     precedence = 150
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Refuses an unknown separator before the task is run."""
+        """Refuse an unknown separator before the task is run."""
         if query.get("csv", "") not in SEPARATORS:
             raise BadQuery("csv can be comma, semicolon or tab")
 
     def format(self, context: Context) -> Answer:
-        """The file, under the status of the job. Raises BadOutput for what is no table."""
+        """Return the file with the job's status. Raise BadOutput for an output that is not a table."""
         separator = SEPARATORS[context.query.get("csv", "")]
         lines = [separator.join(map(cell, row)) or '""' for row in rows(table(context.output))]
         body = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
@@ -39,17 +39,17 @@ class Csv(Formatter):
 
 
 def table(output: Any) -> list[Any]:
-    """The rows of an output: objects or lists, all alike."""
+    """Return the rows of an output: all objects or all lists. Raise BadOutput."""
     values = [_value(item) for item in output] if isinstance(output, list) else [output]
     if len(values) == 1 and isinstance(values[0], list) and all(isinstance(row, (dict, list)) for row in values[0]):
         values = values[0]
     if not all(isinstance(row, dict) for row in values) and not all(isinstance(row, list) for row in values):
-        raise BadOutput("the output is no table: a list of objects or a list of lists")
+        raise BadOutput("the output is not a table: a list of objects or a list of lists")
     return values
 
 
 def rows(values: list[Any]) -> Iterable[list[Any]]:
-    """The rows as lists; those of objects under a line with all their names."""
+    """Return the rows as lists; rows of objects get a first row with all their names."""
     if not values or isinstance(values[0], list):
         return values
     names = list(dict.fromkeys(name for row in values for name in row))
@@ -57,7 +57,7 @@ def rows(values: list[Any]) -> Iterable[list[Any]]:
 
 
 def cell(value: Any) -> str:
-    """One value, quoted where it must be; text that a spreadsheet would calculate gets an apostrophe."""
+    """Return one value, quoted where needed; a text that a spreadsheet would calculate gets an apostrophe."""
     if not isinstance(value, str):
         text = "" if value is None else dumps(value).decode()
     elif _FORMULA.match(value) and not _NUMBER.fullmatch(value):
@@ -68,7 +68,7 @@ def cell(value: Any) -> str:
 
 
 def file_name(job: Mapping[str, Any]) -> str:
-    """The task's name and the job's id, in what every file system takes."""
+    """Return the task's name and the job's id in characters that every file system accepts."""
     words = re.findall(r"[A-Za-z0-9]+", f"{job.get('name') or 'job'} {job.get('id') or ''}")
     return "-".join(words)[:100].lower() + ".csv"
 
@@ -82,5 +82,5 @@ def _value(item: Any) -> Any:
 
 @hookimpl
 def register_formatters() -> list[Formatter]:
-    """The formatter of `?csv`."""
+    """Register the formatter of `?csv`."""
     return [Csv()]

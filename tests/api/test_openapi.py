@@ -92,7 +92,7 @@ def test_a_plugins_mode_appears_with_its_media_type() -> None:
     found = document(plugins=(str(CSV),))
     for method, path in (("post", "/{customer}/task/{task}/job"), ("get", "/{customer}/task/{task}/job/{job}")):
         csv = parameters(found, method, path)["csv"]
-        assert csv["description"].startswith("Mode `csv`: The output's table as CSV; ")
+        assert csv["description"].startswith("Mode `csv`: Return the output's table as CSV; ")
         assert "`Accept: text/csv`" in csv["description"]
         for status in ("200", "2XX", "4XX", "500"):
             assert "text/csv" in resolved(found, found["paths"][path][method]["responses"][status])["content"]

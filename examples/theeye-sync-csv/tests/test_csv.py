@@ -60,7 +60,7 @@ def test_a_number_is_no_formula(text: str) -> None:
 @pytest.mark.parametrize("output", [["plain"], "text", None, [1], ['{"a":1}', "[1]"], ["[[1],2]", "x"]])
 def test_what_is_no_table_is_refused(output: Any) -> None:
     """In words for the client."""
-    with pytest.raises(BadOutput, match="no table"):
+    with pytest.raises(BadOutput, match="not a table"):
         run(Csv(), {"output": output}, "csv")
 
 
