@@ -1,12 +1,12 @@
 """From a request's token to its session, remembered for SYNC_SESSION_TTL."""
 
 import re
+import threading
 from collections import OrderedDict
 from time import monotonic
 
 from app.api.query import Query
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
-from app.system import quick_lock
 from app.telemetry.metrics import Metrics
 from app.theeye.client import Gateway, Session
 
@@ -35,7 +35,7 @@ class Sessions:
         self._metrics = metrics
         self._gateway = gateway
         self._ttl = ttl
-        self._lock = quick_lock()
+        self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
     def get(self, token: str, customer: str, headers: str = "") -> Session:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from app import system
-
 LOOK_SECONDS = 1.0
 
 # The other side has closed its end, or the connection broke; data that it sent before does not hide that.
@@ -37,7 +35,7 @@ class Clients:
 
     def __init__(self) -> None:
         """Watches nobody yet; the thread starts with the first client, after any fork."""
-        self._lock = system.quick_lock()
+        self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._parked: dict[int, Client] = {}
         self._poll: Any = None
@@ -75,7 +73,7 @@ class Clients:
             if self._watching_in == os.getpid():
                 return
             if self._pid != os.getpid():
-                self._parked, self._poll, self._pid = {}, system.poll(), os.getpid()
+                self._parked, self._poll, self._pid = {}, _system_poll(), os.getpid()
             threading.Thread(target=self._run, name="theeye-sync-clients", daemon=True).start()
             self._watching_in = os.getpid()
 
@@ -113,3 +111,15 @@ class Clients:
                 client.late = True
                 with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                     getattr(client.sock, "_sock", client.sock).shutdown(socket.SHUT_RD)
+
+
+def _system_poll() -> Any:
+    """Return a `select.poll` object of the operating system.
+
+    That of gevent does not report POLLRDHUP (gevent/gevent#1128): under it no client would ever be seen to go.
+    """
+    try:
+        from gevent.monkey import get_original
+    except ImportError:
+        return select.poll()
+    return get_original("select", "poll")()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from app.errors import ClientGone, TooBusy, Unavailable
-from app.system import quick_lock
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
 from app.theeye.client import Job, Supervisor, has_ended
@@ -64,7 +63,7 @@ class Waiter:
         self._supervisor = supervisor
         self._wakeups = wakeups
         self._max_waiting = max_waiting
-        self._lock = quick_lock()
+        self._lock = threading.Lock()
         self._end = float("inf")
 
     @contextmanager

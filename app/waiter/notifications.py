@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from app.system import quick_lock
-
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
 TURNS = "theeye-sync:turn:*"  # ours: a place in the history guard's line has its turn
 EARLY = 10_000  # notifications kept for jobs that are not known yet
@@ -32,7 +30,7 @@ class Wakeups:
     def __init__(self) -> None:
         """Knows no wait yet."""
         self.epoch = 0
-        self._lock = quick_lock()
+        self._lock = threading.Lock()
         self._parked: dict[str, list[threading.Event]] = {}
         self._early: dict[str, None] = {}
 
