@@ -2,40 +2,44 @@
 
 import logging
 
+import flask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.api.blueprint import Shortcut, blueprint
-from app.api.jobs import Jobs
-from app.api.replies import Replies
+from app.api import responses
+from app.api.blueprint import blueprint
 from app.cli import formatters_command
-from app.services import Services, assemble
+from app.services import EXTENSION, Services, assemble
 from app.settings import Settings, SettingsError
 from app.telemetry.messages import set_up
 from app.telemetry.middleware import Tracing
 
-__all__ = ["Services", "Settings", "SettingsError", "create_app"]
+__all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
 
-EXTENSION = "theeye_sync"
 
-log = logging.getLogger(EXTENSION)
+class SyncFlask(Flask):
+    """Flask, with what it lets a subclass choose."""
+
+    response_class = responses.Response
+
+    def make_default_options_response(self) -> flask.Response:
+        """Answer OPTIONS on every route as a preflight."""
+        return responses.preflight()
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application; nothing connects before the first request. Raise SettingsError."""
     settings = settings or Settings.from_env()
-    app = Flask(__name__, static_folder=None)
+    app = SyncFlask(__name__, static_folder=None)
     set_up(settings.log)
-    app.logger = log  # Flask's own logger would write whole requests, with their tokens
+    app.logger = logging.getLogger("theeye_sync")  # the service's own, which redacts tokens
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     services = assemble(settings)
     app.extensions[EXTENSION] = services
-    replies = Replies(settings.cors_origins)
-    jobs = Jobs(services, replies)
-    app.register_blueprint(blueprint(services, jobs, replies))
+    app.register_blueprint(blueprint)
     app.wsgi_app = Tracing(  # type: ignore[method-assign]
-        Shortcut(app.wsgi_app, jobs, replies), settings.log, services.metrics, settings.metrics_bind
+        app.wsgi_app, settings.log, services.metrics, settings.metrics_bind
     )
     app.cli.add_command(formatters_command(lambda: services.formatters))
     if hops := settings.proxies:

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from app.api.query import Query
+from app.api.request import token_of
 from app.checks import findings
 from app.checks.report import print_findings
 from app.checks.variables import TOKEN
 from app.errors import Unauthorized
 from app.settings import Settings, SettingsError
-from app.theeye.sessions import token_of
 from formatters import Mode, Registry
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C

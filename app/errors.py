@@ -1,6 +1,6 @@
 """Every error that an answer can be, in TheEye's shape.
 
-SyncError                                     EINTERNAL: a bug of ours
+SyncError                                     EINTERNAL: an unexpected error of this service
 ├── BadRequest          400  EINVALID         the request cannot be read
 ├── Unauthorized        401                   no session; the body is "Unauthorized"
 ├── Forbidden           403  EORACC           the session belongs to another customer
@@ -27,14 +27,32 @@ SyncError                                     EINTERNAL: a bug of ours
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
 └── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
     └── Accepted        202                   the same, for who asked not to be kept waiting
+
+Crashed                                       an unexpected error after a job was created; Flask handles it as any other
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 UNSET: Any = object()
+
+
+class Job(Protocol):
+    """What an error tells of a job; `app.theeye.client.Job` is one."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+    @property
+    def lifecycle(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def state(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def has_ended(self) -> bool: ...  # noqa: D102
 
 
 class SyncError(Exception):
@@ -52,10 +70,10 @@ class SyncError(Exception):
         status: int | None = None,
         code: str | None = None,
         value: Any = UNSET,
-        job: Mapping[str, Any] | None = None,
+        job: Job | None = None,
         may_have_started: bool | None = None,
     ) -> None:
-        """`value` is TheEye's own answer; `job` holds at least the job's id; `may_have_started`: a job without one."""
+        """`value` is TheEye's own answer; `job`: as last seen; `may_have_started`: a job without one."""
         super().__init__(message)
         self.may_have_started = self.may_have_started if may_have_started is None else may_have_started
         self.message = message
@@ -73,7 +91,7 @@ class SyncError(Exception):
         body["code"] = self.code
         body["status"] = self.status
         if self.job is not None:
-            body["job"] = {name: self.job.get(name) for name in ("id", "lifecycle", "state")}
+            body["job"] = {"id": self.job.id, "lifecycle": self.job.lifecycle, "state": self.job.state}
         return body
 
 
@@ -91,7 +109,7 @@ class Unauthorized(SyncError):
     code = ""
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
-    def __init__(self, job: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, job: Job | None = None) -> None:
         """`job` where the token was refused while its job was running."""
         super().__init__("Unauthorized", job=job)
 
@@ -208,7 +226,7 @@ class TimeIsUp(SyncError):
     status = 504
     code = "ETIMEISUP"
 
-    def __init__(self, job: Mapping[str, Any], result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, job: Job, result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         """`result_url`: where the answer will be; `headers`: further ones."""
         super().__init__("The job has not ended in time, it goes on running", job=job)
         self.result_url = result_url
@@ -295,6 +313,15 @@ class RunGone(SyncError):
 
     status = 410
     code = "EJOBGONE"
+
+
+class Crashed(Exception):
+    """An unexpected error after the job was created: the client is told the job's id all the same."""
+
+    def __init__(self, job: Job) -> None:
+        """To be raised from the error itself; `job`: as last seen."""
+        super().__init__(f"unexpected error with job {job.id}")
+        self.job = job
 
 
 _FRAMES = re.compile(r"\n[^\S\n]+at .*")

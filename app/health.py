@@ -17,7 +17,7 @@ from typing import Any
 from app.runs.redis_scripts import Shared
 from app.settings import Settings
 from app.theeye.transport import Transport, TransportError
-from app.waiter.notifications import Wakeups
+from app.waiter.notifications import Notifications
 from formatters import Failure
 
 REMEMBERED = 2.0  # seconds that a probe's result is kept, so that frequent checks do not become calls to TheEye
@@ -38,7 +38,7 @@ class Health:
         settings: Settings,
         gateway: Transport,
         supervisor: Transport,
-        wakeups: Wakeups,
+        notifications: Notifications,
         formatters: Iterable[Failure] = (),
         shared: Shared | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class Health:
         self._guarded = settings.history_guard
         self._gateway = gateway
         self._supervisor = supervisor
-        self._wakeups = wakeups
+        self._notifications = notifications
         self._lock = threading.Lock()
         self._seen: tuple[bool, bool] = (False, False)
         self._seen_at = float("-inf")
@@ -63,7 +63,7 @@ class Health:
             return 503, {"status": "stopping", "degraded": []}
         host = read_host(environ, self.stop_is_told, self._max_waiting)
         gateway, supervisor = self._probe()
-        self._wakeups.listen()
+        self._notifications.listen()
         return 200 if supervisor else 503, {
             "status": "ready" if supervisor else "unreachable",
             "degraded": [*self._degraded(gateway, supervisor), *host.degraded(self._max_waiting)],
@@ -76,7 +76,7 @@ class Health:
             yield "supervisor: nothing can be run"
         if not gateway:
             yield "gateway: known sessions go on, new ones get 502 until it is back"
-        if self._redis and not self._wakeups.live:
+        if self._redis and not self._notifications.live:
             yield "redis: polling carries the waits until it is back"
         if self._shared is not None and self._shared.is_down:
             yield "redis: no idempotency keys, and the history guard spans one process"
@@ -86,7 +86,7 @@ class Health:
         """Name the processes whose creates the history guard counts."""
         if not self._guarded:
             return "off"
-        shared = self._shared is not None and self._wakeups.live and not self._shared.is_down
+        shared = self._shared is not None and self._notifications.live and not self._shared.is_down
         return "all processes" if shared else "one process"
 
     def _probe(self) -> tuple[bool, bool]:

@@ -16,9 +16,11 @@ from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
-from app.waiter.job_waiter import Waiter
-from app.waiter.notifications import Wakeups, wakeups
+from app.waiter.job_waiter import JobWaiter
+from app.waiter.notifications import Notifications, over_redis
 from formatters import Registry
+
+EXTENSION = "theeye_sync"  # the name of the Services among Flask's extensions
 
 log = logging.getLogger("theeye_sync")
 
@@ -31,7 +33,7 @@ class Services:
     formatters: Registry
     sessions: Sessions
     supervisor: Supervisor
-    waiter: Waiter
+    waiter: JobWaiter
     runs: Runs
     cancellations: Cancellations
     health: Health
@@ -48,9 +50,9 @@ def assemble(settings: Settings) -> Services:
     """Make all parts and connect them to each other; nothing opens a connection yet."""
     metrics = _metrics(settings)
     gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
-    notifications = wakeups(settings.redis_url, metrics.listener) if metrics else wakeups(settings.redis_url)
+    notifications = over_redis(settings.redis_url, metrics.listener if metrics else None)
     shared = Shared(settings.redis_url) if settings.redis_url else None
-    waiter = Waiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
+    waiter = JobWaiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
     guard = _history_guard(settings, shared, notifications)
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(
@@ -76,7 +78,7 @@ def _metrics(settings: Settings) -> Metrics | None:
     return Metrics()
 
 
-def _history_guard(settings: Settings, shared: Shared | None, notifications: Wakeups) -> HistoryGuard:
+def _history_guard(settings: Settings, shared: Shared | None, notifications: Notifications) -> HistoryGuard:
     """Return the guard over the creates of this process, and with Redis over those of all processes."""
     lines: list[Line] = [LocalLine()] if settings.history_guard else []
     if lines and shared is not None:

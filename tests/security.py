@@ -19,8 +19,8 @@ exec(compile(open("gunicorn.conf.py").read(), "gunicorn.conf.py", "exec"))
 _before, keepalive = post_worker_init, {head:.0f}
 
 def post_worker_init(worker):
-    import app.serving.thread_worker, app.api.incoming
-    app.api.incoming.BODY_SECONDS, app.api.incoming.BODY_PIECE = {body}, {piece}
+    import app.serving.thread_worker, app.api.body
+    app.api.body.BODY_SECONDS, app.api.body.BODY_PIECE = {body}, {piece}
     app.serving.thread_worker.HEAD_SECONDS = {head}
     _before(worker)
 """

@@ -52,15 +52,6 @@ LIBRARIES = {  # and who alone may import them
     "click": {"cli", "checks"},
 }
 
-# What still breaks the rules above. Each line goes with the import that it excuses.
-STILL_IMPORTED = {
-    ("runs/asked.py", "app.api.preferences"),
-    ("runs/asked.py", "app.api.query"),
-    ("telemetry/middleware.py", "app.api.responses"),
-    ("telemetry/trace.py", "app.api.query"),
-    ("theeye/sessions.py", "app.api.query"),
-}
-
 
 def imports(file: Path) -> set[str]:
     """Every name that a file imports, also inside functions; of `from x import y` it is `x.y`."""
@@ -118,7 +109,7 @@ def test_imports_go_in_one_direction(name: str) -> None:
         for module in imported(file)
         if room(modules()[module]) not in {name, *MAY_IMPORT[name]}
     }
-    assert wrong <= STILL_IMPORTED
+    assert wrong == set()
 
 
 def test_there_is_no_circle() -> None:

@@ -12,7 +12,7 @@ import pytest
 from load import WORKERS, Fleet, Recorder, fleet, get, printed_table, settle
 from servers import Redis, wait_until
 
-from app.waiter.notifications import RedisWakeups
+from app.waiter.notifications import RedisNotifications
 
 __all__ = ["printed_table"]
 CARRIED = "polling carries all waits"
@@ -170,8 +170,8 @@ def kill_listener() -> None:
 
 
 @pytest.fixture
-def wakeups(redis: Redis) -> Iterator[RedisWakeups]:
-    listening = RedisWakeups(redis.url)
+def wakeups(redis: Redis) -> Iterator[RedisNotifications]:
+    listening = RedisNotifications(redis.url)
     listening.listen()
     assert listening.live
     yield listening
@@ -179,7 +179,7 @@ def wakeups(redis: Redis) -> Iterator[RedisWakeups]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -> None:
+def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisNotifications) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
         kill_listener()
         assert not wakeups.live, "the waits poll from now on"
@@ -193,7 +193,7 @@ def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisWakeups) -
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_all_waits_look_when_the_listener_dies(wakeups: RedisWakeups) -> None:
+def test_all_waits_look_when_the_listener_dies(wakeups: RedisNotifications) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
         kill_listener()
         try:

@@ -23,7 +23,7 @@ def answer(job: dict[str, Any], query: str = "") -> tuple[int, bytes]:
     asked = Query(query)
     formatter = REGISTRY.choose(asked.first)
     response = render(formatter, Context(job, asked.first), [])
-    return int(response.status[:3]), response.body
+    return response.status_code, response.data
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["name"])

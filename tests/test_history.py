@@ -16,7 +16,7 @@ from app.errors import TurnNeverCame
 from app.runs.history import HistoryGuard, Limits, Line, LocalLine, Place
 from app.runs.history_redis import SharedLine
 from app.runs.redis_scripts import PREFIX, Shared
-from app.waiter.notifications import RedisWakeups
+from app.waiter.notifications import RedisNotifications
 
 JOB = f"/acme/task/{TASK}/job"
 HEADERS = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
@@ -34,7 +34,7 @@ def line(request: pytest.FixtureRequest) -> Iterator[Line]:
         return
     redis_server: Redis = request.getfixturevalue("redis_server")
     redis_server.client().flushall()
-    wakeups = RedisWakeups(redis_server.url)
+    wakeups = RedisNotifications(redis_server.url)
     wakeups.listen()
     yield SharedLine(Shared(redis_server.url), wakeups)
 
@@ -135,7 +135,7 @@ def test_a_dead_process_leaves_its_places_to_expire(redis_server: Redis, monkeyp
     redis_server.client().flushall()
     monkeypatch.setattr("app.runs.history_redis.LEASE_SECONDS", 0.5)
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 1000)  # as good as dead
-    dead, alive = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
+    dead, alive = (SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
     dead.enter("t", 1, patience(0))
     began = monotonic()
     alive.leave("t", alive.enter("t", 1, patience(10)).name)
@@ -146,7 +146,7 @@ def test_places_are_renewed_while_their_process_lives(redis_server: Redis, monke
     redis_server.client().flushall()
     monkeypatch.setattr("app.runs.history_redis.LEASE_SECONDS", 0.6)
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.1)
-    holder, other = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
+    holder, other = (SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
     held = holder.enter("t", 1, patience(0)).name
     with pytest.raises(TurnNeverCame):
         other.enter("t", 1, patience(1.5))
@@ -154,14 +154,14 @@ def test_places_are_renewed_while_their_process_lives(redis_server: Redis, monke
 
 
 def test_without_redis_the_shared_line_lets_everybody_in(redis_server: Redis) -> None:
-    line = SharedLine(Shared("redis://127.0.0.1:1"), RedisWakeups(redis_server.url))
+    line = SharedLine(Shared("redis://127.0.0.1:1"), RedisNotifications(redis_server.url))
     for _ in range(10):
         line.leave("t", enter(line, 1))
 
 
 def test_an_enter_is_one_round_trip_and_so_is_a_leave(redis_server: Redis) -> None:
     client = redis_server.client()
-    line = SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url))
+    line = SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url))
     line.leave("warm", line.enter("warm", 5, patience(0)).name)
     before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     place = line.enter("t", 5, patience(0)).name
@@ -185,7 +185,7 @@ def test_places_that_redis_forgot_are_told_again(redis_server: Redis, monkeypatc
     client = redis_server.client()
     client.flushall()
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.05)
-    holder, other = (SharedLine(Shared(redis_server.url), RedisWakeups(redis_server.url)) for _ in range(2))
+    holder, other = (SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
     held = holder.enter("t", 1, patience(0)).name
     client.flushall()
     wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 5, "the place's return")

@@ -16,12 +16,12 @@ from standin import TASK, Late, Silence, StandIn
 
 from app import EXTENSION, Services, Settings, create_app
 from app.runs import runs
-from app.theeye.client import Supervisor
+from app.theeye.client import Caller, Supervisor
 from app.theeye.transport import NotSent, Transport
 from app.waiter import job_waiter as waiter
 from app.waiter.clients import Client, Clients
-from app.waiter.job_waiter import Target, Waiter
-from app.waiter.notifications import Wakeups
+from app.waiter.job_waiter import JobWaiter
+from app.waiter.notifications import Notifications
 
 JOB = f"/acme/task/{TASK}/job"
 TOKEN = {"Authorization": "Bearer tok-acme"}
@@ -40,12 +40,13 @@ def serving(theeye: StandIn, **settings: Any) -> Iterator[tuple[Services, FlaskC
 def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiter, "LAST_LOOK", 0.1)
     supervisor = Supervisor(Settings(supervisor_url=theeye.url))
-    job = supervisor.create("acme", TASK, "tok-acme", "", b"[]")
+    caller = Caller("acme", "tok-acme")
+    job = supervisor.create(caller, TASK, "", b"[]")
     theeye.fault("lifecycle", Late(0.7))
     theeye.fault("read", Silence())
     deadline = monotonic() + 1
-    seen = Waiter(supervisor, Wakeups(), Clients(), 1).wait(job, Target("acme", "tok-acme", deadline), Client(), 0)
-    assert seen["id"] == job["id"]
+    seen = JobWaiter(supervisor, Notifications(), Clients(), 1).wait(caller, job, deadline, Client(), 0)
+    assert seen.id == job.id
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
     assert -0.1 < monotonic() - deadline < 0.5
     supervisor.transport.close()

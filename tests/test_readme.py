@@ -17,6 +17,7 @@ from servers import CHECKOUT, Redis, Service, clean_environment, need
 from app.api.responses import etag
 from app.errors import UNSET, SyncError
 from app.settings import Settings, variable_of
+from app.theeye.client import Job
 from sandbox import Sandbox
 
 README, ENGLISH, SPANISH = "README.md", "docs/api.md", "docs/api.es.md"
@@ -281,7 +282,7 @@ def test_every_error_code_has_an_example_of_its_shape(page: str) -> None:
         body = json.loads(line)
         further = {name: body[name] for name in ("result_url", "formatter") if name in body}
         error = SyncError(body["message"], status=body["status"], code=body["code"], value=body.get("value", UNSET))
-        error.job = body.get("job")
+        error.job = Job(**body["job"]) if "job" in body else None
         assert list(body.items()) == [*error.body().items(), *further.items()]
         found.add(body["code"])
         if body["code"]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from app.api.body import for_supervisor
 from app.api.query import NOT_THE_CALLERS, OURS, Query, base_name
+from app.api.request import token_of
 from app.errors import BadRequest, Unauthorized, UnsupportedType
-from app.theeye.sessions import token_of
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -16,17 +16,17 @@ from standin import TASK, StandIn
 
 from app.errors import ClientGone
 from app.settings import Settings
-from app.theeye.client import Supervisor
+from app.theeye.client import Caller, Supervisor
 from app.waiter.clients import Client, Clients
-from app.waiter.job_waiter import Target, Waiter
-from app.waiter.notifications import Wakeups
+from app.waiter.job_waiter import JobWaiter
+from app.waiter.notifications import Notifications
 
 
 def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
     supervisor = Supervisor(Settings(supervisor_url=f"http://127.0.0.1:{free_port()}"))
-    waiter, client = Waiter(supervisor, Wakeups(), Clients(), 1), Client()
+    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), 1), Client()
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(waiter.fetch, "j1", Target("acme", "t", monotonic() + 30), client)
+        reading = pool.submit(waiter.fetch, Caller("acme", "t"), "j1", monotonic() + 30, client)
         client.gone = True
         client.wake()
         with pytest.raises(ClientGone):

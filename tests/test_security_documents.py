@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from servers import CHECKOUT, clean_environment
 
-from app.api.incoming import BODY_PIECE, BODY_SECONDS
+from app.api.body import BODY_PIECE, BODY_SECONDS
 from app.serving.thread_worker import HEAD_SECONDS
 from app.theeye.sessions import SESSIONS
 from sandbox import Sandbox

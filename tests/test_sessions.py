@@ -14,7 +14,7 @@ from standin import Session as Known
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.settings import Settings
 from app.theeye import sessions as module
-from app.theeye.client import Gateway, Session
+from app.theeye.client import Caller, Gateway, Session
 from app.theeye.sessions import Sessions
 
 ADA = Session(ACME.user_id, ACME.customer_id, "acme")
@@ -65,13 +65,13 @@ def asked(theeye: StandIn) -> list[str]:
 def test_a_session_is_remembered_for_its_time(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
     for elapsed, calls in ((0, 1), (TTL - 0.1, 1), (0.1, 2), (TTL - 0.1, 2), (TTL, 3)):
         clock.now += elapsed
-        assert sessions.get("tok-acme", "acme") == ADA
+        assert sessions.get(Caller("acme", "tok-acme")) == ADA
         assert len(asked(theeye)) == calls
 
 
 def test_use_does_not_make_it_last_longer(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
     for _ in range(10):
-        sessions.get("tok-acme", "acme")
+        sessions.get(Caller("acme", "tok-acme"))
         clock.now += TTL / 5
     assert len(asked(theeye)) == 2
 
@@ -79,11 +79,11 @@ def test_use_does_not_make_it_last_longer(theeye: StandIn, sessions: Sessions, c
 def test_without_a_time_nothing_is_remembered(theeye: StandIn) -> None:
     with remembering(theeye, 0) as sessions:
         for _ in range(3):
-            assert sessions.get("tok-acme", "acme") == ADA
+            assert sessions.get(Caller("acme", "tok-acme")) == ADA
         assert len(asked(theeye)) == 3
         theeye.fault("profile", Stack(500))
         with pytest.raises(UpstreamFailed):
-            sessions.get("tok-acme", "acme")
+            sessions.get(Caller("acme", "tok-acme"))
 
 
 def test_the_one_not_used_for_longest_goes_first(
@@ -93,24 +93,24 @@ def test_the_one_not_used_for_longest_goes_first(
     for token in "abcd":
         theeye.tokens[token] = ACME
     for token in "abcad":  # b has not been used for longest when d comes
-        sessions.get(token, "acme")
+        sessions.get(Caller("acme", token))
     assert asked(theeye) == ["a", "b", "c", "d"]
     for token in "cad":
-        sessions.get(token, "acme")
+        sessions.get(Caller("acme", token))
     assert asked(theeye) == ["a", "b", "c", "d"]
-    sessions.get("b", "acme")
+    sessions.get(Caller("acme", "b"))
     assert asked(theeye) == ["a", "b", "c", "d", "b"]
 
 
 def test_a_forgotten_session_is_asked_about_again(theeye: StandIn, sessions: Sessions) -> None:
     theeye.tokens["tok-2"] = ACME
-    sessions.get("tok-acme", "acme")
-    sessions.get("tok-2", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
+    sessions.get(Caller("acme", "tok-2"))
     sessions.forget("tok-acme")
     sessions.forget("never seen")
-    sessions.get("tok-2", "acme")
+    sessions.get(Caller("acme", "tok-2"))
     assert len(asked(theeye)) == 2
-    sessions.get("tok-acme", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
     assert asked(theeye) == ["tok-acme", "tok-2", "tok-acme"]
 
 
@@ -118,7 +118,7 @@ def test_a_forgotten_session_is_asked_about_again(theeye: StandIn, sessions: Ses
 
 
 def test_it_is_asked_for_two_scopes_and_never_for_the_one_that_hangs(theeye: StandIn, sessions: Sessions) -> None:
-    sessions.get("tok-acme", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
     call = theeye.calls_of("profile")[0]
     assert call.query == [("scopes[]", "principal"), ("scopes[]", "organization")]
     assert "tok-acme" not in call.target
@@ -126,27 +126,27 @@ def test_it_is_asked_for_two_scopes_and_never_for_the_one_that_hangs(theeye: Sta
 
 def test_an_old_gateway_says_the_same_in_its_long_form(theeye: StandIn, sessions: Sessions) -> None:
     theeye.knows_scopes = False
-    assert sessions.get("tok-acme", "acme") == ADA
+    assert sessions.get(Caller("acme", "tok-acme")) == ADA
 
 
 @pytest.mark.parametrize("customer", ["acme", ACME.customer_id])
 def test_a_customer_is_known_by_name_and_id(customer: str, sessions: Sessions) -> None:
-    assert sessions.get("tok-acme", customer) == ADA
+    assert sessions.get(Caller(customer, "tok-acme")) == ADA
 
 
 @pytest.mark.parametrize("customer", ["beta", BETA.customer_id, "ACME", "Acme", "acme ", "", "acme/"])
 def test_another_customer_is_forbidden(customer: str, theeye: StandIn, sessions: Sessions) -> None:
     for _ in range(2):
         with pytest.raises(Forbidden):
-            sessions.get("tok-acme", customer)
+            sessions.get(Caller(customer, "tok-acme"))
     assert len(asked(theeye)) == 1, "whose session it is was clear"
 
 
 def test_an_unknown_token_is_unauthorized_and_not_remembered(theeye: StandIn, sessions: Sessions) -> None:
     with pytest.raises(Unauthorized):
-        sessions.get("tok-new", "acme")
+        sessions.get(Caller("acme", "tok-new"))
     theeye.tokens["tok-new"] = ACME
-    assert sessions.get("tok-new", "acme") == ADA
+    assert sessions.get(Caller("acme", "tok-new")) == ADA
 
 
 NONSENSE: list[Any] = [
@@ -173,9 +173,9 @@ def test_an_answer_that_is_no_session_is_the_gateways_failure(
 ) -> None:
     theeye.fault("profile", Reply(200, profile), times=1)
     with pytest.raises(UpstreamFailed, match="no session") as caught:
-        sessions.get("tok-acme", "acme")
+        sessions.get(Caller("acme", "tok-acme"))
     assert (caught.value.status, caught.value.code) == (502, "EGATEWAY")
-    assert sessions.get("tok-acme", "acme") == ADA, "and it is asked again"
+    assert sessions.get(Caller("acme", "tok-acme")) == ADA, "and it is asked again"
 
 
 # -- while it is down -----------------------------------------------------------------------------------------
@@ -197,43 +197,43 @@ DOWN: dict[str, Callable[[StandIn], None]] = {
 def test_known_sessions_go_on_while_the_gateway_is_down(
     down: Callable[[StandIn], None], theeye: StandIn, sessions: Sessions, clock: Clock
 ) -> None:
-    sessions.get("tok-acme", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
     down(theeye)
-    assert sessions.get("tok-acme", "acme") == ADA
+    assert sessions.get(Caller("acme", "tok-acme")) == ADA
     clock.now += 100 * TTL
-    assert sessions.get("tok-acme", "acme") == ADA
+    assert sessions.get(Caller("acme", "tok-acme")) == ADA
     with pytest.raises(Forbidden):
-        sessions.get("tok-acme", "beta")
+        sessions.get(Caller("beta", "tok-acme"))
     with pytest.raises(UpstreamFailed) as caught:
-        sessions.get("tok-beta", "beta")
+        sessions.get(Caller("beta", "tok-beta"))
     assert (caught.value.status, caught.value.code) == (502, "EGATEWAY")
     assert "tok-beta" not in caught.value.message
 
 
 def test_a_session_that_was_refused_does_not_go_on(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
-    sessions.get("tok-acme", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
     del theeye.tokens["tok-acme"]
     clock.now += TTL
     with pytest.raises(Unauthorized):
-        sessions.get("tok-acme", "acme")
+        sessions.get(Caller("acme", "tok-acme"))
     theeye.fault("profile", Stack(500))
     with pytest.raises(UpstreamFailed):
-        sessions.get("tok-acme", "acme")
+        sessions.get(Caller("acme", "tok-acme"))
 
 
 def test_a_gateway_that_is_down_is_not_asked_each_time_and_once_it_is_back_again(
     theeye: StandIn, sessions: Sessions, clock: Clock
 ) -> None:
-    sessions.get("tok-acme", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
     clock.now += TTL
     theeye.fault("profile", Stack(500), times=1)
-    sessions.get("tok-acme", "acme")
+    sessions.get(Caller("acme", "tok-acme"))
     theeye.tokens["tok-acme"] = Known("5e0000000000000000000009", "moved")
     clock.now += module.RETRY_SECONDS - 0.1
-    assert sessions.get("tok-acme", "acme") == ADA
+    assert sessions.get(Caller("acme", "tok-acme")) == ADA
     assert len(asked(theeye)) == 2
     clock.now += 0.1
-    assert sessions.get("tok-acme", "moved").customer == "moved"
+    assert sessions.get(Caller("moved", "tok-acme")).customer == "moved"
     assert module.RETRY_SECONDS <= 10
 
 
@@ -243,11 +243,11 @@ def test_a_gateway_that_is_down_is_not_asked_each_time_and_once_it_is_back_again
 def test_two_tokens_never_share_a_session(theeye: StandIn, sessions: Sessions) -> None:
     theeye.tokens |= {"TOK-ACME": BETA, "tok-acme2": BETA, "tok-acm": BETA}
     for _ in range(2):
-        assert sessions.get("tok-acme", "acme") == ADA
+        assert sessions.get(Caller("acme", "tok-acme")) == ADA
         for token in ("tok-beta", "TOK-ACME", "tok-acme2", "tok-acm"):
-            assert sessions.get(token, "beta") == BOB
+            assert sessions.get(Caller("beta", token)) == BOB
             with pytest.raises(Forbidden):
-                sessions.get(token, "acme")
+                sessions.get(Caller("acme", token))
     assert len(asked(theeye)) == 5
 
 
@@ -255,7 +255,7 @@ def test_sessions_asked_for_at_once_are_not_mixed_up(theeye: StandIn, sessions: 
     theeye.tokens |= {f"t{number}": Known(f"id-{number % 20}", f"c-{number % 20}") for number in range(40)}
 
     def customer(number: int) -> str:
-        return sessions.get(f"t{number % 40}", f"c-{number % 20}").customer
+        return sessions.get(Caller(f"c-{number % 20}", f"t{number % 40}")).customer
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(customer, range(200))) == [f"c-{number % 20}" for number in range(200)]

@@ -14,7 +14,7 @@ import requests
 from servers import Redis, Service
 from standin import ACME, TASK, Big, Call, Html, Reply, StandIn, dumps
 
-from app.waiter.job_waiter import POLLING, _Pauses
+from app.waiter.job_waiter import POLLING, _BackOff
 
 JOB = f"/acme/task/{TASK}/job"
 WAIT_SECONDS = 1.0
@@ -405,8 +405,8 @@ def test_polling_asks_for_the_lifecycle_in_growing_pauses_and_reads_once(world: 
 
 
 def test_pauses_grow_from_25_ms_to_1_s() -> None:
-    pauses = _Pauses(*POLLING)
-    taken = [pauses.take() for _ in range(30)]
+    pauses = _BackOff(*POLLING)
+    taken = [pauses.next() for _ in range(30)]
     assert 0.0225 <= taken[0] <= 0.0275
     assert all(0.9 <= pause <= 1.1 for pause in taken[10:])
     assert all(1.3 < later / sooner < 2.0 for sooner, later in pairwise(taken[:8]))

@@ -1,12 +1,28 @@
-"""The request's body, made ready for the supervisor: the task's arguments, less what is not the caller's to set."""
+"""The request's body: received within its limits, and made ready for the supervisor.
+
+What is passed on are the task's arguments, without the names that are not the caller's to set.
+"""
 
 import re
-from typing import Any
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from time import monotonic
+from typing import IO, Any
 from urllib.parse import parse_qsl
 
+from werkzeug.wsgi import get_content_length, get_input_stream
+
 from app.api.query import NOT_THE_CALLERS, base_name
-from app.errors import BadRequest, UnsupportedType
+from app.errors import BadRequest, SyncError, TooLarge, TooSlow, UnsupportedType
+from app.waiter.ticker import Ticker
 from formatters.jsontext import dumps, loads_body
+
+BODY_SECONDS = 10.0  # in which the next piece of the body, or its end, must arrive
+BODY_PIECE = 64 * 1024
 
 _FIELDS = 1000
 _DEPTH = 5
@@ -14,8 +30,94 @@ _ESCAPES = 1_000_000  # each costs most of a microsecond, and greenlets wait for
 _KEYS = re.compile(r"\[([^\[\]]*)\]")
 
 
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """A body that is being read, until `deadline` (monotonic seconds) for its next piece."""
+
+    sock: socket.socket
+    deadline: float
+    late: bool = False
+
+
+class _SlowBodies:
+    """Cuts off clients that send too slowly. A timeout of the socket would start anew with every byte."""
+
+    def __init__(self) -> None:
+        self._ticker = Ticker("theeye-sync-bodies", self._cut_off)
+        self._lock = threading.Lock()
+        self._readers: set[_Reader] = set()
+
+    def add(self, reader: _Reader) -> None:
+        with self._lock:
+            self._readers.add(reader)
+        self._ticker.ensure_running()
+
+    def discard(self, reader: _Reader) -> None:
+        with self._lock:
+            self._readers.discard(reader)
+
+    def _cut_off(self) -> None:
+        with self._lock:
+            late = [reader for reader in self._readers if reader.deadline < monotonic()]
+        for reader in late:
+            reader.late = True
+            with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
+                getattr(reader.sock, "_sock", reader.sock).shutdown(socket.SHUT_RD)
+
+
+@cache
+def _slow_bodies() -> _SlowBodies:
+    """Return those of this process; made at the first use, since a lock made before gevent's patching would block."""
+    return _SlowBodies()
+
+
+def read_body(environ: dict[str, Any], most: int) -> bytes:
+    """Return the whole body. Raises TooLarge, TooSlow, or BadRequest where less came than was announced."""
+    announced = get_content_length(environ)  # None also for chunks
+    if announced is None and "HTTP_TRANSFER_ENCODING" in environ and not environ.get("wsgi.input_terminated"):
+        raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
+    if announced is not None and announced > most:
+        raise TooLarge(f"The body is larger than {most} bytes")
+    sock: socket.socket | None = environ.get("gunicorn.socket")
+    reader = _Reader(sock, 0.0) if sock is not None else None
+    try:
+        body = _receive(get_input_stream(environ), most + 1, reader)
+    except Exception:  # noqa: BLE001 - gunicorn has errors of its own for chunks that are none
+        raise _broken_off(environ, reader) from None
+    if len(body) > most:
+        raise TooLarge(f"The body is larger than {most} bytes")
+    if (reader is not None and reader.late) or (announced is not None and len(body) != announced):
+        raise _broken_off(environ, reader)
+    return body
+
+
+def _receive(stream: IO[bytes], most: int, reader: _Reader | None) -> bytes:
+    """Return at most so many bytes. A client slower than BODY_PIECE in BODY_SECONDS is cut off."""
+    if reader is None:
+        return stream.read(most)
+    body = bytearray()
+    reader.deadline = monotonic() + BODY_SECONDS
+    _slow_bodies().add(reader)
+    try:
+        while len(body) < most and (piece := stream.read(min(BODY_PIECE, most - len(body)))):
+            body += piece
+            reader.deadline = monotonic() + BODY_SECONDS
+    finally:
+        _slow_bodies().discard(reader)
+    return bytes(body)
+
+
+def _broken_off(environ: Mapping[str, Any], reader: _Reader | None) -> SyncError:
+    """Return the error of a body that did not come whole; where it ends is unknown, so the connection must end."""
+    if reader is not None:
+        environ["wsgi.input"].failed = True
+        if reader.late:
+            return TooSlow(f"The body came too slowly: less than {BODY_PIECE} bytes in {BODY_SECONDS:g} seconds")
+    return BadRequest("The body ended too early, or is not framed as HTTP wants it")
+
+
 def for_supervisor(body: bytes, content_type: str) -> bytes | None:
-    """JSON bytes to pass on, None for an empty body. Raises BadRequest or UnsupportedType."""
+    """Return JSON bytes to pass on, None for an empty body. Raises BadRequest or UnsupportedType."""
     if not body.strip():
         return None
     media_type, _, parameters = content_type.lower().partition(";")
@@ -33,7 +135,7 @@ def for_supervisor(body: bytes, content_type: str) -> bytes | None:
 
 
 def _json(body: bytes) -> bytes:
-    """The body as it came, unless something has to be taken out of it."""
+    """Return the body as it came, unless something has to be taken out of it."""
     value = _read(body)
     if not isinstance(value, dict | list):
         raise BadRequest("The body must be a JSON object or array")
@@ -50,14 +152,14 @@ def _read(body: bytes) -> Any:
 
 
 def _reason(error: ValueError) -> str:
-    """What is wrong, without a word of the body itself."""
+    """Say what is wrong, without a word of the body itself."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     return str(error)
 
 
 def _form(body: bytes) -> dict[str, Any]:
-    """A form as the object that TheEye reads from it: `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays."""
+    """Read a form as TheEye reads it: `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays."""
     if body.lstrip()[:1] in (b"{", b"["):
         raise BadRequest("The body looks like JSON: send it with Content-Type: application/json")
     if body.count(b"%") > _ESCAPES:
@@ -76,7 +178,7 @@ def _form(body: bytes) -> dict[str, Any]:
 
 
 def _put(form: dict[str, Any], name: str, text: str) -> None:
-    """Stores one field under its path of keys; a repeated field becomes a list."""
+    """Store one field under its path of keys; a repeated field becomes a list."""
     head, bracket, _ = name.partition("[")
     path = [head, *_KEYS.findall(name)[:_DEPTH]] if head and bracket else [name]
     node = form
@@ -97,7 +199,7 @@ def _put(form: dict[str, Any], name: str, text: str) -> None:
 
 
 def _arrays(value: Any) -> Any:
-    """An object whose keys are all indexes becomes an array in their order."""
+    """Turn an object whose keys are all indexes into an array in their order."""
     if not isinstance(value, dict):
         return value
     inner = {name: _arrays(item) for name, item in value.items()}

@@ -1,10 +1,10 @@
-"""The only place where formatters run: whatever one does, a legal answer leaves the service."""
+"""The only place where formatters run: whatever one does, the client gets a legal answer."""
 
 import logging
 import signal
 from collections.abc import Mapping
 
-from app.api import responses as http
+from app.api.responses import Headers, Response, respond
 from app.errors import BadRequest, FormatterFailed
 from formatters import BadQuery, Context, Formatter, FormatterError, Registry, rendered
 
@@ -14,7 +14,7 @@ log = logging.getLogger("theeye_sync.formatters")
 
 
 def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Formatter:
-    """The formatter that the request asks for, content with its argument. Raises BadRequest or FormatterFailed."""
+    """Choose the formatter that the request asks for, and check its argument. Raises BadRequest or FormatterFailed."""
     formatter = formatters.choose(query, accept)
     try:
         formatter.check(query)
@@ -28,9 +28,9 @@ def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Forma
     return formatter
 
 
-def render(formatter: Formatter, context: Context, headers: http.Headers) -> http.Response:
-    """The formatter's answer under the common headers. Raises FormatterFailed."""
-    job_id = context.job.get("id")
+def render(formatter: Formatter, context: Context, headers: Headers) -> Response:
+    """Return the formatter's answer under the headers that the service sets itself. Raises FormatterFailed."""
+    job_id = context.job.get("id")  # a formatter may change the document
     try:
         answer = rendered(formatter.format(context))
     except BaseException as error:
@@ -38,18 +38,18 @@ def render(formatter: Formatter, context: Context, headers: http.Headers) -> htt
             raise
         log.exception("formatter %s failed on job %s", formatter.name, job_id)
         raise _failed(formatter, error) from None
-    ours = {name.lower() for name, _ in headers} - {"vary"}
+    ours = {name.lower() for name, _ in headers}
     own = [(name, value) for name, value in answer.headers if name.lower() not in ours]
-    return http.response(answer.status, answer.body, answer.content_type, [*headers, *own])
+    return respond(answer.status, answer.body, answer.content_type, [*headers, *own])
 
 
 def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:
-    """What the client is told; the log has been told all."""
+    """Return what the client is told; the log has the whole error."""
     return FormatterFailed(formatter.name, _words(error) if isinstance(error, FormatterError) else "")
 
 
 def _is_the_hosts(error: BaseException) -> bool:
-    """A Ctrl-C where nobody else takes it, or gevent ending the request."""
+    """Recognise a Ctrl-C that nobody else handles, and gevent ending the request."""
     if isinstance(error, KeyboardInterrupt):
         return signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return type(error).__name__ == "GreenletExit"

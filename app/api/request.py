@@ -1,86 +1,89 @@
-"""One request as the service reads it: WSGI's environ, without a framework's costs."""
+"""What a request about a job asks for: read from Flask's request, and checked before anything is done for it."""
 
 import re
 import socket
-from typing import IO, Any
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
-from werkzeug.wsgi import get_content_length, get_input_stream
+from flask import Request
 
+from app.api.formatting import choose
+from app.api.preferences import Budget, budget, cancels_on_disconnect
 from app.api.query import Query
-from app.telemetry.trace import KEY, Trace
+from app.errors import Unauthorized
+from app.services import Services
+from app.telemetry.trace import Trace, current
+from app.theeye.client import Caller, Session
+from formatters import Formatter
 
-Environ = dict[str, Any]
-
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
-class Request:
-    """A request; headers by their name in the environ, such as `HTTP_ACCEPT`."""
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """Who asks, in which mode, and how long they want to wait."""
 
-    __slots__ = ("environ", "method", "query")
-
-    def __init__(self, environ: Environ) -> None:
-        """Reads nothing of the body."""
-        self.environ = environ
-        self.method: str = environ["REQUEST_METHOD"]
-        self.query = Query(environ.get("QUERY_STRING", ""))
-
-    def header(self, name: str) -> str | None:
-        """A header's value, None where it was not sent."""
-        value: str | None = self.environ.get(name)
-        return value
-
-    @property
-    def path(self) -> str:
-        """The path, decoded once."""
-        return text(self.environ.get("PATH_INFO", ""))
-
-    @property
-    def prefix(self) -> str:
-        """The part of the path before it, which a proxy or the host has taken off."""
-        return text(self.environ.get("SCRIPT_NAME", "")).rstrip("/")
-
-    @property
-    def raw_path(self) -> str:
-        """The path before any decoding, where the host shows it: in the decoded one a `%2F` looks like a separator."""
-        raw: str = self.environ.get("RAW_URI") or self.environ.get("REQUEST_URI") or ""
-        path = raw.partition("?")[0]
-        return path if path.startswith("/") else _AUTHORITY.sub("", path)
-
-    @property
-    def is_as_sent(self) -> bool:
-        """Whether the path was neither decoded nor tidied on its way to us."""
-        path: str = self.environ["PATH_INFO"]
-        return self.raw_path in (path, self.environ.get("SCRIPT_NAME", "") + path)
-
-    @property
-    def trace(self) -> Trace:
-        """The request's record."""
-        trace: Trace = self.environ[KEY]
-        return trace
-
-    @property
-    def socket(self) -> socket.socket | None:
-        """The client's socket, where the host shows it (gunicorn)."""
-        sock: socket.socket | None = self.environ.get("gunicorn.socket")
-        return sock
-
-    @property
-    def length(self) -> int | None:
-        """Content-Length, None where it was not sent, or has no say beside chunks."""
-        return get_content_length(self.environ)
-
-    @property
-    def is_chunked(self) -> bool:
-        """Whether the body comes in chunks (RFC 9112)."""
-        return "HTTP_TRANSFER_ENCODING" in self.environ
-
-    @property
-    def stream(self) -> IO[bytes]:
-        """The body, which ends where it should."""
-        return get_input_stream(self.environ)
+    query: Query
+    caller: Caller
+    session: Session
+    formatter: Formatter
+    accept: str
+    budget: Budget
+    cancels: bool  # the job, when the client hangs up
 
 
-def text(wsgi: str) -> str:
-    """What WSGI hands on as Latin-1, read as UTF-8 (PEP 3333)."""
-    return wsgi if wsgi.isascii() else wsgi.encode("latin-1").decode("utf-8", "replace")
+def read_request(request: Request, services: Services, customer: str) -> JobRequest:
+    """Read a request about a job. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
+    environ, settings, trace = request.environ, services.settings, current() or Trace()
+    query = Query(environ.get("QUERY_STRING", ""))
+    token = token_of(environ.get("HTTP_AUTHORIZATION"), query, settings.query_token)
+    trace.secrets = (token, *query.all("access_token"))
+    wait = budget(query, environ.get("HTTP_PREFER"), settings.wait_seconds)
+    cancels = cancels_on_disconnect(query, environ.get("HTTP_IDEMPOTENCY_KEY"))
+    trace.follow_active_span()
+    session = _session(services, Caller(customer, token, trace))
+    accept: str = environ.get("HTTP_ACCEPT", "")
+    formatter = choose(services.formatters, query.first, accept)
+    trace.mode = formatter.name
+    return JobRequest(query, Caller(session.customer, token, trace), session, formatter, accept, wait, cancels)
+
+
+def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
+    """Return the bearer token (RFC 6750). Raises Unauthorized for none, two, or one that no header can carry."""
+    scheme, _, credentials = (authorization or "").strip().partition(" ")
+    tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
+    if query_token:
+        tokens += query.all("access_token")
+    if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
+        raise Unauthorized
+    return tokens[0]
+
+
+def client_socket(environ: dict[str, Any]) -> socket.socket | None:
+    """Return the client's socket, where the WSGI host shows it (gunicorn)."""
+    sock: socket.socket | None = environ.get("gunicorn.socket")
+    return sock
+
+
+def raw_path(environ: dict[str, Any]) -> str:
+    """Return the path before any decoding, where the WSGI host shows it: a decoded `%2F` looks like a separator."""
+    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    path = raw.partition("?")[0]
+    return path if path.startswith("/") else _AUTHORITY.sub("", path)
+
+
+def wsgi_text(text: str) -> str:
+    """Read as UTF-8 what WSGI hands on as Latin-1 (PEP 3333)."""
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
+
+
+def _session(services: Services, caller: Caller) -> Session:
+    began = perf_counter()
+    try:
+        session = services.sessions.get(caller)
+    finally:
+        caller.trace.session = perf_counter() - began
+    caller.trace.customer = session.customer
+    return session

@@ -1,15 +1,21 @@
-"""From an answer to the bytes of an HTTP response: status line, JSON, ETag, CORS, job headers."""
+"""The answers: JSON and entity tag as the original writes them, CORS, headers that tell of a job, errors."""
 
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
+import flask
+from flask import Request
+
+from app import errors
+from app.telemetry.trace import current
 from formatters.contract import JSON_TYPE
 from formatters.jsontext import dumps
+
+Headers = list[tuple[str, str]]
 
 # Python 3.11 has the phrases of older RFCs for some of them.
 _PHRASES = {
@@ -29,80 +35,99 @@ _EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, "
     "X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
 )
-Headers = list[tuple[str, str]]
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
-class Response(NamedTuple):
-    """What WSGI wants of a response."""
+class Response(flask.Response):
+    """Flask's response; one without a body names no media type."""
 
-    status: str
-    headers: Headers
-    body: bytes = b""
+    default_mimetype = None
 
 
-class Cors:
-    """The Access-Control headers, as the original sends them."""
-
-    def __init__(self, origins: tuple[str, ...]) -> None:
-        """`origins`: those allowed, or `*`."""
-        self._origins = frozenset(origins)
-
-    def headers(self, origin: str | None, preflight: bool = False) -> Headers:
-        """For any answer; an allowed origin is reflected, and then our headers are exposed to it."""
-        allowed = "*" in self._origins or origin in self._origins
-        headers: Headers = []
-        if allowed:
-            headers.append(("Access-Control-Allow-Origin", origin or "*"))
-        headers += [
-            ("Access-Control-Allow-Methods", "GET,PUT,PATCH,POST,DELETE,OPTIONS"),
-            ("Access-Control-Allow-Credentials", "true"),
-            ("Access-Control-Allow-Headers", f"{_ALLOWED_HEADERS}, {_OUR_HEADERS}" if preflight else _ALLOWED_HEADERS),
-        ]
-        if origin is not None or not allowed:
-            headers.append(("Vary", "Origin"))
-        if origin is not None and allowed and not preflight:
-            headers.append(("Access-Control-Expose-Headers", _EXPOSED_HEADERS))
-        return headers
-
-
-def response(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
-    """The response of a status, with the original's ETag; a status without a body gets none."""
+def respond(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
+    """Return the response of a status, with the original's ETag; a status without a body gets none."""
     if status in BODILESS:
         length = [("Content-Length", "0")] if status == HTTPStatus.RESET_CONTENT else []
-        return Response(status_line(status), [*headers, *length])
+        return Response(None, status_line(status), [*headers, *length])
     entity = [("Content-Type", content_type), ("Content-Length", str(len(body))), ("ETag", etag(body))]
-    return Response(status_line(status), [*headers, *entity], body)
+    return Response(body, status_line(status), [*headers, *entity])
 
 
-def json_response(status: int, value: Any, headers: Headers) -> Response:
-    """A JSON value as the original writes it."""
-    return response(status, dumps(value), JSON_TYPE, headers)
+def json_response(status: int, value: Any, headers: Headers | None = None) -> Response:
+    """Return a JSON value as the original writes it."""
+    return respond(status, dumps(value), JSON_TYPE, headers or [])
+
+
+def error_response(error: errors.SyncError) -> Response:
+    """Return an error of the service or of TheEye, in TheEye's shape."""
+    _record(error)
+    headers = [*error.headers.items()]
+    if error.job is not None:
+        headers += job_headers(error.job)
+    return json_response(error.status, error.body(), headers)
+
+
+def _record(error: errors.SyncError) -> None:
+    """Record the error and who made the status: TheEye does where it refuses, also a token that we could read."""
+    trace = current()
+    if trace is None:  # outside of the middleware
+        return
+    trace.code = error.code
+    refused = isinstance(error, errors.Unauthorized) and trace.secrets is not None
+    trace.by = "theeye" if refused or isinstance(error, errors.Refused) else "service"
+    if error.job is not None:
+        trace.job = error.job.id
+
+
+def preflight() -> Response:
+    """Return the answer to OPTIONS, for any path and without authentication."""
+    return respond(204, b"", "", [])
+
+
+def common_headers(request: Request, origins: tuple[str, ...]) -> Headers:
+    """Return the headers of every answer: CORS as the original sends it, and no caching of what a GET returns."""
+    headers = cors_headers(origins, request.environ.get("HTTP_ORIGIN"), request.method == "OPTIONS")
+    if request.method in ("GET", "HEAD"):
+        headers.append(("Cache-Control", "no-store"))
+    return headers
+
+
+def cors_headers(origins: tuple[str, ...], origin: str | None, preflight: bool) -> Headers:
+    """Reflect an allowed origin, and expose our headers to it."""
+    allowed = "*" in origins or origin in origins
+    headers: Headers = [("Access-Control-Allow-Origin", origin or "*")] if allowed else []
+    headers += [
+        ("Access-Control-Allow-Methods", "GET,PUT,PATCH,POST,DELETE,OPTIONS"),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Allow-Headers", f"{_ALLOWED_HEADERS}, {_OUR_HEADERS}" if preflight else _ALLOWED_HEADERS),
+    ]
+    if origin is not None or not allowed:
+        headers.append(("Vary", "Origin"))
+    if origin is not None and allowed and not preflight:
+        headers.append(("Access-Control-Expose-Headers", _EXPOSED_HEADERS))
+    return headers
+
+
+def job_headers(job: errors.Job) -> Headers:
+    """Return the job's id, and once it has ended its lifecycle and state."""
+    headers = [("X-Job-Id", visible(job.id))]
+    if job.has_ended:
+        told = (("X-Job-Lifecycle", job.lifecycle), ("X-Job-State", job.state))
+        headers += [(name, visible(value)) for name, value in told if value]
+    return headers
 
 
 def status_line(status: int) -> str:
-    """The status with its standard phrase (RFC 9110)."""
+    """Return the status with its standard phrase (RFC 9110)."""
     return f"{status} {_PHRASES.get(status, 'Unknown')}"
 
 
 def etag(body: bytes) -> str:
-    """The original's weak entity tag: length and hash."""
+    """Return the original's weak entity tag: length and hash."""
     digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
     return f'W/"{len(body):x}-{digest[:27]}"'
 
 
-def job_headers(job_id: str, job: Mapping[str, Any] | None = None) -> Headers:
-    """The job's id, and once it has ended (`job`) its lifecycle and state."""
-    headers = [("X-Job-Id", visible(job_id))]
-    for name, field in (("X-Job-Lifecycle", "lifecycle"), ("X-Job-State", "state")):
-        value = job.get(field) if job is not None else None
-        if isinstance(value, str) and value:
-            headers.append((name, visible(value)))
-    return headers
-
-
 def visible(text: str) -> str:
-    """Percent-encoded outside visible ASCII, at most 100 characters, never cut inside an escape."""
+    """Percent-encode outside visible ASCII; at most 100 characters, never cut inside an escape."""
     return re.sub(r"%.?$", "", quote(text[:100], safe=_VISIBLE, errors="replace")[:100])

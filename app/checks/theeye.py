@@ -9,13 +9,14 @@ from app.checks.finding import Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
 from app.errors import Unauthorized, UpstreamFailed
 from app.settings import Settings
-from app.theeye.client import Gateway, Supervisor, authorization
+from app.theeye.client import Caller, Gateway, Supervisor
 from app.theeye.transport import Reply, Transport, TransportError
 
 SLOW = 1.0  # seconds; the first request of a token waits for the gateway, and every request for the supervisor
 
 # Each side answers 401 to an unknown token on its own path, and does not have the other's path.
 _STRANGER = "theeye-sync-check"
+_UNKNOWN = Caller(_STRANGER, _STRANGER)
 _NO_JOB = "0" * 24
 _PROFILE = "/api/session/profile"
 _JOB = f"/{_STRANGER}/job/{_NO_JOB}"
@@ -38,7 +39,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
     asked = Gateway(settings)
     try:
         with closing(asked.transport):
-            known = asked.session(token)
+            known = asked.session(Caller("", token))
     except Unauthorized:
         yield fail("token", "the gateway does not know it", "Use another, or log in again: a session lasts 24 hours")
         return
@@ -49,7 +50,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
     path = f"/{quote(known.customer, safe='')}/job/{_NO_JOB}"
     try:
         with closing(Supervisor(settings).transport) as transport:
-            yield _accepted(transport.call("GET", path, [authorization(token)]), known.customer)
+            yield _accepted(transport.call("GET", path, Caller("", token).headers), known.customer)
     except TransportError as error:
         yield fail("token", f"the supervisor did not answer: {error}", "Look at the supervisor first")
 
@@ -83,11 +84,11 @@ def _side(name: str, other: str, url: str, transport: Transport, settings: Setti
         tls = parts.scheme == "https"
         reach(parts.hostname or "", parts.port or (443 if tls else 80), settings.connect_timeout, tls)
         began = monotonic()
-        status = transport.call("GET", paths[0], [authorization(_STRANGER)]).status
+        status = transport.call("GET", paths[0], _UNKNOWN.headers).status
         took = monotonic() - began
         if status == 401:
             return _recognised(name, url, took)
-        if transport.call("GET", paths[1], [authorization(_STRANGER)]).status == 401:
+        if transport.call("GET", paths[1], _UNKNOWN.headers).status == 401:
             return fail(name, f"{url} is a TheEye {other}", "Are SYNC_GATEWAY_URL and SYNC_SUPERVISOR_URL swapped?")
         return fail(name, f"{url} answers {status} to an unknown token, not 401", _advice(status, where, url))
     except Unreachable as error:

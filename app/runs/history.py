@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -145,7 +145,7 @@ class Limits:
         """The limit to guard; None where there is nothing to guard."""
         return self._known.get(task, UNKNOWN_LIMIT)
 
-    def learn(self, task: str, document: dict[str, Any]) -> None:
+    def learn(self, task: str, document: Mapping[str, Any]) -> None:
         """Takes the limit from a task, or from a job with its task inside; what says nothing changes nothing."""
         inner = document.get("task")
         for source in (document, inner if isinstance(inner, dict) else {}):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from app.errors import TurnNeverCame
 from app.runs.history import LOOK_AGAIN_SECONDS, Place
 from app.runs.redis_scripts import PREFIX, Shared, SharedUnavailable
-from app.waiter.notifications import TURNS, Wakeups
+from app.waiter.notifications import TURNS, Notifications
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 4.0
@@ -89,10 +89,10 @@ return 0
 class SharedLine:
     """The line of all processes; while Redis is down everybody is let in, and each process's own line holds."""
 
-    def __init__(self, shared: Shared, wakeups: Wakeups) -> None:
+    def __init__(self, shared: Shared, notifications: Notifications) -> None:
         """The renewing thread starts with the first place, after any fork."""
         self._shared = shared
-        self._wakeups = wakeups
+        self._notifications = notifications
         self._lock = threading.Lock()
         self._held: dict[str, str] = {}
         self._in: set[str] = set()  # of those, the ones that have had their turn
@@ -104,7 +104,7 @@ class SharedLine:
         place, waited = uuid.uuid4().hex, False
         self._hold(place, task)
         try:
-            with self._wakeups.watch(place, self._wakeups.epoch) as called:
+            with self._notifications.watch(place, self._notifications.epoch) as called:
                 while not self._step("enter", task, place, limit):
                     if (seconds := left()) <= 0:
                         raise TurnNeverCame

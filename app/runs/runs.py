@@ -1,27 +1,43 @@
 """From a request to its job: one create at the most, under the history guard and the request's idempotency key."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from app.errors import ClientGone, JobGone, NotSupported, RunGone, SyncError, TooBusy
-from app.runs.asked import Asked, Order
+from app.errors import ClientGone, Crashed, JobGone, NotSupported, RunGone, SyncError, TooBusy
 from app.runs.history import HistoryGuard
-from app.runs.idempotency import LEASE_SECONDS, Keys, Reservation
-from app.theeye.client import Job, Supervisor, has_ended
+from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
+from app.theeye.client import Caller, Job, Supervisor
 from app.waiter.clients import Client
-from app.waiter.job_waiter import Target, Waiter
+from app.waiter.job_waiter import JobWaiter
 
-LEARN_SECONDS = 2.0
+LEARN_SECONDS = 2.0  # that reading a task's history limit may take
 
-log = logging.getLogger("theeye_sync")
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run. `query` and `body` are passed on; `seconds`: how long to wait; `at_once`: only create the job."""
+
+    caller: Caller
+    customer_id: str
+    task: str
+    query: str
+    body: bytes | None
+    key: Key | None
+    seconds: float
+    at_once: bool
+
+    @property
+    def guarded(self) -> str:
+        """Return the name under which the history guard knows the task."""
+        return f"{self.customer_id}:{self.task.lower()}"
 
 
 class Run(NamedTuple):
-    """A job, ended or as last seen, and how the request came by it."""
+    """A job, ended or as last seen; `replayed`: it was created by an earlier request with the same key."""
 
     job: Job
     replayed: bool = False
@@ -30,139 +46,142 @@ class Run(NamedTuple):
 class Runs:
     """Starts jobs and waits for them."""
 
-    def __init__(self, supervisor: Supervisor, waiter: Waiter, guard: HistoryGuard, keys: Keys | None) -> None:
-        """No keys: there is no Redis to keep them in."""
+    def __init__(self, supervisor: Supervisor, waiter: JobWaiter, guard: HistoryGuard, keys: Keys | None) -> None:
+        """Start nothing yet; without keys there is no Redis to keep them in."""
         self._supervisor = supervisor
         self._waiter = waiter
         self._guard = guard
         self._keys = keys
 
-    def run(self, asked: Asked, order: Order, client: Client) -> Run:
-        """The request's job: a new one, or with a key seen before the one that exists. Raises any SyncError."""
+    def run(self, request: RunRequest, client: Client) -> Run:
+        """Return a new job, or with a key seen before the job that it has. Raises SyncError of any kind."""
+        trace = request.caller.trace
         began = monotonic()
-        patience = _Patience(self._waiter, client, began + asked.budget.seconds)
-        reservation = self._reserve(asked, order, patience)
+        budget = _Budget(self._waiter, client, began + request.seconds)
+        reservation = self._reserve(request, budget)
         if isinstance(reservation, str):
-            asked.trace.create, asked.trace.joined = monotonic() - began, True
-            return Run(self._join(asked, reservation, patience.deadline, client), replayed=True)
+            trace.create, trace.joined = monotonic() - began, True
+            return Run(self._join(request, reservation, budget.deadline, client), replayed=True)
         try:
-            return self._start(asked, order, client, patience, reservation, began)
+            return Run(self._start(request, client, budget, reservation, began))
         except SyncError as error:
-            if not asked.trace.create:
-                asked.trace.queue = monotonic() - began
+            if not trace.create:
+                trace.queue = monotonic() - began
             if reservation is not None:
                 reservation.settle(error)
             raise
 
-    def _start(
-        self,
-        asked: Asked,
-        order: Order,
-        client: Client,
-        patience: "_Patience",
-        reservation: Reservation | None,
-        began: float,
-    ) -> Run:
-        guarded = f"{asked.session.customer_id}:{order.task.lower()}"
-        self._learn(guarded, asked, order.task, patience)
-        with self._guard.turn(guarded, partial(_left, patience, reservation)) as turn:
-            if client.gone:
-                raise ClientGone("The client went while it queued, nothing was started")
-            since = self._waiter.listen()
-            if self._waiter.is_over:
-                raise TooBusy("The service is stopping, nothing was started")
-            if reservation is not None:
-                reservation.creating()
-            left = max(patience.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
-            try:
-                created = self._supervisor.create(
-                    asked.session.customer, order.task, asked.token, order.arguments, order.body, asked.trace.headers
-                )
-            finally:
-                asked.trace.queue = turn.queued
-                asked.trace.create = monotonic() - began - turn.queued
-            with telling(created):
-                turn.created()
-                self._guard.limits.learn(guarded, created)
-                keep = partial(_keep, reservation, created["id"])
-                keep()
-                if asked.budget.at_once:
-                    return Run(created)
-                target = asked.target(left)
-                job = self._waiter.wait(created, target, client, since, renew=keep)
-                self._guard.limits.learn(guarded, job)
-                if reservation is not None and self._waiter.listen() != since:
-                    keep()  # Redis was away, and may have forgotten it
-        return Run(job)
-
-    def _learn(self, guarded: str, asked: Asked, task: str, patience: "_Patience") -> None:
-        """Asks for a task's history limit the first time; every job document keeps it fresh from then on."""
-        limits = self._guard.limits
-        if self._guard.is_on and not limits.is_known(guarded):
-            document = self._supervisor.task(
-                asked.session.customer,
-                task,
-                asked.token,
-                min(LEARN_SECONDS, max(patience.left(), 0.1)),
-                asked.trace.headers,
-            )
-            if document is not None:
-                limits.learn(guarded, document)
-                limits.assume(guarded)
-
-    def _reserve(self, asked: Asked, order: Order, patience: "_Patience") -> Reservation | str | None:
-        if order.key is None:
+    def _reserve(self, request: RunRequest, budget: "_Budget") -> Reservation | str | None:
+        """Return the reservation of the request's key, the id of its job, or None without a key."""
+        if request.key is None:
             return None
         if self._keys is None:
             raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
-        return self._keys.reserve(order.key, LEASE_SECONDS, patience.left)
+        return self._keys.reserve(request.key, LEASE_SECONDS, budget.left)
 
-    def _join(self, asked: Asked, job_id: str, deadline: float, client: Client) -> Job:
-        """The job of the first request with this key. Raises RunGone."""
-        target = Target(asked.session.customer, asked.token, deadline, asked.trace)
+    def _join(self, request: RunRequest, job_id: str, deadline: float, client: Client) -> Job:
+        """Return the job of the first request with this key. Raises RunGone."""
+        caller, waiter = request.caller, self._waiter
         try:
-            with telling({"id": job_id}):
-                since = self._waiter.listen()
-                found = {**self._waiter.fetch(job_id, target, client), "id": job_id}
-                if has_ended(found.get("lifecycle")) or asked.budget.at_once:
-                    return found
-                return self._waiter.wait(found, target, client, since)
+            with telling(Job(job_id)):
+                since = waiter.listen()
+                found = waiter.fetch(caller, job_id, deadline, client)
+                return (
+                    found if found.has_ended or request.at_once else waiter.wait(caller, found, deadline, client, since)
+                )
         except JobGone as error:
             raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
 
+    def _start(
+        self,
+        request: RunRequest,
+        client: Client,
+        budget: "_Budget",
+        reservation: Reservation | None,
+        began: float,
+    ) -> Job:
+        """Create the job when the history guard allows it, and wait for its end."""
+        trace = request.caller.trace
+        self._learn_limit(request, budget)
+        with self._guard.turn(request.guarded, partial(_left, budget, reservation)) as turn:
+            since = self._admit(client, reservation)
+            left = max(budget.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
+            try:
+                job = self._supervisor.create(request.caller, request.task, request.query, request.body)
+            finally:
+                trace.queue = turn.queued
+                trace.create = monotonic() - began - turn.queued
+            with telling(job):
+                turn.created()
+                self._guard.limits.learn(request.guarded, job.document)
+                confirm = partial(_confirm, reservation, job.id)
+                confirm()
+                if request.at_once:
+                    return job
+                job = self._waiter.wait(request.caller, job, monotonic() + left, client, since, renew=confirm)
+                self._guard.limits.learn(request.guarded, job.document)
+                if reservation is not None and self._waiter.listen() != since:
+                    confirm()  # Redis was away, and may have lost it
+        return job
 
-class _Patience(NamedTuple):
-    """How long a request can still wait for its job to be started."""
+    def _admit(self, client: Client, reservation: Reservation | None) -> int:
+        """Make sure, right before the create, that it still makes sense; return the epoch to wait from."""
+        if client.gone:
+            raise ClientGone("The client went while it queued, nothing was started")
+        since = self._waiter.listen()
+        if self._waiter.is_over:
+            raise TooBusy("The service is stopping, nothing was started")
+        if reservation is not None:
+            reservation.creating()
+        return since
 
-    waiter: Waiter
+    def _learn_limit(self, request: RunRequest, budget: "_Budget") -> None:
+        """Read a task's history limit the first time; every job document keeps it fresh from then on."""
+        limits = self._guard.limits
+        if not self._guard.is_on or limits.is_known(request.guarded):
+            return
+        seconds = min(LEARN_SECONDS, max(budget.left(), 0.1))
+        document = self._supervisor.task(request.caller, request.task, seconds)
+        if document is not None:
+            limits.learn(request.guarded, document)
+            limits.assume(request.guarded)
+
+
+class _Budget(NamedTuple):
+    """How long a request can still wait for its job to be created."""
+
+    waiter: JobWaiter
     client: Client
     deadline: float
 
     def left(self) -> float:
-        """Seconds; 0 when nobody waits any more."""
+        """Return the seconds; 0 when nobody waits any more."""
         return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
 
 
-def _left(patience: _Patience, reservation: Reservation | None) -> float:
-    """The patience that is left; asked for every second by a request that queues, whose key must stay its own."""
+def _left(budget: _Budget, reservation: Reservation | None) -> float:
+    """Return the seconds left, and renew the key: a request that queues asks every second."""
     if reservation is not None:
         reservation.renew()
-    return patience.left()
+    return budget.left()
 
 
-def _keep(reservation: Reservation | None, job_id: str) -> None:
+def _confirm(reservation: Reservation | None, job_id: str) -> None:
     if reservation is not None:
         reservation.confirm(job_id)
 
 
 @contextmanager
 def telling(job: Job) -> Iterator[None]:
-    """Whatever goes wrong from here on, the client is told the job's id."""
+    """Make sure that whatever goes wrong from here on, the client is told the job's id."""
     try:
         yield
     except SyncError as error:
-        error.job = {**job, **(error.job or {})}
+        seen = error.job
+        if seen is None:
+            error.job = job
+        elif seen.lifecycle is None:
+            error.job = replace(job, id=seen.id)
         raise
     except Exception as error:
-        log.error("unexpected error with job %s", job["id"], exc_info=error)
-        raise SyncError("Internal Server Error", job=job) from None
+        raise Crashed(job) from error

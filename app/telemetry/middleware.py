@@ -1,4 +1,7 @@
-"""Around every request: its record, the headers that tell of it, and its line in the log."""
+"""The WSGI layer around Flask: a request's record, the headers that tell of it, and its line in the log.
+
+It stands outside of Flask so that a request is recorded whatever Flask, an extension or a hook does with it.
+"""
 
 import logging
 import os
@@ -7,14 +10,16 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import Any
 
-from app import errors
-from app.api import responses as http
-from app.api.responses import Headers, Wsgi
+from app.errors import SyncError
 from app.telemetry.access_log import json_line, text_line
 from app.telemetry.metrics import Metrics, MetricsSocket
 from app.telemetry.trace import Trace, begin
+from formatters import dumps
+from formatters.contract import JSON_TYPE
 
-QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: a line only for an answer that is not 200
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: logged only when the answer is not 200
 
 LINES = {"text": text_line, "json": json_line}
 
@@ -22,10 +27,10 @@ log = logging.getLogger("theeye_sync")
 
 
 class Tracing:
-    """The WSGI application, traced."""
+    """A WSGI application whose requests are recorded, logged and counted."""
 
     def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
-        """`form`: that of the lines, or `off`; `bind`: where the metrics are served."""
+        """Wrap an application; `form`: of the log lines, or `off`; `bind`: the address of `/metrics`."""
         self._metrics = metrics
         self._scrape = MetricsSocket(bind) if metrics is not None else None
         self._application = application
@@ -33,12 +38,12 @@ class Tracing:
         self._out = Out()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answers a request, whatever happens."""
+        """Answer a request, whatever happens."""
         if self._scrape is not None and self._scrape.takes(environ):
             return self._scrape.answer(environ, start_response)
         trace = begin(environ)
 
-        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             trace.status = int(status[:3])
             headers = [*headers, ("X-Request-Id", trace.request_id)]
             if timing := trace.server_timing():
@@ -67,14 +72,14 @@ class Tracing:
 
 
 class Out:
-    """Standard output, which a host may restrict, close or not have at all."""
+    """Standard output, which a WSGI host may restrict, close or not have at all."""
 
     def __init__(self) -> None:
-        """Nothing was lost yet."""
+        """Write nothing yet."""
         self._lost = False
 
     def write(self, line: str) -> None:
-        """One line in one write, so that those of several processes do not mix."""
+        """Write one line in one call, so that the lines of several processes do not mix."""
         try:
             stream: Any = sys.stdout
             number = _number(stream)
@@ -84,14 +89,14 @@ class Out:
                 stream.write(line)
                 stream.flush()
             self._lost = False
-        except Exception as error:  # noqa: BLE001 - an answer does not depend on its line
+        except Exception as error:  # noqa: BLE001 - an answer does not depend on its log line
             if not self._lost:
                 self._lost = True
                 log.error("requests are not logged, standard output cannot be written: %s", type(error).__name__)
 
 
 def _number(stream: Any) -> int | None:
-    """The stream's file descriptor, where it has one."""
+    """Return the stream's file descriptor, where it has one."""
     try:
         number = stream.fileno()
     except (AttributeError, OSError, ValueError):
@@ -100,8 +105,9 @@ def _number(stream: Any) -> int | None:
 
 
 def _internal(trace: Trace, start: Callable[..., Any]) -> Iterable[bytes]:
-    """The answer where not even the error's own could be made."""
-    trace.by, trace.code = "service", errors.SyncError.code
-    response = http.json_response(500, errors.SyncError("Internal Server Error").body(), [])
-    start(response.status, response.headers)
-    return [response.body]
+    """Answer where Flask itself failed, so that nothing of its answer can be used."""
+    error = SyncError("Internal Server Error")
+    trace.by, trace.code = "service", error.code
+    body = dumps(error.body())
+    start("500 Internal Server Error", [("Content-Type", JSON_TYPE), ("Content-Length", str(len(body)))])
+    return [body]

@@ -6,10 +6,15 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
+from urllib.parse import parse_qsl
 
-from app.api.query import Query
+try:
+    from opentelemetry import trace as opentelemetry
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ImportError:
+    opentelemetry = None  # type: ignore[assignment]
 
-KEY = "theeye_sync.trace"  # the record's place in the WSGI environ
+Headers = tuple[tuple[str, str], ...]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -17,17 +22,17 @@ _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 class Trace:
-    """A request's record; seconds that were not measured are 0. `headers`: lines for the calls to TheEye."""
+    """A request's record; seconds that were not measured are 0. `context`: W3C trace context, for TheEye."""
 
     __slots__ = (
         "began",
         "by",
         "code",
+        "context",
         "create",
         "customer",
         "ended",
         "format",
-        "headers",
         "job",
         "joined",
         "mode",
@@ -41,11 +46,11 @@ class Trace:
         "wait",
     )
 
-    def __init__(self, request_id: str = "", headers: str = "") -> None:
-        """The record of a request that begins now."""
+    def __init__(self, request_id: str = "", context: Headers = ()) -> None:
+        """Begin the record of a request now."""
         self.began = monotonic()
         self.request_id = request_id
-        self.headers = headers
+        self.context = context
         self.customer = self.task = self.job = self.mode = self.code = ""
         self.by = "service"
         self.status = 0
@@ -53,8 +58,20 @@ class Trace:
         self.secrets: tuple[str, ...] | None = None  # the tokens, once they are known
         self.joined = self.ended = False
 
+    @property
+    def headers(self) -> Headers:
+        """Return the headers that tell TheEye which request a call belongs to."""
+        return (("X-Request-Id", self.request_id), *self.context) if self.request_id else self.context
+
+    def follow_active_span(self) -> None:
+        """Use the context of OpenTelemetry's active span, where there is one, in place of the caller's own."""
+        if opentelemetry is not None and opentelemetry.get_current_span().get_span_context().is_valid:
+            carrier: dict[str, str] = {}
+            TraceContextTextMapPropagator().inject(carrier)
+            self.context = tuple(carrier.items())
+
     def server_timing(self) -> str:
-        """The header's value; empty where nothing was measured."""
+        """Return the value of the Server-Timing header; empty where nothing was measured."""
         if not self.session:
             return ""
         timing = f"session;dur={self.session * 1000:.1f}"
@@ -72,52 +89,50 @@ class Trace:
 _current: ContextVar[Trace | None] = ContextVar("theeye_sync_trace", default=None)
 
 
-def begin(environ: dict[str, Any]) -> Trace:
-    """The record of the request that begins, kept in its environ."""
+def begin(environ: Mapping[str, Any]) -> Trace:
+    """Begin the record of a request; `current` returns it from now on."""
     request_id = environ.get("HTTP_X_REQUEST_ID")
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id) or _tells(request_id, environ):
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id) or _holds_token(request_id, environ):
         request_id = os.urandom(16).hex()
-    headers = f"X-Request-Id: {request_id}\r\n"
-    if "HTTP_TRACEPARENT" in environ:
-        headers += _context(environ)
-    trace = environ[KEY] = Trace(request_id, headers)
+    trace = Trace(request_id, _context(environ) if "HTTP_TRACEPARENT" in environ else ())
     _current.set(trace)
     return trace
 
 
 def current() -> Trace | None:
-    """The record of the request that this thread or greenlet is at work for."""
+    """Return the record of the request that this thread or greenlet works for; None outside of a request."""
     trace = _current.get()
     return None if trace is None or trace.ended else trace
 
 
 def tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """Whatever in a request may be a token, before anybody has read it."""
+    """Return whatever in a request may be a token, before anybody has read it."""
     words = environ.get("HTTP_AUTHORIZATION", "").split()
     query = environ.get("QUERY_STRING", "")
-    named = "access_token" in query or "%" in query  # most requests need no second look
-    return (*(words[1:] or words), *(Query(query).all("access_token") if named else ()))
+    in_query: list[str] = []
+    if "access_token" in query or "%" in query:  # most requests need no second look
+        decoded = query.encode("latin-1").decode("utf-8", "replace")
+        in_query = [value for name, value in parse_qsl(decoded, keep_blank_values=True) if name == "access_token"]
+    return (*(words[1:] or words), *in_query)
 
 
 def without(secrets: Iterable[str], text: str) -> str:
-    """The text with every secret replaced."""
+    """Return the text with every secret replaced."""
     for secret in secrets:
         if secret and secret in text:
             text = text.replace(secret, "***")
     return text
 
 
-def _tells(text: str, environ: Mapping[str, Any]) -> bool:
-    """Whether a token of the request stands in the text."""
+def _holds_token(text: str, environ: Mapping[str, Any]) -> bool:
     return any(token in text for token in tokens(environ) if token)
 
 
-def _context(environ: Mapping[str, Any]) -> str:
-    """The lines of the W3C trace context, unchanged; none where it cannot be read."""
+def _context(environ: Mapping[str, Any]) -> Headers:
+    """Return the caller's W3C trace context unchanged; nothing where it cannot be read."""
     parent, state = environ["HTTP_TRACEPARENT"].strip(), environ.get("HTTP_TRACESTATE", "").strip()
-    if not _TRACEPARENT.fullmatch(parent) or _tells(parent, environ):
-        return ""
-    lines = f"traceparent: {parent}\r\n"
-    if _TRACESTATE.fullmatch(state) and not _tells(state, environ):
-        lines += f"tracestate: {state}\r\n"
-    return lines
+    if not _TRACEPARENT.fullmatch(parent) or _holds_token(parent, environ):
+        return ()
+    if not _TRACESTATE.fullmatch(state) or _holds_token(state, environ):
+        return (("traceparent", parent),)
+    return (("traceparent", parent), ("tracestate", state))

@@ -1,6 +1,7 @@
-"""TheEye as this service sees it: who is this token (gateway), create a job and look at it (supervisor)."""
+"""TheEye's two servers: the gateway knows whose a token is, the supervisor runs tasks and shows their jobs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -15,13 +16,11 @@ from app.errors import (
 )
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
+from app.telemetry.trace import Headers, Trace
 from app.theeye.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
 from formatters.jsontext import loads_document
 
-Job = dict[str, Any]
-
 ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
-
 
 _GONE = (
     "TheEye no longer has the job: newer jobs of its task may have pushed it out before it was read. "
@@ -29,9 +28,31 @@ _GONE = (
 )
 
 
-def has_ended(lifecycle: Any) -> bool:
-    """Whether a lifecycle is one of those that a job never leaves."""
-    return isinstance(lifecycle, str) and lifecycle in ENDED
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known."""
+
+    id: str
+    lifecycle: str | None = None
+    state: str | None = None
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
+        """Read a job document; `job_id` stands in for an id that it lacks."""
+        own, lifecycle, state = document.get("id"), document.get("lifecycle"), document.get("state")
+        if not isinstance(own, str) or not own:
+            own, document = job_id, {**document, "id": job_id}
+        return cls(own, _text(lifecycle), _text(state), document)
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the lifecycle is one of those that a job never leaves."""
+        return self.lifecycle in ENDED
+
+    def at(self, lifecycle: str) -> "Job":
+        """Return the same job at another lifecycle, as a look at the lifecycle alone shows it."""
+        return replace(self, lifecycle=lifecycle, document={**self.document, "lifecycle": lifecycle})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,68 +64,66 @@ class Session:
     customer: str
 
 
-def authorization(token: str) -> tuple[str, str]:
-    """Return the header that carries a bearer token (RFC 6750)."""
-    return "Authorization", f"Bearer {token}"
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf TheEye is called: the customer by name, the token, and the request that it is for."""
+
+    customer: str
+    token: str = field(repr=False)
+    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+
+    @property
+    def headers(self) -> Headers:
+        """Return the headers of every call; the token travels in no other way."""
+        return (("Authorization", f"Bearer {self.token}"), *self.trace.headers)
 
 
-def header_pairs(lines: str) -> list[tuple[str, str]]:
-    """Return the name and value of each header line."""
-    return [(name, value) for name, _, value in (line.partition(": ") for line in lines.splitlines())]
+class _Server:
+    """One of TheEye's servers, the calls to which are counted."""
 
-
-class _Upstream:
-    """A server of TheEye's, the calls to which are counted."""
-
-    transport: Transport
-    _metrics: Metrics | None
+    def __init__(self, url: str, settings: Settings, metrics: Metrics | None) -> None:
+        """Connect to nothing yet."""
+        self.transport = Transport(
+            url, settings.connect_timeout, settings.call_timeout, settings.max_job, settings.client_cert
+        )
+        self._metrics = metrics
 
     def _call(
         self,
+        caller: Caller,
         kind: str,
         method: str,
         path: str,
-        token: str,
-        headers: str,
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """One call. Raises TransportError."""
-        pairs = [*header_pairs(headers), authorization(token)]
-        if self._metrics is None:
-            return self.transport.call(method, path, pairs, body, timeout)
+        """Make one call and count it under its kind. Raises TransportError."""
         status: int | str = "lost"
         try:
-            reply = self.transport.call(method, path, pairs, body, timeout)
+            reply = self.transport.call(method, path, caller.headers, body, timeout)
             status = reply.status
         except NotSent:
             status = "not_sent"
             raise
         finally:
-            self._metrics.call(kind, status)
+            if self._metrics is not None:
+                self._metrics.call(kind, status)
         return reply
 
 
-class Gateway(_Upstream):
-    """The part of TheEye that knows the tokens."""
+class Gateway(_Server):
+    """The server of TheEye that knows the tokens."""
 
     _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
-        """Connects to nothing yet."""
-        self._metrics = metrics
-        self.transport = Transport(
-            settings.gateway_url,
-            settings.connect_timeout,
-            settings.call_timeout,
-            settings.max_job,
-            settings.client_cert,
-        )
+        """Connect to nothing yet."""
+        super().__init__(settings.gateway_url, settings, metrics)
 
-    def session(self, token: str, headers: str = "") -> Session:
-        """The token's session. Raises Unauthorized, or UpstreamFailed where the gateway gives no clear answer."""
+    def session(self, caller: Caller) -> Session:
+        """Return the token's session. Raises Unauthorized, or UpstreamFailed without a clear answer."""
         try:
-            reply = self._call("session", "GET", self._PROFILE, token, headers)
+            reply = self._call(caller, "session", "GET", self._PROFILE)
         except TransportError as error:
             raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
         if reply.status == 401:
@@ -114,78 +133,66 @@ class Gateway(_Upstream):
         return _session(_value(reply))
 
 
-class Supervisor(_Upstream):
-    """The part of TheEye that runs the tasks; `headers` are further lines for a call."""
+class Supervisor(_Server):
+    """The server of TheEye that runs the tasks."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
-        """Connects to nothing yet."""
-        self._metrics = metrics
-        self.transport = Transport(
-            settings.supervisor_url,
-            settings.connect_timeout,
-            settings.call_timeout,
-            settings.max_job,
-            settings.client_cert,
-        )
+        """Connect to nothing yet."""
+        super().__init__(settings.supervisor_url, settings, metrics)
 
-    def create(self, customer: str, task: str, token: str, query: str, body: bytes | None, headers: str = "") -> Job:
-        """Starts the task. Raises Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown; never tried twice."""
-        path = f"/{_segment(customer)}/task/{_segment(task)}/job" + (f"?{query}" if query else "")
+    def create(self, caller: Caller, task: str, query: str, body: bytes | None) -> Job:
+        """Start the task; never tried twice. Raises Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown."""
+        path = _path(caller.customer, "task", task, "job") + (f"?{query}" if query else "")
         try:
-            reply = self._call("create", "POST", path, token, headers, body)
+            reply = self._call(caller, "create", "POST", path, body)
         except NotSent as error:
-            message = f"The supervisor cannot be reached, nothing was started: {error}"
-            raise UpstreamFailed(message) from None
+            raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
         except TransportError as error:
             message = f"The answer to the create was lost, the job may have started: {error}"
             raise OutcomeUnknown(message) from None
         if reply.status != 200 and reply.status != 201:
-            _refuse(reply, token)
-        job = _value(reply)
-        if not isinstance(job, dict) or not isinstance(job.get("id"), str) or not job["id"]:
+            _refuse(reply, caller.token)
+        document = _value(reply)
+        job = Job.of(document) if isinstance(document, dict) else None
+        if job is None or not job.id:
             message = "The supervisor's answer to the create is no job, but the job may have started"
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
 
-    def task(self, customer: str, task: str, token: str, timeout: float, headers: str = "") -> Job | None:
-        """The task's own document; None where it cannot be had, whatever the reason."""
+    def task(self, caller: Caller, task: str, timeout: float) -> Mapping[str, Any] | None:
+        """Return the task's document; None where it cannot be had, whatever the reason."""
         try:
-            path = f"/{_segment(customer)}/task/{_segment(task)}"
-            reply = self._call("task", "GET", path, token, headers, timeout=timeout)
+            reply = self._call(caller, "task", "GET", _path(caller.customer, "task", task), timeout=timeout)
         except TransportError:
             return None
         document = _value(reply) if reply.status == 200 else None
         return document if isinstance(document, dict) else None
 
-    def read(self, customer: str, job_id: str, token: str, timeout: float | None = None, headers: str = "") -> Job:
-        """The whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
-        job = self._look("read", f"/{_segment(customer)}/job/{_segment(job_id)}", job_id, token, timeout, headers)
-        if not isinstance(job, dict):
+    def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
+        """Return the whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
+        path = _path(caller.customer, "job", job_id)
+        document = _value(self._ask(caller, "read", "GET", path, job_id, timeout))
+        if not isinstance(document, dict):
             raise Unavailable("The supervisor answered with something that is no job")
-        return job
+        return Job.of(document, job_id)
 
-    def lifecycle(self, customer: str, job_id: str, token: str, timeout: float | None = None, headers: str = "") -> str:
-        """Only how far the job is; raises as `read` does."""
-        path = f"/{_segment(customer)}/job/{_segment(job_id)}/lifecycle"
-        lifecycle = self._look("lifecycle", path, job_id, token, timeout, headers)
+    def lifecycle(self, caller: Caller, job_id: str, timeout: float | None = None) -> str:
+        """Return the job's lifecycle only; raises as `read` does."""
+        path = _path(caller.customer, "job", job_id, "lifecycle")
+        lifecycle = _value(self._ask(caller, "lifecycle", "GET", path, job_id, timeout))
         if not isinstance(lifecycle, str):
             raise Unavailable("The supervisor answered with something that is no lifecycle")
         return lifecycle
 
-    def cancel(self, customer: str, job_id: str, token: str, headers: str = "") -> None:
-        """Asks for the end of a job; TheEye says yes even when nothing could be cancelled. Raises as `read` does."""
-        self._ask("cancel", "PUT", f"/{_segment(customer)}/job/{_segment(job_id)}/cancel", job_id, token, None, headers)
+    def cancel(self, caller: Caller, job_id: str) -> None:
+        """Ask for the end of a job; TheEye says yes even when nothing could be cancelled. Raises as `read` does."""
+        self._ask(caller, "cancel", "PUT", _path(caller.customer, "job", job_id, "cancel"), job_id, None)
 
-    def _look(self, kind: str, path: str, job_id: str, token: str, timeout: float | None, headers: str) -> Any:
-        return _value(self._ask(kind, "GET", path, job_id, token, timeout, headers))
-
-    def _ask(
-        self, kind: str, method: str, path: str, job_id: str, token: str, timeout: float | None, headers: str
-    ) -> Reply:
-        """One call about a job, which may be repeated."""
-        job = {"id": job_id}
+    def _ask(self, caller: Caller, kind: str, method: str, path: str, job_id: str, timeout: float | None) -> Reply:
+        """Make a call about a job, which may be repeated."""
+        job = Job(job_id)
         try:
-            reply = self._call(kind, method, path, token, headers, timeout=timeout)
+            reply = self._call(caller, kind, method, path, timeout=timeout)
         except AnswerTooLarge as error:
             raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
         except TransportError as error:
@@ -198,12 +205,12 @@ class Supervisor(_Upstream):
             raise Unauthorized(job=job)
         if 400 <= reply.status < 500 and reply.status not in (400, 404, 408, 425, 429):
             message = f"The supervisor refused to show the job, with status {reply.status}"
-            raise UpstreamFailed(message, value=_words(reply, token), job=job)
+            raise UpstreamFailed(message, value=_words(reply, caller.token), job=job)
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
 def _refuse(reply: Reply, token: str) -> NoReturn:
-    """Raises what a create that was not accepted comes to."""
+    """Raise the error of a create that was not accepted."""
     if reply.status == 401:
         raise Unauthorized
     if 400 <= reply.status < 500:
@@ -216,7 +223,7 @@ def _refuse(reply: Reply, token: str) -> NoReturn:
 
 
 def _session(profile: Any) -> Session:
-    """Both forms of the profile: with scopes, and the long one that old gateways always send."""
+    """Read both forms of the profile: with scopes, and the long one that old gateways always send."""
     try:
         user = profile.get("principal") or profile
         customer = profile.get("organization") or profile["current_customer"]
@@ -229,7 +236,7 @@ def _session(profile: Any) -> Session:
 
 
 def _value(reply: Reply) -> Any:
-    """The body as JSON; None where it is none."""
+    """Return the body as JSON; None where it is not JSON."""
     try:
         return loads_document(reply.body)
     except ValueError:
@@ -237,7 +244,7 @@ def _value(reply: Reply) -> Any:
 
 
 def _words(reply: Reply, token: str) -> Any:
-    """TheEye's own answer for `value`, without the token; unset where it is not JSON."""
+    """Return TheEye's own answer for `value`, without the token; UNSET where it is not JSON."""
     body = reply.body.replace(token.encode(), b"***") if len(token) > 3 else b""
     try:
         return loads_document(body)
@@ -245,6 +252,10 @@ def _words(reply: Reply, token: str) -> Any:
         return UNSET
 
 
-def _segment(text: str) -> str:
-    """One path segment: nothing in it can end the segment or the path."""
-    return quote(text, safe="", errors="replace")
+def _path(*segments: str) -> str:
+    """Join path segments; nothing in a segment can end it or the path."""
+    return "".join(f"/{quote(segment, safe='', errors='replace')}" for segment in segments)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,58 +1,43 @@
-"""From a request's token to its session, remembered for SYNC_SESSION_TTL."""
+"""Whose token is this: the sessions of the tokens seen, remembered for SYNC_SESSION_TTL."""
 
-import re
 import threading
 from collections import OrderedDict
 from time import monotonic
 
-from app.api.query import Query
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.telemetry.metrics import Metrics
-from app.theeye.client import Gateway, Session
+from app.theeye.client import Caller, Gateway, Session
 
 SESSIONS = 10_000
-RETRY_SECONDS = 5.0  # how long a gateway that did not answer is not asked again about a session known before
-
-_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
-
-
-def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
-    """The bearer token (RFC 6750). Raises Unauthorized for none, two, or one that no header can carry."""
-    scheme, _, credentials = (authorization or "").strip().partition(" ")
-    tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
-    if query_token:
-        tokens += query.all("access_token")
-    if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
-        raise Unauthorized
-    return tokens[0]
+RETRY_SECONDS = 5.0  # a gateway that did not answer is asked again about a known session after so long
 
 
 class Sessions:
-    """The sessions known, bounded: the one not used for longest goes first."""
+    """The known sessions, at most SESSIONS: the least recently used one is dropped first."""
 
     def __init__(self, gateway: Gateway, ttl: float, metrics: Metrics | None = None) -> None:
-        """`ttl` in seconds; 0 remembers nothing."""
+        """Know none yet; `ttl` in seconds, 0 remembers nothing."""
         self._metrics = metrics
         self._gateway = gateway
         self._ttl = ttl
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
-    def get(self, token: str, customer: str, headers: str = "") -> Session:
-        """The token's session. Raises Unauthorized, UpstreamFailed, or Forbidden for another customer's.
+    def get(self, caller: Caller) -> Session:
+        """Return the session of the caller's token.
 
-        `headers`: further lines for the call to the gateway.
+        Raises Unauthorized, UpstreamFailed, or Forbidden where the caller names another customer.
         """
-        known = self._remembered(token)
+        known = self._remembered(caller.token)
         if self._metrics is not None:
             self._metrics.session(known is not None)
-        session = known or self._ask(token, headers)
-        if customer not in (session.customer, session.customer_id):
+        session = known or self._ask(caller)
+        if caller.customer not in (session.customer, session.customer_id):
             raise Forbidden("Forbidden")
         return session
 
     def forget(self, token: str) -> None:
-        """Called when TheEye refuses the token."""
+        """Drop the session of a token that TheEye refused."""
         with self._lock:
             self._known.pop(token, None)
 
@@ -64,10 +49,11 @@ class Sessions:
             self._known.move_to_end(token)
             return session
 
-    def _ask(self, token: str, headers: str) -> Session:
-        """Asks the gateway; while it is down a session known before goes on, the supervisor checks every call."""
+    def _ask(self, caller: Caller) -> Session:
+        """Ask the gateway; while it is down a known session stays valid, since the supervisor checks every call."""
+        token = caller.token
         try:
-            session = self._gateway.session(token, headers)
+            session = self._gateway.session(caller)
         except Unauthorized:
             self.forget(token)
             raise

@@ -1,6 +1,6 @@
-"""Who is told when a job may have ended: the parked waits, by one Redis subscription for the whole process.
+"""Hints that a job may have ended, for all waits of the process over one Redis subscription.
 
-A notification is only a hint. Without Redis, and while it is down, nobody is told and the waits poll.
+A notification is only a hint. Without Redis, and while it is down, there are none and the waits poll.
 """
 
 import logging
@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
-TURNS = "theeye-sync:turn:*"  # ours: a place in the history guard's line has its turn
+TURNS = "theeye-sync:turn:*"  # ours: a request in the history guard's queue may create its job
 EARLY = 10_000  # notifications kept for jobs that are not known yet
 LONGEST_ID = 100
 PING_SECONDS = 1.0
@@ -22,30 +22,30 @@ RETRY_SECONDS = 0.1, 3.0
 log = logging.getLogger("theeye_sync.notifications")
 
 
-class Wakeups:
-    """The parked waits by job id. On its own it wakes nobody: the waits poll."""
+class Notifications:
+    """The waits by job id. This class alone wakes none of them: they poll."""
 
     live = False
 
     def __init__(self) -> None:
-        """Knows no wait yet."""
+        """Know no wait yet."""
         self.epoch = 0
         self._lock = threading.Lock()
-        self._parked: dict[str, list[threading.Event]] = {}
+        self._waiting: dict[str, list[threading.Event]] = {}
         self._early: dict[str, None] = {}
 
     def listen(self) -> None:
-        """Returns once notifications arrive, or it is clear that for now they do not."""
+        """Return once notifications arrive, or once it is clear that they do not for now."""
 
     def keep_listening(self) -> None:
-        """Starts listening again, should that ever have died."""
+        """Start the listener again where it has died."""
 
     @contextmanager
     def watch(self, job_id: str, since: int) -> Iterator[threading.Event]:
-        """An event that is set when the job may have ended; at once where that was so since the epoch given."""
+        """Yield an event that is set when the job may have ended; at once if that was so since the given epoch."""
         event = threading.Event()
         with self._lock:
-            self._parked.setdefault(job_id, []).append(event)
+            self._waiting.setdefault(job_id, []).append(event)
             if job_id in self._early or since != self.epoch:
                 self._early.pop(job_id, None)
                 event.set()
@@ -53,20 +53,20 @@ class Wakeups:
             yield event
         finally:
             with self._lock:
-                events = self._parked[job_id]
+                events = self._waiting[job_id]
                 events.remove(event)
                 if not events:
-                    del self._parked[job_id]
+                    del self._waiting[job_id]
 
     def is_watched(self, job_id: str) -> bool:
-        """Whether any wait is parked for the job."""
+        """Tell whether anybody waits for the job."""
         with self._lock:
-            return job_id in self._parked
+            return job_id in self._waiting
 
     def notify(self, job_id: str) -> None:
-        """Wakes the waits for a job; one that is not known yet is kept for a while."""
+        """Wake the waits for a job; keep the notification of an unknown job for a while."""
         with self._lock:
-            events = self._parked.get(job_id)
+            events = self._waiting.get(job_id)
             for event in events or ():
                 event.set()
             if not events:
@@ -75,21 +75,21 @@ class Wakeups:
                     del self._early[next(iter(self._early))]
 
     def wake_all(self) -> None:
-        """Makes every wait look again."""
+        """Make every wait look at its job again."""
         with self._lock:
             self.epoch += 1
-            for events in self._parked.values():
+            for events in self._waiting.values():
                 for event in events:
                     event.set()
 
 
-class RedisWakeups(Wakeups):
-    """Wakes the waits by TheEye's `job-finished` messages. Its thread starts with the first wait, after any fork."""
+class RedisNotifications(Notifications):
+    """Hints by TheEye's `job-finished` messages. The listener starts with the first wait, so after any fork."""
 
     def __init__(
         self, url: str, settle_seconds: float = 3.0, changed: Callable[[bool], None] = lambda live: None
     ) -> None:
-        """`settle_seconds`: how long the first request waits for the subscription; `changed` is told of `live`."""
+        """Connect to nothing yet; the first request waits at most `settle_seconds`; `changed` gets each new `live`."""
         super().__init__()
         self._url = url
         self._settle_seconds = settle_seconds
@@ -99,12 +99,12 @@ class RedisWakeups(Wakeups):
         self._listening_in = 0  # the process, while the listener lives: gevent takes 10 µs to say whether a thread does
 
     def keep_listening(self) -> None:
-        """Starts the listener in this process, again if it ever died."""
+        """Start the listener in this process, also again where it has died."""
         if self._listening_in != os.getpid():
             self._start()
 
     def listen(self) -> None:
-        """Starts the listener, and the first time waits for its subscription."""
+        """Start the listener, and wait for its subscription the first time."""
         self.keep_listening()
         if not self._settled.is_set():
             self._settled.wait(self._settle_seconds)
@@ -168,13 +168,13 @@ class RedisWakeups(Wakeups):
             self._receive(pubsub)
 
     def _receive(self, pubsub: Any) -> None:
-        """Reads messages for as long as Redis answers. Raises TimeoutError when it no longer does."""
+        """Read messages for as long as Redis answers. Raises TimeoutError when it no longer does."""
         from redis.exceptions import TimeoutError as NothingCame
 
         heard = monotonic()
         while True:
             try:
-                # What `get_message` does beyond this costs twice as much, and it reconnects without a word.
+                # `get_message` costs twice as much, and it reconnects silently (docs/reliability.md).
                 response = pubsub.connection.read_response(disconnect_on_error=False)
             except NothingCame:
                 if monotonic() - heard > PONG_SECONDS:
@@ -197,6 +197,8 @@ class RedisWakeups(Wakeups):
             self.wake_all()
 
 
-def wakeups(redis_url: str, changed: Callable[[bool], None] = lambda live: None) -> Wakeups:
-    """By notification where there is a Redis, else by polling; `changed` is told whether they arrive."""
-    return RedisWakeups(redis_url, changed=changed) if redis_url else Wakeups()
+def over_redis(redis_url: str, changed: Callable[[bool], None] | None = None) -> Notifications:
+    """Return notifications over Redis; without a URL there are none. `changed` is told whether they arrive."""
+    if not redis_url:
+        return Notifications()
+    return RedisNotifications(redis_url, changed=changed or (lambda live: None))

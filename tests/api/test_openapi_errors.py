@@ -11,14 +11,15 @@ from contract import Node, code_of, document, documented_codes, errors_of, is_er
 
 from app import errors
 from app.errors import SyncError
+from app.theeye.client import Job
 
-JOB = {"id": "61f42186c38201da80f9a001"}
-RUNNING = {**JOB, "lifecycle": "assigned", "state": "in_progress"}
-ENDED = {**JOB, "lifecycle": "finished", "state": "success"}
+JOB = Job("61f42186c38201da80f9a001")
+RUNNING = Job(JOB.id, "assigned", "in_progress")
+ENDED = Job(JOB.id, "finished", "success")
 LATER = "/acme/task/61f3e937c38201da80f96c27/job/61f42186c38201da80f9a001?parse"
 
 
-def failed(job: Node | None, *words: str) -> SyncError:
+def failed(job: Job | None, *words: str) -> SyncError:
     error = errors.FormatterFailed("response", *words)
     error.job = job
     return error

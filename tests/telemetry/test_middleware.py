@@ -48,7 +48,7 @@ def test_a_bug_is_told_once(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(flask.extensions["theeye_sync"].waiter, "place", None)
+    monkeypatch.setattr(flask.extensions["theeye_sync"].waiter, "slot", None)
     logging.getLogger("theeye_sync").addHandler(caplog.handler)
     try:
         got = flask.test_client().get("/fail/crash", headers={"X-Request-Id": "r-bug"})

@@ -1,0 +1,43 @@
+"""A thread that does something once a second, in every process that needs it."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger("theeye_sync")
+
+SECONDS = 1.0
+
+
+class Ticker:
+    """Calls `work` once a second. Its thread starts with the first need, so after any fork, and never at import."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        """Start nothing yet; an error of `work` is logged and does not end the thread."""
+        self._name = name
+        self._work = work
+        self._starting = threading.Lock()
+        self._running_in = 0  # process id, while the thread lives: gevent takes 10 µs to say whether a thread does
+
+    def ensure_running(self) -> None:
+        """Start the thread in this process, also again where it was ended."""
+        if self._running_in == os.getpid():
+            return
+        with self._starting:
+            if self._running_in != os.getpid():
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                self._running_in = os.getpid()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        try:
+            while True:
+                pause.wait(SECONDS)
+                try:
+                    self._work()
+                except Exception:
+                    log.exception("%s", self._name)
+        finally:
+            with self._starting:  # not before `ensure_running` is done
+                self._running_in = 0

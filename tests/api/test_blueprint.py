@@ -1,0 +1,229 @@
+"""Flask answers every route: hooks, error handlers, signals and OpenTelemetry's instrumentation see each request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import flask
+import pytest
+from flask.testing import FlaskClient
+from standin import TASK, Html, Reply, StandIn
+from werkzeug.test import TestResponse
+
+from app import EXTENSION, Settings, create_app
+
+JOBS = f"/acme/task/{TASK}/job"
+RULE = "/<customer>/task/<task>/job"
+TOKEN = {"Authorization": "Bearer tok-acme"}
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def app(theeye: StandIn) -> Iterator[flask.Flask]:
+    app = create_app(Settings(gateway_url=theeye.url, supervisor_url=theeye.url))
+    yield app
+    services = app.extensions[EXTENSION]
+    services.supervisor.transport.close()
+    services.sessions._gateway.transport.close()
+
+
+@pytest.fixture
+def client(app: flask.Flask) -> FlaskClient:
+    return app.test_client()
+
+
+REQUESTS = [
+    ("POST", JOBS, 200, RULE),
+    ("POST", f"{JOBS}/", 200, RULE),
+    ("POST", f"{JOBS}?wait=x", 400, RULE),
+    ("OPTIONS", JOBS, 204, RULE),
+    ("GET", f"{JOBS}/0", 404, f"{RULE}/<job>"),
+    ("DELETE", f"{JOBS}/0", 404, f"{RULE}/<job>"),
+    ("GET", "/healthz", 200, "/healthz"),
+    ("HEAD", "/healthz", 200, "/healthz"),
+    ("GET", "/openapi.json", 200, "/openapi.json"),
+    ("PUT", JOBS, 405, None),
+    ("GET", "/nowhere", 404, None),
+    ("OPTIONS", "/nowhere", 204, None),
+    ("POST", f"/acme%2Ftask/{TASK}/job", 404, None),
+    ("POST", "/acme/task/%2e%2e/job", 404, None),
+    ("POST", f"//acme/task/{TASK}/job", 404, None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "rule"), REQUESTS)
+def test_a_hook_sees_every_request_and_its_rule(
+    method: str, path: str, status: int, rule: str | None, app: flask.Flask, client: FlaskClient
+) -> None:
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    @app.before_request
+    def hook() -> None:
+        matched = flask.request.url_rule
+        seen.append((flask.request.method, matched and matched.rule, flask.request.endpoint))
+
+    answer = client.open(path, method=method, headers=TOKEN, environ_overrides={"RAW_URI": path})
+    assert answer.status_code == status
+    assert [(method, rule)] == [found[:2] for found in seen]
+    assert (seen[0][2] is not None) == (rule is not None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"/../task/{TASK}/job", f"/./task/{TASK}/job", "/acme/task/../job", f"/acme%2Ftask/{TASK}/job", f"{JOBS}//"],
+)
+def test_a_path_that_is_not_what_it_looks_like_reaches_no_view(path: str, theeye: StandIn, client: FlaskClient) -> None:
+    for spelling in (path, f"http://host{path}", f"{path}/"):
+        answer = client.post(JOBS, headers=TOKEN, environ_overrides={"RAW_URI": spelling})
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "ENOTFOUND")
+    assert theeye.calls == []
+
+
+def test_what_a_hook_answers_has_the_common_headers(app: flask.Flask, client: FlaskClient) -> None:
+    @app.before_request
+    def hook() -> tuple[str, int]:
+        return "closed", 423
+
+    answer = client.get("/healthz", headers={"Origin": "https://a.example"})
+    assert (answer.status_code, answer.text) == (423, "closed")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_an_unexpected_error_is_told_to_flasks_signal_and_with_its_job(
+    app: flask.Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sentry listens to this signal."""
+    errors: list[BaseException] = []
+
+    def receive(sender: flask.Flask, exception: BaseException, **extra: Any) -> None:
+        errors.append(exception)
+
+    def crash(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    flask.got_request_exception.connect(receive, app)
+    services = app.extensions[EXTENSION]
+    monkeypatch.setattr(type(services.waiter), "wait", crash)
+    answer = client.post(JOBS, headers=TOKEN)
+    body = answer.get_json()
+    assert (answer.status_code, body["code"]) == (500, "EINTERNAL")
+    assert body["job"]["id"] == answer.headers["X-Job-Id"]
+    assert isinstance(errors[0].__cause__, ZeroDivisionError)
+
+
+ITS_OWN = {"date", "x-request-id", "x-job-id", "location", "content-length", "etag", "server-timing"}
+
+
+def comparable(answer: TestResponse) -> tuple[str, list[tuple[str, str]], Any]:
+    """What must be the same for two requests that differ in a slash: all but what is each request's own."""
+    headers = [(name, value) for name, value in answer.headers if name.lower() not in ITS_OWN]
+    body = answer.get_json(silent=True)
+    if isinstance(body, dict):
+        its_own = ("id", "order", "creation_date", "last_update", "job", "result_url", "message", "result")
+        body = {name: None if name in its_own else value for name, value in body.items()}
+    return answer.status, headers, body if body is not None else len(answer.data)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *[{"path": JOBS + query} for query in ("", "?full", "?result", "?parse=1", "?response", "?wait=0", "?wait=x")],
+        *[{"path": JOBS + query} for query in ("?on_disconnect=cancel", "?a=%2F&b[]=1")],
+        *[{"data": body} for body in (b"", b"{", b'{"lifecycle":"onhold"}', b"\xff", b"1", b"[" * 5000)],
+        *[{"headers": TOKEN | {"Content-Type": kind}} for kind in ("text/plain", "application/json")],
+        {"headers": TOKEN | {"Prefer": "respond-async"}},
+        {"headers": TOKEN | {"Idempotency-Key": "k"}},
+        {"headers": TOKEN | {"Origin": "https://a.example"}},
+        {"headers": {}},
+        {"headers": {"Authorization": "Bearer unknown"}},
+        *[{"path": f"/{name}/task/{TASK}/job"} for name in ("beta", "5e0000000000000000000001")],
+        {"path": "/acme/task/0/job"},
+        *[{"fault": fault} for fault in (Html(502), Reply(403, {"message": "no"}), Reply(200, "nonsense"))],
+    ],
+    ids=repr,
+)
+def test_a_trailing_slash_changes_nothing(given: dict[str, Any], theeye: StandIn, client: FlaskClient) -> None:
+    sent = {"path": JOBS, "headers": TOKEN, "data": b"[1]", **given}
+    if fault := sent.pop("fault", None):
+        theeye.fault("create", fault, times=2)
+    path, mark, query = sent.pop("path").partition("?")
+    without = client.post(f"{path}{mark}{query}", **sent)
+    with_slash = client.post(f"{path}/{mark}{query}", **sent)
+    assert comparable(without) == comparable(with_slash)
+
+
+# -- OpenTelemetry -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spans(app: flask.Flask) -> Iterator[Any]:
+    from opentelemetry.instrumentation.flask import FlaskInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = FlaskInstrumentor()
+    instrumentor.instrument_app(app, tracer_provider=provider)
+    yield exporter
+    instrumentor.uninstrument_app(app)
+    provider.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "name", "route"),
+    [
+        ("POST", JOBS, TOKEN, 200, f"POST {RULE}", RULE),
+        ("GET", f"{JOBS}/0", TOKEN, 404, f"GET {RULE}/<job>", f"{RULE}/<job>"),
+        ("POST", JOBS, {}, 401, f"POST {RULE}", RULE),
+        ("GET", "/nowhere", {}, 404, "GET", None),
+        ("PUT", JOBS, {}, 405, "PUT", None),
+    ],
+)
+def test_opentelemetry_sees_one_span_with_the_routes_template(
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    name: str,
+    route: str | None,
+    spans: Any,
+    client: FlaskClient,
+) -> None:
+    assert client.open(path, method=method, headers=headers).status_code == status
+    [span] = spans.get_finished_spans()
+    assert span.attributes.get("http.route") == route
+    assert span.attributes.get("http.status_code") == status
+    assert span.name == name or (route is None and "<" not in span.name)
+
+
+def test_theeye_gets_the_context_of_the_active_span(spans: Any, theeye: StandIn, client: FlaskClient) -> None:
+    """The span continues the caller's trace, and TheEye's calls continue the span."""
+    assert client.post(JOBS, headers=TOKEN | {"traceparent": PARENT, "tracestate": "a=1"}).status_code == 200
+    [span] = spans.get_finished_spans()
+    trace_id, span_id = f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}"
+    assert trace_id == PARENT.split("-")[1]
+    sent = [(call.headers["traceparent"], call.headers.get("tracestate")) for call in theeye.calls]
+    assert {call.kind for call in theeye.calls} >= {"profile", "task", "create", "read"}
+    assert set(sent) == {(f"00-{trace_id}-{span_id}-01", "a=1")}
+
+
+def test_without_a_span_the_callers_context_goes_on(theeye: StandIn, client: FlaskClient) -> None:
+    assert client.post(JOBS, headers=TOKEN | {"traceparent": PARENT}).status_code == 200
+    assert {call.headers["traceparent"] for call in theeye.calls} == {PARENT}
+
+
+def test_the_query_is_parsed_once(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.api import query
+
+    parsed: list[str] = []
+    splitting = query.Query.__init__
+    monkeypatch.setattr(query.Query, "__init__", lambda self, raw: parsed.append(raw) or splitting(self, raw))
+    assert client.post(f"{JOBS}?parse&a=1", headers=TOKEN).status_code == 200
+    assert parsed == ["parse&a=1"]
+    assert json.loads(client.get("/healthz").data) == {"status": "ok"}
+    assert parsed == ["parse&a=1"]
