@@ -1,0 +1,63 @@
+"""Formatters run inside the service: what one does wrong becomes a 400 or a 502."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from plugging import Plugin, Shout, with_attributes
+
+from app.api.formatting import choose, render
+from app.errors import BadRequest, FormatterFailed
+from formatters import Answer, Context, Formatter, Registry
+
+
+def test_its_own_argument_is_refused_in_its_own_words() -> None:
+    registry = Registry()
+    registry.register(Plugin(Shout()))
+    assert choose(registry, {"shout": "twice"}, "").name == "shout"
+    with pytest.raises(BadRequest, match="shout can only be twice"):
+        choose(registry, {"shout": "thrice"}, "")
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), SystemExit(1), RecursionError(), MemoryError(), KeyError("x")])
+def test_a_check_that_fails_is_502_before_the_job(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    def check(self: Formatter, query: Mapping[str, str]) -> None:
+        raise error
+
+    registry = Registry()
+    registry.register(Plugin(with_attributes(check=check)))
+    with pytest.raises(FormatterFailed) as failed:
+        choose(registry, {"other": ""}, "")
+    assert failed.value.body() == {
+        "message": "The formatter 'other' failed",
+        "statusCode": 502,
+        "name": "ServerError",
+        "code": "EFORMATTER",
+        "status": 502,
+        "formatter": "other",
+    }
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        Answer("x", 199),
+        Answer("x", 600),
+        Answer("x", True),
+        Answer(object(), 200),
+        Answer("x", 200, headers={"X": "a\r\nSet-Cookie: b"}),
+        Answer(1, 200, "text/plain"),
+        Answer("x", 200, "text/plain\r\nX: y"),
+        None,
+    ],
+)
+def test_an_answer_that_http_cannot_carry_is_the_formatters_failure(answered: Any) -> None:
+    from app.errors import FormatterFailed
+
+    class Bad(Shout):
+        def format(self, context: Context) -> Answer:
+            return answered
+
+    with pytest.raises(FormatterFailed):
+        render(Bad(), Context({"id": "j1"}), [])

@@ -1,0 +1,114 @@
+"""The built-in modes as pure functions: the recorded answers of the original, and anything else a job may hold."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from json_values import values
+
+from app.api.formatting import render
+from app.api.query import Query
+from formatters import Context, Registry
+from formatters.jsontext import loads_body, loads_document
+from formatters.testing import golden_jobs, run
+
+GOLDEN = golden_jobs()
+
+
+REGISTRY = Registry()
+
+
+def answer(job: dict[str, Any], query: str = "") -> tuple[int, bytes]:
+    """Status and body, through the same steps as a request."""
+    asked = Query(query)
+    formatter = REGISTRY.choose(asked.first)
+    response = render(formatter, Context(job, asked.first), [])
+    return response.status_code, response.data
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["name"])
+def test_answers_as_the_original_did(case: dict[str, Any]) -> None:
+    status, body = answer(case["job"], case["query"])
+    assert status == case["status"]
+    if "body_is" in case:
+        assert json.loads(body) == case["job"]
+    elif case["body"] == "":
+        assert body == b""
+    else:
+        assert json.loads(body) == json.loads(case["body"])
+        assert repr(json.loads(body)) == repr(json.loads(case["body"])), "the order and the kinds of numbers too"
+
+
+def test_golden_bodies_are_compact() -> None:
+    for case in GOLDEN:
+        if case.get("body") and "differs" not in case:
+            assert answer(case["job"], case["query"])[1] == case["body"].encode("utf-8", "backslashreplace"), case[
+                "name"
+            ]
+
+
+JOB = {"state": "failure", "output": ['{"a":1,"statusCode":404}', "x"], "result": {"code": 1}}
+
+
+def test_built_in_output() -> None:
+    answer = run(Registry()["output"], JOB)
+    assert (answer.status, answer.json()) == (500, JOB["output"])
+
+
+def test_built_in_parse() -> None:
+    answer = run(Registry()["parse"], JOB, "parse")
+    assert (answer.status, answer.json()) == (404, {"a": 1, "statusCode": 404})
+
+
+def test_built_in_response() -> None:
+    answer = run(
+        Registry()["response"], {"output": ['{"body":"<p>","headers":{"Content-Type":"text/html"}}']}, "response"
+    )
+    assert (answer.status, answer.content_type, answer.text) == (200, "text/html; charset=utf-8", "<p>")
+
+
+def test_built_in_full() -> None:
+    answer = run(Registry()["full"], JOB, "full")
+    assert answer.status == 500
+    assert answer.json()["result"] == {"code": 1}
+    assert answer.json()["lifecycle"] == "finished"
+
+
+def test_built_in_result() -> None:
+    answer = run(Registry()["result"], JOB, "result")
+    assert (answer.status, answer.json()) == (500, {"code": 1})
+
+
+printed = (
+    st.text() | values.map(lambda value: json.dumps(value)) | st.sampled_from(["[" * 100_000, "1e999", "9" * 5000])
+)
+
+
+outputs = st.lists(printed | values, max_size=4) | values
+
+
+states = st.sampled_from(["success", "failure", "canceled", "timeout"]) | st.text() | st.none()
+
+
+jobs = st.fixed_dictionaries(
+    {"id": st.just("j1")},
+    optional={"output": outputs, "state": states, "result": values, "lifecycle": st.text(), "extra": values},
+)
+
+
+queries = st.sampled_from(
+    ["", "result", "full", "parse", "parse=0", "parse=1", "parse=-1", "parse=9999999999"]
+) | st.text(st.characters(max_codepoint=255))
+
+
+@given(job=jobs, query=queries)
+def test_any_job_gets_a_legal_status_and_valid_json(job: dict[str, Any], query: str) -> None:
+    document = loads_document(json.dumps(job).encode())  # as it comes from TheEye: NaN is JSON to neither
+    status, body = answer(document, query)
+    assert 200 <= status <= 599
+    if status in (204, 205, 304):
+        assert body == b""
+    else:
+        loads_body(body)

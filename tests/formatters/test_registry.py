@@ -1,0 +1,93 @@
+"""Choosing a mode, and registering plugins beside the built-in ones."""
+
+import pytest
+from plugging import Plugin, Shout, names, with_attributes
+
+from app.api.query import Query
+from formatters import Answer, Context, Formatter, RegistrationError, Registry
+
+
+def test_the_built_ins_hold_their_precedence() -> None:
+    held = [(formatter.name, formatter.precedence) for formatter in Registry()]
+    assert held == [("result", 400), ("full", 300), ("response", 250), ("parse", 200), ("output", 100)]
+
+
+@pytest.mark.parametrize(
+    ("precedence", "order"),
+    [
+        (500, ["other", "result", "full", "response", "parse", "output"]),
+        (399.5, ["result", "other", "full", "response", "parse", "output"]),
+        (200, ["result", "full", "response", "parse", "other", "output"]),
+        (-1, ["result", "full", "response", "parse", "output", "other"]),
+    ],
+)
+def test_a_plugin_stands_before_between_or_after_the_built_ins(precedence: float, order: list[str]) -> None:
+    registry = Registry()
+    registry.register(Plugin(with_attributes(precedence=precedence)))
+    assert names(registry) == order
+    everything = {"result": "", "full": "", "response": "", "parse": "", "other": ""}
+    assert registry.choose(everything).name == order[0]
+    assert registry.choose({"other": ""}).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "name"),
+    [
+        ("", "", "output"),
+        ("loud", "", "shout"),
+        ("", "text/shout", "shout"),
+        ("", "TEXT/Shout", "shout"),
+        ("", "*/*", "output"),
+        ("", "application/json", "output"),
+        ("parse", "text/shout", "parse"),
+        ("", "text/html, text/shout;q=0.5", "shout"),
+        ("", "application/json, text/plain, */*", "output"),
+    ],
+)
+def test_query_names_win_over_accept(query: str, accept: str, name: str) -> None:
+    registry = Registry()
+    registry.register(Plugin(Shout()))
+    assert registry.choose(Query(query).first, accept).name == name
+
+
+def test_a_plugin_can_come_after_one_that_was_refused_by_name() -> None:
+    registry = Registry()
+    registry.register(Plugin(Shout()), "mine")
+    with pytest.raises(RegistrationError, match="the plugin name 'mine' is taken"):
+        registry.register(Plugin(with_attributes()), "mine")
+    assert "other" not in names(registry)
+
+
+def test_precedence_does_not_depend_on_the_order_in_the_query() -> None:
+    for query, name in [("parse&full&result", "result"), ("parse&full", "full"), ("x&parse", "parse"), ("x", "output")]:
+        assert Registry().choose(Query(query).first).name == name
+
+
+class Between(Formatter):
+    name = "shout"
+    queries = ("shout",)
+    precedence = 250
+
+    def format(self, context: Context) -> Answer:
+        return Answer(str(context.output).upper(), context.status, "text/plain; charset=utf-8")
+
+
+def test_a_plugin_takes_its_place_in_the_order() -> None:
+    registry = Registry()
+    registry.register(Plugin(Between()))
+    assert [formatter.name for formatter in registry] == ["result", "full", "response", "shout", "parse", "output"]
+    assert registry.choose({"parse": "", "shout": ""}).name == "shout"
+
+
+def test_a_taken_name_or_query_is_refused_and_changes_nothing() -> None:
+    registry = Registry()
+    registry.register(Plugin(Between()))
+    with pytest.raises(RegistrationError, match="'shout' is taken"):
+        registry.register(Plugin(Between()))
+    assert len(list(registry)) == 6
+
+
+def test_a_disabled_formatter_is_not_there_and_the_default_always_is() -> None:
+    registry = Registry(disabled=["parse", "output"])
+    assert [formatter.name for formatter in registry] == ["result", "full", "response", "output"]
+    assert registry.choose({"parse": ""}).name == "output"
