@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
 from typing import Any
 
-from app.runs.redis_scripts import Shared
+from app.runs.redis_scripts import RedisScripts
 from app.settings import Settings
 from app.theeye.transport import Transport, TransportError
 from app.waiter.notifications import Notifications
@@ -40,14 +40,14 @@ class Health:
         supervisor: Transport,
         notifications: Notifications,
         formatters: Iterable[Failure] = (),
-        shared: Shared | None = None,
+        scripts: RedisScripts | None = None,
     ) -> None:
         """Connect to nothing yet; `formatters` are the plugins that failed to load."""
         self._formatters = [f"formatter {failure.name}: not loaded: {failure.kind}" for failure in formatters]
         self.stopping = False
         self.stop_is_told = False  # set by the code that will call Services.stop
         self._max_waiting = settings.max_waiting
-        self._shared = shared
+        self._scripts = scripts
         self._redis = bool(settings.redis_url)
         self._guarded = settings.history_guard
         self._gateway = gateway
@@ -78,7 +78,7 @@ class Health:
             yield "gateway: known sessions go on, new ones get 502 until it is back"
         if self._redis and not self._notifications.live:
             yield "redis: polling carries the waits until it is back"
-        if self._shared is not None and self._shared.is_down:
+        if self._scripts is not None and self._scripts.is_down:
             yield "redis: no idempotency keys, and the history guard spans one process"
         yield from self._formatters
 
@@ -86,7 +86,7 @@ class Health:
         """Name the processes whose creates the history guard counts."""
         if not self._guarded:
             return "off"
-        shared = self._shared is not None and self._notifications.live and not self._shared.is_down
+        shared = self._scripts is not None and self._notifications.live and not self._scripts.is_down
         return "all processes" if shared else "one process"
 
     def _probe(self) -> tuple[bool, bool]:

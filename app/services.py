@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 
 from app.health import Health
-from app.runs.history import HistoryGuard, Limits, Line, LocalLine
-from app.runs.history_redis import SharedLine
+from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue
+from app.runs.history_redis import RedisQueue
 from app.runs.idempotency import Keys
-from app.runs.redis_scripts import Shared
+from app.runs.redis_scripts import RedisScripts
 from app.runs.runs import Runs
 from app.settings import Settings
 from app.telemetry.metrics import FOLDER_VARIABLE, Metrics
@@ -51,9 +51,9 @@ def assemble(settings: Settings) -> Services:
     metrics = _metrics(settings)
     gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
     notifications = over_redis(settings.redis_url, metrics.listener if metrics else None)
-    shared = Shared(settings.redis_url) if settings.redis_url else None
+    scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
     waiter = JobWaiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
-    guard = _history_guard(settings, shared, notifications)
+    guard = _history_guard(settings, scripts, notifications)
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(
         settings=settings,
@@ -61,9 +61,9 @@ def assemble(settings: Settings) -> Services:
         sessions=Sessions(gateway, settings.session_ttl, metrics),
         supervisor=supervisor,
         waiter=waiter,
-        runs=Runs(supervisor, waiter, guard, Keys(shared, settings.call_timeout) if shared else None),
+        runs=Runs(supervisor, waiter, guard, Keys(scripts, settings.call_timeout) if scripts else None),
         cancellations=Cancellations(supervisor, notifications),
-        health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures, shared),
+        health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures, scripts),
         metrics=metrics,
     )
 
@@ -78,9 +78,9 @@ def _metrics(settings: Settings) -> Metrics | None:
     return Metrics()
 
 
-def _history_guard(settings: Settings, shared: Shared | None, notifications: Notifications) -> HistoryGuard:
+def _history_guard(settings: Settings, scripts: RedisScripts | None, notifications: Notifications) -> HistoryGuard:
     """Return the guard over the creates of this process, and with Redis over those of all processes."""
-    lines: list[Line] = [LocalLine()] if settings.history_guard else []
-    if lines and shared is not None:
-        lines.append(SharedLine(shared, notifications))
-    return HistoryGuard(Limits(enough=settings.max_waiting * settings.workers), tuple(lines))
+    queues: list[Queue] = [LocalQueue()] if settings.history_guard else []
+    if queues and scripts is not None:
+        queues.append(RedisQueue(scripts, notifications))
+    return HistoryGuard(Limits(enough=settings.max_waiting * settings.workers), tuple(queues))

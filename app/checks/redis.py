@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,33 +17,7 @@ from app.waiter.notifications import FINISHED, TURNS
 
 ANSWER_SECONDS = 3.0
 
-# KEYS: a hash, a sorted set, a set; all are deleted at the end. It tries every command that the service's scripts
-# call, and returns the names of those that are refused. tests/checks/test_redis.py holds the list against the scripts.
-SCRIPT = """
-local refused = {}
-local function try(name, ...)
-  local answer = redis.pcall(name, ...)
-  if type(answer) == 'table' and answer.err then table.insert(refused, name) end
-end
-try('TIME')
-try('HSET', KEYS[1], 'a', 1)
-try('HGET', KEYS[1], 'a')
-try('HMGET', KEYS[1], 'a', 'b')
-try('HINCRBY', KEYS[1], 'a', 1)
-try('HDEL', KEYS[1], 'b')
-try('ZADD', KEYS[2], 1, 'a')
-try('ZSCORE', KEYS[2], 'a')
-try('ZRANGE', KEYS[2], 0, 0)
-try('ZRANGEBYSCORE', KEYS[2], '-inf', 1)
-try('ZREM', KEYS[2], 'b')
-try('SADD', KEYS[3], 'a')
-try('SREM', KEYS[3], 'b')
-try('PUBLISH', ARGV[1], '')
-try('EXISTS', KEYS[1], KEYS[2])
-for _, key in ipairs(KEYS) do try('PEXPIRE', key, 1000) end
-for _, key in ipairs(KEYS) do try('DEL', key) end
-return refused
-"""
+SCRIPT = resources.files(__package__).joinpath("redis_commands.lua").read_text()
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

@@ -1,10 +1,11 @@
-"""The history guard: no job gets so many newer ones that TheEye deletes it before it was read.
+"""The history guard: TheEye deletes no job before its result was read.
 
-TheEye deletes a task's ended jobs beyond its newest N when it creates one. So a create that would be the N-th
-newer than the oldest unread job waits its turn: a window that slides over the task's jobs in order of creation.
+TheEye keeps the newest N ended jobs of a task and deletes the others when it creates a job. So every create needs a
+slot, and its job keeps the slot until its result was read or nobody waits for it any more. A slot is free while the
+oldest job with a slot would still have fewer than N newer jobs; otherwise the create queues.
 
-Creates that are under way at once may overtake each other. So what counts as newer than a job is every job whose
-create was not known to be done when that job's create was let through.
+Creates that run at the same time may overtake each other. So a job counts as newer than another one unless its create
+was known to be done when the other one got its slot.
 """
 
 import logging
@@ -12,7 +13,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -20,133 +21,144 @@ from typing import Any, NamedTuple, Protocol
 from app.errors import SyncError, TurnNeverCame
 
 UNKNOWN_LIMIT = 5  # TheEye's default
-LOOK_AGAIN_SECONDS = 1.0  # how soon a queueing caller that has gone, or a service that stops, is noticed
-TASKS = 10_000
+CHECK_SECONDS = 1.0  # how often a queueing request checks whether its client has gone or the service stops
+TASKS = 10_000  # whose limits are remembered
 
 log = logging.getLogger("theeye_sync.history")
 
 
-class Place(NamedTuple):
-    """A place in a line, and whether its turn had to be waited for."""
+class Slot(NamedTuple):
+    """The permission for one create; `queued`: whether the request had to wait for it."""
 
-    name: str
-    waited: bool
+    id: str
+    queued: bool
 
 
-class Line(Protocol):
-    """Where creates of guarded tasks wait their turn."""
+class Queue(Protocol):
+    """Where the creates of guarded tasks wait for a slot, first come, first served."""
 
-    def enter(self, task: str, limit: int, left: Callable[[], float]) -> "Place":
-        """A place, to be left again; waits for it. Raises TurnNeverCame when no seconds are left."""
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+        """Return a slot, which must be released; wait for it. Raises TurnNeverCame when no seconds are left."""
 
-    def created(self, task: str, place: str) -> None:
-        """The create is done: the job is older than those that enter from now on."""
+    def created(self, task: str, slot: str) -> None:
+        """Note that the create is done: the job is older than those that get a slot from now on."""
 
-    def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
-        """The job was read, or nobody waits for it any more."""
+    def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
+        """Release the slot: the job was read, or nobody waits for it any more."""
 
 
 @dataclass(slots=True)
 class _Task:
-    """`unread`: each place with the number of creates that were done when it was let in."""
+    """The slots of a task: how many were given, how many of their creates are done, and what else is to be known."""
 
     entered: int = 0
     done: int = 0
     creating: set[str] = field(default_factory=set)
-    unread: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)  # each slot in use, with `done` as it was when it was given
     queue: deque["_Ticket"] = field(default_factory=deque)
+
+    def has_room(self, limit: int) -> bool:
+        """Tell whether the oldest unread job would have fewer than `limit` newer ones with one job more."""
+        oldest = next(iter(self.unread.values()), None)  # the first is the lowest: `done` only grows
+        return oldest is None or self.entered - oldest < limit
+
+    def created(self, slot: str) -> None:
+        """Count the slot's create as done, once."""
+        if slot in self.creating:
+            self.creating.remove(slot)
+            self.done += 1
 
 
 @dataclass(slots=True)
 class _Ticket:
-    place: str
+    """A request in the queue, and the slot that it will get."""
+
+    slot: str
     limit: int
-    called: threading.Event = field(default_factory=threading.Event)
+    given: threading.Event = field(default_factory=threading.Event)
 
 
-class LocalLine:
-    """The line of one process."""
+class LocalQueue:
+    """The queue of one process."""
 
     def __init__(self) -> None:
-        """Nobody stands in it."""
+        """Start with no slot in use."""
         self._lock = threading.Lock()
         self._tasks: dict[str, _Task] = {}
 
-    def enter(self, task: str, limit: int, left: Callable[[], float]) -> Place:
-        """First come, first served."""
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+        """Return a slot. Raises TurnNeverCame."""
         ticket = _Ticket(uuid.uuid4().hex, limit)
         with self._lock:
             state = self._tasks.setdefault(task, _Task())
             state.queue.append(ticket)
-            self._call_next(task, state)
-        waited = not ticket.called.is_set()
-        while not ticket.called.is_set() and (seconds := left()) > 0:
-            ticket.called.wait(min(seconds, LOOK_AGAIN_SECONDS))
-        with self._lock:
-            if ticket.called.is_set():
-                return Place(ticket.place, waited)
-            state.queue.remove(ticket)
-            self._call_next(task, state)
-        raise TurnNeverCame
+            self._give_slots(task, state)
+        queued = not ticket.given.is_set()
+        try:
+            while not ticket.given.is_set():
+                if (seconds := seconds_left()) <= 0:
+                    raise TurnNeverCame
+                ticket.given.wait(min(seconds, CHECK_SECONDS))
+        except BaseException:
+            self._give_up(task, ticket)
+            raise
+        return Slot(ticket.slot, queued)
 
-    def created(self, task: str, place: str) -> None:
-        """Costs nothing but the lock."""
+    def created(self, task: str, slot: str) -> None:
+        """Note it for the slots to be given."""
         with self._lock:
-            _done(self._tasks[task], place)
+            self._tasks[task].created(slot)
 
-    def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
-        """Calls those whose turn it now is."""
+    def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
+        """Release the slot, and give slots to the requests at the head of the queue."""
         with self._lock:
             state = self._tasks[task]
-            if nothing_started and place in state.creating:  # there is no newer job
-                state.creating.remove(place)
+            if nothing_started and slot in state.creating:  # there is no newer job
+                state.creating.remove(slot)
                 state.entered -= 1
-            _done(state, place)
-            del state.unread[place]
-            self._call_next(task, state)
+            state.created(slot)
+            del state.unread[slot]
+            self._give_slots(task, state)
 
-    def _call_next(self, task: str, state: _Task) -> None:
-        while state.queue and _fits(state, state.queue[0].limit):
+    def _give_up(self, task: str, ticket: _Ticket) -> None:
+        with self._lock:
+            state = self._tasks[task]
+            if not ticket.given.is_set():
+                state.queue.remove(ticket)
+                self._give_slots(task, state)
+                return
+        self.release(task, ticket.slot, nothing_started=True)  # it was given at the last moment
+
+    def _give_slots(self, task: str, state: _Task) -> None:
+        while state.queue and state.has_room(state.queue[0].limit):
             ticket = state.queue.popleft()
-            state.unread[ticket.place] = state.done
-            state.creating.add(ticket.place)
+            state.unread[ticket.slot] = state.done
+            state.creating.add(ticket.slot)
             state.entered += 1
-            ticket.called.set()
+            ticket.given.set()
         if not state.queue and not state.unread:
             del self._tasks[task]
-
-
-def _fits(state: _Task, limit: int) -> bool:
-    """Whether one more job leaves the oldest unread one with fewer than `limit` newer ones."""
-    oldest = next(iter(state.unread.values()), None)  # the first is the lowest: `done` only grows
-    return oldest is None or state.entered - oldest < limit
-
-
-def _done(state: _Task, place: str) -> None:
-    if place in state.creating:
-        state.creating.remove(place)
-        state.done += 1
 
 
 class Limits:
     """How many ended jobs each task keeps, as last seen in a document of TheEye's."""
 
     def __init__(self, enough: int) -> None:
-        """`enough`: a limit so large that no guard is needed."""
+        """`enough`: the limit from which on a task needs no guard."""
         self._enough = enough
         self._known: dict[str, int | None] = {}
         self._advised: set[str] = set()
 
     def is_known(self, task: str) -> bool:
-        """Whether a document of this task was seen."""
+        """Tell whether the task's limit is known, or assumed."""
         return task in self._known
 
     def get(self, task: str) -> int | None:
-        """The limit to guard; None where there is nothing to guard."""
+        """Return the limit to guard; None where there is nothing to guard."""
         return self._known.get(task, UNKNOWN_LIMIT)
 
     def learn(self, task: str, document: Mapping[str, Any]) -> None:
-        """Takes the limit from a task, or from a job with its task inside; what says nothing changes nothing."""
+        """Take the limit from a task, or from a job with its task inside; ignore a document that has none."""
         inner = document.get("task")
         for source in (document, inner if isinstance(inner, dict) else {}):
             limit = source.get("autoremove_completed_jobs_limit")
@@ -159,7 +171,7 @@ class Limits:
             return
 
     def assume(self, task: str) -> None:
-        """TheEye's default, for a task that says nothing."""
+        """Assume TheEye's default for a task whose document has no limit."""
         if task not in self._known:
             self._keep(task, UNKNOWN_LIMIT)
 
@@ -169,7 +181,7 @@ class Limits:
         self._known[task] = limit
 
     def advise(self, task: str, limit: int) -> None:
-        """Tells the operator, once for each task, that callers had to queue."""
+        """Advise the operator, once for each task whose callers had to queue."""
         if task not in self._advised:
             self._advised.add(task)
             log.warning(
@@ -180,55 +192,59 @@ class Limits:
             )
 
 
-@dataclass(slots=True)
-class Turn:
-    """A turn: how long it was waited for, and what to call when the create is done."""
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What a guarded run has: the seconds that it queued, and what to call when its create is done."""
 
-    queued: float = 0.0  # seconds
+    queued: float = 0.0
     created: Callable[[], None] = lambda: None
 
 
-class HistoryGuard:
-    """Holds creates back, first among the callers of this process, then among all processes."""
+_NO_PROTECTION = nullcontext(Protection())
 
-    def __init__(self, limits: Limits, lines: tuple[Line, ...]) -> None:
-        """No lines: the guard is off."""
+
+class HistoryGuard:
+    """Hold creates back, first among the requests of this process, then among those of all processes."""
+
+    def __init__(self, limits: Limits, queues: tuple[Queue, ...]) -> None:
+        """Guard nothing if there are no queues."""
         self.limits = limits
-        self._lines = lines
+        self._queues = queues
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is guarded at all."""
-        return bool(self._lines)
+        """Tell whether anything is guarded at all."""
+        return bool(self._queues)
 
-    @contextmanager
-    def turn(self, task: str, left: Callable[[], float]) -> Iterator[Turn]:
-        """Entered when the job may be created, left when it needs no protection any more.
+    def protect(self, task: str, seconds_left: Callable[[], float]) -> AbstractContextManager[Protection]:
+        """Wait until the job may be created, and protect it until the end of the `with` block.
 
-        `left`: the seconds that the caller can still wait. Raises TurnNeverCame.
+        `seconds_left`: that the caller can still wait. Raises TurnNeverCame.
         """
         limit = self.limits.get(task)
-        if limit is None or not self._lines:
-            yield Turn()
-            return
-        began, waited, nothing = monotonic(), False, False
-        places: list[tuple[Line, str]] = []
+        if limit is None or not self._queues:
+            return _NO_PROTECTION
+        return self._hold_slots(task, limit, seconds_left)
+
+    @contextmanager
+    def _hold_slots(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Iterator[Protection]:
+        began, nothing_started = monotonic(), False
+        slots: list[tuple[Queue, Slot]] = []
         try:
-            for line in self._lines:
-                place = line.enter(task, limit, left)
-                places.append((line, place.name))
-                waited = waited or place.waited
-            if waited:
+            for queue in self._queues:
+                slots.append((queue, queue.acquire(task, limit, seconds_left)))
+            queued = any(slot.queued for _, slot in slots)
+            if queued:
                 self.limits.advise(task, limit)
-            yield Turn(monotonic() - began if waited else 0.0, lambda: _all_created(task, places))
+            yield Protection(monotonic() - began if queued else 0.0, lambda: _all_created(task, slots))
         except SyncError as error:
-            nothing = error.job is None and not error.may_have_started
+            nothing_started = error.job is None and not error.may_have_started
             raise
         finally:
-            for line, name in reversed(places):
-                line.leave(task, name, nothing)
+            for queue, slot in reversed(slots):
+                queue.release(task, slot.id, nothing_started)
 
 
-def _all_created(task: str, places: list[tuple[Line, str]]) -> None:
-    for line, name in places:
-        line.created(task, name)
+def _all_created(task: str, slots: list[tuple[Queue, Slot]]) -> None:
+    for queue, slot in slots:
+        queue.created(task, slot.id)

@@ -1,4 +1,4 @@
-"""The history guard's line across processes and replicas, in Redis; a dead process's places expire."""
+"""The history guard's queue across processes and replicas, in Redis; the slots of a dead process expire."""
 
 import logging
 import threading
@@ -6,175 +6,102 @@ import uuid
 from collections.abc import Callable
 
 from app.errors import TurnNeverCame
-from app.runs.history import LOOK_AGAIN_SECONDS, Place
-from app.runs.redis_scripts import PREFIX, Shared, SharedUnavailable
+from app.runs.history import CHECK_SECONDS, Slot
+from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
 from app.waiter.notifications import TURNS, Notifications
 
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 15.0  # that a slot stays valid without renewal
 RENEW_SECONDS = 4.0
+PARTS = ("unread", "queue", "lease", "limits", "creating", "numbers")  # the names in Redis of one task
 
 log = logging.getLogger("theeye_sync.history")
 
-# KEYS: unread (place -> creates that were done when it was let in), queue (place -> number of arrival),
-# lease (place -> until), limits (place -> its limit), creating (places), numbers (entered, done, arrived).
-# ARGV: step, place, limit, lease in ms, channel prefix, then places whose create is done.
-# Whoever now has their turn is let in and told; the answer is whether the place itself is in.
-_STEP = """
-local unread, queue, lease, limits, creating, numbers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local step, place, limit, lease_ms, channel = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function done(member)
-  if redis.call('SREM', creating, member) == 1 then redis.call('HINCRBY', numbers, 'done', 1) end
-end
-local function forget(member)
-  done(member)
-  redis.call('ZREM', unread, member)
-  redis.call('ZREM', queue, member)
-  redis.call('ZREM', lease, member)
-  redis.call('HDEL', limits, member)
-end
+class RedisQueue:
+    """The queue of all processes; while Redis is down it gives every slot at once, and LocalQueue alone guards."""
 
-for at = 6, #ARGV do done(ARGV[at]) end
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', now)) do forget(member) end
-
-if step == 'undo' then  -- nothing was started: there is no newer job
-  if redis.call('SREM', creating, place) == 1 then redis.call('HINCRBY', numbers, 'entered', -1) end
-  forget(place)
-elseif step == 'leave' then
-  forget(place)
-elseif not redis.call('ZSCORE', unread, place) and not redis.call('ZSCORE', queue, place) then
-  redis.call('ZADD', queue, redis.call('HINCRBY', numbers, 'arrived', 1), place)
-  redis.call('HSET', limits, place, limit)
-end
-if step == 'enter' then redis.call('ZADD', lease, now + lease_ms, place) end
-
-while true do
-  local first = redis.call('ZRANGE', queue, 0, 0)[1]
-  if not first then break end
-  local oldest = redis.call('ZRANGE', unread, 0, 0, 'WITHSCORES')[2]
-  local entered = tonumber(redis.call('HGET', numbers, 'entered') or '0')
-  if oldest and entered - tonumber(oldest) >= tonumber(redis.call('HGET', limits, first)) then break end
-  redis.call('HINCRBY', numbers, 'entered', 1)
-  redis.call('ZREM', queue, first)
-  redis.call('ZADD', unread, redis.call('HGET', numbers, 'done') or '0', first)
-  redis.call('SADD', creating, first)
-  if first ~= place then redis.call('PUBLISH', channel .. first, '') end
-end
-if redis.call('EXISTS', unread, queue) == 0 then  -- nothing to remember: whoever makes task ids up fills no Redis
-  redis.call('DEL', unpack(KEYS))
-  return 0
-end
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 172800000) end  -- two days: longer than any wait
-return redis.call('ZSCORE', unread, place) and 1 or 0
-"""
-
-_RENEW = """
-local time = redis.call('TIME')
-local untilms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
-local unread, lease, numbers = KEYS[1], KEYS[2], KEYS[3]
-for at = 2, #ARGV do
-  redis.call('ZADD', lease, untilms, ARGV[at])
-  if not redis.call('ZSCORE', unread, ARGV[at]) then  -- forgotten by a restart, or while Redis stood still
-    redis.call('HINCRBY', numbers, 'entered', 1)
-    redis.call('ZADD', unread, redis.call('HGET', numbers, 'done') or '0', ARGV[at])
-    redis.call('HINCRBY', numbers, 'done', 1)
-  end
-end
-return 0
-"""
-
-
-class SharedLine:
-    """The line of all processes; while Redis is down everybody is let in, and each process's own line holds."""
-
-    def __init__(self, shared: Shared, notifications: Notifications) -> None:
-        """The renewing thread starts with the first place, after any fork."""
-        self._shared = shared
+    def __init__(self, scripts: RedisScripts, notifications: Notifications) -> None:
+        """Start nothing yet: the renewing thread starts with the first slot, so after any fork."""
+        self._scripts = scripts
         self._notifications = notifications
         self._lock = threading.Lock()
-        self._held: dict[str, str] = {}
-        self._in: set[str] = set()  # of those, the ones that have had their turn
+        self._tasks: dict[str, str] = {}  # each slot, in use or queued for, with its task
+        self._used: set[str] = set()
         self._created: dict[str, list[str]] = {}
         self._renewer: threading.Thread | None = None
 
-    def enter(self, task: str, limit: int, left: Callable[[], float]) -> Place:
-        """One round trip where there is room; else first come, first served."""
-        place, waited = uuid.uuid4().hex, False
-        self._hold(place, task)
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+        """Return a slot, after one round trip if one is free. Raises TurnNeverCame."""
+        slot, queued = uuid.uuid4().hex, False
+        self._keep(slot, task)
         try:
-            with self._notifications.watch(place, self._notifications.epoch) as called:
-                while not self._step("enter", task, place, limit):
-                    if (seconds := left()) <= 0:
+            with self._notifications.watch(slot, self._notifications.epoch) as given:
+                while not self._step("acquire", task, slot, limit):
+                    if (seconds := seconds_left()) <= 0:
                         raise TurnNeverCame
-                    waited = True
-                    called.wait(min(seconds, LOOK_AGAIN_SECONDS))
-                    called.clear()
-        except SharedUnavailable:
-            pass  # what it comes to is said by `readyz`
+                    queued = True
+                    given.wait(min(seconds, CHECK_SECONDS))
+                    given.clear()
+        except RedisUnavailable:
+            pass  # `/readyz` reports it
         except BaseException:
-            self.leave(task, place)
+            self.release(task, slot, nothing_started=True)
             raise
-        self._in.add(place)
-        return Place(place, waited)
+        self._used.add(slot)
+        return Slot(slot, queued)
 
-    def created(self, task: str, place: str) -> None:
-        """No round trip: told to the others with this process's next step for the task."""
+    def created(self, task: str, slot: str) -> None:
+        """Note it without a round trip: this process's next step for the task tells the others."""
         with self._lock:
-            self._created.setdefault(task, []).append(place)
+            self._created.setdefault(task, []).append(slot)
 
-    def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
-        """One round trip; a place that cannot be left expires."""
+    def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
+        """Release a slot in one round trip; it expires where that fails."""
         with self._lock:
-            self._held.pop(place, None)
-            self._in.discard(place)
+            self._tasks.pop(slot, None)
+            self._used.discard(slot)
         try:
-            self._step("undo" if nothing_started else "leave", task, place, 0)
-        except SharedUnavailable as error:
-            log.debug("a place is left to expire: %s", error)
+            self._step("undo" if nothing_started else "release", task, slot, 0)
+        except RedisUnavailable as error:
+            log.debug("a slot is left to expire: %s", error)
 
-    def _step(self, step: str, task: str, place: str, limit: int) -> bool:
+    def _step(self, step: str, task: str, slot: str, limit: int) -> bool:
         with self._lock:
             created = self._created.pop(task, [])
-        arguments: list[str | int | float] = [
-            step,
-            place,
-            limit,
-            int(LEASE_SECONDS * 1000),
-            TURNS.removesuffix("*"),
-            *created,
-        ]
-        return bool(self._shared.run(_STEP, _keys(task), arguments))
+        channel = TURNS.removesuffix("*")
+        arguments = (step, slot, limit, int(LEASE_SECONDS * 1000), channel)
+        return bool(self._scripts.run("history_step", _names(task, *PARTS), (*arguments, *created)))
 
-    def _hold(self, place: str, task: str) -> None:
+    def _keep(self, slot: str, task: str) -> None:
+        """Have the slot's lease renewed from now on."""
         with self._lock:
-            self._held[place] = task
+            self._tasks[slot] = task
             if self._renewer is None or not self._renewer.is_alive():
-                self._renewer = threading.Thread(target=self._renew, name="theeye-sync-places", daemon=True)
+                self._renewer = threading.Thread(target=self._renew_forever, name="theeye-sync-slots", daemon=True)
                 self._renewer.start()
 
-    def _renew(self) -> None:
+    def _renew_forever(self) -> None:
         pause = threading.Event()
         while True:
             pause.wait(RENEW_SECONDS)
-            with self._lock:
-                held = list(self._held.items())
-            if held:
-                try:
-                    for task in {task for _, task in held}:
-                        unread, _, lease, _, _, numbers = _keys(task)
-                        places = [place for place, of in held if of == task and place in self._in]
-                        if places:
-                            self._shared.run(_RENEW, [unread, lease, numbers], (int(LEASE_SECONDS * 1000), *places))
-                        for place in places:
-                            if place not in self._in:  # left meanwhile, and brought back by us
-                                self._step("leave", task, place, 0)
-                except SharedUnavailable as error:
-                    log.debug("places were not renewed: %s", error)
-                except Exception:
-                    log.exception("renewing places")
+            try:
+                self._renew_all()
+            except RedisUnavailable as error:
+                log.debug("slots were not renewed: %s", error)
+            except Exception:
+                log.exception("renewing slots")
+
+    def _renew_all(self) -> None:
+        with self._lock:
+            tasks = {slot: task for slot, task in self._tasks.items() if slot in self._used}
+        for task in set(tasks.values()):
+            slots = [slot for slot in tasks if tasks[slot] == task]
+            names = _names(task, "unread", "lease", "numbers")
+            self._scripts.run("history_renew", names, (int(LEASE_SECONDS * 1000), *slots))
+            for slot in slots:
+                if slot not in self._used:  # released meanwhile, and restored by the renewal
+                    self._step("release", task, slot, 0)
 
 
-def _keys(task: str) -> list[str]:
-    return [f"{PREFIX}:{{{task}}}:{part}" for part in ("unread", "queue", "lease", "limits", "creating", "numbers")]
+def _names(task: str, *parts: str) -> list[str]:
+    return [f"{PREFIX}:{{{task}}}:{part}" for part in parts]

@@ -1,6 +1,7 @@
-"""`Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header): a repeated request joins the run that exists.
+"""`Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header): a repeated request joins the job that exists.
 
-What is stored is who may use the key, what was asked for, and the job's id; never an answer.
+A key's record in Redis holds who may create the job, what was asked for, and the job's id; never an answer.
+lua/key_*.lua are its steps, lua/key_reserve.lua lists its fields.
 """
 
 import hashlib
@@ -11,74 +12,32 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
-from app.runs.redis_scripts import CALL_SECONDS, PREFIX, Shared, SharedUnavailable
+from app.runs.redis_scripts import CALL_SECONDS, PREFIX, RedisScripts, RedisUnavailable
 from app.theeye.client import Session
 
-KEPT_SECONDS = 24 * 3600
-LEASE_SECONDS = 10.0  # how long a request is believed in that has kept its key and is not heard of; it renews it
+KEPT_SECONDS = 24 * 3600  # that a record is kept
+LEASE_SECONDS = 10.0  # that a reservation stays valid without renewal
 RENEW_SECONDS = 3.0
-LOOK_AGAIN_SECONDS = 0.05, 0.5
+POLL_SECONDS = 0.05, 0.5  # the first and the longest pause of a request that waits for another one's job id
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 log = logging.getLogger("theeye_sync.idempotency")
 
-# KEYS: the record, a hash: fingerprint, owner (who reserved it), until (ms: the end of the reservation),
-# creating (1 once a create may be on its way) and job. A reservation that was left before that may be taken over.
-_RESERVE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local record = redis.call('HMGET', KEYS[1], 'fingerprint', 'until', 'job', 'creating')
-if record[1] and (record[3] or record[4] or tonumber(record[2]) > now) then
-  return {0, record[1] == ARGV[1] and 1 or 0, tonumber(record[2]) - now, record[3] or ''}
-end
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'until', now + tonumber(ARGV[2]), 'owner', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return {1, 1, now, ''}
-"""
-_OWNED = "if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end\n"
-_CREATING = (
-    _OWNED
-    + """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now > tonumber(ARGV[2]) then return 0 end  -- carried out late, its caller has given up
-redis.call('HSET', KEYS[1], 'creating', 1, 'until', now + tonumber(ARGV[3]))
-return 1
-"""
-)
-# A Redis that was restarted has lost the record: it is written anew.
-_CONFIRM = """
-local owner = redis.call('HGET', KEYS[1], 'owner')
-if owner and owner ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[3], 'owner', ARGV[1], 'until', 0, 'creating', 1, 'job', ARGV[2])
-if not owner then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return 1
-"""
-_RENEW = (
-    _OWNED
-    + """
-local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], 'until', time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2]))
-return 1
-"""
-)
-_ABANDON = _OWNED + "redis.call('HSET', KEYS[1], 'until', 0) return 1"
-_RELEASE = _OWNED + "return redis.call('DEL', KEYS[1])"
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key in its scope, with what was asked for under it."""
+    """Hold the name of a key's record, and the fingerprint of what was asked for."""
 
     record: str
     fingerprint: str
 
 
 def read_key(header: str | None, session: Session, task: str, query: str, body: bytes | None) -> Key | None:
-    """The request's key, None without the header. Raises BadRequest for one that cannot be used."""
+    """Return the request's key, None without the header. Raises BadRequest for one that cannot be used."""
     if header is None:
         return None
     key = header.strip()
@@ -90,100 +49,116 @@ def read_key(header: str | None, session: Session, task: str, query: str, body: 
     return Key(f"{PREFIX}:key:{scope}", _digest(task.lower(), query, (body or b"").decode("latin-1")))
 
 
-class Reservation:
-    """What a request holds that goes first with its key."""
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
-    def __init__(self, shared: Shared, key: Key, owner: str, reserved_ms: int, create_seconds: float) -> None:
-        """Made by Keys.reserve; `reserved_ms`: when, by Redis's clock."""
+
+class Reservation:
+    """Hold a key for the request that came first with it."""
+
+    def __init__(self, scripts: RedisScripts, key: Key, owner: str, reserved_ms: int, create_seconds: float) -> None:
+        """Take what Keys.reserve has reserved; `reserved_ms`: when, by Redis's clock."""
+        self._scripts = scripts
+        self._key, self._owner = key, owner
         self._reserved_ms = reserved_ms
         self._reserved = self._renewed = monotonic()
         self._create_seconds = create_seconds
         self.confirmed = False
-        self._shared = shared
-        self._record, self._fingerprint = key.record, key.fingerprint
-        self._owner = owner
 
     def renew(self) -> None:
-        """To be called at least every second while the request queues; where that fails, `creating` tells."""
+        """Extend the reservation; call it at least every second while the request queues.
+
+        A failure is not reported here: `creating` finds out whether the key was lost.
+        """
         if monotonic() - self._renewed > RENEW_SECONDS:
             self._renewed = monotonic()
             try:
-                self._run(_RENEW, int(LEASE_SECONDS * 1000))
-            except SharedUnavailable as error:
+                self._run("key_renew", int(LEASE_SECONDS * 1000))
+            except RedisUnavailable as error:
                 log.debug("a key was not renewed: %s", error)
 
     def creating(self) -> None:
-        """The create is about to be sent: from now on a run may exist. Raises KeysUnavailable; then none does."""
+        """Record that the create is about to be sent. Raises KeysUnavailable, then it must not be sent."""
+        latest_ms = self._reserved_ms + (monotonic() - self._reserved + CALL_SECONDS) * 1000
         try:
-            last_ms = self._reserved_ms + (monotonic() - self._reserved + CALL_SECONDS) * 1000
-            still_ours = self._run(_CREATING, int(last_ms), int(self._create_seconds * 1000))
-        except SharedUnavailable as error:
-            raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
+            still_ours = self._run("key_creating", int(latest_ms), int(self._create_seconds * 1000))
+        except RedisUnavailable as error:
+            raise _unavailable(error) from None
         if not still_ours:
             raise KeysUnavailable("The Idempotency-Key was lost while the request queued, nothing was started")
 
     def confirm(self, job_id: str) -> None:
-        """The job exists: whoever repeats the request joins it."""
+        """Store the job's id, so that a repeated request joins the job."""
+        arguments = (self._owner, job_id, self._key.fingerprint, KEPT_SECONDS * 1000)
         for attempt in (1, 2):
             try:
-                arguments: list[str | int | float] = [self._owner, job_id, self._fingerprint, KEPT_SECONDS * 1000]
-                self._shared.run(_CONFIRM, [self._record], arguments, insist=True)
+                self._scripts.run("key_confirm", [self._key.record], arguments, despite_failure=True)
                 self.confirmed = True
                 return
-            except SharedUnavailable as error:
+            except RedisUnavailable as error:
                 log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
 
     def settle(self, error: SyncError) -> None:
-        """The create failed: the key is free again, unless a job may exist; that is never run a second time."""
+        """Free the key after a failed create, unless a job may exist: the task must never run a second time."""
         if error.job is not None:
             return
         try:
-            self._run(_ABANDON if error.may_have_started else _RELEASE)
-        except SharedUnavailable as unavailable:
-            log.warning("a key stays reserved until its lease is over: %s", unavailable)
+            self._run("key_abandon" if error.may_have_started else "key_release")
+        except RedisUnavailable as unavailable:
+            log.warning("a key stays reserved until its lease ends: %s", unavailable)
 
-    def _run(self, script: str, *arguments: str | int) -> bool:
-        return bool(self._shared.run(script, [self._record], [self._owner, *arguments]))
+    def _run(self, script: str, *arguments: int) -> bool:
+        return bool(self._scripts.run(script, [self._key.record], [self._owner, *arguments]))
+
+
+class _Answer(NamedTuple):
+    """What lua/key_reserve.lua returns."""
+
+    reserved: int
+    same_request: int
+    ms: int
+    job_id: bytes
 
 
 class Keys:
     """All keys of the last 24 hours."""
 
-    def __init__(self, shared: Shared, call_timeout: float) -> None:
-        """Connects to nothing yet; `call_timeout` in seconds, how long a create may take."""
-        self._shared = shared
+    def __init__(self, scripts: RedisScripts, call_timeout: float) -> None:
+        """Connect to nothing yet; `call_timeout`: seconds that a create may take."""
+        self._scripts = scripts
         self._create_seconds = call_timeout + 5
 
-    def reserve(self, key: Key, lease: float, left: Callable[[], float]) -> Reservation | str:
-        """A reservation for the first request, the job's id for a repeated one; waits while the first one starts.
+    def reserve(self, key: Key, lease: float, seconds_left: Callable[[], float]) -> Reservation | str:
+        """Return a reservation for the first request with a key, and the job's id for a repeated one.
 
-        Raises KeyRefused, RunUnknown, StillStarting or KeysUnavailable; then nothing was started.
+        Wait while the first request creates its job. `lease`: seconds that the reservation stays valid without renewal;
+        `seconds_left`: that the caller can still wait.
+        Raises KeyRefused, RunUnknown, StillStarting or KeysUnavailable; this request has started nothing then.
         """
-        pause, most = LOOK_AGAIN_SECONDS
+        pause, longest = POLL_SECONDS
+        owner = uuid.uuid4().hex
         while True:
-            owner = uuid.uuid4().hex
-            ours, same, ms, job_id = self._ask(key, lease, owner)
-            if ours:
-                return Reservation(self._shared, key, owner, ms, self._create_seconds)
-            if not same:
+            answer = self._try(key, lease, owner)
+            if answer.reserved:
+                return Reservation(self._scripts, key, owner, answer.ms, self._create_seconds)
+            if not answer.same_request:
                 raise KeyRefused("This Idempotency-Key was used for another task, body or query")
-            if job_id:
-                return job_id
-            if ms <= 0:
+            if answer.job_id:
+                return answer.job_id.decode()
+            if answer.ms <= 0:
                 raise RunUnknown("A request with this Idempotency-Key was lost on the way, its job may have started")
-            if (seconds := left()) <= 0:
+            if (seconds := seconds_left()) <= 0:
                 raise StillStarting("A request with this Idempotency-Key is still starting its job")
             threading.Event().wait(min(pause, seconds))
-            pause = min(pause * 1.5, most)
+            pause = min(pause * 1.5, longest)
 
-    def _ask(self, key: Key, lease: float, owner: str) -> tuple[bool, bool, int, str]:
+    def _try(self, key: Key, lease: float, owner: str) -> _Answer:
         arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000, owner)
         try:
-            ours, same, ms, job_id = self._shared.run(_RESERVE, [key.record], arguments)
-        except SharedUnavailable as error:
-            raise KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}") from None
-        return bool(ours), bool(same), int(ms), job_id.decode()
+            return _Answer(*self._scripts.run("key_reserve", [key.record], arguments))
+        except RedisUnavailable as error:
+            raise _unavailable(error) from None
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+def _unavailable(error: RedisUnavailable) -> KeysUnavailable:
+    return KeysUnavailable(f"Idempotency keys cannot be kept just now, nothing was started: {error}")

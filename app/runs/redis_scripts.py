@@ -1,60 +1,72 @@
-"""What all processes and replicas know together: small atomic steps in TheEye's Redis."""
+"""Lua scripts on TheEye's Redis: what all processes and replicas know together changes in atomic steps."""
 
 import functools
 import logging
 import threading
 from collections.abc import Sequence
+from importlib import resources
 from time import monotonic
 from typing import Any
 
-log = logging.getLogger("theeye_sync.shared")
+log = logging.getLogger("theeye_sync.redis")
 
-CALL_SECONDS = 1.0
+PREFIX = "theeye-sync"  # of every name in Redis that is ours
+CALL_SECONDS = 1.0  # that a connection, and each script, may take
 CONNECTIONS = 32
-REST_SECONDS = 2.0  # after a failure nobody asks for so long
-
-PREFIX = "theeye-sync"
+BREAK_SECONDS = 2.0  # circuit breaker: skip Redis for this many seconds after a failure
 
 
-class SharedUnavailable(Exception):
-    """Redis did not answer; whether the step was carried out is unknown."""
+class RedisUnavailable(Exception):
+    """Report that Redis did not answer; whether the script ran is unknown."""
 
 
-class Shared:
-    """Runs Lua scripts on Redis; a failing Redis costs one caller a second, not every caller."""
+class RedisScripts:
+    """Run the scripts of lua/*.lua; a failing Redis delays one caller by a second, not every caller."""
 
     def __init__(self, url: str) -> None:
-        """Connects to nothing yet."""
+        """Connect to nothing yet."""
         self._url = url
         self._lock = threading.Lock()
-        self._down_until = 0.0
+        self._skip_until = 0.0
         self._failed = False
         self._scripts: dict[str, Any] = {}
 
     @property
     def is_down(self) -> bool:
-        """Whether the last step failed."""
+        """Tell whether the last script failed."""
         return self._failed
 
-    def run(
-        self, script: str, keys: Sequence[str], arguments: Sequence[str | int | float], insist: bool = False
-    ) -> Any:
-        """The script's answer. Raises SharedUnavailable."""
-        if monotonic() < self._down_until and not insist:
-            raise SharedUnavailable("Redis did not answer a moment ago")
+    def run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int], despite_failure: bool = False) -> Any:
+        """Run lua/NAME.lua and return its answer; `despite_failure` ignores the circuit breaker.
+
+        Raises RedisUnavailable.
+        """
+        if monotonic() < self._skip_until and not despite_failure:
+            raise RedisUnavailable("Redis did not answer a moment ago")
         import redis
 
         try:
-            answer = self._script(script)(keys=keys, args=arguments)
-            self._failed = False
-            return answer
+            answer = self._script(name)(keys=keys, args=arguments)
         except (redis.RedisError, OSError) as error:
-            self._failed = True
-            with self._lock:
-                first = monotonic() > self._down_until + REST_SECONDS
-                self._down_until = monotonic() + REST_SECONDS
-            log.log(logging.WARNING if first else logging.DEBUG, "Redis did not answer: %r", error)
-            raise SharedUnavailable(f"Redis did not answer: {type(error).__name__}") from None
+            self._break(error)
+            raise RedisUnavailable(f"Redis did not answer: {type(error).__name__}") from None
+        self._failed = False
+        return answer
+
+    def _break(self, error: Exception) -> None:
+        """Open the circuit breaker; log a warning at the first failure of a row."""
+        self._failed = True
+        with self._lock:
+            first = monotonic() > self._skip_until + BREAK_SECONDS
+            self._skip_until = monotonic() + BREAK_SECONDS
+        log.log(logging.WARNING if first else logging.DEBUG, "Redis did not answer: %r", error)
+
+    def _script(self, name: str) -> Any:
+        found = self._scripts.get(name)
+        if found is None:
+            text = resources.files(__package__).joinpath("lua", f"{name}.lua").read_text()
+            found = self._scripts[name] = self._client.register_script(text)
+        return found
 
     @functools.cached_property
     def _client(self) -> Any:
@@ -71,9 +83,3 @@ class Shared:
             retry=Retry(NoBackoff(), 0),
         )
         return redis.Redis(connection_pool=pool)
-
-    def _script(self, script: str) -> Any:
-        found = self._scripts.get(script)
-        if found is None:
-            found = self._scripts[script] = self._client.register_script(script)
-        return found

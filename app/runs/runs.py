@@ -103,16 +103,16 @@ class Runs:
         """Create the job when the history guard allows it, and wait for its end."""
         trace = request.caller.trace
         self._learn_limit(request, budget)
-        with self._guard.turn(request.guarded, partial(_left, budget, reservation)) as turn:
+        with self._guard.protect(request.guarded, partial(_left, budget, reservation)) as protection:
             since = self._admit(client, reservation)
             left = max(budget.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
             try:
                 job = self._supervisor.create(request.caller, request.task, request.query, request.body)
             finally:
-                trace.queue = turn.queued
-                trace.create = monotonic() - began - turn.queued
+                trace.queue = protection.queued
+                trace.create = monotonic() - began - protection.queued
             with telling(job):
-                turn.created()
+                protection.created()
                 self._guard.limits.learn(request.guarded, job.document)
                 confirm = partial(_confirm, reservation, job.id)
                 confirm()

@@ -17,7 +17,7 @@ from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.runs import idempotency
 from app.runs.idempotency import Key, Keys, Reservation, read_key
-from app.runs.redis_scripts import Shared
+from app.runs.redis_scripts import RedisScripts
 from app.theeye.client import Session as Ours
 
 JOB = f"/acme/task/{TASK}/job"
@@ -254,7 +254,7 @@ def test_quotes_are_part_of_the_headers_form_and_not_of_the_key() -> None:
 
 
 def test_a_reservation_that_its_process_did_not_survive(redis_server: Redis) -> None:
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:orphan", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:orphan", "f")
     first = keys.reserve(key, 0.3, lambda: 5.0)
     assert isinstance(first, Reservation)
     first.creating()
@@ -264,7 +264,7 @@ def test_a_reservation_that_its_process_did_not_survive(redis_server: Redis) -> 
 
 def test_a_reservation_left_before_its_create_is_taken_over(redis_server: Redis) -> None:
     """Redis may carry out, when it thaws, what its caller gave up on long ago."""
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:ghost", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:ghost", "f")
     ghost = keys.reserve(key, 0.3, lambda: 5.0)
     assert isinstance(ghost, Reservation)
     assert isinstance(keys.reserve(key, 60, lambda: 5.0), Reservation)
@@ -274,7 +274,7 @@ def test_a_reservation_left_before_its_create_is_taken_over(redis_server: Redis)
 
 def test_a_request_that_queues_keeps_its_key(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "RENEW_SECONDS", 0.0)
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:queues", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:queues", "f")
     first = keys.reserve(key, 0.3, lambda: 5.0)
     assert isinstance(first, Reservation)
     first.renew()
@@ -287,7 +287,7 @@ def test_a_request_that_queues_keeps_its_key(redis_server: Redis, monkeypatch: p
 
 def test_a_key_that_was_taken_over_is_not_renewed(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "RENEW_SECONDS", 0.0)
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:late", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:late", "f")
     late = keys.reserve(key, 0.0, lambda: 5.0)
     heir = keys.reserve(key, 60, lambda: 5.0)
     assert isinstance(late, Reservation)
@@ -299,14 +299,14 @@ def test_a_key_that_was_taken_over_is_not_renewed(redis_server: Redis, monkeypat
 
 
 def test_a_reservation_that_lasts_longer_than_the_callers_patience(redis_server: Redis) -> None:
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:slow", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:slow", "f")
     keys.reserve(key, 60, lambda: 5.0)
     with pytest.raises(StillStarting):
         keys.reserve(key, 60, lambda: 0.0)
 
 
 def test_a_second_request_waits_for_the_firsts_job_id(redis_server: Redis) -> None:
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:waits", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:waits", "f")
     first = keys.reserve(key, 60, lambda: 5.0)
     assert isinstance(first, Reservation)
     with ThreadPoolExecutor(1) as pool:
@@ -344,7 +344,7 @@ class Refusal:
 
 def test_redis_down_is_said_before_anything_is_started() -> None:
     with pytest.raises(KeysUnavailable):
-        Keys(Shared("redis://127.0.0.1:1"), 3).reserve(Key("k", "f"), 60, lambda: 5.0)
+        Keys(RedisScripts("redis://127.0.0.1:1"), 3).reserve(Key("k", "f"), 60, lambda: 5.0)
 
 
 def reserved(keys: Keys, key: Key) -> Reservation:
@@ -354,7 +354,7 @@ def reserved(keys: Keys, key: Key) -> Reservation:
 
 
 def test_a_redis_that_forgot_the_record_is_told_again(redis_server: Redis) -> None:
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:forgotten", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:forgotten", "f")
     first = reserved(keys, key)
     first.creating()
     redis_server.client().delete(key.record)
@@ -364,18 +364,18 @@ def test_a_redis_that_forgot_the_record_is_told_again(redis_server: Redis) -> No
 
 
 def test_a_failure_of_another_request_does_not_lose_the_job_id(redis_server: Redis) -> None:
-    shared = Shared(redis_server.url)
-    keys, key = Keys(shared, 3), Key("test:breaker", "f")
+    scripts = RedisScripts(redis_server.url)
+    keys, key = Keys(scripts, 3), Key("test:breaker", "f")
     first = reserved(keys, key)
     first.creating()
-    shared._down_until = monotonic() + 60  # as after a failure a moment ago
+    scripts._skip_until = monotonic() + 60  # as after a failure a moment ago
     first.confirm("j1")
-    shared._down_until = 0
+    scripts._skip_until = 0
     assert keys.reserve(key, 60, lambda: 5.0) == "j1"
 
 
 def test_a_step_that_redis_carries_out_late_reserves_nothing(redis_server: Redis) -> None:
-    keys, key = Keys(Shared(redis_server.url), 3), Key("test:late", "f")
+    keys, key = Keys(RedisScripts(redis_server.url), 3), Key("test:late", "f")
     first = reserved(keys, key)
     first._reserved_ms -= 10_000
     with pytest.raises(KeysUnavailable):

@@ -13,186 +13,184 @@ from servers import Redis, Service, wait_until
 from standin import TASK, Reply, StandIn
 
 from app.errors import TurnNeverCame
-from app.runs.history import HistoryGuard, Limits, Line, LocalLine, Place
-from app.runs.history_redis import SharedLine
-from app.runs.redis_scripts import PREFIX, Shared
+from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue, Slot
+from app.runs.history_redis import RedisQueue
+from app.runs.redis_scripts import PREFIX, RedisScripts
 from app.waiter.notifications import RedisNotifications
 
 JOB = f"/acme/task/{TASK}/job"
 HEADERS = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
 
 
-def patience(seconds: float) -> Callable[[], float]:
+def within(seconds: float) -> Callable[[], float]:
     deadline = monotonic() + seconds
     return lambda: deadline - monotonic()
 
 
 @pytest.fixture(params=["one process", "all processes"])
-def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
     if request.param == "one process":
-        yield LocalLine()
+        yield LocalQueue()
         return
     redis_server: Redis = request.getfixturevalue("redis_server")
     redis_server.client().flushall()
-    wakeups = RedisNotifications(redis_server.url)
-    wakeups.listen()
-    yield SharedLine(Shared(redis_server.url), wakeups)
+    notifications = RedisNotifications(redis_server.url)
+    notifications.listen()
+    yield RedisQueue(RedisScripts(redis_server.url), notifications)
 
 
-def test_as_many_as_the_limit_are_let_in_and_the_next_waits_for_the_oldest(line: Line) -> None:
-    places = [enter(line, 3) for _ in range(3)]
+def test_as_many_as_the_limit_are_let_in_and_the_next_waits_for_the_oldest(queue: Queue) -> None:
+    slots = [slot_of_a_job(queue, 3) for _ in range(3)]
     with pytest.raises(TurnNeverCame):
-        line.enter("t", 3, patience(0))
-    line.leave("t", places[1])  # not the oldest: the window does not move
+        queue.acquire("t", 3, within(0))
+    queue.release("t", slots[1])  # not the oldest: the window does not move
     with pytest.raises(TurnNeverCame):
-        line.enter("t", 3, patience(0))
-    line.leave("t", places[0])  # now the oldest is the third: two more fit
-    places += [enter(line, 3) for _ in range(2)]
+        queue.acquire("t", 3, within(0))
+    queue.release("t", slots[0])  # now the oldest is the third: two more fit
+    slots += [slot_of_a_job(queue, 3) for _ in range(2)]
     with pytest.raises(TurnNeverCame):
-        line.enter("t", 3, patience(0))
-    for place in places[2:]:
-        line.leave("t", place)
-    line.leave("t", enter(line, 1))
+        queue.acquire("t", 3, within(0))
+    for slot in slots[2:]:
+        queue.release("t", slot)
+    queue.release("t", slot_of_a_job(queue, 1))
 
 
-def enter(line: Line, limit: int) -> str:
-    """A place whose create is done at once."""
-    place = line.enter("t", limit, patience(0)).name
-    line.created("t", place)
-    return place
+def slot_of_a_job(queue: Queue, limit: int) -> str:
+    """A slot whose create is done at once."""
+    slot = queue.acquire("t", limit, within(0)).id
+    queue.created("t", slot)
+    return slot
 
 
-def test_creates_under_way_may_overtake_each_other(line: Line) -> None:
-    first, second = (line.enter("t", 3, patience(0)).name for _ in range(2))
-    line.created("t", second)
-    line.created("t", first)
-    line.leave("t", first)  # it may be newer than the second: that has one newer already, and bears one more
-    third = enter(line, 3)
+def test_creates_under_way_may_overtake_each_other(queue: Queue) -> None:
+    first, second = (queue.acquire("t", 3, within(0)).id for _ in range(2))
+    queue.created("t", second)
+    queue.created("t", first)
+    queue.release("t", first)  # it may be newer than the second: that has one newer already, and bears one more
+    third = slot_of_a_job(queue, 3)
     with pytest.raises(TurnNeverCame):
-        line.enter("t", 3, patience(0))
-    line.leave("t", second)
-    enter(line, 3)
-    line.leave("t", third)
+        queue.acquire("t", 3, within(0))
+    queue.release("t", second)
+    slot_of_a_job(queue, 3)
+    queue.release("t", third)
 
 
-def test_tasks_do_not_hold_each_other_up(line: Line) -> None:
-    first = line.enter("a", 1, patience(0)).name
-    second = line.enter("b", 1, patience(0)).name
-    line.leave("a", first)
-    line.leave("b", second)
+def test_tasks_do_not_hold_each_other_up(queue: Queue) -> None:
+    first = queue.acquire("a", 1, within(0)).id
+    second = queue.acquire("b", 1, within(0)).id
+    queue.release("a", first)
+    queue.release("b", second)
 
 
-def test_first_come_first_served(line: Line) -> None:
-    held = line.enter("t", 1, patience(0)).name
+def test_first_come_first_served(queue: Queue) -> None:
+    held = queue.acquire("t", 1, within(0)).id
     order: list[int] = []
-    entered = threading.Semaphore(0)
 
     def caller(number: int) -> None:
-        place = line.enter("t", 1, patience(20)).name
+        slot = queue.acquire("t", 1, within(20)).id
         order.append(number)
-        line.leave("t", place)
-        entered.release()
+        queue.release("t", slot)
 
     with ThreadPoolExecutor(5) as pool:
         running = []
         for number in range(5):
             running.append(pool.submit(caller, number))
-            wait_for_queue(line, number + 1)
-        line.leave("t", held)
+            wait_for_queue(queue, number + 1)
+        queue.release("t", held)
         for one in running:
             one.result(20)
     assert order == [0, 1, 2, 3, 4]
 
 
-def wait_for_queue(line: Line, length: int) -> None:
+def wait_for_queue(queue: Queue, length: int) -> None:
     """Until so many stand in the queue of task `t`."""
     deadline = monotonic() + 10
-    while queue_length(line) < length:
+    while queue_length(queue) < length:
         assert monotonic() < deadline
         threading.Event().wait(0.005)
 
 
-def queue_length(line: Line) -> int:
-    if isinstance(line, LocalLine):
-        return len(line._tasks["t"].queue)
-    assert isinstance(line, SharedLine)
-    return int(line._shared._client.zcard(f"{PREFIX}:{{t}}:queue"))
+def queue_length(queue: Queue) -> int:
+    if isinstance(queue, LocalQueue):
+        return len(queue._tasks["t"].queue)
+    assert isinstance(queue, RedisQueue)
+    return int(queue._scripts._client.zcard(f"{PREFIX}:{{t}}:queue"))
 
 
-def test_who_gives_up_does_not_block_the_queue(line: Line) -> None:
-    held = line.enter("t", 1, patience(0)).name
+def test_who_gives_up_does_not_block_the_queue(queue: Queue) -> None:
+    held = queue.acquire("t", 1, within(0)).id
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(line.enter, "t", 1, patience(0.2))
-        wait_for_queue(line, 1)
-        second = pool.submit(line.enter, "t", 1, patience(20))
+        first = pool.submit(queue.acquire, "t", 1, within(0.2))
+        wait_for_queue(queue, 1)
+        second = pool.submit(queue.acquire, "t", 1, within(20))
         with pytest.raises(TurnNeverCame):
             first.result(10)
-        line.leave("t", held)
-        line.leave("t", second.result(10).name)
+        queue.release("t", held)
+        queue.release("t", second.result(10).id)
 
 
-def test_a_dead_process_leaves_its_places_to_expire(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_process_leaves_its_slots_to_expire(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     redis_server.client().flushall()
     monkeypatch.setattr("app.runs.history_redis.LEASE_SECONDS", 0.5)
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 1000)  # as good as dead
-    dead, alive = (SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
-    dead.enter("t", 1, patience(0))
+    dead, alive = (RedisQueue(RedisScripts(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
+    dead.acquire("t", 1, within(0))
     began = monotonic()
-    alive.leave("t", alive.enter("t", 1, patience(10)).name)
+    alive.release("t", alive.acquire("t", 1, within(10)).id)
     assert monotonic() - began > 0.4
 
 
-def test_places_are_renewed_while_their_process_lives(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_are_renewed_while_their_process_lives(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     redis_server.client().flushall()
     monkeypatch.setattr("app.runs.history_redis.LEASE_SECONDS", 0.6)
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.1)
-    holder, other = (SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
-    held = holder.enter("t", 1, patience(0)).name
+    holder, other = (RedisQueue(RedisScripts(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
+    held = holder.acquire("t", 1, within(0)).id
     with pytest.raises(TurnNeverCame):
-        other.enter("t", 1, patience(1.5))
-    holder.leave("t", held)
+        other.acquire("t", 1, within(1.5))
+    holder.release("t", held)
 
 
-def test_without_redis_the_shared_line_lets_everybody_in(redis_server: Redis) -> None:
-    line = SharedLine(Shared("redis://127.0.0.1:1"), RedisNotifications(redis_server.url))
+def test_without_redis_the_redis_queue_lets_everybody_in(redis_server: Redis) -> None:
+    queue = RedisQueue(RedisScripts("redis://127.0.0.1:1"), RedisNotifications(redis_server.url))
     for _ in range(10):
-        line.leave("t", enter(line, 1))
+        queue.release("t", slot_of_a_job(queue, 1))
 
 
-def test_an_enter_is_one_round_trip_and_so_is_a_leave(redis_server: Redis) -> None:
+def test_an_acquire_is_one_round_trip_and_so_is_a_release(redis_server: Redis) -> None:
     client = redis_server.client()
-    line = SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url))
-    line.leave("warm", line.enter("warm", 5, patience(0)).name)
+    queue = RedisQueue(RedisScripts(redis_server.url), RedisNotifications(redis_server.url))
+    queue.release("warm", queue.acquire("warm", 5, within(0)).id)
     before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
-    place = line.enter("t", 5, patience(0)).name
+    slot = queue.acquire("t", 5, within(0)).id
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 1
-    line.leave("t", place)
+    queue.release("t", slot)
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 2
 
 
-def test_a_create_that_started_nothing_is_no_newer_job(line: Line) -> None:
-    slow = enter(line, 3)
+def test_a_create_that_started_nothing_is_no_newer_job(queue: Queue) -> None:
+    slow = slot_of_a_job(queue, 3)
     for _ in range(5):
-        line.leave("t", line.enter("t", 3, patience(0)).name, nothing_started=True)
-    others = [enter(line, 3) for _ in range(2)]
+        queue.release("t", queue.acquire("t", 3, within(0)).id, nothing_started=True)
+    others = [slot_of_a_job(queue, 3) for _ in range(2)]
     with pytest.raises(TurnNeverCame):
-        line.enter("t", 3, patience(0))
-    for place in (slow, *others):
-        line.leave("t", place)
+        queue.acquire("t", 3, within(0))
+    for slot in (slow, *others):
+        queue.release("t", slot)
 
 
-def test_places_that_redis_forgot_are_told_again(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_that_redis_lost_are_restored(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     client = redis_server.client()
     client.flushall()
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.05)
-    holder, other = (SharedLine(Shared(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
-    held = holder.enter("t", 1, patience(0)).name
+    holder, other = (RedisQueue(RedisScripts(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
+    held = holder.acquire("t", 1, within(0)).id
     client.flushall()
-    wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 5, "the place's return")
+    wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 5, "the slot's return")
     with pytest.raises(TurnNeverCame):
-        other.enter("t", 1, patience(0))
-    holder.leave("t", held)
-    other.leave("t", other.enter("t", 1, patience(5)).name)
+        other.acquire("t", 1, within(0))
+    holder.release("t", held)
+    other.release("t", other.acquire("t", 1, within(5)).id)
 
 
 # -- limits ---------------------------------------------------------------------------------------------------
@@ -227,21 +225,21 @@ def test_a_limit_follows_the_newest_document() -> None:
     assert limits.get("t") is None
 
 
-def test_an_unguarded_task_stands_in_no_line() -> None:
-    class NoLine:
-        def enter(self, task: str, limit: int, left: Callable[[], float]) -> Place:
+def test_an_unguarded_task_stands_in_no_queue() -> None:
+    class NoQueue:
+        def acquire(self, task: str, limit: int, left: Callable[[], float]) -> Slot:
             raise AssertionError
 
-        def created(self, task: str, place: str) -> None:
+        def created(self, task: str, slot: str) -> None:
             raise AssertionError
 
-        def leave(self, task: str, place: str, nothing_started: bool = False) -> None:
+        def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
             raise AssertionError
 
-    guard = HistoryGuard(Limits(enough=10), (NoLine(),))
+    guard = HistoryGuard(Limits(enough=10), (NoQueue(),))
     guard.limits.learn("t", {"autoremove_completed_jobs_limit": 10})
-    with guard.turn("t", patience(0)) as turn:
-        assert turn.queued == 0
+    with guard.protect("t", within(0)) as protection:
+        assert protection.queued == 0
 
 
 # -- the service ----------------------------------------------------------------------------------------------
