@@ -11,7 +11,7 @@ help:
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests"
 	@echo "make soak    20 minutes of mixed load under random faults"
-	@echo "make bench   measure what a request costs, in about 3 minutes"
+	@echo "make bench   measure what a request costs, in about 5 minutes"
 	@echo "make lint    ruff, mypy, and whether openapi.json is up to date"
 	@echo "make openapi write app/api/openapi.json from app/api/openapi.yaml"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"

@@ -17,20 +17,32 @@ INSTANT = task_id(0)
 
 
 @dataclass(frozen=True)
+class Waits:
+    """Requests that wait at once."""
+
+    count: int
+    milliseconds: int  # that each job takes, from its own create
+    spread: float  # seconds within which the requests are sent
+
+
+@dataclass(frozen=True)
 class Options:
     """How much is measured."""
 
     seconds: float = 5.0
-    parked: tuple[int, ...] = (1000, 3000)
-    few: int = 10
-    parked_ms: int = 5000
+    parked: tuple[Waits, ...] = (Waits(1000, 5000, 2), Waits(3000, 5000, 2), Waits(10_000, 30_000, 10))
+    flat: tuple[int, ...] = (
+        10,
+        1000,
+        3000,
+    )  # how many wait beside short requests; the first is what they are held against
     connections: tuple[int, ...] = (32, 128)
     outputs: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     pollers: int = 300  # today's way beside the parked rows; how late it is does not depend on their number
 
 
 QUICK = Options(
-    seconds=0.5, parked=(20,), few=2, parked_ms=1000, connections=(4,), outputs=(1_000, 1_000_000), pollers=10
+    seconds=0.5, parked=(Waits(20, 1000, 0.5),), flat=(2, 20), connections=(4,), outputs=(1_000, 1_000_000), pollers=10
 )
 
 
@@ -46,12 +58,12 @@ class Used:
 
     @property
     def per_request(self) -> float:
-        """Milliseconds of the service's processes for each job that was created."""
+        """Return the milliseconds of the service's processes for each job that was created."""
         return self.cpu_ms / max(self.calls["create"], 1)
 
     @property
     def theeye_per_request(self) -> float:
-        """The same of the stand-in, which is none of the service's cost."""
+        """Return the same of the stand-in, which is none of the service's cost."""
         return self.theeye_ms / max(self.calls["create"], 1)
 
 
@@ -63,15 +75,18 @@ class _Meter(NamedTuple):
     others: float
 
 
+Todays = dict[tuple[str, int], dict[str, float]]  # by task and number of clients
+
+
 class Bench:
     """A Redis and a TheEye, and services in front of them."""
 
-    def __init__(self, options: Options) -> None:
-        """To be entered."""
+    def __init__(self, options: Options, service: type[Service] = Service, todays: Todays | None = None) -> None:
+        """Measure `service`; `todays` are another bench's, so that they are measured once."""
         self.options = options
+        self._service = service
         self._stack = ExitStack()
-        self._floors: dict[tuple[str, str], dict[str, float]] = {}
-        self._todays: dict[tuple[str, int], dict[str, float]] = {}
+        self.todays: Todays = {} if todays is None else todays
         self.times_floor: dict[tuple[str, str], float] = {}  # by row and worker, for rows that compare
 
     def __enter__(self) -> "Bench":
@@ -87,11 +102,11 @@ class Bench:
         self._stack.close()
 
     @contextmanager
-    def service(self, worker: str) -> Iterator[Service]:
-        """The service as its users run it, when it is warm: it knows the session and has subscribed."""
+    def service(self, worker: str, waiting: int = MAX_WAITING) -> Iterator[Service]:
+        """Run the service as its users do, and give it once it is warm: it knows the session and has subscribed."""
         env = {"SYNC_GATEWAY_URL": self.theeye.url, "SYNC_SUPERVISOR_URL": self.theeye.url}
-        env |= {"SYNC_REDIS_URL": self.redis.url, "SYNC_MAX_WAITING": str(MAX_WAITING)}
-        service = Service(env, worker=worker, workers=WORKERS)
+        env |= {"SYNC_REDIS_URL": self.redis.url, "SYNC_MAX_WAITING": str(waiting)}
+        service = self._service(env, worker=worker, workers=WORKERS)
         try:
             service.__enter__()
             self.warm(service)
@@ -100,22 +115,22 @@ class Bench:
             put_away(service)
 
     def warm(self, service: Service) -> None:
-        """Both workers have served, and the code that runs often has run often."""
+        """Let both workers serve, until the code that runs often has run often."""
         seconds = min(self.options.seconds / 2, 1.5)
         self.run(client("load", "throughput", port=service.port, task=INSTANT, connections=32, seconds=seconds))
 
     def run(self, load: Client) -> dict[str, float]:
-        """What a client found."""
+        """Run a client, and return what it found."""
         with running(load):
             return load.result()
 
     def throughput(self, service: Service, connections: int, task: str = INSTANT, seconds: float = 0) -> Used:
-        """As many requests as it answers."""
+        """Send as many requests as it answers."""
         load = wrk(service.port, task, connections, seconds or self.options.seconds)
         return self.used(service, lambda: self.run(load))
 
     def used(self, service: Service, action: Callable[[], dict[str, float]]) -> Used:
-        """What the processes use meanwhile, from the operating system."""
+        """Return what the processes use meanwhile, from the operating system."""
         before = self._meter(service)
         found = action()
         self._settle(before.calls)
@@ -132,7 +147,7 @@ class Bench:
         return _Meter(time.monotonic(), calls, cpu, theeye, busy_seconds() - known)
 
     def _settle(self, before: dict[str, int]) -> None:
-        """A load that stops in the middle leaves requests behind, of which some are still read."""
+        """Wait for the last reads: a load that stops in the middle leaves requests behind."""
 
         def quiet() -> bool:
             now = self.theeye.counts()
@@ -143,25 +158,22 @@ class Bench:
         except AssertionError:
             return  # the others were given up, since their clients have gone
 
-    def floor(self, task: str = INSTANT, beside: str = "", processes: int = WORKERS) -> dict[str, float]:
-        """The two calls without a service between, usually from as many processes as the service has workers.
+    def floor(self, task: str = INSTANT, processes: int = WORKERS) -> dict[str, float]:
+        """Make the two calls without a service between, usually from as many processes as the service has workers.
 
-        It is measured once for each task, and again beside a row that is judged by it: machines change their minds.
+        It is measured beside each row that is judged by it: a machine is not as fast from one minute to the next.
         """
-        if (task, beside) not in self._floors:
-            seconds = min(self.options.seconds, 3)
-            loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(processes)]
-            with ExitStack() as stack:
-                found = [load.result() for load in [stack.enter_context(running(load)) for load in loads]]
-            mean = {name: sum(one[name] for one in found) / processes for name in found[0]}
-            mean["rate"] = sum(one["answered"] / one["seconds"] for one in found)
-            self._floors[task, beside] = mean
-        return self._floors[task, beside]
+        seconds = min(self.options.seconds, 3)
+        loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(processes)]
+        with ExitStack() as stack:
+            found = [load.result() for load in [stack.enter_context(running(load)) for load in loads]]
+        mean = {name: sum(one[name] for one in found) / processes for name in found[0]}
+        return mean | {"rate": sum(one["answered"] / one["seconds"] for one in found)}
 
     def today(self, task: str, clients: int, seconds: float = 0.0) -> dict[str, float]:
-        """The same tasks run by clients that poll."""
-        if (task, clients) not in self._todays:
+        """Run the same tasks by clients that poll, once for each task and number of clients."""
+        if (task, clients) not in self.todays:
             load = client("polling", port=self.theeye.port, task=task, clients=clients, seconds=seconds)
             found: dict[str, Any] = self.run(load)
-            self._todays[task, clients] = found | {"rate": found["answered"] / found["seconds"]}
-        return self._todays[task, clients]
+            self.todays[task, clients] = found | {"rate": found["answered"] / found["seconds"]}
+        return self.todays[task, clients]

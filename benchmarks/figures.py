@@ -1,10 +1,12 @@
-"""One measured figure beside the floor and what people do today, and the table of all of them."""
+"""One measured figure beside the floor and what people do today, and the tables of all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import median
 from typing import Any
 
 HEADINGS = ("row", "worker", "figure", "service", "floor", "ratio", "today", "to reach", "")
+COMPARED = ("row", "worker", "figure", "before", "after", "after/before", "before/floor", "after/floor", "to reach", "")
 
 
 @dataclass(frozen=True)
@@ -18,59 +20,108 @@ class Figure:
     floor: float | None = None
     today: float | None = None
     goal: str = ""
-    reached: bool | None = None
+    least: float | None = None
+    most: float | None = None
 
     @property
     def ratio(self) -> float | None:
-        """How many times the floor."""
-        return self.service / self.floor if self.floor else None
+        """Return how many times the floor it is."""
+        return quotient(self.service, self.floor)
 
-    def at_most(self, limit: float, of: str = "") -> "Figure":
-        """The same figure with an upper limit."""
-        return replace(self, goal=f"at most {limit:g}{of}", reached=self.service <= limit)
+    @property
+    def reached(self) -> bool | None:
+        """Return whether the goal is reached; None where there is none, or its base was not measured."""
+        if self.least is None and self.most is None:
+            return None
+        return (self.least is None or self.service >= self.least) and (self.most is None or self.service <= self.most)
+
+    def at_most(self, limit: float) -> "Figure":
+        """Return the same figure with an upper limit."""
+        return replace(self, goal=f"at most {limit:g}", most=limit)
 
     def at_least(self, limit: float) -> "Figure":
-        """The same figure with a lower limit."""
-        return replace(self, goal=f"at least {limit:g}", reached=self.service >= limit)
+        """Return the same figure with a lower limit."""
+        return replace(self, goal=f"at least {limit:g}", least=limit)
 
     def at_most_times(self, limit: float, base: float | None, what: str) -> "Figure":
-        """The same figure, limited to so many times another; unknown where that was not measured."""
-        reached = self.service <= limit * base if base else None
-        return replace(self, goal=f"at most {limit:g}x {what}", reached=reached)
+        """Return the same figure, limited to so many times another; `base` is None where that was not measured."""
+        return replace(self, goal=f"at most {limit:g}x {what}", most=limit * base if base else None)
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
-        return asdict(self) | {"ratio": self.ratio}
+        """Return it for the file."""
+        return asdict(self) | {"ratio": self.ratio, "reached": self.reached}
+
+    def verdict(self) -> str:
+        """Return a word about the goal, for the table."""
+        return {None: "", True: "reached", False: "MISSED"}[self.reached]
 
     def cells(self) -> list[str]:
-        """For the table."""
+        """Return its line of the table."""
         numbers = [number(self.service), number(self.floor), number(self.ratio), number(self.today)]
-        verdict = {None: "", True: "reached", False: "MISSED"}[self.reached]
-        return [self.row, self.worker, self.name, *numbers, self.goal, verdict]
+        return [self.row, self.worker, self.name, *numbers, self.goal, self.verdict()]
+
+
+def quotient(value: float, base: float | None) -> float | None:
+    """Return value / base, or None where there is no base."""
+    return value / base if base else None
+
+
+def medians(rounds: Sequence[Sequence[Figure]]) -> list[Figure]:
+    """Return one figure for each that was measured in several rounds."""
+    return [_median(same) for same in zip(*rounds, strict=True)]
+
+
+def _median(same: Sequence[Figure]) -> Figure:
+    def middle(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return median(known) if known else None
+
+    return replace(
+        same[0],
+        service=median(one.service for one in same),
+        floor=middle(one.floor for one in same),
+        today=middle(one.today for one in same),
+        least=middle(one.least for one in same),
+        most=middle(one.most for one in same),
+    )
 
 
 def number(value: float | None) -> str:
-    """Three digits that count, or a dash."""
+    """Return three digits that count, or a dash."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """All figures, aligned; what repeats itself is left out."""
-    lines = [list(HEADINGS)]
-    before = ["", ""]
-    for figure in figures:
-        cells = figure.cells()
+    """Return all figures, aligned."""
+    return _aligned(HEADINGS, [figure.cells() for figure in figures])
+
+
+def comparison(before: Sequence[Figure], after: Sequence[Figure]) -> str:
+    """Return the figures of two commits side by side; the goals are those of the second."""
+    return _aligned(COMPARED, [_compared(*pair) for pair in zip(before, after, strict=True)])
+
+
+def _compared(before: Figure, after: Figure) -> list[str]:
+    values = (before.service, after.service, quotient(after.service, before.service), before.ratio, after.ratio)
+    return [after.row, after.worker, after.name, *map(number, values), after.goal, after.verdict()]
+
+
+def _aligned(headings: Sequence[str], rows: Sequence[list[str]]) -> str:
+    """Return the lines of a table; a row or worker that repeats itself is left out."""
+    lines, before = [list(headings)], ["", ""]
+    for cells in rows:
         lines.append(["", "", *cells[2:]] if cells[:2] == before else cells)
         before = cells[:2]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     return "\n".join(_line(line, widths) for line in lines)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    words = len(cells) - 2  # the goal and its verdict
     aligned = [
-        cell.rjust(width) if 3 <= column <= 6 else cell.ljust(width)
+        cell.rjust(width) if 3 <= column < words else cell.ljust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  ".join(aligned).rstrip()

@@ -2,16 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.bench import Bench, Used
+from benchmarks.bench import MAX_WAITING, Bench, Used, Waits
 from benchmarks.figures import Figure
 from benchmarks.machine import allow_files, memory_kb
 from benchmarks.processes import Client, Service, client, running, task_id, wait_until
 
-SPREAD = 2.0  # seconds within which the requests are sent
+LATE_MS = 2000
+WAIT_KB = {"gevent": 40, "gthread": 60}
 FIRST_LOOK = 4.4  # seconds after which the first wait makes sure that no notification was lost
 FLAT_CONNECTIONS = 32
 FLAT_MS = 30_000
@@ -28,8 +29,8 @@ class Waiting:
 
 
 @contextmanager
-def waiting(bench: Bench, service: Service, count: int, milliseconds: int, spread: float) -> Iterator[Waiting]:
-    """So many requests that wait, once all their jobs have been created."""
+def waiting(bench: Bench, service: Service, waits: Waits) -> Iterator[Waiting]:
+    """Send requests that wait, and go on once all their jobs have been created."""
     before, most = bench.theeye.counts(), 0
 
     def all_created() -> bool:
@@ -37,48 +38,50 @@ def waiting(bench: Bench, service: Service, count: int, milliseconds: int, sprea
         now = bench.theeye.counts()
         created, read = (now[kind] - before[kind] for kind in ("create", "read"))
         most = max(most, created - read)
-        return created >= count
+        return created >= waits.count
 
-    task = task_id(milliseconds)
+    task, count, spread = task_id(waits.milliseconds), waits.count, waits.spread
     with running(client("load", "parked", port=service.port, task=task, connections=count, spread=spread)) as load:
         wait_until(all_created, 60, f"{count} creates")
         yield Waiting(load, most)
 
 
-def counts(bench: Bench, worker: str) -> list[int]:
-    """How many waits: fewer with threads, and only so many as there may be open files."""
-    wanted = bench.options.parked[: 1 if worker == "gthread" else None]
+def may_wait(counts: Sequence[int], worker: str) -> int:
+    """Return how many of these rows are measured: one with threads, and no more waits than files may be open."""
+    wanted = counts if worker == "gevent" else counts[:1]
     allowed = [count for count in wanted if allow_files(count + OTHER_FILES)]
     for count in set(wanted) - set(allowed):
         print(f"{count:,} parked waits are left out: see ulimit -n", file=sys.stderr)
-    return allowed
+    return len(allowed)
 
 
 def parked(bench: Bench, worker: str) -> list[Figure]:
-    """How late the answers are when all wait at once, and what a wait costs."""
-    return [figure for count in counts(bench, worker) for figure in _parked(bench, worker, count)]
+    """Measure how late the answers are when all wait at once, and what a wait costs."""
+    every = bench.options.parked
+    rows = every[: may_wait([waits.count for waits in every], worker)]
+    return [figure for waits in rows for figure in _parked(bench, worker, waits)]
 
 
-def _parked(bench: Bench, worker: str, count: int) -> list[Figure]:
-    row, milliseconds, grown, at_once = f"parked, {count:,}", bench.options.parked_ms, 0, 0
-    with bench.service(worker) as service:
+def _parked(bench: Bench, worker: str, waits: Waits) -> list[Figure]:
+    row, count, grown, at_once = f"parked, {waits.count:,}", waits.count, 0, 0
+    with bench.service(worker, waiting=max(MAX_WAITING, count)) as service:  # one worker may get nearly all of them
         pids = service.worker_pids()
         before = memory_kb(pids)
 
         def park() -> dict[str, float]:
             nonlocal grown, at_once
-            with waiting(bench, service, count, milliseconds, min(SPREAD, milliseconds / 2000)) as all_of_them:
+            with waiting(bench, service, waits) as all_of_them:
                 grown, at_once = memory_kb(pids) - before, all_of_them.at_once
                 return all_of_them.load.result()
 
         used = bench.used(service, park)
-    found, today = used.found, bench.today(task_id(milliseconds), bench.options.pollers)
+    found, today = used.found, bench.today(task_id(waits.milliseconds), bench.options.pollers)
     return [
         Figure(row, worker, "answered", found["answered"]).at_least(count),
         Figure(row, worker, "ms late, p50", found["late_p50"], None, today["late_p50"]),
-        Figure(row, worker, "ms late, most", found["late_max"], None, today["late_max"]).at_most(1500),
+        Figure(row, worker, "ms late, most", found["late_max"], None, today["late_max"]).at_most(LATE_MS),
         Figure(row, worker, "waiting at once", at_once),
-        Figure(row, worker, "kB a wait", grown / max(at_once, 1)).at_most(60),
+        Figure(row, worker, "kB a wait", grown / max(at_once, 1)).at_most(WAIT_KB[worker]),
         Figure(row, worker, "CPU ms a request", used.per_request, bench.floor()["cpu_ms"], today["cpu_ms"]),
         Figure(row, worker, "calls to TheEye a request", sum(used.calls.values()) / count, 2, today["calls"]),
         Figure(row, worker, "cores busy with others", used.others),
@@ -86,28 +89,31 @@ def _parked(bench: Bench, worker: str, count: int) -> list[Figure]:
 
 
 def flat(bench: Bench, worker: str) -> list[Figure]:
-    """What a short request costs while others wait."""
-    few = bench.options.few
-    wanted = (few, *counts(bench, worker))
+    """Measure what a short request costs while others wait."""
+    few, *many = bench.options.flat
+    wanted = (few, *many[: may_wait(many, worker)])
     with bench.service(worker) as service:
         used = {count: _flat(bench, service, count) for count in wanted}
-    return [figure for count, one in used.items() for figure in _flat_figures(bench, worker, count, one, used[few])]
+    floor = bench.floor()["cpu_ms"]
+    return [
+        figure for count, one in used.items() for figure in _flat_figures(worker, count, one, few, used[few], floor)
+    ]
 
 
 def _flat(bench: Bench, service: Service, count: int) -> Used:
     began = time.monotonic()
-    with waiting(bench, service, count, FLAT_MS, min(SPREAD, count / 3000)):
+    with waiting(bench, service, Waits(count, FLAT_MS, min(2, count / 3000))):
         left = FIRST_LOOK - (time.monotonic() - began)
         used = bench.throughput(service, FLAT_CONNECTIONS, seconds=max(1, min(left, bench.options.seconds)))
     bench.theeye.forget()  # the waits end too, since their clients have gone
     return used
 
 
-def _flat_figures(bench: Bench, worker: str, count: int, used: Used, few: Used) -> list[Figure]:
+def _flat_figures(worker: str, count: int, used: Used, few: int, base: Used, floor: float) -> list[Figure]:
     row, looks = f"with {count:,} waiting", used.calls["lifecycle"] / used.calls["create"]
-    cpu = Figure(row, worker, "CPU ms a request", used.per_request, bench.floor()["cpu_ms"])
+    cpu = Figure(row, worker, "CPU ms a request", used.per_request, floor)
     if looks < FEW_LOOKS:  # else it is no request that costs more, but the waits that make sure of theirs
-        cpu = cpu.at_most_times(1.25, few.per_request, f"that with {bench.options.few}")
+        cpu = cpu.at_most_times(1.25, base.per_request, f"that with {few}")
     return [
         cpu,
         Figure(row, worker, "looks of the waiting a request", looks),

@@ -18,7 +18,7 @@ Alone = Callable[[Bench, str], list[Figure]]
 
 
 def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """What a request calls once the token's session is known."""
+    """Count what a request calls once the token's session is known."""
     row, redis = "warm request", bench.redis.client()
     redis.ping()
     redis.config_resetstat()
@@ -38,7 +38,7 @@ def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
 
 
 def throughput(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """As fast as it is answered, at several numbers of connections."""
+    """Send requests as fast as they are answered, over several numbers of connections."""
     return [
         figure
         for connections in bench.options.connections
@@ -49,13 +49,13 @@ def throughput(bench: Bench, worker: str, service: Service) -> list[Figure]:
 def _throughput(bench: Bench, worker: str, service: Service, connections: int) -> list[Figure]:
     row = f"throughput, {connections}"
     used = bench.throughput(service, connections)
-    found, floor = used.found, bench.floor(beside=f"{row}, {worker}")
+    found, floor = used.found, bench.floor()
     today = bench.today(INSTANT, connections, min(bench.options.seconds, 3))
     bench.times_floor[row, worker] = used.per_request / floor["cpu_ms"]
     rate = Figure(row, worker, "requests/s", found["answered"] / found["seconds"], floor["rate"], today["rate"])
     cpu = Figure(row, worker, CPU, used.per_request, floor["cpu_ms"], today["cpu_ms"])
     if worker == "gevent":
-        rate, cpu = rate.at_least(1300), cpu.at_most_times(3, floor["cpu_ms"], "the floor")
+        rate, cpu = rate.at_least(1300), cpu.at_most_times(4.5, floor["cpu_ms"], "the floor")
     else:
         gevents = bench.times_floor.get((row, "gevent"))  # by the floor: the machine's speed drifts from row to row
         cpu = cpu.at_most_times(1.6, gevents and gevents * floor["cpu_ms"], "gevent's")
@@ -71,11 +71,11 @@ def _throughput(bench: Bench, worker: str, service: Service, connections: int) -
 
 
 def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """One request at a time, for a task of 50 ms: what is added to the time that its job took."""
+    """Send one request at a time, for a task of 50 ms: what is added to the time that its job took."""
     row, task, seconds = "one at a time", task_id(TASK_MS), bench.options.seconds
     load = client("load", "latency", port=service.port, task=task, seconds=seconds)
     used = bench.used(service, lambda: bench.run(load))
-    floor, today = bench.floor(beside=row, processes=1), bench.today(task, 8, min(seconds, 3))
+    floor, today = bench.floor(processes=1), bench.today(task, 8, min(seconds, 3))
     found = used.found
     return [
         Figure(row, worker, "ms added, p50", found["added_p50"], floor["p50"], today["added_p50"]),
@@ -87,7 +87,7 @@ def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
 
 
 def outputs(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """Jobs that print little and much; a job's document holds its output four times."""
+    """Run jobs that print little and much; a job's document holds its output four times."""
     figures = [_output(bench, worker, service, size) for size in bench.options.outputs]
     small, large = figures[0], figures[-1]
     assert small.floor is not None

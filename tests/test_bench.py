@@ -1,14 +1,17 @@
 """`make bench` measures what it says; how fast anything is, is not judged here."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from servers import CHECKOUT, need, wait_until
 
-from benchmarks.figures import Figure, table
+from benchmarks.figures import Figure, comparison, medians, table
+from benchmarks.rounds import in_turn
 
 HEADINGS = ["row", "worker", "figure", "service", "floor", "ratio", "today", "to", "reach"]
 ROWS = ["warm request", "throughput, 4", "one at a time", "outputs", "parked, 20", "with 2 waiting", "with 20 waiting"]
@@ -34,6 +37,28 @@ def test_a_quick_run_has_all_rows(tmp_path: Path) -> None:
         assert figure["service"] > 0 or figure["name"] not in ("requests/s", "CPU ms a request"), figure
 
 
+@pytest.mark.skipif(not (CHECKOUT / ".git").exists() or not shutil.which("git"), reason="there is no other commit here")
+def test_another_commit_is_measured_in_turn(tmp_path: Path) -> None:
+    need("redis-server", "redis-server")
+    out = tmp_path / "results.json"
+    options = ["--against", "HEAD", "--only", "warm", "--rounds", "2", "--out", str(out)]
+    ran = subprocess.run([*COMMAND, *options], cwd=CHECKOUT, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stderr
+    head, _, table = ran.stdout.partition("\n\n")
+    assert "rounds: 2\nbefore: " in head
+    assert table.splitlines()[0].split()[3:6] == ["before", "after", "after/before"]
+    found = json.loads(out.read_text())
+    for side in ("before", "figures"):
+        assert [figure["row"] for figure in found[side]] == ["warm request"] * 3
+        assert all(figure["reached"] in (True, None) for figure in found[side]), found[side]
+
+
+def test_a_commit_that_is_not_there_is_refused() -> None:
+    ran = subprocess.run([*COMMAND, "--against", "nowhere"], cwd=CHECKOUT, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 2
+    assert "no commit 'nowhere'" in ran.stderr
+
+
 def test_ctrl_c_ends_all_processes() -> None:
     need("redis-server", "redis-server")
     with subprocess.Popen(
@@ -56,6 +81,31 @@ def test_goals() -> None:
     assert [figure.at_most_times(2, 1.5, "").reached, figure.at_most_times(1.9, 1.5, "").reached] == [True, False]
     assert figure.at_most_times(2, None, "what was not measured").reached is None
     assert table([figure.at_most(2), figure]).splitlines()[1].split()[-1] == "MISSED"
+
+
+def test_both_sides_see_the_same_minutes_of_the_machine() -> None:
+    order: list[str] = []
+
+    def side(name: str) -> list[Figure]:
+        order.append(name)
+        return [Figure("a row", "gevent", "ms", float(len(order)))]
+
+    found = in_turn(3, [lambda: side("before"), lambda: side("after")])
+    assert order == ["before", "after", "after", "before", "before", "after"]
+    assert [[figure.service for figure in one] for one in found] == [[4], [3]]
+
+
+def test_medians() -> None:
+    rounds = [[Figure("a row", "gevent", "ms", value, floor=1).at_most_times(2, value, "")] for value in (3, 9, 4)]
+    assert [(one.service, one.floor, one.today, one.most) for one in medians(rounds)] == [(4, 1, None, 8)]
+
+
+def test_comparison() -> None:
+    before, after = Figure("a row", "gevent", "ms", 2.0, floor=1.0), Figure("a row", "gevent", "ms", 3.0, floor=2.0)
+    assert comparison([before], [after.at_most(2)]).splitlines()[1].split()[4:] == [
+        *["2", "3", "1.5", "2", "1.5"],
+        *["at", "most", "2", "MISSED"],
+    ]
 
 
 def descendants(pid: int) -> list[int]:
