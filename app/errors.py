@@ -1,4 +1,4 @@
-"""Every error that an answer can be, in TheEye's shape.
+"""Define every error that an answer can be, in TheEye's shape.
 
 SyncError                                     EINTERNAL: an unexpected error of this service
 ├── BadRequest          400  EINVALID         the request cannot be read
@@ -16,17 +16,17 @@ SyncError                                     EINTERNAL: an unexpected error of 
 ├── KeyRefused          422  EKEYREUSED       the key was used for something else
 ├── Refused             4xx                   the supervisor's own refusal, its words in `value`
 ├── ClientGone          499  ECLIENTGONE      the client closed its connection; seen in logs only
-├── NotSupported        501  ENOKEYS          a key, but no Redis to keep it in
-├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE, EOUTCOMEUNKNOWN   TheEye failed or made no sense
-│   ├── Unavailable     502  ESUPERVISOR      a look at the job failed; the wait tries again
+├── NotSupported        501  ENOKEYS          a key, but no Redis to store it in
+├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE, EOUTCOMEUNKNOWN   TheEye failed or sent nonsense
+│   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
 ├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
 │   └── TurnNeverCame   503  EHISTORY         too many callers for a short history; nothing was started
-├── KeysUnavailable     503  EKEYSDOWN        keys cannot be kept just now; nothing was started
+├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
 └── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
-    └── Accepted        202                   the same, for who asked not to be kept waiting
+    └── Accepted        202                   the same, for a client that preferred not to wait
 
 Crashed                                       an unexpected error after a job was created; Flask handles it as any other
 """
@@ -40,7 +40,7 @@ UNSET: Any = object()
 
 
 class Job(Protocol):
-    """What an error tells of a job; `app.theeye.client.Job` is one."""
+    """Define what an error tells of a job; `app.theeye.client.Job` is one."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -63,6 +63,16 @@ class SyncError(Exception):
     may_have_started: bool = False
     headers: Mapping[str, str] = MappingProxyType({})
 
+    def __init_subclass__(cls, status: int | None = None, code: str | None = None, retry_after: int = 0) -> None:
+        """Read status, code and the seconds of Retry-After from the line of the class, else inherit them."""
+        super().__init_subclass__()
+        if status is not None:
+            cls.status = status
+        if code is not None:
+            cls.code = code
+        if retry_after:
+            cls.headers = MappingProxyType({"Retry-After": str(retry_after)})
+
     def __init__(
         self,
         message: str,
@@ -73,7 +83,10 @@ class SyncError(Exception):
         job: Job | None = None,
         may_have_started: bool | None = None,
     ) -> None:
-        """`value` is TheEye's own answer; `job`: as last seen; `may_have_started`: a job without one."""
+        """Take the message and whatever differs from the class.
+
+        `value` is TheEye's own answer, `job` the job as last seen; `may_have_started` tells of a job without an id.
+        """
         super().__init__(message)
         self.may_have_started = self.may_have_started if may_have_started is None else may_have_started
         self.message = message
@@ -95,22 +108,17 @@ class SyncError(Exception):
         return body
 
 
-class BadRequest(SyncError):
+class BadRequest(SyncError, status=400, code="EINVALID"):
     """Refuse a request that cannot be read."""
 
-    status = 400
-    code = "EINVALID"
 
-
-class Unauthorized(SyncError):
+class Unauthorized(SyncError, status=401, code=""):
     """Refuse a request without a usable token, or with one that TheEye does not know (RFC 6750)."""
 
-    status = 401
-    code = ""
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
     def __init__(self, job: Job | None = None) -> None:
-        """`job` where the token was refused while its job was running."""
+        """Take the job where the token was refused while it was running."""
         super().__init__("Unauthorized", job=job)
 
     def body(self) -> Any:
@@ -118,25 +126,16 @@ class Unauthorized(SyncError):
         return self.message
 
 
-class Forbidden(SyncError):
+class Forbidden(SyncError, status=403, code="EORACC"):
     """Refuse a session of another customer than the path's."""
 
-    status = 403
-    code = "EORACC"
 
-
-class NotFound(SyncError):
+class NotFound(SyncError, status=404, code="ENOTFOUND"):
     """Report that there is no such path or job."""
 
-    status = 404
-    code = "ENOTFOUND"
 
-
-class MethodNotAllowed(SyncError):
+class MethodNotAllowed(SyncError, status=405, code="EMETHOD"):
     """Refuse a method that the path does not have (RFC 9110, section 15.5.6)."""
-
-    status = 405
-    code = "EMETHOD"
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         """Name the methods that are allowed in `Allow`; OPTIONS always is."""
@@ -144,63 +143,64 @@ class MethodNotAllowed(SyncError):
         self.headers = {"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
 
 
-class TooSlow(SyncError):
+class TooSlow(SyncError, status=408, code="ETOOSLOW"):
     """Report that the body came too slowly; nothing was started."""
 
-    status = 408
-    code = "ETOOSLOW"
+
+class AlreadyEnded(SyncError, status=409, code="EJOBENDED"):
+    """Report that the job had ended before it could be canceled."""
 
 
-class TooLarge(SyncError):
+class RunUnknown(SyncError, status=409, code="EOUTCOMEUNKNOWN"):
+    """Report that the first request with this key was lost: its job may have started."""
+
+
+class StillStarting(SyncError, status=409, code="ESTARTING", retry_after=1):
+    """Report that the first request with this key has not started its job yet."""
+
+
+class RunGone(SyncError, status=410, code="EJOBGONE"):
+    """Report that the key's job has been deleted."""
+
+
+class TooLarge(SyncError, status=413, code="ETOOLARGE"):
     """Refuse a body larger than SYNC_MAX_BODY."""
 
-    status = 413
-    code = "ETOOLARGE"
 
-
-class UnsupportedType(SyncError):
+class UnsupportedType(SyncError, status=415, code="EMEDIATYPE"):
     """Refuse a body that is neither JSON nor a form."""
 
-    status = 415
-    code = "EMEDIATYPE"
+
+class KeyRefused(SyncError, status=422, code="EKEYREUSED"):
+    """Refuse an idempotency key that was used for another request."""
 
 
-class Refused(SyncError):
+class Refused(SyncError, code=""):
     """Pass on the supervisor's own refusal; nothing was started."""
 
-    code = ""
+
+class ClientGone(SyncError, status=499, code="ECLIENTGONE"):
+    """Stop work for a client that has closed its connection; 499 is nginx's status, seen in logs only."""
 
 
-class TooBusy(SyncError):
-    """Report that too many requests are waiting; nothing was started."""
-
-    status = 503
-    code = "EBUSY"
-    headers = MappingProxyType({"Retry-After": "1"})
+class NotSupported(SyncError, status=501, code="ENOKEYS"):
+    """Refuse an idempotency key where there is no Redis to store it."""
 
 
-class UpstreamFailed(SyncError):
+class UpstreamFailed(SyncError, status=502, code="ESUPERVISOR"):
     """Report that TheEye cannot be reached, failed, or sent an answer that cannot be read."""
-
-    status = 502
-    code = "ESUPERVISOR"
 
 
 class Unavailable(UpstreamFailed):
     """Report that a read of the job failed; the wait tries again."""
 
 
-class JobGone(UpstreamFailed):
+class JobGone(UpstreamFailed, code="EJOBGONE"):
     """Report that TheEye has deleted the job."""
 
-    code = "EJOBGONE"
 
-
-class FormatterFailed(SyncError):
+class FormatterFailed(SyncError, status=502, code="EFORMATTER"):
     """Report that a formatter raised, or returned something that is not an answer."""
-
-    status = 502
-    code = "EFORMATTER"
 
     def __init__(self, formatter: str, words: str = "") -> None:
         """Take the formatter's name and its message for the client; nothing else of the failure reaches the client."""
@@ -212,56 +212,12 @@ class FormatterFailed(SyncError):
         return {**super().body(), "formatter": self.formatter}
 
 
-class OutcomeUnknown(SyncError):
-    """Report that the supervisor's answer to a create was lost: the job may have started."""
-
-    status = 504
-    code = "EOUTCOMEUNKNOWN"
-    may_have_started = True
+class TooBusy(SyncError, status=503, code="EBUSY", retry_after=1):
+    """Report that too many requests are waiting; nothing was started."""
 
 
-class TimeIsUp(SyncError):
-    """Report that the job has not ended in time; it goes on, and its result can be read later."""
-
-    status = 504
-    code = "ETIMEISUP"
-
-    def __init__(self, job: Job, result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """`result_url`: where the answer will be; `headers`: further ones."""
-        super().__init__("The job has not ended in time, it goes on running", job=job)
-        self.result_url = result_url
-        self.headers = {"Location": result_url, "Retry-After": "1", **dict(headers)}
-
-    def body(self) -> Any:
-        """Return the JSON body with the URL of the result."""
-        return {**super().body(), "result_url": self.result_url}
-
-
-class Accepted(TimeIsUp):
-    """Tell a client that preferred not to wait where the result will be; this is not an error."""
-
-    status = 202
-    code = ""
-
-
-class AlreadyEnded(SyncError):
-    """Report that the job had ended before it could be canceled."""
-
-    status = 409
-    code = "EJOBENDED"
-
-
-class ClientGone(SyncError):
-    """Stop work for a client that has closed its connection; 499 is nginx's status, seen in logs only."""
-
-    status = 499
-    code = "ECLIENTGONE"
-
-
-class TurnNeverCame(TooBusy):
+class TurnNeverCame(TooBusy, code="EHISTORY"):
     """Report that the history guard let no create through in time; nothing was started."""
-
-    code = "EHISTORY"
 
     def __init__(self) -> None:
         """Tell the caller which setting of the task helps."""
@@ -271,55 +227,39 @@ class TurnNeverCame(TooBusy):
         )
 
 
-class KeyRefused(SyncError):
-    """Refuse an idempotency key that was used for another request."""
-
-    status = 422
-    code = "EKEYREUSED"
-
-
-class NotSupported(SyncError):
-    """Refuse an idempotency key where there is no Redis to store it."""
-
-    status = 501
-    code = "ENOKEYS"
-
-
-class KeysUnavailable(SyncError):
+class KeysUnavailable(SyncError, status=503, code="EKEYSDOWN", retry_after=2):
     """Report that Redis is down and keys cannot be stored; nothing was started."""
 
-    status = 503
-    code = "EKEYSDOWN"
-    headers = MappingProxyType({"Retry-After": "2"})
+
+class OutcomeUnknown(SyncError, status=504, code="EOUTCOMEUNKNOWN"):
+    """Report that the supervisor's answer to a create was lost: the job may have started."""
+
+    may_have_started = True
 
 
-class RunUnknown(SyncError):
-    """Report that the first request with this key was lost: its job may have started."""
+class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
+    """Report that the job has not ended in time; it goes on, and its result can be read later."""
 
-    status = 409
-    code = "EOUTCOMEUNKNOWN"
+    def __init__(self, job: Job, result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Take the URL where the answer will be, and headers beside `Location` and `Retry-After`."""
+        super().__init__("The job has not ended in time, it goes on running", job=job)
+        self.result_url = result_url
+        self.headers = {"Location": result_url, "Retry-After": "1", **dict(headers)}
+
+    def body(self) -> Any:
+        """Return the JSON body with the URL of the result."""
+        return {**super().body(), "result_url": self.result_url}
 
 
-class StillStarting(SyncError):
-    """Report that the first request with this key has not started its job yet."""
-
-    status = 409
-    code = "ESTARTING"
-    headers = MappingProxyType({"Retry-After": "1"})
-
-
-class RunGone(SyncError):
-    """Report that the key's job has been deleted."""
-
-    status = 410
-    code = "EJOBGONE"
+class Accepted(TimeIsUp, status=202, code=""):
+    """Tell a client that preferred not to wait where the result will be; this is not an error."""
 
 
 class Crashed(Exception):
-    """An unexpected error after the job was created: the client is told the job's id all the same."""
+    """Report an unexpected error after a job was created, so that the client learns the job's id all the same."""
 
     def __init__(self, job: Job) -> None:
-        """To be raised from the error itself; `job`: as last seen."""
+        """Take the job as last seen; raise it `from` the unexpected error."""
         super().__init__(f"unexpected error with job {job.id}")
         self.job = job
 
