@@ -4,15 +4,14 @@ import re
 from typing import Any
 
 import flask
-from flask import Blueprint, current_app, request
+from flask import Blueprint, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from app import errors, health
 from app.api import jobs, responses
 from app.api.openapi import document
-from app.api.request import raw_path, wsgi_text
+from app.api.request import current_services, raw_path, wsgi_text
 from app.api.responses import Response, error_response, json_response
-from app.services import EXTENSION, Services
 
 blueprint = Blueprint("sync", __name__)
 
@@ -39,13 +38,13 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 def ready() -> Response:
     """Tell whether a task could be run now, and what is down."""
-    return json_response(*_services().health.ready(request.environ))
+    return json_response(*current_services().health.ready(request.environ))
 
 
 @blueprint.get("/openapi.json")
 def openapi() -> Response:
     """Describe the interface, with the modes of plugins."""
-    services = _services()
+    services = current_services()
     return json_response(200, document(services.formatters.modes, services.settings))
 
 
@@ -62,7 +61,7 @@ def hold_path_against_rule(endpoint: str | None, segments: dict[str, Any] | None
 @blueprint.after_app_request
 def add_common_headers(response: flask.Response) -> flask.Response:
     """Put the common headers before the answer's own."""
-    common = responses.common_headers(request, _services().settings.cors_origins)
+    common = responses.common_headers(request, current_services().settings.cors_origins)
     ours = {name for name, _ in common} - {"Vary"}
     own = [(name, value) for name, value in response.headers if name not in ours]
     response.headers.clear()
@@ -103,11 +102,6 @@ def crashed(error: InternalServerError) -> Response:
     original = error.original_exception
     job = original.job if isinstance(original, errors.Crashed) else None
     return error_response(errors.SyncError("Internal Server Error", job=job))
-
-
-def _services() -> Services:
-    services: Services = current_app.extensions[EXTENSION]
-    return services
 
 
 def _is_odd(segment: str) -> bool:

@@ -6,17 +6,16 @@ from functools import partial
 from time import monotonic, perf_counter
 from urllib.parse import quote
 
-from flask import current_app, request
+from flask import request
 
 from app import errors
 from app.api.body import for_supervisor, read_body
 from app.api.formatting import render
 from app.api.query import NOT_THE_CALLERS, OURS
-from app.api.request import JobRequest, client_socket, read_request, wsgi_text
+from app.api.request import JobRequest, client_socket, current_services, read_request, wsgi_text
 from app.api.responses import Headers, Response, job_headers, respond
 from app.runs.idempotency import read_key
 from app.runs.runs import RunRequest, telling
-from app.services import EXTENSION, Services
 from app.telemetry.trace import current
 from app.theeye.client import Job
 from app.waiter.clients import Client
@@ -27,95 +26,93 @@ CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 
 def run(customer: str, task: str) -> Response:
     """Run a task, wait for its job, and answer in the mode that the query asks for."""
-    services, environ = _services(), request.environ
-    with _slot(services, customer, task) as (asked, client):
+    services, environ = current_services(), request.environ
+    with _slot(customer, task) as (wanted, client):
+        session, budget = wanted.session, wanted.budget
         body = for_supervisor(read_body(environ, services.settings.max_body), environ.get("CONTENT_TYPE", ""))
-        query = asked.query.without(OURS | NOT_THE_CALLERS | services.formatters.queries)
-        key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), asked.session, task, query, body)
-        budget, customer_id = asked.budget, asked.session.customer_id
-        order = RunRequest(asked.caller, customer_id, task, query, body, key, budget.seconds, budget.at_once)
-        ran = services.runs.run(order, client)
-    late = errors.Accepted if asked.budget.respond_async else errors.TimeIsUp
+        query = wanted.query.without(OURS | NOT_THE_CALLERS | services.formatters.queries)
+        key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), session, task, query, body)
+        to_run = RunRequest(wanted.caller, session.customer_id, task, query, body, key, budget.seconds, budget.at_once)
+        ran = services.runs.run(to_run, client)
+    late = errors.Accepted if budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
-    return _answer(ran.job, asked, late, _location(services, asked, customer, task, ran.job.id), headers)
+    return _answer(wanted, customer, task, ran.job, late, headers)
 
 
 def read(customer: str, task: str, job: str) -> Response:
     """Answer as the POST would have answered, later, in any mode."""
-    services = _services()
+    services = current_services()
     waiter = services.waiter
-    with _slot(services, customer, task, job) as (asked, client), _hidden():
-        deadline = monotonic() + (0.0 if asked.budget.at_once else asked.budget.seconds)
+    with _slot(customer, task, job) as (wanted, client), _hidden():
+        deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
         since = waiter.listen()
-        found = _owned(waiter.fetch(asked.caller, job, deadline, client), task, asked)
+        found = _owned(waiter.fetch(wanted.caller, job, deadline, client), task, wanted)
         if not found.has_ended and waiter.left(deadline) > 0:
-            found = waiter.wait(asked.caller, found, deadline, client, since)
-    return _answer(found, asked, errors.Accepted, _location(services, asked, customer, task, job), [])
+            found = waiter.wait(wanted.caller, found, deadline, client, since)
+    return _answer(wanted, customer, task, found, errors.Accepted, [])
 
 
 def cancel(customer: str, task: str, job: str) -> Response:
     """Cancel a job. TheEye says yes to any cancel, so look at what became of the job."""
-    services = _services()
+    services = current_services()
     waiter = services.waiter
-    with _slot(services, customer, task, job) as (asked, _), _hidden():
+    with _slot(customer, task, job) as (wanted, _), _hidden():
         deadline = monotonic() + CANCEL_SECONDS
         since = waiter.listen()
-        found = _owned(waiter.fetch(asked.caller, job, deadline, Client()), task, asked)
+        found = _owned(waiter.fetch(wanted.caller, job, deadline, Client()), task, wanted)
         if found.has_ended:
             raise errors.AlreadyEnded("The job had already ended", job=found)
-        services.supervisor.cancel(asked.caller, job)
-        found = waiter.wait(asked.caller, found, deadline, Client(), since, look_first=True)
+        services.supervisor.cancel(wanted.caller, job)
+        found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
-        raise errors.Accepted(found, _location(services, asked, customer, task, job))
+        raise errors.Accepted(found, _location(wanted, customer, task, job))
     if found.state != "canceled":
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
 
 
-def _services() -> Services:
-    services: Services = current_app.extensions[EXTENSION]
-    return services
-
-
 @contextmanager
-def _slot(services: Services, customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest, Client]]:
+def _slot(customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest, Client]]:
     """Hold a slot for a request, and do what follows when its token is refused or its client goes."""
     if (trace := current()) is not None:
         trace.customer, trace.task, trace.job = customer, task, job
+    services = current_services()
     with services.waiter.slot(client_socket(request.environ)) as client:
-        asked = read_request(request, services, customer)
+        wanted = read_request(request, customer)
         try:
-            yield asked, client
+            yield wanted, client
         except errors.Unauthorized:
-            services.sessions.forget(asked.caller.token)
+            services.sessions.forget(wanted.caller.token)
             raise
         except errors.ClientGone as error:
-            if asked.cancels and error.job is not None:
-                services.cancellations.later(asked.caller, error.job.id)
+            if wanted.cancels and error.job is not None:
+                services.cancellations.later(wanted.caller, error.job.id)
             raise
 
 
-def _answer(job: Job, asked: JobRequest, late: type[errors.TimeIsUp], location: str, headers: Headers) -> Response:
+def _answer(
+    wanted: JobRequest, customer: str, task: str, job: Job, late: type[errors.TimeIsUp], headers: Headers
+) -> Response:
     """Answer with the ended job in the mode asked for. Raises `late` where it has not ended."""
-    if applied := asked.budget.applied(accepted=not job.has_ended and late is errors.Accepted):
+    if applied := wanted.budget.applied(accepted=not job.has_ended and late is errors.Accepted):
         headers = [*headers, ("Preference-Applied", applied)]
     if not job.has_ended:
-        raise late(job, location, headers)
-    trace, began = asked.caller.trace, perf_counter()
+        raise late(job, _location(wanted, customer, task, job.id), headers)
+    trace, began = wanted.caller.trace, perf_counter()
     trace.job = job.id
     try:
         with telling(job):
-            context = Context({**job.document}, asked.query.first, accept=asked.accept)
-            response = render(asked.formatter, context, [*job_headers(job), *headers])
+            context = Context({**job.document}, wanted.query.first, accept=wanted.accept)
+            response = render(wanted.formatter, context, [*job_headers(job), *headers])
     finally:
         trace.format = perf_counter() - began
     trace.by = "job"
     return response
 
 
-def _location(services: Services, asked: JobRequest, customer: str, task: str, job: str) -> str:
+def _location(wanted: JobRequest, customer: str, task: str, job: str) -> str:
     """Return where the same answer will be, in the same mode and without the token."""
-    mode = asked.query.only(services.formatters.queries)
+    mode = wanted.query.only(current_services().formatters.queries)
     prefix = quote(wsgi_text(request.environ.get("SCRIPT_NAME", "")).rstrip("/"))
     segments = map(partial(quote, safe="", errors="replace"), (customer, "task", task, "job", job))
     address = "/".join([prefix, *segments])
@@ -131,12 +128,12 @@ def _hidden() -> Iterator[None]:
         raise errors.NotFound("Job not found") from None
 
 
-def _owned(found: Job, task: str, asked: JobRequest) -> Job:
+def _owned(found: Job, task: str, wanted: JobRequest) -> Job:
     """Return the job as found. Raises JobGone when it is not of the path's task and the caller's customer."""
     document = found.document
     task_of_job = document.get("task")
     of_task = document.get("task_id") or (task_of_job.get("id") if isinstance(task_of_job, dict) else None)
-    of_customer = document.get("customer_id", asked.session.customer_id)
-    if not isinstance(of_task, str) or of_task.lower() != task.lower() or of_customer != asked.session.customer_id:
+    of_customer = document.get("customer_id", wanted.session.customer_id)
+    if not isinstance(of_task, str) or of_task.lower() != task.lower() or of_customer != wanted.session.customer_id:
         raise errors.JobGone("The job is another's")
     return found

@@ -1,36 +1,36 @@
-"""The query string: what is ours in it, and what is the task's."""
+"""The query string: names of the service, and arguments of the task."""
 
 import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
 OURS = frozenset({"access_token", "wait", "on_disconnect"})
-NOT_THE_CALLERS = frozenset({"lifecycle", "wait_result"})
+NOT_THE_CALLERS = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
 
 _BRACKETS = re.compile(r"[\[\]]+")
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
 class Query:
-    """A raw query string, split once; the pieces that are passed on keep their bytes."""
+    """A raw query string, split once; what is passed on keeps its bytes."""
 
     def __init__(self, raw: str) -> None:
-        """`raw` is WSGI's QUERY_STRING: bytes as Latin-1."""
+        """Split `raw`, WSGI's QUERY_STRING: bytes as Latin-1."""
         self._pieces = [piece for piece in raw.split("&") if piece]
         self.pairs = [_pair(piece) for piece in self._pieces]
         # without the token: formatters see this, and plugins' words reach logs and answers
         self.first = {name: value for name, value in reversed(self.pairs) if name != "access_token"}
 
     def all(self, name: str) -> list[str]:
-        """Every value of a name, in order."""
+        """Return every value of a name, in order."""
         return [value for key, value in self.pairs if key == name]
 
     def without(self, names: Collection[str]) -> str:
-        """The rest, ready for a URL; `name[]` and `name[x]` count as `name`, as TheEye reads them."""
+        """Return the rest, ready for a URL; `name[]` and `name[x]` count as `name`, as TheEye reads them."""
         return self._joined(lambda key: key not in names and base_name(key) not in names)
 
     def only(self, names: Collection[str]) -> str:
-        """The pieces of these names, ready for a URL."""
+        """Return what has these names, ready for a URL."""
         return self._joined(lambda key: key in names)
 
     def _joined(self, wanted: Callable[[str], bool]) -> str:
@@ -39,7 +39,7 @@ class Query:
 
 
 def base_name(name: str) -> str:
-    """`name` of `name[]`, `name[x]` and `[name]`: the way that TheEye's query reader (qs) sees it."""
+    """Return `name` of `name[]`, `name[x]` and `[name]`, as TheEye's query reader (qs) does."""
     return next((part for part in _BRACKETS.split(name) if part), "")
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from flask import Request
+from flask import Request, current_app
 
 from app.api.formatting import choose
 from app.api.preferences import Budget, budget, cancels_on_disconnect
 from app.api.query import Query
 from app.errors import Unauthorized
-from app.services import Services
+from app.services import EXTENSION, Services
 from app.telemetry.trace import Trace, current
 from app.theeye.client import Caller, Session
+from app.theeye.sessions import Sessions
 from formatters import Formatter
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -34,16 +35,23 @@ class JobRequest:
     cancels: bool  # the job, when the client hangs up
 
 
-def read_request(request: Request, services: Services, customer: str) -> JobRequest:
+def current_services() -> Services:
+    """Return the services of the service that answers the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found
+
+
+def read_request(request: Request, customer: str) -> JobRequest:
     """Read a request about a job. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
-    environ, settings, trace = request.environ, services.settings, current() or Trace()
+    services, environ, trace = current_services(), request.environ, current() or Trace()
+    settings = services.settings
     query = Query(environ.get("QUERY_STRING", ""))
     token = token_of(environ.get("HTTP_AUTHORIZATION"), query, settings.query_token)
     trace.secrets = (token, *query.all("access_token"))
     wait = budget(query, environ.get("HTTP_PREFER"), settings.wait_seconds)
     cancels = cancels_on_disconnect(query, environ.get("HTTP_IDEMPOTENCY_KEY"))
     trace.follow_active_span()
-    session = _session(services, Caller(customer, token, trace))
+    session = _session(services.sessions, Caller(customer, token, trace))
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
     trace.mode = formatter.name
@@ -79,10 +87,10 @@ def wsgi_text(text: str) -> str:
     return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
-def _session(services: Services, caller: Caller) -> Session:
+def _session(sessions: Sessions, caller: Caller) -> Session:
     began = perf_counter()
     try:
-        session = services.sessions.get(caller)
+        session = sessions.get(caller)
     finally:
         caller.trace.session = perf_counter() - began
     caller.trace.customer = session.customer
