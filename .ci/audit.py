@@ -1,7 +1,7 @@
-"""Asks pip-audit about everything that the service runs with, and says clearly what came of it.
+"""Ask pip-audit about everything that the service runs with, and report what was audited.
 
-pip-audit calls it a success when its database knows none of the packages, as when a mirror stands in front of it;
-here that is no success: nothing was audited.
+pip-audit succeeds even if its database knows none of the packages, as behind a mirror; here that is a failure, since
+nothing was audited.
 """
 
 import json
@@ -21,7 +21,7 @@ CLEAN, VULNERABLE, INCOMPLETE = 0, 1, 3
 
 
 def closure(name: str, extras: frozenset[str], found: dict[str, str]) -> dict[str, str]:
-    """Adds the installed versions of all that a distribution needs with these extras, itself included."""
+    """Add the installed version of a distribution and of everything that it needs with these extras."""
     found[canonicalize_name(name)] = distribution(name).version
     for text in distribution(name).requires or ():
         needed = Requirement(text)
@@ -32,7 +32,7 @@ def closure(name: str, extras: frozenset[str], found: dict[str, str]) -> dict[st
 
 
 def ask(command: str, service: str, pins: dict[str, str]) -> list[dict[str, Any]]:
-    """What pip-audit says about each package; nothing where it says nothing, its reason is then printed."""
+    """Return pip-audit's answer for each package; if it gives none, print its reason and return an empty list."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requirements.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
@@ -54,7 +54,7 @@ def ask(command: str, service: str, pins: dict[str, str]) -> list[dict[str, Any]
 
 
 def verdict(answers: list[dict[str, Any]], pins: dict[str, str]) -> tuple[int, str]:
-    """An exit status, and words for a person."""
+    """Return an exit status and a sentence for a person."""
     audited = [answer for answer in answers if "vulns" in answer]
     bad = [f"{answer['name']} {answer['version']}: {flaw['id']}" for answer in audited for flaw in answer["vulns"]]
     if bad:
@@ -74,7 +74,7 @@ def verdict(answers: list[dict[str, Any]], pins: dict[str, str]) -> tuple[int, s
 
 
 def main(command: str) -> int:
-    """Prints the verdict."""
+    """Print the verdict and return the exit status."""
     pins = closure(OURS, frozenset({"all"}), {})
     del pins[OURS]
     status, words = INCOMPLETE, ""

@@ -13,7 +13,7 @@ from formatters.testing import run, try_all
 
 
 def lines(*output: Any, query: str = "csv") -> list[str]:
-    """The lines of the answer to these outputs."""
+    """Return the lines of the answer to these outputs."""
     return run(Csv(), {"output": list(output)}, query).text.split("\r\n")
 
 
