@@ -1,5 +1,11 @@
 """The WSGI callable, for any host."""
 
-from app import create_app
+import sys
 
-application = create_app()
+from app import SettingsError, create_app
+
+try:
+    application = create_app()
+except SettingsError as error:
+    sys.stderr.write(f"theeye-sync: {error}\n")
+    sys.exit(3)  # gunicorn stops for this status; for any other it would start the worker again and again

@@ -82,6 +82,7 @@ def _start(processes: list[Process], arguments: list[str]) -> None:
     """Start a Python program in its own session: Ctrl-C then reaches only this process, which ends them in order."""
     address = f"http://{SANDBOX_BIND}"
     environment = {**os.environ, "SYNC_GATEWAY_URL": address, "SYNC_SUPERVISOR_URL": address}
+    environment["no_proxy"] = "127.0.0.1"  # the sandbox is not behind the proxy that this machine may have
     processes.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
 
 

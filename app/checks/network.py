@@ -2,10 +2,13 @@
 
 import socket
 import ssl
-import threading
-from queue import Empty, SimpleQueue
+from contextlib import closing
+from http.client import HTTPException
 from time import monotonic
-from typing import Any
+
+from app.theeye.addresses import Addresses
+from app.theeye.connection import Connection, TunnelRefused
+from app.theeye.endpoint import Endpoint, Proxy
 
 
 class Unreachable(Exception):
@@ -17,72 +20,79 @@ class Unreachable(Exception):
         self.advice = advice
 
 
-def reach(host: str, port: int, seconds: float, tls: bool = False) -> None:
+def reach(host: str, port: int, seconds: float) -> None:
     """Connect within so many seconds and close the connection. Raise Unreachable."""
-    deadline = monotonic() + seconds
-    addresses = _resolve(host, port, seconds)
-    sock = _connect(host, port, addresses, deadline, seconds)
-    with sock:
-        if tls:
-            _shake_hands(sock, host, port, deadline)
+    _connect(host, port, seconds).close()
 
 
-def _resolve(host: str, port: int, seconds: float) -> list[Any]:
-    """Return the addresses; a thread asks for them, since the system's resolver has no time limit."""
-    answer: SimpleQueue[list[Any] | None] = SimpleQueue()
+def reach_endpoint(endpoint: Endpoint, seconds: float) -> None:
+    """Connect as the service does, through the proxy and with TLS, and close the connection. Raise Unreachable."""
+    until = monotonic() + seconds
+    with closing(Connection(_connect(*endpoint.next_hop, seconds), until)) as connection:
+        if endpoint.tls is not None:
+            if endpoint.proxy is not None:
+                _tunnel(connection, endpoint, endpoint.proxy)
+            _shake_hands(connection, endpoint, endpoint.tls)
 
-    def ask() -> None:
-        try:
-            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError):
-            answer.put(None)
 
-    threading.Thread(target=ask, daemon=True).start()
+def _connect(host: str, port: int, seconds: float) -> socket.socket:
+    until = monotonic() + seconds
+    addresses = Addresses(host, port)
+    _resolve(addresses, host, until, seconds)
     try:
-        addresses = answer.get(timeout=seconds)
-    except Empty:
-        raise Unreachable(f"the name {host} was not resolved within {seconds:g} s", "Look at this host's DNS") from None
-    if not addresses:
-        raise Unreachable(f"the name {host} does not resolve", "Correct the host in the URL, or this host's DNS")
-    return addresses
-
-
-def _connect(host: str, port: int, addresses: list[Any], deadline: float, seconds: float) -> socket.socket:
-    failed: OSError = OSError()
-    for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(_left(deadline))
-            sock.connect(address)
-            return sock
-        except OSError as error:
-            sock.close()
-            failed = error
-    if isinstance(failed, ConnectionRefusedError):
-        raise Unreachable(f"nothing listens on {host}:{port}", "Start it there, or correct the port in the URL")
-    if isinstance(failed, TimeoutError):
+        return addresses.connect(until)
+    except ConnectionRefusedError:
         raise Unreachable(
-            f"{host}:{port} did not accept a connection within {seconds:g} s", "Look for a firewall, or a wrong host"
-        )
-    raise Unreachable(f"{host}:{port} cannot be reached: {failed.strerror}", "Look at the network in between")
-
-
-def _shake_hands(sock: socket.socket, host: str, port: int, deadline: float) -> None:
-    try:
-        sock.settimeout(_left(deadline))
-        ssl.create_default_context().wrap_socket(sock, server_hostname=host).close()
-    except ssl.SSLCertVerificationError as error:
-        raise Unreachable(
-            f"the certificate of {host}:{port} is not accepted: {error.verify_message.rstrip('.')}",
-            "Use the name that it was made for; a private authority goes into the file that SSL_CERT_FILE names",
+            f"nothing listens on {host}:{port}", "Start it there, or correct the port in the URL"
         ) from None
     except TimeoutError:
-        raise Unreachable(f"{host}:{port} does not finish the TLS handshake", "Does it speak TLS there?") from None
-    except (OSError, ValueError):
         raise Unreachable(
-            f"{host}:{port} does not speak TLS as expected", "Should the URL begin without the s?"
+            f"{host}:{port} did not accept a connection within {seconds:g} s", "Look for a firewall, or a wrong host"
+        ) from None
+    except OSError as error:
+        raise Unreachable(
+            f"{host}:{port} cannot be reached: {error.strerror or error}", "Look at the network in between"
         ) from None
 
 
-def _left(deadline: float) -> float:
-    return max(deadline - monotonic(), 0.001)
+def _resolve(addresses: Addresses, host: str, until: float, seconds: float) -> None:
+    try:
+        addresses.resolve(until)
+    except TimeoutError:
+        raise Unreachable(f"the name {host} was not resolved within {seconds:g} s", "Look at this host's DNS") from None
+    except (OSError, UnicodeError):
+        raise Unreachable(
+            f"the name {host} does not resolve", "Correct the host in the URL, or this host's DNS"
+        ) from None
+
+
+def _tunnel(connection: Connection, endpoint: Endpoint, proxy: Proxy) -> None:
+    try:
+        connection.tunnel(endpoint)
+    except TunnelRefused as error:
+        advice = f"Write user and password into {proxy.variable}" if error.status == 407 else "Look at the proxy's log"
+        raise Unreachable(
+            f"the proxy {proxy} refused to connect to {endpoint.host_port}, with status {error.status}", advice
+        ) from None
+    except TimeoutError:
+        raise Unreachable(
+            f"the proxy {proxy} did not connect to {endpoint.host_port} in time", "Look at the network behind the proxy"
+        ) from None
+    except (OSError, HTTPException):
+        raise Unreachable(f"the proxy {proxy} gives no HTTP answer", f"Correct {proxy.variable}") from None
+
+
+def _shake_hands(connection: Connection, endpoint: Endpoint, context: ssl.SSLContext) -> None:
+    where = endpoint.host_port
+    try:
+        connection.secure(context, endpoint.host)
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(
+            f"the certificate of {where} is not accepted: {error.verify_message.rstrip('.')}",
+            "Use the name that it was made for; a private authority goes into the file that "
+            f"{endpoint.bundle.variable or 'SSL_CERT_FILE'} names",
+        ) from None
+    except TimeoutError:
+        raise Unreachable(f"{where} does not finish the TLS handshake", "Does it speak TLS there?") from None
+    except (OSError, ValueError):
+        raise Unreachable(f"{where} does not speak TLS as expected", "Should the URL begin without the s?") from None

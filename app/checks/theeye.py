@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import closing
 from time import monotonic
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from app.checks.finding import Finding, fail, ok, warn
-from app.checks.network import Unreachable, reach
+from app.checks.network import Unreachable, reach_endpoint
 from app.errors import Unauthorized, UpstreamFailed
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.theeye.client import Caller, Gateway, Supervisor
+from app.theeye.endpoint import Endpoint
 from app.theeye.transport import Reply, Transport, TransportError
 
 SLOW = 1.0  # seconds; the first request of a token waits for the gateway, and every request for the supervisor
@@ -24,19 +25,21 @@ _JOB = f"/{_STRANGER}/job/{_NO_JOB}"
 
 def gateway(settings: Settings) -> Iterator[Finding]:
     """Check that SYNC_GATEWAY_URL is a TheEye gateway."""
-    transport = Gateway(settings).transport
-    yield _side("gateway", "supervisor", settings.gateway_url, transport, settings, (_PROFILE, _JOB))
+    yield _side("gateway", "supervisor", settings.gateway_url, Gateway, settings, (_PROFILE, _JOB))
 
 
 def supervisor(settings: Settings) -> Iterator[Finding]:
     """Check that SYNC_SUPERVISOR_URL is a TheEye supervisor."""
-    transport = Supervisor(settings).transport
-    yield _side("supervisor", "gateway", settings.supervisor_url, transport, settings, (_JOB, _PROFILE))
+    yield _side("supervisor", "gateway", settings.supervisor_url, Supervisor, settings, (_JOB, _PROFILE))
 
 
 def session(settings: Settings, token: str) -> Iterator[Finding]:
     """Report whose token it is, and whether the supervisor accepts it too."""
-    asked = Gateway(settings)
+    try:
+        asked, other = Gateway(settings), Supervisor(settings)
+    except SettingsError as error:
+        yield warn("token", f"not checked: {error}")
+        return
     try:
         with closing(asked.transport):
             known = asked.session(Caller("", token))
@@ -49,7 +52,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
     yield ok("token", f"customer {known.customer} ({known.customer_id}), user {known.user_id}")
     path = f"/{quote(known.customer, safe='')}/job/{_NO_JOB}"
     try:
-        with closing(Supervisor(settings).transport) as transport:
+        with closing(other.transport) as transport:
             yield _accepted(transport.call("GET", path, Caller("", token).headers), known.customer)
     except TransportError as error:
         yield fail("token", f"the supervisor did not answer: {error}", "Look at the supervisor first")
@@ -76,32 +79,52 @@ def _accepted(reply: Reply, customer: str) -> Finding:
     return fail("token", f"the supervisor answers {reply.status}, not 404", "Look at the supervisor's log")
 
 
-def _side(name: str, other: str, url: str, transport: Transport, settings: Settings, paths: tuple[str, str]) -> Finding:
-    """Ask for a path that only this side of TheEye has and, if it is not there, for one that only the other has."""
-    where = f"SYNC_{name.upper()}_URL"
+def _side(
+    name: str,
+    other: str,
+    url: str,
+    side: type[Gateway] | type[Supervisor],
+    settings: Settings,
+    paths: tuple[str, str],
+) -> Finding:
+    """Reach this side of TheEye as the service does, and see what it is."""
     try:
-        parts = urlsplit(url)
-        tls = parts.scheme == "https"
-        reach(parts.hostname or "", parts.port or (443 if tls else 80), settings.connect_timeout, tls)
-        began = monotonic()
-        status = transport.call("GET", paths[0], _UNKNOWN.headers).status
-        took = monotonic() - began
-        if status == 401:
-            return _recognised(name, url, took)
-        if transport.call("GET", paths[1], _UNKNOWN.headers).status == 401:
-            return fail(name, f"{url} is a TheEye {other}", "Are SYNC_GATEWAY_URL and SYNC_SUPERVISOR_URL swapped?")
-        return fail(name, f"{url} answers {status} to an unknown token, not 401", _advice(status, where, url))
+        transport = side(settings).transport
+    except SettingsError as error:
+        return fail(name, str(error), "The service does not start with it")
+    variable = f"SYNC_{name.upper()}_URL"
+    way = _way(transport.endpoint)
+    try:
+        reach_endpoint(transport.endpoint, settings.connect_timeout)
+        return _identify(name, other, url, transport, variable, paths)
     except Unreachable as error:
-        return fail(name, error.words, f"{error.advice} ({where})")
+        return fail(name, error.words, f"{error.advice} ({variable}{way})")
     except TransportError as error:
-        return fail(name, f"{url} gives no answer: {error}", _unanswered(error, where, settings))
+        return fail(name, f"{url} gives no answer: {error}", _unanswered(error, f"{variable}{way}", settings))
     finally:
         transport.close()
 
 
-def _recognised(name: str, url: str, took: float) -> Finding:
-    words = f"{url} is a TheEye {name}, and answered in {took * 1000:.0f} ms"
-    return ok(name, words) if took < SLOW else warn(name, words, "That is slow, and every request waits for it")
+def _identify(name: str, other: str, url: str, transport: Transport, variable: str, paths: tuple[str, str]) -> Finding:
+    """Ask for a path that only this side of TheEye has and, if it is not there, for one that only the other has."""
+    way = _way(transport.endpoint)
+    began = monotonic()
+    status = transport.call("GET", paths[0], _UNKNOWN.headers).status
+    took = monotonic() - began
+    if status == 401:
+        words = f"{url} is a TheEye {name}{way}, and answered in {took * 1000:.0f} ms"
+        return ok(name, words) if took < SLOW else warn(name, words, "That is slow, and every request waits for it")
+    if transport.call("GET", paths[1], _UNKNOWN.headers).status == 401:
+        return fail(name, f"{url} is a TheEye {other}{way}", "Are SYNC_GATEWAY_URL and SYNC_SUPERVISOR_URL swapped?")
+    return fail(name, f"{url} answers {status} to an unknown token, not 401{way}", _advice(status, variable, url))
+
+
+def _way(endpoint: Endpoint) -> str:
+    """Name the proxy, without its password, and the trusted certificates, as far as they are used."""
+    way = f", through the proxy {endpoint.proxy} ({endpoint.proxy.variable})" if endpoint.proxy else ""
+    if endpoint.tls is not None:
+        way += f", with the certificates of {endpoint.bundle.path} ({endpoint.bundle.variable or 'certifi'})"
+    return way
 
 
 def _advice(status: int, where: str, url: str) -> str:

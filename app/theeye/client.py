@@ -151,7 +151,7 @@ class Supervisor(_Server):
             message = f"The answer to the create was lost, the job may have started: {error}"
             raise OutcomeUnknown(message) from None
         if reply.status != 200 and reply.status != 201:
-            _refuse(reply, caller.token)
+            _refuse(reply, caller.token, self.transport.endpoint.is_relayed)
         document = _value(reply)
         job = Job.of(document) if isinstance(document, dict) else None
         if job is None or not job.id:
@@ -209,16 +209,21 @@ class Supervisor(_Server):
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
-def _refuse(reply: Reply, token: str) -> NoReturn:
-    """Raise the error of a create that was not accepted."""
+def _refuse(reply: Reply, token: str, relayed: bool) -> NoReturn:
+    """Raise the error of a create that was not accepted.
+
+    `relayed`: a proxy may have answered instead of TheEye, also after it had passed the create on.
+    """
     if reply.status == 401:
         raise Unauthorized
+    if reply.status == 407 and relayed:
+        raise UpstreamFailed("The proxy before the supervisor wants other credentials, nothing was started")
     if 400 <= reply.status < 500:
         raise Refused("Invalid Request", status=reply.status, value=_words(reply, token))
     started = not 300 <= reply.status < 400 or reply.status == 303
     fate = "the job may have started" if started else "nothing was started"
     message = f"The supervisor answered the create with status {reply.status}, {fate}"
-    code = OutcomeUnknown.code if reply.status < 300 else None
+    code = OutcomeUnknown.code if reply.status < 300 or (relayed and started) else None
     raise UpstreamFailed(message, code=code, value=_words(reply, token), may_have_started=started)
 
 

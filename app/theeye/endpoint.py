@@ -26,16 +26,24 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """Name the file or folder of trusted certificates, and the variable that names it; empty where none does."""
+
+    path: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Name a server and the way to it; `certificates` is the file or folder of trusted certificates."""
+    """Name a server and the way to it; without https `tls` is None, and the bundle is not used."""
 
     scheme: str
     host: str
     port: int
     base: str
     proxy: Proxy | None
+    bundle: Bundle
     tls: ssl.SSLContext | None
-    certificates: str
 
     @property
     def authority(self) -> str:
@@ -69,9 +77,9 @@ def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
     url = urlsplit(base_url)
     found = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
     proxy_url = requests.utils.select_proxy(base_url, found["proxies"])
-    variable, certificates = _certificates(found["verify"])
+    bundle = _bundle(found["verify"])
     # A variable that names no readable file is an error of the operator's, also where no URL needs it.
-    context = _context(variable, certificates) if variable or url.scheme == "https" else None
+    context = _context(bundle) if bundle.variable or url.scheme == "https" else None
     if context is not None and client_cert:
         _show(context, client_cert)
     return Endpoint(
@@ -80,8 +88,8 @@ def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
         port=url.port or (443 if url.scheme == "https" else 80),
         base=url.path,
         proxy=_proxy(proxy_url, url) if proxy_url else None,
+        bundle=bundle,
         tls=context if url.scheme == "https" else None,
-        certificates=certificates,
     )
 
 
@@ -111,28 +119,29 @@ def _proxy_variable(text: str, scheme: str) -> str:
     return set_to_it[0] if set_to_it else "the system's proxy setting"
 
 
-def _certificates(verify: Any) -> tuple[str, str]:
-    """Return the variable that names the trusted certificates, or nothing, and their file or folder."""
+def _bundle(verify: Any) -> Bundle:
+    """Return the trusted certificates; `verify` is True where neither of the variables that requests reads is set."""
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-    if verify is not True:  # requests has read one of two variables
-        return "REQUESTS_CA_BUNDLE" if os.environ.get("REQUESTS_CA_BUNDLE") else "CURL_CA_BUNDLE", str(verify)
+    if verify is not True:
+        return Bundle(str(verify), "REQUESTS_CA_BUNDLE" if os.environ.get("REQUESTS_CA_BUNDLE") else "CURL_CA_BUNDLE")
     if path := os.environ.get("SSL_CERT_FILE"):
-        return "SSL_CERT_FILE", path
-    return "", DEFAULT_CA_BUNDLE_PATH
+        return Bundle(path, "SSL_CERT_FILE")
+    return Bundle(DEFAULT_CA_BUNDLE_PATH, "")
 
 
-def _context(variable: str, certificates: str) -> ssl.SSLContext:
+def _context(bundle: Bundle) -> ssl.SSLContext:
     """Return a TLS context that trusts these certificates. Raise SettingsError."""
+    variable = bundle.variable or "certifi"
     try:
-        if Path(certificates).is_dir():
-            context = ssl.create_default_context(capath=certificates)
+        if Path(bundle.path).is_dir():
+            context = ssl.create_default_context(capath=bundle.path)
         else:
-            context = ssl.create_default_context(cafile=certificates)
+            context = ssl.create_default_context(cafile=bundle.path)
     except ssl.SSLError:
-        raise SettingsError(f"{variable} names a file without certificates: {certificates}") from None
+        raise SettingsError(f"{variable} names a file without certificates: {bundle.path}") from None
     except OSError as error:
-        raise SettingsError(f"{variable} names {certificates}, which cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{variable} names {bundle.path}, which cannot be read: {error.strerror}") from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 
