@@ -22,10 +22,13 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def tls_server(certificate: tuple[Path, Path], theeye: StandIn) -> Iterator[str]:
-    """The stand-in behind TLS; its URL."""
+def tls_server(certificate: tuple[Path, Path], theeye: StandIn, clients: Path | None = None) -> Iterator[str]:
+    """The stand-in behind TLS; its URL. `clients`: the certificates of those that are let in, else everybody."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_accept, args=(listener, context, theeye.port), daemon=True)
         thread.start()

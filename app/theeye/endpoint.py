@@ -96,20 +96,18 @@ def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
 def _proxy(text: str, url: SplitResult) -> Proxy:
     """Read a proxy's URL. Raise SettingsError, without the password."""
     variable = _proxy_variable(text, url.scheme)
-    parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme != "http":
-        raise SettingsError(f"{variable} must begin with http://, the only way in which proxies are spoken to")
     try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname, parts.port or 80
     except ValueError:
-        host = None
-    if not host:
-        raise SettingsError(f"{variable} must be the URL of a proxy, like http://proxy.example.org:3128")
-    credentials = ""
+        raise SettingsError(f"{variable} must be the URL of a proxy") from None
+    if parts.scheme != "http" or not host:
+        raise SettingsError(f"{variable} must be an http:// URL: no other kind of proxy is supported")
+    authorization = ""
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        credentials = f"Basic {b64encode(pair.encode()).decode()}"
-    return Proxy(host, port, variable, credentials)
+        authorization = f"Basic {b64encode(pair.encode()).decode()}"  # RFC 7617
+    return Proxy(host, port, variable, authorization)
 
 
 def _proxy_variable(text: str, scheme: str) -> str:

@@ -1,0 +1,283 @@
+"""Calls through a real proxy, and calls with a client's certificate."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from forward_proxy import forward_proxy
+from servers import free_port, full_listener
+from standin import TASK, Html, StandIn
+from tls import make_certificate, tls_server
+
+from app.errors import UpstreamFailed
+from app.settings import Settings
+from app.theeye.client import Gateway, Supervisor
+from app.theeye.transport import AnswerLost, NotSent, Transport
+
+TOKEN = [("Authorization", "Bearer tok-acme")]
+PASSWORD = "ada:p:w/ñ"
+USER = "ada:p%3Aw%2F%C3%B1@"  # the same in a URL
+
+
+@contextmanager
+def opened(url: str, connect_timeout: float = 5.0, client_cert: str = "") -> Iterator[Transport]:
+    transport = Transport(url, connect_timeout, 10.0, 10_000, client_cert)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def failed_create(url: str) -> UpstreamFailed:
+    """What a create comes to."""
+    supervisor = Supervisor(Settings(supervisor_url=url))
+    with pytest.raises(UpstreamFailed) as caught:
+        supervisor.create("acme", TASK, "tok-acme", "", b"[]")
+    supervisor.transport.close()
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def secure(theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of the stand-in behind TLS, with a certificate that is trusted."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    with tls_server(certificate, theeye) as url:
+        yield url
+
+
+def proxied(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, url)
+
+
+# -- plain http -------------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_proxy_is_asked_for_the_whole_url(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    with forward_proxy(PASSWORD) as proxy:
+        proxied(monkeypatch, proxy.url.replace("//", f"//{USER}"))
+        with opened(f"{theeye.url}/base") as transport:
+            replies = [transport.call("POST", "/x?a=1", TOKEN, b"[1]") for _ in range(2)]
+    assert [reply.status for reply in replies] == [404, 404]
+    assert proxy.lines == [f"POST {theeye.url}/base/x?a=1 HTTP/1.1"] * 2
+    for call in theeye.calls:
+        assert (call.target, call.body) == ("/base/x?a=1", b"[1]")
+        assert (call.headers["host"], call.headers["authorization"]) == (f"127.0.0.1:{theeye.port}", "Bearer tok-acme")
+
+
+@pytest.mark.parametrize("user", ["", "ada:wrong@"])
+def test_a_plain_proxy_that_wants_a_password(user: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    with forward_proxy(PASSWORD) as proxy:
+        proxied(monkeypatch, proxy.url.replace("//", f"//{user}"))
+        with opened(theeye.url) as transport:
+            assert transport.call("GET", "/x").status == 407
+        error = failed_create(theeye.url)
+    assert "nothing was started" in error.message
+    assert not error.may_have_started
+    assert theeye.calls == []
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_plain_proxys_failure_may_come_after_the_job_was_started(
+    status: int, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with forward_proxy(refusal=status, carried_out=True) as proxy:
+        proxied(monkeypatch, proxy.url)
+        error = failed_create(theeye.url)
+    assert "the job may have started" in error.message
+    assert (error.code, error.may_have_started) == ("EOUTCOMEUNKNOWN", True)
+    assert len(theeye.calls_of("create")) == 1
+
+
+# -- https ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_tunnel_is_opened_once_and_shows_nothing(
+    secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with forward_proxy(PASSWORD) as proxy:
+        proxied(monkeypatch, proxy.url.replace("//", f"//{USER}"))
+        with opened(secure) as transport:
+            assert [transport.call("POST", "/x", TOKEN, b"[1]").status for _ in range(3)] == [404] * 3
+    address = secure.removeprefix("https://")
+    [(line, headers)] = proxy.heads
+    assert line == f"CONNECT {address} HTTP/1.1"
+    assert headers.keys() == {"host", "proxy-authorization"}
+    assert headers["host"] == address
+    assert len({call.connection for call in theeye.calls}) == 1
+    assert all("proxy-authorization" not in call.headers for call in theeye.calls)
+    assert {call.target for call in theeye.calls} == {"/x"}
+
+
+@pytest.mark.parametrize("status", [403, 407, 502, 504])
+def test_a_tunnel_that_is_refused_is_not_sent(
+    status: int, secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with forward_proxy(refusal=status) as proxy:
+        proxied(monkeypatch, proxy.url)
+        with opened(secure) as transport, pytest.raises(NotSent, match=f"the proxy refused .* status {status}"):
+            transport.call("POST", "/x", TOKEN, b"[]")
+        error = failed_create(secure)
+    assert "nothing was started" in error.message
+    assert (error.code, error.may_have_started) == ("ESUPERVISOR", False)
+    assert theeye.calls == []
+
+
+def test_behind_a_tunnel_an_answer_is_theeyes_own(
+    secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theeye.fault("create", Html(502))
+    with forward_proxy() as proxy:
+        proxied(monkeypatch, proxy.url)
+        assert failed_create(secure).code == "ESUPERVISOR"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_connection_to_the_proxy_is_not_sent(scheme: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxied(monkeypatch, f"http://127.0.0.1:{free_port()}")
+    with opened(theeye.url.replace("http", scheme)) as transport, pytest.raises(NotSent, match="cannot connect"):
+        transport.call("POST", "/x", TOKEN, b"[]")
+    with full_listener() as port:
+        proxied(monkeypatch, f"http://127.0.0.1:{port}")
+        with (
+            opened(theeye.url.replace("http", scheme), connect_timeout=0.2) as transport,
+            pytest.raises(NotSent, match="timed out"),
+        ):
+            transport.call("POST", "/x", TOKEN, b"[]")
+    assert theeye.calls == []
+
+
+CONNECT_ANSWERS = {
+    "nothing": b"",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nVia: x",
+    "no TLS behind it": b"HTTP/1.1 200 OK\r\n\r\n",
+    "two answers": b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("answer", CONNECT_ANSWERS.values(), ids=CONNECT_ANSWERS.keys())
+def test_a_proxy_that_speaks_nonsense_is_not_sent(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        proxied(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with opened("https://theeye.example") as transport, pytest.raises(NotSent, match="cannot connect"):
+            transport.call("POST", "/x", TOKEN, b"[]")
+        thread.join(10)
+
+
+def test_what_a_proxy_sends_before_tls_is_never_an_answer(
+    secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came in one piece with the CONNECT's answer, and the tunnel behind it works."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    port = int(secure.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client, socket.create_connection(("127.0.0.1", port)) as server:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + forged)
+                back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+                back.start()
+                _copy(client, server)
+                back.join(10)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        proxied(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with opened(secure) as transport:
+            assert b"forged" not in transport.call("GET", "/x").body
+        thread.join(10)
+    assert [call.target for call in theeye.calls] == ["/x"]
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def test_a_tunnel_that_is_never_answered_ends_with_the_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxied(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with (
+            opened("https://theeye.example", connect_timeout=0.2) as transport,
+            pytest.raises(NotSent, match="timed out"),
+        ):
+            transport.call("POST", "/x", TOKEN, b"[]")
+
+
+# -- what the environment must not add --------------------------------------------------------------------------------
+
+
+def test_a_netrc_adds_and_replaces_nothing(theeye: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("default login ada password hunter2\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with forward_proxy() as proxy:
+        proxied(monkeypatch, proxy.url)
+        with opened(theeye.url) as transport:
+            transport.call("GET", "/x", TOKEN)
+            transport.call("GET", "/x")
+    assert [call.headers.get("authorization") for call in theeye.calls] == ["Bearer tok-acme", None]
+    assert all("proxy-authorization" not in headers for _, headers in proxy.heads)
+
+
+# -- a client's certificate -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client_cert(certificate: tuple[Path, Path], tmp_path: Path) -> Path:
+    """One file with certificate and key."""
+    both = tmp_path / "client.pem"
+    both.write_text(certificate[0].read_text() + certificate[1].read_text())
+    return both
+
+
+def test_a_client_certificate_is_shown(
+    certificate: tuple[Path, Path], client_cert: Path, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with tls_server(certificate, theeye, clients=certificate[0]) as url:
+        with opened(url, client_cert=str(client_cert)) as transport:
+            assert [transport.call("GET", "/x").status for _ in range(2)] == [404, 404]
+        with forward_proxy() as proxy:
+            proxied(monkeypatch, proxy.url)
+            with opened(url, client_cert=str(client_cert)) as transport:
+                assert transport.call("GET", "/x").status == 404
+        with opened(url) as transport, pytest.raises((NotSent, AnswerLost)):
+            transport.call("GET", "/without")
+    assert len(theeye.calls) == 3
+
+
+def test_the_setting_is_for_gateway_and_supervisor(
+    certificate: tuple[Path, Path], client_cert: Path, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with tls_server(certificate, theeye, clients=certificate[0]) as url:
+        variables = {"SYNC_CLIENT_CERT": str(client_cert), "SYNC_GATEWAY_URL": url, "SYNC_SUPERVISOR_URL": url}
+        settings = Settings.from_env(variables)
+        for side in (Gateway(settings), Supervisor(settings)):
+            assert side.transport.call("GET", "/x").status == 404
+            side.transport.close()

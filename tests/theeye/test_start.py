@@ -1,0 +1,48 @@
+"""What stops the start: a proxy or certificates that cannot be used, in one line, without a password."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import CHECKOUT, Process, clean_environment, free_port
+
+WRONG = {
+    "a proxy of another kind": (
+        {"HTTPS_PROXY": "socks5://ada:hunter2@proxy.example:1080", "SYNC_GATEWAY_URL": "https://theeye.example"},
+        "theeye-sync: HTTPS_PROXY must be an http:// URL",
+    ),
+    "no bundle": ({"REQUESTS_CA_BUNDLE": "/nothing.pem"}, "theeye-sync: REQUESTS_CA_BUNDLE names /nothing.pem"),
+}
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+@pytest.mark.parametrize(("variables", "words"), WRONG.values(), ids=WRONG.keys())
+def test_gunicorn_ends_with_one_line(worker: str, variables: dict[str, str], words: str) -> None:
+    ours = {"gevent": "app.serving.gevent_worker.Worker", "gthread": "app.serving.thread_worker.Worker"}
+    environment = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{free_port()}", "SYNC_WORKERS": "1"} | variables
+    process = Process()
+    try:
+        process.launch([sys.executable, "-m", "gunicorn", "-k", ours[worker]], cwd=CHECKOUT, env=environment)
+        assert process.wait(30) == 3, "gunicorn's status for a worker that does not boot"
+        log = process.log_text()
+    finally:
+        process.close()
+    assert words in log
+    assert "hunter2" not in log
+    assert "Traceback" not in log
+    assert log.count("Booting worker") == 1, "and is not started again and again"
+
+
+def test_a_bad_client_certificate_stops_gunicorn_before_it_listens(tmp_path: Path) -> None:
+    environment = clean_environment() | {"SYNC_CLIENT_CERT": str(tmp_path / "nothing.pem")}
+    command = [sys.executable, "-m", "gunicorn"]
+    ran = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=30)
+    assert ran.returncode == 1
+    assert ran.stderr == "theeye-sync: SYNC_CLIENT_CERT cannot be read: No such file or directory\n"
+
+
+def test_gunicorns_master_does_not_import_requests() -> None:
+    """Imported before gevent patches ssl, it would break TLS for whatever uses requests in a worker."""
+    program = "import runpy, sys; runpy.run_path('gunicorn.conf.py'); assert 'urllib3' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True, timeout=30)
