@@ -105,6 +105,43 @@ def test_a_redirect_is_not_followed(theeye: StandIn, transport: Transport) -> No
     assert [call.target for call in theeye.calls] == ["/x"]
 
 
+def test_an_answers_headers_are_found_in_any_case(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", Reply(429, {}, {"retry-AFTER": "7"}), times=1)
+    reply = transport.call("GET", "/x")
+    assert (reply.headers["Retry-After"], reply.headers.get("X-Other")) == ("7", None)
+
+
+def test_a_header_may_hold_latin_1(theeye: StandIn, transport: Transport) -> None:
+    transport.call("GET", "/x", [("X-Name", "Ada\tñ")])
+    assert theeye.calls[0].headers["x-name"] == "Ada\tñ"
+
+
+@pytest.mark.parametrize(
+    ("path", "header"),
+    [
+        ("/x", ("X-Trace", "secret\r\nX-Other: 1")),
+        ("/x", ("X-Trace", "secret\n")),
+        ("/x", ("X-Trace", "secret\r")),
+        ("/x", ("X-Trace", "secret\x00")),
+        ("/x", ("X-Trace", "secret€")),
+        ("/x", ("X-Trace: secret\r\nX", "1")),
+        ("/x", ("X Trace", "secret")),
+        ("/x", ("", "secret")),
+        ("/x secret", ("X", "1")),
+        ("/x\r\nX-Other: secret", ("X", "1")),
+        ("/\xf1secret", ("X", "1")),
+    ],
+)
+def test_what_http_cannot_carry_is_not_sent(
+    path: str, header: tuple[str, str], theeye: StandIn, transport: Transport
+) -> None:
+    with pytest.raises(NotSent, match="holds what HTTP cannot carry") as caught:
+        transport.call("POST", path, [header], b"[]")
+    assert theeye.calls == []
+    assert theeye.open_connections == 0
+    assert header[0].startswith("X-Trace:") or "secret" not in str(caught.value)
+
+
 # -- reuse --------------------------------------------------------------------------------------------------
 
 
@@ -150,15 +187,24 @@ def test_bytes_that_nobody_asked_for_spoil_a_connection(theeye: StandIn, transpo
 
 @dataclass(frozen=True)
 class TwoAnswers:
-    """An answer, and a little later another one."""
+    """An answer, and a little later another one; or both at once."""
 
     answer: bytes
+    at_once: bool = False
 
     def play(self, exchange: Exchange) -> bool:
-        exchange.connection.send(self.answer)
-        exchange.connection.gate.pause(0.05)
-        exchange.connection.send(self.answer, last=True)
+        exchange.connection.send(self.answer * 2 if self.at_once else self.answer, last=self.at_once)
+        if not self.at_once:
+            exchange.connection.gate.pause(0.05)
+            exchange.connection.send(self.answer, last=True)
         return True
+
+
+def test_an_answer_that_came_with_another_one_is_never_used(theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", TwoAnswers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", at_once=True), times=1)
+    assert transport.call("GET", "/x").status == 200
+    assert transport.call("GET", "/y").status == 404
+    assert connections(theeye) == [1, 2]
 
 
 def quiet(transport: Transport) -> bool:
@@ -233,6 +279,7 @@ LOST: dict[str, Any] = {
     "half a chunk": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
     "no last chunk": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"),
     "no chunk length": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nab\r\n0\r\n\r\n"),
+    "a chunk of -1": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nab\r\n0\r\n\r\n"),
     "a negative chunk": Verbatim(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nab\r\n0\r\n\r\n"),
 }
 
@@ -275,9 +322,33 @@ class DripBody:
         return True
 
 
-@pytest.mark.parametrize(
-    "fault", [Drip(0.05), DripBody(False), DripBody(True), Silence()], ids=["header", "body", "chunks", "silence"]
-)
+@dataclass(frozen=True)
+class Flood:
+    """The same bytes again and again, as fast as they are taken: nobody ever waits for them."""
+
+    data: bytes
+    head: bytes = b""
+
+    def play(self, exchange: Exchange) -> bool:
+        exchange.connection.send(self.head)
+        while True:
+            exchange.connection.send(self.data)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+SLOW = {
+    "header": Drip(0.05),
+    "body": DripBody(False),
+    "chunks": DripBody(True),
+    "silence": Silence(),
+    "interim answers": Flood(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100),
+    "continue": Flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "chunks of one byte": Flood(b"1;" + b"x" * 60_000 + b"\r\nx\r\n", CHUNKED),
+    "trailers": Flood(b"X: y\r\n" * 100, CHUNKED + b"0\r\n"),
+}
+
+
+@pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW.keys())
 def test_the_deadline_is_for_the_whole_call(fault: Any, theeye: StandIn) -> None:
     theeye.fault("any", fault)
     with opened(theeye.url, call_timeout=0.4) as transport:
