@@ -1,6 +1,5 @@
 """What reviews found by experiment and was mended: deadlines that add up, a stop, a log, a Redis that refuses."""
 
-import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,12 @@ from typing import Any
 import pytest
 import requests
 from flask.testing import FlaskClient
-from servers import CHECKOUT, Process, Redis, Service, clean_environment, free_port, full_listener, user_of, wait_until
+from servers import CHECKOUT, Process, Redis, Service, clean_environment, free_port, user_of, wait_until
 from standin import TASK, Late, Silence, StandIn
 
 from app import EXTENSION, Services, Settings, create_app
 from app.runs import runs
 from app.theeye.client import Caller, Supervisor
-from app.theeye.transport import NotSent, Transport
 from app.waiter import job_waiter as waiter
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
@@ -60,16 +58,6 @@ def test_nothing_is_created_once_the_grace_is_over(theeye: StandIn) -> None:
     assert (refused.status_code, refused.get_json()["code"]) == (503, "EBUSY")
     assert "nothing was started" in refused.get_json()["message"]
     assert len(theeye.calls_of("create")) == 1
-
-
-def test_several_addresses_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    with full_listener() as port:
-        address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * 4)
-        began = monotonic()
-        with pytest.raises(NotSent, match="timed out"):
-            Transport(f"http://several.example:{port}", 0.3, 15, 1000).call("GET", "/")
-        assert 0.25 < monotonic() - began < 0.9
 
 
 @pytest.mark.parametrize(("patience", "learning"), [(0.3, 5.0), (30.0, 0.3)])

@@ -87,6 +87,14 @@ def test_every_address_is_tried(theeye: StandIn, monkeypatch: pytest.MonkeyPatch
         assert transport.call("GET", "/x").status == 404
 
 
+def test_several_addresses_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with full_listener() as hole, resolving(monkeypatch, *[hole] * 30), opened(0.3) as transport:
+        began = time.monotonic()
+        with pytest.raises(NotSent, match="timed out"):
+            transport.call("GET", "/x")
+        assert 0.25 < time.monotonic() - began < 6, "30 times as long would be 9 s"
+
+
 def test_an_address_that_worked_and_is_gone_is_left(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with StandIn() as first, resolving(monkeypatch, first.port, theeye.port), opened() as transport:
         transport.call("GET", "/x")
@@ -140,6 +148,8 @@ def test_a_resolver_that_answers_again_is_believed(theeye: StandIn, monkeypatch:
         transport.call("GET", "/y")
         resolver.answer = [address(theeye.port)]
         resolver.free.set()
+        [(_, lookup)] = transport._addresses._lookups
+        assert lookup.result(10) == resolver.answer
         transport.close()
         transport.call("GET", "/z")
         assert [call.path for call in old.calls] == ["/x", "/y"]

@@ -14,7 +14,7 @@ from tls import make_certificate, tls_server
 
 from app.errors import UpstreamFailed
 from app.settings import Settings
-from app.theeye.client import Gateway, Supervisor
+from app.theeye.client import Caller, Gateway, Supervisor
 from app.theeye.transport import AnswerLost, NotSent, Transport
 
 TOKEN = [("Authorization", "Bearer tok-acme")]
@@ -35,7 +35,7 @@ def failed_create(url: str) -> UpstreamFailed:
     """What a create comes to."""
     supervisor = Supervisor(Settings(supervisor_url=url))
     with pytest.raises(UpstreamFailed) as caught:
-        supervisor.create("acme", TASK, "tok-acme", "", b"[]")
+        supervisor.create(Caller("acme", "tok-acme"), TASK, "", b"[]")
     supervisor.transport.close()
     return caught.value
 
