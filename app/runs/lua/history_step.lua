@@ -4,7 +4,7 @@
 --   unread     sorted set: each slot in use, with the number of creates that were done when it was given
 --   queue      sorted set: each slot that a request queues for, with its number of arrival
 --   lease      sorted set: each slot, with the end of its lease in ms of Redis's clock
---   limits     hash: each slot that a request queues for, with the task's history limit as that request knows it
+--   limits     hash: each slot, with the task's history limit as its request knows it
 --   creating   set: the slots whose create is not known to be done
 --   numbers    hash: entered (slots given so far), done (creates done so far), arrived (requests so far)
 -- ARGV: step (acquire, release, or undo: release, and nothing was created), slot, limit, ms of the lease, prefix of the

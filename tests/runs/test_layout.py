@@ -1,0 +1,260 @@
+"""What stands in Redis: the code before issue 13 and this code work side by side on it.
+
+tests/data/redis_layout.json holds what commit BEFORE leaves in Redis, step by step. This code must leave the same, and
+must go on from there. Where the clone has that commit, both also run at the same time; a shallow clone lacks it.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from faults import Exchange
+from load import Recorder
+from redis import Redis as Client
+from redis_layout import GUARDED, RECORDED, job_ids, layout, messages, restore
+from servers import CHECKOUT, Redis, Service, wait_until
+from standin import TASK, CloseAfter, StandIn
+
+BEFORE = "6bed629"
+OTHER, KEEPS_FIVE = "61f3e937c38201da80f96c98", "61f3e937c38201da80f96c99"
+
+
+class ServiceBefore(Service):
+    """The service as it was at commit BEFORE, with the packages that are installed now."""
+
+    def __init__(self, tree: Path, env: dict[str, str], worker: str) -> None:
+        classes = {"gevent": "app.gunicorn_greenlets.Worker", "gthread": "app.gunicorn_threads.Worker"}
+        super().__init__(env | {"PYTHONPATH": str(tree)}, classes[worker])
+        self._tree = tree
+
+    def launch_only(self) -> None:
+        self.launch(self._command, cwd=self._tree, env=self._env)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code of commit BEFORE, in a folder of its own."""
+    git = ["git", "-C", str(CHECKOUT), "archive", BEFORE, "app", "formatters", "wsgi.py", "gunicorn.conf.py"]
+    archive = subprocess.run(git, capture_output=True) if shutil.which("git") else None
+    if archive is None or archive.returncode != 0:
+        pytest.skip(f"this clone lacks commit {BEFORE}: git fetch --unshallow")
+    folder = tmp_path_factory.mktemp("before")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theeye(redis_server: Redis) -> Iterator[Recorder]:
+    with Recorder(redis_url=redis_server.url) as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def env(theeye: Recorder, redis_server: Redis) -> dict[str, str]:
+    return {
+        "SYNC_GATEWAY_URL": theeye.url,
+        "SYNC_SUPERVISOR_URL": theeye.url,
+        "SYNC_REDIS_URL": redis_server.url,
+        "SYNC_WAIT_SECONDS": "30",
+    }
+
+
+@pytest.fixture(scope="module")
+def now(env: dict[str, str]) -> Iterator[Service]:
+    with Service(env, worker="gevent") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def also_now(env: dict[str, str]) -> Iterator[Service]:
+    with Service(env, worker="gthread") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def before(tree: Path, env: dict[str, str]) -> Iterator[Service]:
+    with ServiceBefore(tree, env, worker="gthread") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def also_before(tree: Path, env: dict[str, str]) -> Iterator[Service]:
+    with ServiceBefore(tree, env, worker="gevent") as service:
+        yield service
+
+
+@pytest.fixture
+def client(redis_server: Redis, theeye: Recorder) -> Iterator[Any]:
+    """An empty Redis, and TheEye without faults."""
+    theeye.heal()
+    with Client.from_url(redis_server.url, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+def post(service: Service, key: str | None = None, query: str = "?color=red", **more: Any) -> requests.Response:
+    headers = {"Authorization": "Bearer tok-acme", **({"Idempotency-Key": key} if key else {})}
+    body, task = more.get("body", [1]), more.get("task", TASK)
+    return requests.post(f"{service.url}/acme/task/{task}/job{query}", json=body, headers=headers, timeout=60)
+
+
+# -- what is left in Redis ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Held:
+    """A create that is carried out and answered when the test says so."""
+
+    arrived: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def play(self, exchange: Exchange) -> bool:
+        self.arrived.set()
+        assert self.released.wait(30)
+        return exchange.reply(exchange.carry_out())
+
+
+def steps(first: Service, second: Service, theeye: StandIn, client: Any) -> dict[str, Any]:
+    """What Redis holds after each step of two requests to a task that keeps one job, each to its own service."""
+    seen: dict[str, Any] = {}
+    theeye.task(delay=None, history=1)
+    theeye.fault("create", held := Held(), times=1)
+    with ThreadPoolExecutor(2) as pool, client.pubsub() as pubsub:
+        pubsub.psubscribe("theeye-sync:*")
+        one = pool.submit(post, first, "first")
+        assert held.arrived.wait(10)
+        seen["a create is under way"] = layout(client)
+        held.released.set()
+        wait_until(lambda: bool(job_ids(client)), 10, "the job's id")
+        seen["a job runs"] = layout(client)
+        theeye.task(delay=0, history=1)
+        other = pool.submit(post, second, "second")
+        wait_until(lambda: client.zcard(f"{GUARDED}:queue") == 1, 10, "a queue")
+        seen["a request queues"] = layout(client)
+        theeye.finish(job_ids(client)[0])
+        assert [one.result().status_code, other.result().status_code] == [200, 200]
+        seen["all is read"] = layout(client)
+        seen["messages"] = messages(pubsub)
+    client.flushall()
+    theeye.fault("create", CloseAfter(), times=1)
+    assert post(first, "lost").status_code == 504
+    seen["a create's answer was lost"] = layout(client)
+    return seen
+
+
+def test_this_code_leaves_what_the_code_before_left(
+    now: Service, also_now: Service, theeye: Recorder, client: Any
+) -> None:
+    assert steps(now, also_now, theeye, client) == RECORDED
+
+
+@pytest.mark.parametrize("pair", [("before", "also_before"), ("before", "now"), ("now", "before")])
+def test_the_code_before_leaves_it_too(
+    pair: tuple[str, str], theeye: Recorder, client: Any, request: pytest.FixtureRequest
+) -> None:
+    first, second = (request.getfixturevalue(name) for name in pair)
+    assert steps(first, second, theeye, client) == RECORDED
+
+
+# -- this code goes on from there -----------------------------------------------------------------------------------
+
+
+def creates(theeye: StandIn) -> int:
+    return len(theeye.calls_of("create"))
+
+
+def test_a_key_of_the_code_before_is_joined(now: Service, theeye: Recorder, client: Any) -> None:
+    theeye.task(delay=0, history=1)
+    job = post(now).headers["X-Job-Id"]
+    restore(client, RECORDED["a job runs"], job)
+    known = creates(theeye)
+    got = post(now, "first")
+    assert (got.status_code, got.headers["X-Job-Id"], got.headers["Idempotency-Replayed"]) == (200, job, "true")
+    other = post(now, "first", body=[2])
+    assert (other.status_code, other.json()["code"]) == (422, "EKEYREUSED")
+    assert creates(theeye) == known
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "code"),
+    [
+        ("a create is under way", "first", "ESTARTING"),
+        ("a request queues", "second", "ESTARTING"),
+        ("a create's answer was lost", "lost", "EOUTCOMEUNKNOWN"),
+    ],
+)
+def test_a_key_of_the_code_before_without_a_job_starts_none(
+    state: str, key: str, code: str, now: Service, theeye: Recorder, client: Any
+) -> None:
+    restore(client, RECORDED[state])
+    known = creates(theeye)
+    got = post(now, key, "?color=red&wait=0")
+    assert (got.status_code, got.json()["code"]) == (409, code)
+    assert creates(theeye) == known
+
+
+def test_a_job_of_the_code_before_is_protected_until_its_lease_ends(
+    now: Service, theeye: Recorder, client: Any
+) -> None:
+    theeye.task(delay=0, history=1)
+    restore(client, RECORDED["a request queues"])
+    known = creates(theeye)
+    got = post(now, query="?wait=1")
+    assert (got.status_code, got.json()["code"]) == (503, "EHISTORY")
+    assert creates(theeye) == known
+    client.zadd(f"{GUARDED}:lease", dict.fromkeys(client.zrange(f"{GUARDED}:lease", 0, -1), 1))
+    assert post(now).status_code == 200
+    assert client.keys(f"{GUARDED}:*") == []
+
+
+# -- both at the same time ------------------------------------------------------------------------------------------
+
+
+def test_one_key_is_one_run(before: Service, now: Service, theeye: Recorder, client: Any) -> None:
+    theeye.task(OTHER, delay=0.2)
+    known = creates(theeye)
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(post, (before, now)[number % 2], "same", task=OTHER) for number in range(20)]
+        answers = [call.result() for call in calls]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.headers["X-Job-Id"] for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" in answer.headers for answer in answers) == 19
+    assert creates(theeye) == known + 1
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A read that is late: the job can be deleted meanwhile."""
+
+    seconds: float
+
+    def play(self, exchange: Exchange) -> bool:
+        exchange.connection.gate.pause(self.seconds)
+        return exchange.reply(exchange.carry_out())
+
+
+def test_a_guarded_task_loses_no_result(before: Service, now: Service, theeye: Recorder, client: Any) -> None:
+    theeye.task(KEEPS_FIVE, delay=0, history=5)
+    reads = itertools.count()
+    theeye.fault("read", Slow(0.2), when=lambda call: next(reads) % 2 == 0)
+
+    def one(number: int) -> tuple[int, Any]:
+        got = post((before, now)[number % 2], body=[number], task=KEEPS_FIVE)
+        return got.status_code, got.json()
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(one, range(100)))
+    assert answers == [(200, [str(number)]) for number in range(100)]
