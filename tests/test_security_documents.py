@@ -27,7 +27,7 @@ THREATS = [row for row in ROWS if len(row) == 3 and row[0] != "threat" and not r
 
 
 def names_of_tests() -> set[str]:
-    trees = [ast.parse(path.read_text()) for path in sorted((CHECKOUT / "tests").glob("test_*.py"))]
+    trees = [ast.parse(path.read_text()) for path in sorted((CHECKOUT / "tests").rglob("test_*.py"))]
     return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
@@ -43,7 +43,7 @@ def test_each_threat_has_an_answer_and_tests_that_exist() -> None:
 
 def test_each_test_of_security_answers_a_threat() -> None:
     """A test that belongs to no threat is one that the page forgot; what tests the page itself is left out."""
-    for path in sorted((CHECKOUT / "tests").glob("test_security_*.py")):
+    for path in sorted((CHECKOUT / "tests").rglob("test_security_*.py")):
         if path.stem != "test_security_documents":
             functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
             names = {node.name for node in functions if node.name.startswith("test_")}
