@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from servers import Redis
+from servers import CERTIFICATES, Redis
 from standin import StandIn
 
 os.environ["PYTHONUNBUFFERED"] = "1"  # the logs of subprocesses are read while they run
 for _name in list(os.environ):  # the machine's own proxies and certificates are none of the tests'
-    if _name.lower().endswith("_proxy") or _name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+    if _name.lower().endswith("_proxy") or _name in CERTIFICATES:
         del os.environ[_name]
 
 

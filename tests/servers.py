@@ -329,10 +329,17 @@ class Service(Process):
             connection.close()
 
 
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without what would change how the service runs."""
-    dropped = ("SYNC_", "GUNICORN_", "PYTHONWARNINGS", "WEB_CONCURRENCY")
-    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    dropped = ("SYNC_", "GUNICORN_", "PYTHONWARNINGS", "WEB_CONCURRENCY", *CERTIFICATES)
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(dropped) and not name.lower().endswith("_proxy")
+    }
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from http.client import BadStatusLine, HTTPException, HTTPMessage, HTTPResponse,
 from time import monotonic
 from typing import NamedTuple
 
-from app.theeye.addresses import Addresses, seconds_left
+from app.theeye.addresses import Addresses
 from app.theeye.connection import Connection, connect
 from app.theeye.endpoint import Endpoint, read_endpoint
 
@@ -82,10 +82,11 @@ class Transport:
         timeout: float | None = None,
     ) -> Reply:
         """Make one call, ended by the call timeout or an earlier one. Raise NotSent, AnswerLost or AnswerTooLarge."""
-        deadline = monotonic() + min(self._call_timeout, timeout or self._call_timeout)
+        seconds = self._call_timeout if timeout is None else min(self._call_timeout, timeout)
+        deadline = monotonic() + seconds
         request = self._request(method, path, headers, body)
         try:
-            self._slots.get(timeout=seconds_left(deadline))
+            self._slots.get(timeout=max(seconds, 0))
         except queue.Empty:
             raise NotSent("all connections are busy") from None
         try:
@@ -119,6 +120,8 @@ class Transport:
         connection = self._kept() or self._connect(deadline)
         keep = False
         try:
+            if monotonic() >= deadline:
+                raise NotSent("timed out before it was sent")
             connection.deadline = deadline
             connection.send(request)
             response = connection.answer(method)

@@ -261,6 +261,16 @@ def test_too_many_calls_at_once_are_not_sent(theeye: StandIn, monkeypatch: pytes
     assert [call.target for call in theeye.calls] == ["/slow", "/y"]
 
 
+@pytest.mark.parametrize("timeout", [0, -1.0])
+def test_a_call_without_any_time_left_is_not_sent(timeout: float, theeye: StandIn, transport: Transport) -> None:
+    for _ in range(2):  # without a kept connection and with one
+        with pytest.raises(NotSent, match="timed out"):
+            transport.call("POST", "/x", body=b"[]", timeout=timeout)
+        transport.call("GET", "/y")
+    assert [call.target for call in theeye.calls] == ["/y", "/y"]
+    assert transport._slots.qsize() == module.CONNECTIONS
+
+
 # -- the answer is lost -----------------------------------------------------------------------------------------
 
 LOST: dict[str, Any] = {
