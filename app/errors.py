@@ -22,7 +22,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
 ├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
-│   └── TurnNeverCame   503  EHISTORY         too many callers for a short history; nothing was started
+│   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
 ├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
 └── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
@@ -216,14 +216,14 @@ class TooBusy(SyncError, status=503, code="EBUSY", retry_after=1):
     """Report that too many requests are waiting; nothing was started."""
 
 
-class TurnNeverCame(TooBusy, code="EHISTORY"):
-    """Report that the history guard let no create through in time; nothing was started."""
+class NoFreeSlot(TooBusy, code="EHISTORY"):
+    """Report that the history guard had no slot for the create in time; nothing was started."""
 
     def __init__(self) -> None:
         """Tell the caller which setting of the task helps."""
         super().__init__(
-            "The task keeps too few jobs for so many callers at once, and no turn came in time: nothing was started. "
-            "Raise its autoremove_completed_jobs_limit"
+            "The task keeps too few jobs for so many callers at once, and no slot became free in time: "
+            "nothing was started. Raise its autoremove_completed_jobs_limit"
         )
 
 

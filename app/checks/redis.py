@@ -13,7 +13,7 @@ from app.checks.network import Unreachable, reach
 from app.checks.refusals import RIGHTS, meaning
 from app.runs.redis_scripts import PREFIX
 from app.settings import Settings
-from app.waiter.notifications import FINISHED, TURNS
+from app.waiter.notifications import FINISHED, SLOT_GIVEN
 
 ANSWER_SECONDS = 3.0
 
@@ -99,9 +99,9 @@ def _version(client: Any, where: str) -> Finding:
 
 def _messages(client: Any, where: str) -> Finding:
     """Subscribe as the service does, and publish a message to itself."""
-    channel = TURNS.replace("*", f"check-{uuid.uuid4().hex}")
+    channel = SLOT_GIVEN.replace("*", f"check-{uuid.uuid4().hex}")
     with client.pubsub() as pubsub:
-        pubsub.psubscribe(FINISHED, TURNS)
+        pubsub.psubscribe(FINISHED, SLOT_GIVEN)
         if _received(pubsub, lambda message: message["type"] == "psubscribe" and message["data"] == 2):
             began = monotonic()
             client.publish(channel, "")
@@ -123,7 +123,7 @@ def _scripts(client: Any, where: str) -> Finding:
     """Run every command that the service's scripts call."""
     name = uuid.uuid4().hex
     keys = [f"{PREFIX}:{{check-{name}}}:{part}" for part in ("hash", "sorted", "set")]
-    refused = client.register_script(SCRIPT)(keys=keys, args=[TURNS.replace("*", f"check-{name}")])
+    refused = client.register_script(SCRIPT)(keys=keys, args=[SLOT_GIVEN.replace("*", f"check-{name}")])
     if not refused:
         return ok("redis", "scripts may run all their commands")
     commands = ", ".join(dict.fromkeys(command.decode() for command in refused))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
-from app.errors import SyncError, TurnNeverCame
+from app.errors import NoFreeSlot, SyncError
 
 UNKNOWN_LIMIT = 5  # TheEye's default
 CHECK_SECONDS = 1.0  # how often a queueing request checks whether its client has gone or the service stops
@@ -38,7 +38,7 @@ class Queue(Protocol):
     """Where the creates of guarded tasks wait for a slot, first come, first served."""
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
-        """Return a slot, which must be released; wait for it. Raises TurnNeverCame when no seconds are left."""
+        """Return a slot, which must be released; wait for it. Raises NoFreeSlot when no seconds are left."""
 
     def created(self, task: str, slot: str) -> None:
         """Note that the create is done: the job is older than those that get a slot from now on."""
@@ -87,7 +87,7 @@ class LocalQueue:
         self._tasks: dict[str, _Task] = {}
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
-        """Return a slot. Raises TurnNeverCame."""
+        """Return a slot. Raises NoFreeSlot."""
         ticket = _Ticket(uuid.uuid4().hex, limit)
         with self._lock:
             state = self._tasks.setdefault(task, _Task())
@@ -97,7 +97,7 @@ class LocalQueue:
         try:
             while not ticket.given.is_set():
                 if (seconds := seconds_left()) <= 0:
-                    raise TurnNeverCame
+                    raise NoFreeSlot
                 ticket.given.wait(min(seconds, CHECK_SECONDS))
         except BaseException:
             self._give_up(task, ticket)
@@ -219,7 +219,7 @@ class HistoryGuard:
     def protect(self, task: str, seconds_left: Callable[[], float]) -> AbstractContextManager[Protection]:
         """Wait until the job may be created, and protect it until the end of the `with` block.
 
-        `seconds_left`: that the caller can still wait. Raises TurnNeverCame.
+        `seconds_left`: that the caller can still wait. Raises NoFreeSlot.
         """
         limit = self.limits.get(task)
         if limit is None or not self._queues:

@@ -5,10 +5,10 @@ import threading
 import uuid
 from collections.abc import Callable
 
-from app.errors import TurnNeverCame
+from app.errors import NoFreeSlot
 from app.runs.history import CHECK_SECONDS, Slot
 from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
-from app.waiter.notifications import TURNS, Notifications
+from app.waiter.notifications import SLOT_GIVEN, Notifications
 
 LEASE_SECONDS = 15.0  # that a slot stays valid without renewal
 RENEW_SECONDS = 4.0
@@ -31,14 +31,14 @@ class RedisQueue:
         self._renewer: threading.Thread | None = None
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
-        """Return a slot, after one round trip if one is free. Raises TurnNeverCame."""
+        """Return a slot, after one round trip if one is free. Raises NoFreeSlot."""
         slot, queued = uuid.uuid4().hex, False
         self._keep(slot, task)
         try:
             with self._notifications.watch(slot, self._notifications.epoch) as given:
                 while not self._step("acquire", task, slot, limit):
                     if (seconds := seconds_left()) <= 0:
-                        raise TurnNeverCame
+                        raise NoFreeSlot
                     queued = True
                     given.wait(min(seconds, CHECK_SECONDS))
                     given.clear()
@@ -68,7 +68,7 @@ class RedisQueue:
     def _step(self, step: str, task: str, slot: str, limit: int) -> bool:
         with self._lock:
             created = self._created.pop(task, [])
-        channel = TURNS.removesuffix("*")
+        channel = SLOT_GIVEN.removesuffix("*")
         arguments = (step, slot, limit, int(LEASE_SECONDS * 1000), channel)
         return bool(self._scripts.run("history_step", _names(task, *PARTS), (*arguments, *created)))
 

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
-TURNS = "theeye-sync:turn:*"  # ours: a request in the history guard's queue may create its job
+SLOT_GIVEN = "theeye-sync:turn:*"  # ours: a request in the history guard's queue has got its slot
 EARLY = 10_000  # notifications kept for jobs that are not known yet
 LONGEST_ID = 100
 PING_SECONDS = 1.0
@@ -164,7 +164,7 @@ class RedisNotifications(Notifications):
             protocol=2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
         )
         with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
-            pubsub.psubscribe(FINISHED, TURNS)
+            pubsub.psubscribe(FINISHED, SLOT_GIVEN)
             self._receive(pubsub)
 
     def _receive(self, pubsub: Any) -> None:

@@ -12,7 +12,7 @@ from load import Recorder, record
 from servers import Redis, Service, wait_until
 from standin import TASK, Reply, StandIn
 
-from app.errors import TurnNeverCame
+from app.errors import NoFreeSlot
 from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue, Slot
 from app.runs.history_redis import RedisQueue
 from app.runs.redis_scripts import PREFIX, RedisScripts
@@ -41,14 +41,14 @@ def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
 
 def test_as_many_as_the_limit_are_let_in_and_the_next_waits_for_the_oldest(queue: Queue) -> None:
     slots = [slot_of_a_job(queue, 3) for _ in range(3)]
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         queue.acquire("t", 3, within(0))
     queue.release("t", slots[1])  # not the oldest: the window does not move
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         queue.acquire("t", 3, within(0))
     queue.release("t", slots[0])  # now the oldest is the third: two more fit
     slots += [slot_of_a_job(queue, 3) for _ in range(2)]
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         queue.acquire("t", 3, within(0))
     for slot in slots[2:]:
         queue.release("t", slot)
@@ -68,7 +68,7 @@ def test_creates_under_way_may_overtake_each_other(queue: Queue) -> None:
     queue.created("t", first)
     queue.release("t", first)  # it may be newer than the second: that has one newer already, and bears one more
     third = slot_of_a_job(queue, 3)
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         queue.acquire("t", 3, within(0))
     queue.release("t", second)
     slot_of_a_job(queue, 3)
@@ -123,7 +123,7 @@ def test_who_gives_up_does_not_block_the_queue(queue: Queue) -> None:
         first = pool.submit(queue.acquire, "t", 1, within(0.2))
         wait_for_queue(queue, 1)
         second = pool.submit(queue.acquire, "t", 1, within(20))
-        with pytest.raises(TurnNeverCame):
+        with pytest.raises(NoFreeSlot):
             first.result(10)
         queue.release("t", held)
         queue.release("t", second.result(10).id)
@@ -146,7 +146,7 @@ def test_slots_are_renewed_while_their_process_lives(redis_server: Redis, monkey
     monkeypatch.setattr("app.runs.history_redis.RENEW_SECONDS", 0.1)
     holder, other = (RedisQueue(RedisScripts(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
     held = holder.acquire("t", 1, within(0)).id
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         other.acquire("t", 1, within(1.5))
     holder.release("t", held)
 
@@ -173,7 +173,7 @@ def test_a_create_that_started_nothing_is_no_newer_job(queue: Queue) -> None:
     for _ in range(5):
         queue.release("t", queue.acquire("t", 3, within(0)).id, nothing_started=True)
     others = [slot_of_a_job(queue, 3) for _ in range(2)]
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         queue.acquire("t", 3, within(0))
     for slot in (slow, *others):
         queue.release("t", slot)
@@ -187,7 +187,7 @@ def test_slots_that_redis_lost_are_restored(redis_server: Redis, monkeypatch: py
     held = holder.acquire("t", 1, within(0)).id
     client.flushall()
     wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 5, "the slot's return")
-    with pytest.raises(TurnNeverCame):
+    with pytest.raises(NoFreeSlot):
         other.acquire("t", 1, within(0))
     holder.release("t", held)
     other.release("t", other.acquire("t", 1, within(5)).id)
