@@ -12,7 +12,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tests"))  # the tests start the same processes
 
-from servers import Process, Redis, Service, free_port, wait_until  # noqa: E402
+from support.processes import Process, Redis, Service, free_port, wait_until  # noqa: E402
 
 from benchmarks.theeye import task_id  # noqa: E402
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from servers import CERTIFICATES, Redis
-from standin import StandIn
+from support.processes import CERTIFICATES, Redis
+from support.theeye import StandIn
 
 os.environ["PYTHONUNBUFFERED"] = "1"  # the logs of subprocesses are read while they run
 for _name in list(os.environ):  # the machine's own proxies and certificates are none of the tests'

@@ -10,8 +10,20 @@ from typing import Any
 
 import pytest
 import requests
-from servers import RawResponse, Service, raw_request
-from standin import TASK, CloseAfter, CloseBefore, HalfBody, Html, Redirect, Reply, Reset, Silence, Stack, StandIn
+from support.processes import RawResponse, Service, raw_request
+from support.theeye import (
+    TASK,
+    CloseAfter,
+    CloseBefore,
+    HalfBody,
+    Html,
+    Redirect,
+    Reply,
+    Reset,
+    Silence,
+    Stack,
+    StandIn,
+)
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_http.json").read_text())
 CORS = {

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers import CHECKOUT, need, wait_until
+from support.processes import CHECKOUT, need, wait_until
 
 from benchmarks.figures import Figure, comparison, medians, table
 from benchmarks.rounds import in_turn

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from servers import CHECKOUT, clean_environment
-from standin import StandIn
+from support.processes import CHECKOUT, clean_environment
+from support.theeye import StandIn
 
 from app import create_app
 from app.cli import main

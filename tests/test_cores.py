@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from servers import Service, wait_until
+from support.processes import Service, wait_until
 
 CORES = os.sched_getaffinity(0)
 

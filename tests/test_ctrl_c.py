@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from servers import CHECKOUT, Service, wait_until
+from support.processes import CHECKOUT, Service, wait_until
 
 SLOW_TO_COME_UP = f"""
 import time

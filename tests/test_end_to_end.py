@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import requests
-from servers import CHECKOUT, Process, Redis, Service, clean_environment, need, wait_until
+from support.processes import CHECKOUT, Process, Redis, Service, clean_environment, need, wait_until
 
 from app.api.responses import etag
 from sandbox import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER, Sandbox

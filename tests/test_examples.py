@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from servers import CHECKOUT, Process, clean_environment, free_port, need, wait_until
+from support.processes import CHECKOUT, Process, clean_environment, free_port, need, wait_until
 
 from sandbox import TOKEN, Sandbox
 

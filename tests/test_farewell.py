@@ -3,8 +3,8 @@
 import socket
 
 import pytest
-from servers import Service, read_response
-from standin import TASK, StandIn
+from support.processes import Service, read_response
+from support.theeye import TASK, StandIn
 
 BODY = 15 * 1024 * 1024
 

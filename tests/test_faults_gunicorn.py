@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from load import (
+from support.load import (
     JOB,
     Fleet,
     Load,
@@ -26,8 +26,8 @@ from load import (
     why_not_time_is_up,
     why_wrong,
 )
-from servers import Redis, Service, wait_until
-from standin import Late, Reply
+from support.processes import Redis, Service, wait_until
+from support.theeye import Late, Reply
 
 __all__ = ["printed_table"]
 RUDE = 40

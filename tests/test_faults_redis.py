@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
-from load import WORKERS, Fleet, Recorder, fleet, get, printed_table, settle
-from servers import Redis, wait_until
+from support.load import WORKERS, Fleet, Recorder, fleet, get, printed_table, settle
+from support.processes import Redis, wait_until
 
 from app.waiter.notifications import RedisNotifications
 

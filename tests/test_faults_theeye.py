@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from load import (
+from support.load import (
     Fleet,
     Recorder,
     argument_of,
@@ -21,8 +21,8 @@ from load import (
     why_not_unknown,
     why_wrong,
 )
-from servers import Redis
-from standin import Call, CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence, Stack, StandIn
+from support.processes import Redis
+from support.theeye import Call, CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence, Stack, StandIn
 
 __all__ = ["printed_table"]
 

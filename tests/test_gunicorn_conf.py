@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from servers import CHECKOUT, clean_environment
+from support.processes import CHECKOUT, clean_environment
 
 SHOW = """
 import json, runpy, sys

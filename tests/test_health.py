@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
-from servers import Redis, Service, wait_until
-from standin import TASK, Call, Html, Reply, Silence, StandIn
+from support.processes import Redis, Service, wait_until
+from support.theeye import TASK, Call, Html, Reply, Silence, StandIn
 
 import app
 from app import health

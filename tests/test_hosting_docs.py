@@ -7,11 +7,11 @@ import runpy
 import subprocess
 from pathlib import Path
 
-from codes import NGINX as CODES
-from codes import codes_with_statuses
-from hosting import DEPLOY, ask
-from hosting_nginx import make_certificate
-from servers import CHECKOUT, Process, free_port, need, wait_until
+from support.codes import NGINX as CODES
+from support.codes import codes_with_statuses
+from support.host_checks import DEPLOY, ask
+from support.nginx import make_certificate
+from support.processes import CHECKOUT, Process, free_port, need, wait_until
 
 from app import Settings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting import (
+from support.host_checks import (
     DEPLOY,
     JOB,
     TOKEN,
@@ -26,9 +26,9 @@ from hosting import (
     say_the_token_everywhere,
     service_environment,
 )
-from legacy_hosts import LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
-from servers import RawResponse, Redis, raw_request
-from standin import ACME, TASK, StandIn
+from support.hosts import LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
+from support.processes import RawResponse, Redis, raw_request
+from support.theeye import ACME, TASK, StandIn
 
 from app import Settings
 

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hosting import CORS, TOKEN, ask, check_logs, service_environment
-from hosting_nginx import Nginx, check_refusal
-from servers import RawResponse, Service, read_response, wait_until
-from standin import StandIn
+from support.host_checks import CORS, TOKEN, ask, check_logs, service_environment
+from support.nginx import Nginx, check_refusal
+from support.processes import RawResponse, Service, read_response, wait_until
+from support.theeye import StandIn
 
 SLOW = {"rate=50r/s": "rate=1r/s"}  # so that a busy machine, too, asks faster than that
 

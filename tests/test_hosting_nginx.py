@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hosting import (
+from support.host_checks import (
     JOB,
     TOKEN,
     ask,
@@ -27,9 +27,9 @@ from hosting import (
     say_the_token_everywhere,
     service_environment,
 )
-from hosting_nginx import Nginx, Upstream, check_refusal, make_certificate
-from servers import Redis, Service, free_port, raw_request, read_response, wait_until
-from standin import ACME, StandIn
+from support.nginx import Nginx, Upstream, check_refusal, make_certificate
+from support.processes import Redis, Service, free_port, raw_request, read_response, wait_until
+from support.theeye import ACME, StandIn
 
 SEEN = ["--access-logfile", "-", "--access-logformat", "seen %(h)s %({wsgi.url_scheme}e)s %(U)s"]
 

@@ -14,7 +14,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from hosting import (
+from support.host_checks import (
     TOKEN,
     check_graceful_stop,
     check_logs,
@@ -22,8 +22,8 @@ from hosting import (
     check_seed_examples,
     service_environment,
 )
-from servers import CHECKOUT, Process, Redis, free_port, need
-from standin import ACME, StandIn
+from support.processes import CHECKOUT, Process, Redis, free_port, need
+from support.theeye import ACME, StandIn
 
 from app import Settings
 

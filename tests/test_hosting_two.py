@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hosting import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples, service_environment
-from hosting_nginx import Nginx, Upstream
-from servers import RawResponse, Redis, Service, free_port, wait_until
-from standin import ACME, TASK, StandIn
+from support.host_checks import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples, service_environment
+from support.nginx import Nginx, Upstream
+from support.processes import RawResponse, Redis, Service, free_port, wait_until
+from support.theeye import ACME, TASK, StandIn
 
 from app.runs.redis_scripts import PREFIX
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import requests
-from faults import Answer, Exchange
-from servers import Redis, Service, raw_request
-from standin import ACME, BETA, TASK, Call, Reply, StandIn
+from support.faults import Answer, Exchange
+from support.processes import Redis, Service, raw_request
+from support.theeye import ACME, BETA, TASK, Call, Reply, StandIn
 
 import app
 from app.api import jobs

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from servers import CHECKOUT, need
+from support.processes import CHECKOUT, need
 
 NO_VENV = """#!/bin/sh
 case "$2" in *ensurepip*) exit 1;; esac

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 from flask.testing import FlaskClient
-from servers import CHECKOUT, Process, Redis, Service, clean_environment, free_port, user_of, wait_until
-from standin import TASK, Late, Silence, StandIn
+from support.processes import CHECKOUT, Process, Redis, Service, clean_environment, free_port, user_of, wait_until
+from support.theeye import TASK, Late, Silence, StandIn
 
 from app import EXTENSION, Services, Settings, create_app
 from app.runs import runs

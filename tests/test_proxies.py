@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from flask import request
-from hosting import JOB, TOKEN, run, service_environment
-from servers import Service, raw_request, wait_until
-from standin import ACME, StandIn
+from support.host_checks import JOB, TOKEN, run, service_environment
+from support.processes import Service, raw_request, wait_until
+from support.theeye import ACME, StandIn
 
 from app import Settings, create_app
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from codes import codes_with_statuses
-from servers import CHECKOUT, Redis, Service, clean_environment, need
+from support.codes import codes_with_statuses
+from support.processes import CHECKOUT, Redis, Service, clean_environment, need
 
 from app.api.responses import etag
 from app.errors import UNSET, SyncError

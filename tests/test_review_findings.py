@@ -11,8 +11,8 @@ from time import monotonic
 
 import pytest
 import requests
-from servers import CHECKOUT, Service, clean_environment, free_port
-from standin import TASK, StandIn
+from support.processes import CHECKOUT, Service, clean_environment, free_port
+from support.theeye import TASK, StandIn
 
 from app.errors import ClientGone
 from app.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from servers import CHECKOUT, clean_environment
+from support.processes import CHECKOUT, clean_environment
 
 from app.api.body import BODY_PIECE, BODY_SECONDS
 from app.serving.thread_worker import HEAD_SECONDS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from security import HEAD, talk, upstream
-from servers import Service
-from standin import StandIn
+from support.processes import Service
+from support.security import HEAD, talk, upstream
+from support.theeye import StandIn
 
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from security import JOB, rest, upstream
-from servers import Service, raw_request
-from standin import StandIn
+from support.processes import Service, raw_request
+from support.security import JOB, rest, upstream
+from support.theeye import StandIn
 
 EXAMPLES = 400
 SECONDS = 10.0  # no answer takes nearly as long, so this is a hang

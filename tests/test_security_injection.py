@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from security import HEAD, JOB, request, talk, upstream
-from servers import RawResponse, Service, raw_request, wait_until
-from standin import TASK, Redirect, Reply, StandIn
+from support.processes import RawResponse, Service, raw_request, wait_until
+from support.security import HEAD, JOB, request, talk, upstream
+from support.theeye import TASK, Redirect, Reply, StandIn
 
 from app.api.responses import cors_headers, job_headers, visible
 from app.telemetry.redaction import redact

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from security import HEAD, impatient, rest
-from servers import Service, raw_request
-from standin import StandIn
+from support.processes import Service, raw_request
+from support.security import HEAD, impatient, rest
+from support.theeye import StandIn
 
 
 @pytest.fixture(scope="module")

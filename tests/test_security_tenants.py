@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import requests
-from security import upstream
-from servers import Redis, Service, wait_until
-from standin import ACME, BETA, TASK, Reply, Session, StandIn
+from support.processes import Redis, Service, wait_until
+from support.security import upstream
+from support.theeye import ACME, BETA, TASK, Reply, Session, StandIn
 
 TOKENS = {"acme": "tok-acme", "beta": "tok-beta"}
 COLLEAGUE = Session(ACME.customer_id, ACME.customer, user_id="5e00000000000000000000a2", username="eve")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from servers import Service
-from standin import ACME, BETA, TASK, HalfBody, Html, Redirect, Reply, Reset, Silence, Stack, StandIn
-from standin import Session as Known
+from support.processes import Service
+from support.theeye import ACME, BETA, TASK, HalfBody, Html, Redirect, Reply, Reset, Silence, Stack, StandIn
+from support.theeye import Session as Known
 
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.settings import Settings

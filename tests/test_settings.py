@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from servers import need
-from tls import make_certificate
+from support.processes import need
+from support.tls import make_certificate
 
 from app import settings as module
 from app.settings import Settings, SettingsError

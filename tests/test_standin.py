@@ -14,9 +14,19 @@ from typing import Any
 
 import pytest
 import requests
-import servers
-from servers import CHECKOUT, RawResponse, Redis, Service, free_port, group_pids, raw_request, read_response, wait_until
-from standin import (
+from support import processes
+from support.processes import (
+    CHECKOUT,
+    RawResponse,
+    Redis,
+    Service,
+    free_port,
+    group_pids,
+    raw_request,
+    read_response,
+    wait_until,
+)
+from support.theeye import (
     ACME,
     TASK,
     Big,
@@ -652,13 +662,13 @@ def test_redis_wants_its_password() -> None:
 
 def test_a_process_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr(servers, "free_port", lambda: taken.getsockname()[1])
+        monkeypatch.setattr(processes, "free_port", lambda: taken.getsockname()[1])
         with pytest.raises(AssertionError, match="Failed listening on port"), Redis():
             pass
 
 
 def test_a_process_that_does_not_stop_is_killed_and_fails_the_test() -> None:
-    process = servers.Process()
+    process = processes.Process()
     process.stop_timeout = 0.2
     process.launch(["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"])
     wait_until(lambda: process.log_text() == "up\n", 5, "the shell")
@@ -672,13 +682,13 @@ def test_a_process_that_does_not_stop_is_killed_and_fails_the_test() -> None:
 def test_a_missing_program(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]) -> None:
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="apt-get install redis-server"):
-        servers.need("no-such-program", "redis-server")
+        processes.need("no-such-program", "redis-server")
 
 
 def test_the_service_starts_in_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SYNC_WAIT_SECONDS", "PYTHONWARNINGS", "GUNICORN_CMD_ARGS"):
         monkeypatch.setenv(name, "error")
-    environment = servers.clean_environment()
+    environment = processes.clean_environment()
     assert environment["PATH"] == os.environ["PATH"]
     assert environment["PYTHONUNBUFFERED"] == "1"
     assert not [name for name, value in environment.items() if value == "error"]

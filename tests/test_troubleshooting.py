@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from codes import NGINX, codes_with_statuses
-from servers import Service, clean_environment, need
+from support.codes import NGINX, codes_with_statuses
+from support.processes import Service, clean_environment, need
 from test_readme import ADDRESS, anchors, blocks, prose, read, upstream
 from test_readme import test_every_link_leads_somewhere as check_links
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from servers import Redis, Service
-from standin import ACME, TASK, Big, Call, Html, Reply, StandIn, dumps
+from support.processes import Redis, Service
+from support.theeye import ACME, TASK, Big, Call, Html, Reply, StandIn, dumps
 
 from app.waiter.job_waiter import POLLING, _BackOff
 

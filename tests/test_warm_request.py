@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from load import JOB, WORKERS, ask, put_away, request_bytes, start
-from servers import Redis, Service
-from standin import TASK, StandIn
+from support.load import JOB, WORKERS, ask, put_away, request_bytes, start
+from support.processes import Redis, Service
+from support.theeye import TASK, StandIn
 
 SLOW, GUARDED = "61f3e937c38201da80f90001", "61f3e937c38201da80f90002"
 NOT_A_REQUESTS = {"psubscribe", "ping", "publish", "info", "config|resetstat"}  # the listener's, TheEye's, the test's

@@ -9,7 +9,7 @@ from typing import Any
 import flask
 import pytest
 from flask.testing import FlaskClient
-from standin import TASK, Html, Reply, StandIn
+from support.theeye import TASK, Html, Reply, StandIn
 from werkzeug.test import TestResponse
 
 from app import EXTENSION, Settings, create_app

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from plugging import Plugin, Shout, with_attributes
+from support.plugins import Plugin, Shout, with_attributes
 
 from app.api.formatting import choose, render
 from app.errors import BadRequest, FormatterFailed

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import Contract, Node, document, resolved, responses_of
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from servers import CHECKOUT
+from support.contract import Contract, Node, document, resolved, responses_of
+from support.processes import CHECKOUT
 
 from app import Settings, create_app
 from app.api.preferences import SECONDS

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from contract import Contract, document, documented_codes
-from servers import RawResponse, Redis, Service, raw_request
-from standin import TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
+from support.contract import Contract, document, documented_codes
+from support.processes import RawResponse, Redis, Service, raw_request
+from support.theeye import TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
 
 from app import Settings, create_app
 

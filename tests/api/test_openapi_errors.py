@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from codes import codes_with_statuses, error_classes
-from contract import Node, code_of, document, documented_codes, errors_of, is_error, responses_of
+from support.codes import codes_with_statuses, error_classes
+from support.contract import Node, code_of, document, documented_codes, errors_of, is_error, responses_of
 
 from app import errors
 from app.errors import SyncError

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from servers import Service, raw_request
-from standin import TASK, StandIn
+from support.processes import Service, raw_request
+from support.theeye import TASK, StandIn
 
 from app.api.preferences import Budget, budget, cancels_on_disconnect
 from app.api.query import Query

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from servers import CHECKOUT, Service, clean_environment
+from support.processes import CHECKOUT, Service, clean_environment
 
 from sandbox import CUSTOMER, TOKEN, Sandbox
 

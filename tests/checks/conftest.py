@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from servers import Redis
+from support.processes import Redis
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from checking import SECRET, both, check, lines, only
-from servers import Redis
-from standin import StandIn
+from support.checks import SECRET, both, check, lines, only
+from support.processes import Redis
+from support.theeye import StandIn
 
 from sandbox import CUSTOMER, CUSTOMER_ID, TOKEN, Sandbox
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from checking import both, check, lines, only
-from servers import CHECKOUT, clean_environment
-from standin import StandIn
+from support.checks import both, check, lines, only
+from support.processes import CHECKOUT, clean_environment
+from support.theeye import StandIn
 
 from app.checks import machine
 from app.settings import Settings

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from checking import both, check, only, talker
-from servers import free_port, full_listener
-from standin import StandIn
-from tls import make_certificate, tls_server
+from support.checks import both, check, only, talker
+from support.processes import free_port, full_listener
+from support.theeye import StandIn
+from support.tls import make_certificate, tls_server
 
 
 @pytest.mark.parametrize("side", ["gateway", "supervisor"])

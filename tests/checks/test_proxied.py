@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from checking import SECRET, both, check, lines, only
-from forward_proxy import forward_proxy
-from servers import free_port
-from standin import StandIn
-from tls import make_certificate, tls_server
+from support.checks import SECRET, both, check, lines, only
+from support.forward_proxy import forward_proxy
+from support.processes import free_port
+from support.theeye import StandIn
+from support.tls import make_certificate, tls_server
 
 
 def test_a_plain_proxy_is_named_without_its_password(theeye: StandIn) -> None:

@@ -4,9 +4,9 @@ import re
 import time
 
 import pytest
-from checking import redis_lines, talker
-from servers import CHECKOUT, Redis, free_port
-from standin import StandIn
+from support.checks import redis_lines, talker
+from support.processes import CHECKOUT, Redis, free_port
+from support.theeye import StandIn
 
 from app.checks import redis as redis_checks
 

@@ -1,9 +1,9 @@
 """A Redis that refuses: passwords, and rights that a user lacks."""
 
 import pytest
-from checking import redis_lines
-from servers import Redis, user_of
-from standin import StandIn
+from support.checks import redis_lines
+from support.processes import Redis, user_of
+from support.theeye import StandIn
 
 from app.checks.refusals import RIGHTS as RIGHTS_ADVISED
 

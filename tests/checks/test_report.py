@@ -2,8 +2,8 @@
 
 import json
 
-from checking import SECRET, both, check
-from standin import Session, StandIn
+from support.checks import SECRET, both, check
+from support.theeye import Session, StandIn
 
 
 def test_json_for_scripts(theeye: StandIn) -> None:

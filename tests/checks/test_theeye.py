@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from checking import SECRET, both, check, lines, only
-from faults import Fault
-from standin import Html, Redirect, Reply, Silence, StandIn, Verbatim
+from support.checks import SECRET, both, check, lines, only
+from support.faults import Fault
+from support.theeye import Html, Redirect, Reply, Silence, StandIn, Verbatim
 
 ANSWERS: list[tuple[Fault, str]] = [
     (Html(404), "answers 404 to an unknown token, not 401. It is something else: correct SYNC_%s_URL"),

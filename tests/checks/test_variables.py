@@ -1,8 +1,8 @@
 """Bad values, unknown names, and values that do not fit together."""
 
 import pytest
-from checking import both, check, lines, only
-from standin import StandIn
+from support.checks import both, check, lines, only
+from support.theeye import StandIn
 
 
 def test_every_bad_variable_is_named_at_once(theeye: StandIn) -> None:

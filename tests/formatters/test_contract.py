@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plugging import Plugin, Shout, with_attributes
+from support.plugins import Plugin, Shout, with_attributes
 
 import formatters
 from app.api.query import NOT_THE_CALLERS, OURS

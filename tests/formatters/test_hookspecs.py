@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from plugging import Plugin, Shout, with_attributes
+from support.plugins import Plugin, Shout, with_attributes
 
 import formatters
 from formatters import Registry, hookspecs

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from json_values import values
+from support.json_values import values
 
 from formatters.jsontext import dumps, loads, loads_document
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plugging import GOOD, names
+from support.plugins import GOOD, names
 
 from app.cli import listing
 from formatters import Registry

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from json_values import values
+from support.json_values import values
 
 from app.api.formatting import render
 from app.api.query import Query

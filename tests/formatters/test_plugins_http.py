@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import CHECKOUT, RawResponse, Service, clean_environment, raw_request
-from standin import TASK, StandIn
+from support.processes import CHECKOUT, RawResponse, Service, clean_environment, raw_request
+from support.theeye import TASK, StandIn
 
 MISBEHAVING = '''
 """Formatters that do everything wrong while they run."""

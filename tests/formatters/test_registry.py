@@ -1,7 +1,7 @@
 """Choosing a mode, and registering plugins beside the built-in ones."""
 
 import pytest
-from plugging import Plugin, Shout, names, with_attributes
+from support.plugins import Plugin, Shout, names, with_attributes
 
 from app.api.query import Query
 from formatters import Answer, Context, Formatter, RegistrationError, Registry

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from servers import RawResponse, Service, raw_request
-from standin import TASK, StandIn
+from support.processes import RawResponse, Service, raw_request
+from support.theeye import TASK, StandIn
 
 from sandbox import CUSTOMER, TOKEN, Sandbox
 

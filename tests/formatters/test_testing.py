@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plugging import Shout, with_attributes
+from support.plugins import Shout, with_attributes
 
 import formatters
 from app.api.formatting import render

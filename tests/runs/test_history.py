@@ -8,9 +8,9 @@ from time import monotonic
 
 import pytest
 import requests
-from load import Recorder, record
-from servers import Redis, Service, wait_until
-from standin import TASK, Reply, StandIn
+from support.load import Recorder, record
+from support.processes import Redis, Service, wait_until
+from support.theeye import TASK, Reply, StandIn
 
 from app.errors import NoFreeSlot
 from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue, Slot

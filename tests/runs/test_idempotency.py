@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import requests
-from faults import Answer, Exchange
-from load import record
-from servers import Redis, Service, wait_until
-from standin import ACME, TASK, CloseAfter, Reply, Session, StandIn
+from support.faults import Answer, Exchange
+from support.load import record
+from support.processes import Redis, Service, wait_until
+from support.theeye import ACME, TASK, CloseAfter, Reply, Session, StandIn
 
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.runs import idempotency

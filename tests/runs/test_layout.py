@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 import requests
-from faults import Exchange
-from load import Recorder
 from redis import Redis as Client
-from redis_layout import GUARDED, RECORDED, job_ids, layout, messages, restore
-from servers import CHECKOUT, Redis, Service, wait_until
-from standin import TASK, CloseAfter, StandIn
+from support.faults import Exchange
+from support.load import Recorder
+from support.processes import CHECKOUT, Redis, Service, wait_until
+from support.redis_layout import GUARDED, RECORDED, job_ids, layout, messages, restore
+from support.theeye import TASK, CloseAfter, StandIn
 
 BEFORE = "6bed629"
 OTHER, KEEPS_FIVE = "61f3e937c38201da80f96c98", "61f3e937c38201da80f96c99"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers import RawResponse
+from support.processes import RawResponse
 
 SUPERVISOR, READS, GATEWAY, REDIS, WORKER = "supervisor", "reads", "gateway", "redis", "worker"
 

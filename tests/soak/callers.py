@@ -10,11 +10,11 @@ import time
 import traceback
 from collections.abc import Callable
 
-from load import request_bytes
-from servers import Service, read_response
 from soak.books import ABANDONED, BROKEN, LATER, LOST, REFUSED, RIGHT, UNKNOWN, Books, Exchange, Page
 from soak.judge import Judge, Verdict
 from soak.world import World
+from support.load import request_bytes
+from support.processes import Service, read_response
 
 ANSWER_SECONDS = 60.0  # above all that a call may take: 30 s to wait, and a few calls to TheEye of 5 s each
 FOLLOW_SECONDS = 90.0

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from faults import CloseAfter, Drip, Fault, HalfBody, Html, Reply, Reset, Silence
 from soak.books import GATEWAY, READS, REDIS, SUPERVISOR, WORKER
 from soak.strikes import kill_worker, reload_service
 from soak.world import World
-from standin import Call, StandIn
+from support.faults import CloseAfter, Drip, Fault, HalfBody, Html, Reply, Reset, Silence
+from support.theeye import Call, StandIn
 
 
 @dataclass(frozen=True)

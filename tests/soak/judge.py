@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from load import Recorder
 from soak.books import (
     BROKEN,
     GATEWAY,
@@ -23,6 +22,7 @@ from soak.books import (
     Page,
     Windows,
 )
+from support.load import Recorder
 
 TOO_LATE = 5.0  # seconds after its job's end; from then on nobody may be told that it still runs
 

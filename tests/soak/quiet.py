@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from load import request_bytes
-from servers import Service
 from soak.books import LOST, RIGHT, Books
 from soak.callers import INSTANT, LONG, Connection, path_of
 from soak.world import World
+from support.load import request_bytes
+from support.processes import Service
 
 
 def burst(world: World, books: Books, callers: int) -> None:

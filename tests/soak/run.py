@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import Service
 from soak.callers import ANSWER_SECONDS, EARLY, FOLLOW_SECONDS, GUARDED, INSTANT, SHORT, Caller
 from soak.faults import Faults
 from soak.judge import Judge
@@ -18,6 +17,7 @@ from soak.report import Findings, figures, tables
 from soak.resources import Calm, Sampler, calm
 from soak.theeye import SoakTheEye
 from soak.world import World, world_of
+from support.processes import Service
 
 CALLERS = 60
 JUDGED_MINUTES = 5.0  # below this nothing says whether memory is flat

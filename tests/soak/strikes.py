@@ -7,8 +7,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from servers import accepts, wait_until
 from soak.world import World
+from support.processes import accepts, wait_until
 
 UNTIL_REPLACED = 60.0  # gunicorn lets the old workers finish for 35 s at the most
 

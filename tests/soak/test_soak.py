@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import CHECKOUT, need
+from support.processes import CHECKOUT, need
 
 
 def test_a_short_soak(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from faults import Answer
-from load import Recorder, argument_of
 from soak.books import REDIS, Books, Windows
-from standin import Call, Session, dumps, finished_channel
-from standin import Job as StandInJob
+from support.faults import Answer
+from support.load import Recorder, argument_of
+from support.theeye import Call, Session, dumps, finished_channel
+from support.theeye import Job as StandInJob
 
 
 class SoakTheEye(Recorder):

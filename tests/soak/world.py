@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from servers import Redis, Service, need, wait_until
 from soak.books import Windows
 from soak.theeye import SoakTheEye
-from standin import StandIn
+from support.processes import Redis, Service, need, wait_until
+from support.theeye import StandIn
 
 
 class KeepingRedis(Redis):

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from logs import LoggedService, serve
-from standin import StandIn
+from support.logs import LoggedService, serve
+from support.theeye import StandIn
 
 
 @pytest.fixture(scope="module", params=["gevent", "gthread"])

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from logs import FIELDS, JOB, LoggedService, newest
-from servers import CHECKOUT
-from standin import TASK, Reply, Stack
+from support.logs import FIELDS, JOB, LoggedService, newest
+from support.processes import CHECKOUT
+from support.theeye import TASK, Reply, Stack
 
 from app.telemetry.access_log import LONGEST, json_line, text_line
 from app.telemetry.trace import Trace

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from servers import CHECKOUT, clean_environment
+from support.processes import CHECKOUT, clean_environment
 
 
 def test_the_log_goes_to_standard_error_without_tokens() -> None:

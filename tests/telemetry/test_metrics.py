@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_fd_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families
-from servers import CHECKOUT, RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
-from standin import TASK, CloseAfter, Reply, StandIn
+from support.processes import CHECKOUT, RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
+from support.theeye import TASK, CloseAfter, Reply, StandIn
 
 from app import Settings, SettingsError, create_app, settings
 from app.telemetry import metrics

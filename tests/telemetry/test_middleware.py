@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from logs import JOB, LoggedService
-from servers import raw_request
+from support.logs import JOB, LoggedService
+from support.processes import raw_request
 
 from app import Settings, create_app, errors
 

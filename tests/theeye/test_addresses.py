@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from servers import CHECKOUT, clean_environment, free_port, full_listener
-from standin import StandIn
+from support.processes import CHECKOUT, clean_environment, free_port, full_listener
+from support.theeye import StandIn
 
 from app.theeye import addresses as module
 from app.theeye.addresses import Addresses

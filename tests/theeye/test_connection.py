@@ -10,9 +10,9 @@ from socket import SHUT_RDWR, SHUT_WR, create_connection, create_server, socket
 from threading import Event, Thread
 
 import pytest
-from servers import CHECKOUT, clean_environment
-from standin import StandIn
-from tls import make_certificate, tls_server
+from support.processes import CHECKOUT, clean_environment
+from support.theeye import StandIn
+from support.tls import make_certificate, tls_server
 
 SECONDS_PER_BYTE = 0.02  # a handshake takes 40 s, an answer 8 s
 DEADLINE = 0.5

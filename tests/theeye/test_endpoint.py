@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tls import make_certificate
+from support.tls import make_certificate
 
 from app.settings import SettingsError
 from app.theeye.endpoint import read_endpoint

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from forward_proxy import forward_proxy
-from servers import free_port, full_listener
-from standin import TASK, Html, StandIn
-from tls import make_certificate, tls_server
+from support.forward_proxy import forward_proxy
+from support.processes import free_port, full_listener
+from support.theeye import TASK, Html, StandIn
+from support.tls import make_certificate, tls_server
 
 from app.errors import UpstreamFailed
 from app.settings import Settings

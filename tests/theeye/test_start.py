@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers import CHECKOUT, Process, clean_environment, free_port
+from support.processes import CHECKOUT, Process, clean_environment, free_port
 
 WRONG = {
     "a proxy of another kind": (

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Answer, Exchange
-from servers import free_port, wait_until
-from standin import (
+from support.faults import Answer, Exchange
+from support.processes import free_port, wait_until
+from support.theeye import (
     CloseAfter,
     CloseBefore,
     Drip,
@@ -26,7 +26,7 @@ from standin import (
     StandIn,
     Verbatim,
 )
-from tls import make_certificate, tls_server
+from support.tls import make_certificate, tls_server
 
 from app.theeye import transport as module
 from app.theeye.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from servers import Service
-from standin import TASK, StandIn
+from support.processes import Service
+from support.theeye import TASK, StandIn
 
 JOB = f"/acme/task/{TASK}/job"
 HEAD = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\n".encode()

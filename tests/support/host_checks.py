@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from servers import CHECKOUT, RawResponse, clean_environment, raw_request
-from standin import TASK, StandIn
+from support.processes import CHECKOUT, RawResponse, clean_environment, raw_request
+from support.theeye import TASK, StandIn
 
 DEPLOY = CHECKOUT / "deploy"
 TOKEN = "tok-4b1d-never-in-a-log"

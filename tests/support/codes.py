@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from servers import CHECKOUT
-
 from app.errors import SyncError, UpstreamFailed
+from support.processes import CHECKOUT
 
 NGINX = {"ERATE": {429}, "EUNREACHABLE": {502, 504}}  # those that deploy/nginx.conf has beyond the source's
 

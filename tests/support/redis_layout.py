@@ -11,8 +11,8 @@ from time import time
 from typing import Any
 from uuid import uuid4
 
-from servers import CHECKOUT
-from standin import ACME, TASK
+from support.processes import CHECKOUT
+from support.theeye import ACME, TASK
 
 RECORDED = json.loads((CHECKOUT / "tests" / "data" / "redis_layout.json").read_text())
 GUARDED = f"theeye-sync:{{{ACME.customer_id}:{TASK}}}"  # the names of the history guard begin so

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers import need
-from standin import StandIn
+from support.processes import need
+from support.theeye import StandIn
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hosting import CORS, DEPLOY
-from servers import Process, RawResponse, free_port, need, wait_until
+from support.host_checks import CORS, DEPLOY
+from support.processes import Process, RawResponse, free_port, need, wait_until
 
 SHAPE = ["message", "statusCode", "name", "code", "status"]
 

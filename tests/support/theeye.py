@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from faults import (  # the faults are re-exported: a test imports from one place
+from support.faults import (  # the faults are re-exported: a test imports from one place
     Answer,
     Big,
     Call,

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from servers import RawResponse, Service, raw_request, read_response
-from standin import TASK, Answer, Call, StandIn
-from standin import Job as StandInJob
+
+from support.processes import RawResponse, Service, raw_request, read_response
+from support.theeye import TASK, Answer, Call, StandIn
+from support.theeye import Job as StandInJob
 
 WORKERS = ("gevent", "gthread")
 JOB = f"/acme/task/{TASK}/job"

@@ -15,8 +15,8 @@ from contextlib import suppress
 from importlib.metadata import requires
 from pathlib import Path
 
-from hosting import DEPLOY, ask
-from servers import CHECKOUT, Process, free_port, need, wait_until
+from support.host_checks import DEPLOY, ask
+from support.processes import CHECKOUT, Process, free_port, need, wait_until
 
 HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as the files in deploy/ have them
 MODULES = Path("/usr/lib/apache2/modules")

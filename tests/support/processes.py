@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def free_port() -> int:

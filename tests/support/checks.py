@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from click.testing import CliRunner
-from standin import StandIn
 
 from app.cli import main
+from support.theeye import StandIn
 
 SECRET = "tok-secret-0123456789"
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from openapi_schema_validator import OAS31Validator
-from servers import RawResponse
 
 from app import Settings, create_app
+from support.processes import RawResponse
 
 Node = dict[str, Any]
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from servers import Service, raw_request, wait_until
-from standin import TASK, StandIn
+from support.processes import Service, raw_request, wait_until
+from support.theeye import TASK, StandIn
 
 JOB = f"/acme/task/{TASK}/job"
 FIELDS = [
