@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.processes import need
@@ -40,18 +40,18 @@ def tls_server(certificate: tuple[Path, Path], theeye: StandIn, clients: Path | 
 
 
 def _accept(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    """One connection after another, each until the client closes it."""
     while True:
         try:
             client, _ = listener.accept()
         except OSError:
             return
-        with client:
-            try:
-                with context.wrap_socket(client, server_side=True) as secure:
-                    _relay(secure, port)
-            except OSError:
-                continue  # the client did not like the certificate
+        threading.Thread(target=_serve, args=(client, context, port), daemon=True).start()
+
+
+def _serve(client: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    """One connection, until the client closes it, also when it did not like the certificate."""
+    with client, suppress(OSError), context.wrap_socket(client, server_side=True) as secure:
+        _relay(secure, port)
 
 
 def _relay(secure: ssl.SSLSocket, port: int) -> None:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 from support.forward_proxy import forward_proxy
-from support.processes import free_port, full_listener
+from support.processes import Service, free_port, full_listener
 from support.theeye import TASK, Html, StandIn
 from support.tls import make_certificate, tls_server
 
@@ -226,6 +227,38 @@ def test_a_tunnel_that_is_never_answered_ends_with_the_connect_timeout(monkeypat
             pytest.raises(NotSent, match="timed out"),
         ):
             transport.call("POST", "/x", TOKEN, b"[]")
+
+
+# -- the whole service ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+def test_the_service_behind_a_proxy(
+    worker: str, theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway through a tunnel, the supervisor by whole URLs."""
+    path = f"/acme/task/{TASK}/job"
+    token = {"Authorization": "Bearer tok-acme"}
+    with forward_proxy(PASSWORD) as proxy, tls_server(certificate, theeye) as url:
+        environment = {
+            "SYNC_GATEWAY_URL": url,
+            "SYNC_SUPERVISOR_URL": theeye.url,
+            "ALL_PROXY": proxy.url.replace("//", f"//{USER}"),
+            "CURL_CA_BUNDLE": str(certificate[0]),
+        }
+        with Service(environment, worker) as service:
+            good = requests.post(service.url + path, headers=token, timeout=30)
+            proxy.refusal, proxy.carried_out = 502, True
+            bad = requests.post(service.url + path, headers=token, timeout=30)
+            log = service.log_text()
+    assert (good.status_code, good.headers["X-Job-State"]) == (200, "success")
+    assert (bad.status_code, bad.json()["code"]) == (502, "EOUTCOMEUNKNOWN")
+    assert len(theeye.calls_of("create")) == 2
+    assert proxy.lines[0] == f"CONNECT {url.removeprefix('https://')} HTTP/1.1"
+    assert f"POST {theeye.url}{path} HTTP/1.1" in proxy.lines
+    assert not any("profile" in line for line in proxy.lines)
+    assert PASSWORD not in log
+    assert USER not in log
 
 
 # -- what the environment must not add --------------------------------------------------------------------------------
