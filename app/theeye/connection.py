@@ -129,6 +129,9 @@ class _Incoming(io.BufferedReader):
     def close(self) -> None:
         """Do nothing: http.client calls it after each answer, and the connection stays."""
 
+    def flush(self) -> None:
+        """Do nothing: http.client calls it also when the connection has been closed."""
+
     def read(self, size: int | None = -1, /) -> bytes:
         """Read so many bytes. Raise ValueError for fewer than none, which http.client takes from a chunk's head."""
         if size is None or size < 0:
