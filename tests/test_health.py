@@ -1,33 +1,21 @@
 """Alive, ready, degraded, stopping: what the health pages say, and what they cost TheEye."""
 
-import platform
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import requests
 from flask import Flask
-from support.processes import Redis, Service, wait_until
-from support.theeye import TASK, Call, Html, Reply, Silence, StandIn
+from support.health import GATEWAY, SUPERVISOR, probes
+from support.theeye import TASK, Html, Reply, Silence, StandIn
 
 import app
 from app import health
-
-GATEWAY = "gateway: known sessions go on, new ones get 502 until it is back"
-REDIS = "redis: polling carries the waits until it is back"
-SUPERVISOR = "supervisor: nothing can be run"
-
-
-def probes(theeye: StandIn) -> list[Call]:
-    return [call for call in theeye.calls if call.path == "/api/status"]
-
+from app.health import ONE, UNKNOWN, read_host
 
 # -- in this process, where time can be turned ------------------------------------------------------------------
 
@@ -148,110 +136,70 @@ def test_stopping_ends_the_waits_in_time() -> None:
         assert got.get_json()["job"]["id"] in parts.supervisor.jobs
 
 
-# -- on the real service ----------------------------------------------------------------------------------------
+THREADS = {"wsgi.multithread": True}
 
 
-@dataclass(frozen=True)
-class World:
-    gateway: StandIn
-    supervisor: StandIn
-    redis: Redis
-    service: Service
-    http: requests.Session
-
-    def ready(self) -> tuple[int, Any]:
-        got = self.get("/readyz")
-        return got.status_code, {name: got.json()[name] for name in ("status", "degraded")}
-
-    def guarded(self) -> Any:
-        return self.get("/readyz").json()["history_guard"]
-
-    def get(self, path: str) -> requests.Response:
-        return self.http.get(self.service.url + path)
+MOD_WSGI = {"mod_wsgi.version": (4, 9, 4), "SERVER_SOFTWARE": "Apache/2.4 (Debian) mod_wsgi/4.9.4"}
 
 
-@pytest.fixture(scope="module", params=["gevent", "gthread"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    with Redis() as redis, StandIn() as gateway, StandIn() as supervisor:
-        env = {
-            "SYNC_GATEWAY_URL": gateway.url,
-            "SYNC_SUPERVISOR_URL": supervisor.url,
-            "SYNC_REDIS_URL": redis.url,
-        }
-        with Service(env, worker=request.param) as service, requests.Session() as http:
-            http.trust_env = False
-            http.headers["Connection"] = "close"  # an idle connection would hold up the service's end
-            yield World(gateway, supervisor, redis, service, http)
+UWSGI = {"uwsgi.version": b"2.0.30"}
 
 
-def test_a_burst_costs_one_probe_each(world: World) -> None:
-    before = len(probes(world.gateway)), len(probes(world.supervisor))
-    began = time.monotonic()
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: world.ready(), range(20)))
-    most = 1 + int((time.monotonic() - began) / health.REMEMBERED)
-    assert answers == [(200, {"status": "ready", "degraded": []})] * 20
-    for theeye, seen in zip((world.gateway, world.supervisor), before, strict=True):
-        assert len(probes(theeye)) - seen <= most
-        assert probes(theeye)
+GRACEFUL = {"threads": b"20", "hook-master-start": b"unix_signal:15 gracefully_kill_them_all"}
 
 
-def test_alive_costs_nothing(world: World) -> None:
-    before = len(world.gateway.calls) + len(world.supervisor.calls)
-    assert world.get("/healthz").json() == {"status": "ok"}
-    assert world.get("/api/status").status_code == 200
-    assert len(world.gateway.calls) + len(world.supervisor.calls) == before
+def sock(module: str) -> Any:
+    return type("socket", (), {"__module__": module})()
 
 
-def test_the_host(world: World) -> None:
-    worker = world.service.worker
-    assert world.get("/readyz").json()["host"] == {
-        "server": {"gevent": "gunicorn gevent", "gthread": "gunicorn threads"}[worker],
-        "disconnects": "seen",
-        "parallel": 1000,
-        "stopping": "waits are answered",
-    }
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"gunicorn.socket": sock("gevent._socket3")} | THREADS, ("gunicorn gevent", "seen", 100)),
+        ({"gunicorn.socket": sock("socket")} | THREADS, ("gunicorn threads", "seen", 100)),
+        ({"gunicorn.socket": sock("socket")}, ("gunicorn", "seen", ONE)),
+        (MOD_WSGI | THREADS, ("mod_wsgi", "not seen", 10)),
+        (MOD_WSGI, ("mod_wsgi", "not seen", ONE)),
+        (UWSGI | THREADS, ("uwsgi", "not seen", 20)),
+        (UWSGI, ("uwsgi", "not seen", ONE)),
+        ({"SERVER_SOFTWARE": "waitress"} | THREADS, ("waitress", "not seen", UNKNOWN)),
+        ({"SERVER_SOFTWARE": "waitress", "theeye_sync.threads": 30} | THREADS, ("waitress", "not seen", 30)),
+        ({"SERVER_SOFTWARE": "WSGIServer/0.2 CPython/3.11.7"}, ("wsgiref", "not seen", ONE)),
+        ({"SERVER_SOFTWARE": "Werkzeug/3.1"} | THREADS, ("werkzeug", "not seen", UNKNOWN)),
+        ({}, (UNKNOWN, "not seen", UNKNOWN)),
+    ],
+)
+def test_the_server_is_known_by_its_environ(environ: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    modules = {"mod_wsgi": SimpleNamespace(threads_per_process=10), "uwsgi": SimpleNamespace(opt=GRACEFUL)}
+    host = read_host(environ, False, 100, modules)
+    assert (host.server, host.disconnects, host.parallel) == expected
 
 
-def date(text: str) -> datetime:
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
-    return datetime.fromisoformat(text)
+@pytest.mark.parametrize(
+    ("environ", "opt", "told", "says"),
+    [
+        (MOD_WSGI, {}, True, "waits are answered"),
+        (MOD_WSGI, {}, False, "waits are cut"),
+        (UWSGI, GRACEFUL, False, "waits are answered"),
+        (UWSGI, {"hook-master-start": [b"print:started", GRACEFUL["hook-master-start"]]}, False, "waits are answered"),
+        (UWSGI, {"threads": b"20", "die-on-term": True}, False, "waits are cut"),
+        ({}, GRACEFUL, False, "waits are cut"),
+    ],
+)
+def test_what_stopping_does(environ: dict[str, Any], opt: dict[str, Any], told: bool, says: str) -> None:
+    assert read_host(environ, told, 100, {"uwsgi": SimpleNamespace(opt=opt)}).stopping == says
 
 
-def test_the_originals_status_page(world: World) -> None:
-    status = world.get("/api/status").json()
-    assert list(status) == [
-        "status",
-        "node_hostname",
-        "node_uptime",
-        "process_uptime",
-        "theeye_version",
-        "load_average",
-    ]
-    assert (status["status"], status["node_hostname"]) == ("Node is ok.", platform.node())
-    assert status["theeye_version"] == version("theeye-sync")
-    started = date(status["process_uptime"])
-    assert date(status["node_uptime"]) <= started <= datetime.now(UTC)
-    assert (datetime.now(UTC) - started).total_seconds() < 600, "our start, not the machine's"
-    assert world.get("/api/status").json()["process_uptime"] == status["process_uptime"]
-    assert len(status["load_average"]) == 3
-    assert all(isinstance(load, float | int) and load >= 0 for load in status["load_average"])
-
-
-@pytest.mark.parametrize("world", ["gevent"], indirect=True)
-def test_what_is_down_is_named_until_it_is_back(world: World) -> None:
-    def becomes(*expected: Any) -> None:
-        wait_until(lambda: world.ready() == expected, 8, f"{expected}")
-
-    world.redis.kill()
-    becomes(200, {"status": "ready", "degraded": [REDIS]})
-    assert world.guarded() == "one process"
-    world.gateway.stop()
-    world.supervisor.stop()
-    becomes(503, {"status": "unreachable", "degraded": [SUPERVISOR, GATEWAY, REDIS]})
-    assert world.get("/healthz").status_code == 200
-    world.redis.start()
-    world.gateway.start()
-    world.supervisor.start()
-    becomes(200, {"status": "ready", "degraded": []})
-    assert world.guarded() == "all processes"
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        (UWSGI | THREADS, ["host: its 20 threads are fewer than SYNC_MAX_WAITING (100); "]),
+        (UWSGI, ["host: it serves one request at a time"]),
+        ({"SERVER_SOFTWARE": "waitress", "theeye_sync.threads": 100}, []),
+        ({}, []),
+    ],
+)
+def test_too_few_threads_are_named(environ: dict[str, Any], words: list[str]) -> None:
+    said = read_host(environ, False, 100, {"uwsgi": SimpleNamespace(opt=GRACEFUL)}).degraded(100)
+    assert len(said) == len(words)
+    assert all(line.startswith(begin) for line, begin in zip(said, words, strict=True))

@@ -9,12 +9,11 @@ from typing import Any
 import flask
 import pytest
 from flask.testing import FlaskClient
-from support.theeye import TASK, Html, Reply, StandIn
+from support.theeye import JOB, TASK, Html, Reply, StandIn
 from werkzeug.test import TestResponse
 
 from app import EXTENSION, Settings, create_app
 
-JOBS = f"/acme/task/{TASK}/job"
 RULE = "/<customer>/task/<task>/job"
 TOKEN = {"Authorization": "Bearer tok-acme"}
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -35,16 +34,16 @@ def client(app: flask.Flask) -> FlaskClient:
 
 
 REQUESTS = [
-    ("POST", JOBS, 200, RULE),
-    ("POST", f"{JOBS}/", 200, RULE),
-    ("POST", f"{JOBS}?wait=x", 400, RULE),
-    ("OPTIONS", JOBS, 204, RULE),
-    ("GET", f"{JOBS}/0", 404, f"{RULE}/<job>"),
-    ("DELETE", f"{JOBS}/0", 404, f"{RULE}/<job>"),
+    ("POST", JOB, 200, RULE),
+    ("POST", f"{JOB}/", 200, RULE),
+    ("POST", f"{JOB}?wait=x", 400, RULE),
+    ("OPTIONS", JOB, 204, RULE),
+    ("GET", f"{JOB}/0", 404, f"{RULE}/<job>"),
+    ("DELETE", f"{JOB}/0", 404, f"{RULE}/<job>"),
     ("GET", "/healthz", 200, "/healthz"),
     ("HEAD", "/healthz", 200, "/healthz"),
     ("GET", "/openapi.json", 200, "/openapi.json"),
-    ("PUT", JOBS, 405, None),
+    ("PUT", JOB, 405, None),
     ("GET", "/nowhere", 404, None),
     ("OPTIONS", "/nowhere", 204, None),
     ("POST", f"/acme%2Ftask/{TASK}/job", 404, None),
@@ -72,11 +71,11 @@ def test_a_hook_sees_every_request_and_its_rule(
 
 @pytest.mark.parametrize(
     "path",
-    [f"/../task/{TASK}/job", f"/./task/{TASK}/job", "/acme/task/../job", f"/acme%2Ftask/{TASK}/job", f"{JOBS}//"],
+    [f"/../task/{TASK}/job", f"/./task/{TASK}/job", "/acme/task/../job", f"/acme%2Ftask/{TASK}/job", f"{JOB}//"],
 )
 def test_a_path_that_is_not_what_it_looks_like_reaches_no_view(path: str, theeye: StandIn, client: FlaskClient) -> None:
     for spelling in (path, f"http://host{path}", f"{path}/"):
-        answer = client.post(JOBS, headers=TOKEN, environ_overrides={"RAW_URI": spelling})
+        answer = client.post(JOB, headers=TOKEN, environ_overrides={"RAW_URI": spelling})
         assert (answer.status_code, answer.get_json()["code"]) == (404, "ENOTFOUND")
     assert theeye.calls == []
 
@@ -107,7 +106,7 @@ def test_an_unexpected_error_is_told_to_flasks_signal_and_with_its_job(
     flask.got_request_exception.connect(receive, app)
     services = app.extensions[EXTENSION]
     monkeypatch.setattr(type(services.waiter), "wait", crash)
-    answer = client.post(JOBS, headers=TOKEN)
+    answer = client.post(JOB, headers=TOKEN)
     body = answer.get_json()
     assert (answer.status_code, body["code"]) == (500, "EINTERNAL")
     assert body["job"]["id"] == answer.headers["X-Job-Id"]
@@ -130,8 +129,8 @@ def comparable(answer: TestResponse) -> tuple[str, list[tuple[str, str]], Any]:
 @pytest.mark.parametrize(
     "given",
     [
-        *[{"path": JOBS + query} for query in ("", "?full", "?result", "?parse=1", "?response", "?wait=0", "?wait=x")],
-        *[{"path": JOBS + query} for query in ("?on_disconnect=cancel", "?a=%2F&b[]=1")],
+        *[{"path": JOB + query} for query in ("", "?full", "?result", "?parse=1", "?response", "?wait=0", "?wait=x")],
+        *[{"path": JOB + query} for query in ("?on_disconnect=cancel", "?a=%2F&b[]=1")],
         *[{"data": body} for body in (b"", b"{", b'{"lifecycle":"onhold"}', b"\xff", b"1", b"[" * 5000)],
         *[{"headers": TOKEN | {"Content-Type": kind}} for kind in ("text/plain", "application/json")],
         {"headers": TOKEN | {"Prefer": "respond-async"}},
@@ -146,7 +145,7 @@ def comparable(answer: TestResponse) -> tuple[str, list[tuple[str, str]], Any]:
     ids=repr,
 )
 def test_a_trailing_slash_changes_nothing(given: dict[str, Any], theeye: StandIn, client: FlaskClient) -> None:
-    sent = {"path": JOBS, "headers": TOKEN, "data": b"[1]", **given}
+    sent = {"path": JOB, "headers": TOKEN, "data": b"[1]", **given}
     if fault := sent.pop("fault", None):
         theeye.fault("create", fault, times=2)
     path, mark, query = sent.pop("path").partition("?")
@@ -177,11 +176,11 @@ def spans(app: flask.Flask) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status", "name", "route"),
     [
-        ("POST", JOBS, TOKEN, 200, f"POST {RULE}", RULE),
-        ("GET", f"{JOBS}/0", TOKEN, 404, f"GET {RULE}/<job>", f"{RULE}/<job>"),
-        ("POST", JOBS, {}, 401, f"POST {RULE}", RULE),
+        ("POST", JOB, TOKEN, 200, f"POST {RULE}", RULE),
+        ("GET", f"{JOB}/0", TOKEN, 404, f"GET {RULE}/<job>", f"{RULE}/<job>"),
+        ("POST", JOB, {}, 401, f"POST {RULE}", RULE),
         ("GET", "/nowhere", {}, 404, "GET", None),
-        ("PUT", JOBS, {}, 405, "PUT", None),
+        ("PUT", JOB, {}, 405, "PUT", None),
     ],
 )
 def test_opentelemetry_sees_one_span_with_the_routes_template(
@@ -203,7 +202,7 @@ def test_opentelemetry_sees_one_span_with_the_routes_template(
 
 def test_theeye_gets_the_context_of_the_active_span(spans: Any, theeye: StandIn, client: FlaskClient) -> None:
     """The span continues the caller's trace, and TheEye's calls continue the span."""
-    assert client.post(JOBS, headers=TOKEN | {"traceparent": PARENT, "tracestate": "a=1"}).status_code == 200
+    assert client.post(JOB, headers=TOKEN | {"traceparent": PARENT, "tracestate": "a=1"}).status_code == 200
     [span] = spans.get_finished_spans()
     trace_id, span_id = f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}"
     assert trace_id == PARENT.split("-")[1]
@@ -213,7 +212,7 @@ def test_theeye_gets_the_context_of_the_active_span(spans: Any, theeye: StandIn,
 
 
 def test_without_a_span_the_callers_context_goes_on(theeye: StandIn, client: FlaskClient) -> None:
-    assert client.post(JOBS, headers=TOKEN | {"traceparent": PARENT}).status_code == 200
+    assert client.post(JOB, headers=TOKEN | {"traceparent": PARENT}).status_code == 200
     assert {call.headers["traceparent"] for call in theeye.calls} == {PARENT}
 
 
@@ -223,7 +222,7 @@ def test_the_query_is_parsed_once(client: FlaskClient, monkeypatch: pytest.Monke
     parsed: list[str] = []
     splitting = query.Query.__init__
     monkeypatch.setattr(query.Query, "__init__", lambda self, raw: parsed.append(raw) or splitting(self, raw))
-    assert client.post(f"{JOBS}?parse&a=1", headers=TOKEN).status_code == 200
+    assert client.post(f"{JOB}?parse&a=1", headers=TOKEN).status_code == 200
     assert parsed == ["parse&a=1"]
     assert json.loads(client.get("/healthz").data) == {"status": "ok"}
     assert parsed == ["parse&a=1"]

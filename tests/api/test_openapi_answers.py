@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 from support.contract import Contract, document, documented_codes
 from support.processes import RawResponse, Redis, Service, raw_request
-from support.theeye import TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
+from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
 
 from app import Settings, create_app
-
-JOBS = f"/acme/task/{TASK}/job"
 
 
 class Caller:
@@ -48,7 +46,7 @@ class Caller:
     def post(
         self, query: str = "", code: str = "", status: int = 200, body: bytes = b"[1]", **more: Any
     ) -> RawResponse:
-        return self.ask("POST", JOBS + query, code, status, body, **more)
+        return self.ask("POST", JOB + query, code, status, body, **more)
 
 
 def env(theeye: StandIn, **more: str) -> dict[str, str]:
@@ -64,7 +62,7 @@ def modes_and_pages(caller: Caller, theeye: StandIn) -> None:
     for query, status in (("", 200), ("?parse", 418), ("?parse=1", 200), ("?parse=2", 200), ("?full", 200)):
         done = caller.post(query, status=status).header("X-Job-Id")
         for method in ("GET", "HEAD"):
-            caller.ask(method, f"{JOBS}/{done}{query}", status=status, Origin="https://app.example.org")
+            caller.ask(method, f"{JOB}/{done}{query}", status=status, Origin="https://app.example.org")
     caller.post("?result", Origin="https://app.example.org")
     theeye.task(state="failure", output=['{"statusCode":301}'])
     for query, status in (("", 500), ("?parse", 301), ("?full", 500), ("?result", 500)):
@@ -80,9 +78,9 @@ def modes_and_pages(caller: Caller, theeye: StandIn) -> None:
     for page in ("/api/status", "/healthz", "/readyz", "/openapi.json"):
         for method, status in (("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405), ("TRACE", 405)):
             caller.ask(method, page, "EMETHOD" if status == 405 else "", status, Authorization="")
-    for path in (JOBS, f"{JOBS}/any"):
+    for path in (JOB, f"{JOB}/any"):
         caller.ask("OPTIONS", path, status=204, Origin="https://app.example.org")
-        caller.ask("GET" if path == JOBS else "POST", path, "EMETHOD", 405)
+        caller.ask("GET" if path == JOB else "POST", path, "EMETHOD", 405)
         caller.ask("PATCH", path, "EMETHOD", 405)
 
 
@@ -91,7 +89,7 @@ def refusals(caller: Caller, theeye: StandIn) -> None:
     caller.post("?wait=x", "EINVALID", 400)
     caller.post(status=401, Authorization="")
     caller.ask("POST", f"/beta/task/{TASK}/job", "EORACC", 403)
-    caller.ask("GET", f"{JOBS}/61f42186c38201dafffffff1", "ENOTFOUND", 404)
+    caller.ask("GET", f"{JOB}/61f42186c38201dafffffff1", "ENOTFOUND", 404)
     caller.post("", "ETOOLARGE", 413, b"[%s]" % (b" " * 70_000))
     caller.post("", "EMEDIATYPE", 415, Content_Type="text/csv")
     caller.post("", "ENOKEYS", 501, Idempotency_Key="k")
@@ -117,20 +115,20 @@ def failures(caller: Caller, theeye: StandIn) -> None:
     theeye.fault("read", Big(200_000), times=1)
     caller.post("", "EJOBTOOLARGE", 502)
     done = caller.post("?response", "EFORMATTER", 502).header("X-Job-Id")
-    caller.ask("GET", f"{JOBS}/{done}?response", "EFORMATTER", 502)
+    caller.ask("GET", f"{JOB}/{done}?response", "EFORMATTER", 502)
     theeye.fault("profile", CloseBefore(), times=1)
-    caller.ask("DELETE", f"{JOBS}/{done}", "EGATEWAY", 502)
+    caller.ask("DELETE", f"{JOB}/{done}", "EGATEWAY", 502)
 
 
 def later(caller: Caller, theeye: StandIn) -> None:
     theeye.task(delay=None)
     job = caller.post("?wait=0", "ETIMEISUP", 504).header("X-Job-Id")
-    caller.ask("GET", f"{JOBS}/{job}?wait=0", status=202)
+    caller.ask("GET", f"{JOB}/{job}?wait=0", status=202)
     theeye.change(job, lifecycle="started")
-    caller.ask("DELETE", f"{JOBS}/{job}", status=202)
+    caller.ask("DELETE", f"{JOB}/{job}", status=202)
     theeye.change(job, lifecycle="ready")
-    caller.ask("DELETE", f"{JOBS}/{job}", status=204)
-    caller.ask("DELETE", f"{JOBS}/{job}", "EJOBENDED", 409)
+    caller.ask("DELETE", f"{JOB}/{job}", status=204)
+    caller.ask("DELETE", f"{JOB}/{job}", "EJOBENDED", 409)
     accepted = caller.post(status=202, Prefer="respond-async")
     assert accepted.header("Preference-Applied") == "respond-async"
     theeye.finish()
@@ -143,7 +141,7 @@ def too_many(caller: Caller, theeye: StandIn) -> None:
         waiting = pool.submit(caller.post)
         [job] = theeye.wait_for_jobs(1)
         caller.post("?wait=0.3", "EHISTORY", 503)
-        got = pool.submit(caller.ask, "GET", f"{JOBS}/{job}")
+        got = pool.submit(caller.ask, "GET", f"{JOB}/{job}")
         theeye.wait_for_calls("read", len(theeye.calls_of("read")) + 1)
         caller.post("", "EBUSY", 503)
         theeye.finish(job)

@@ -8,14 +8,11 @@ from typing import Any
 import pytest
 import requests
 from support.processes import Service, raw_request
-from support.theeye import TASK, StandIn
+from support.theeye import JOB, StandIn
 
 from app.api.preferences import Budget, budget, cancels_on_disconnect
 from app.api.query import Query
 from app.errors import BadRequest
-
-JOB = f"/acme/task/{TASK}/job"
-
 
 # -- alone ------------------------------------------------------------------------------------------------
 

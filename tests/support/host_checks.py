@@ -21,11 +21,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from support.processes import CHECKOUT, RawResponse, clean_environment, raw_request
-from support.theeye import TASK, StandIn
+from support.theeye import JOB, StandIn
 
 DEPLOY = CHECKOUT / "deploy"
 TOKEN = "tok-4b1d-never-in-a-log"
-JOB = f"/acme/task/{TASK}/job"
 CORS = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET,PUT,PATCH,POST,DELETE,OPTIONS"),

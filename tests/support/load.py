@@ -24,11 +24,10 @@ from typing import Any, TypeVar
 import pytest
 
 from support.processes import RawResponse, Service, raw_request, read_response
-from support.theeye import TASK, Answer, Call, StandIn
+from support.theeye import JOB, Answer, Call, StandIn
 from support.theeye import Job as StandInJob
 
 WORKERS = ("gevent", "gthread")
-JOB = f"/acme/task/{TASK}/job"
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

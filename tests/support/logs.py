@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from support.processes import Service, raw_request, wait_until
-from support.theeye import TASK, StandIn
+from support.theeye import StandIn
 
-JOB = f"/acme/task/{TASK}/job"
 FIELDS = [
     *("time", "level", "request_id", "method", "path", "customer", "task", "job", "mode", "status", "by", "code"),
     *("session", "queue", "create", "wait", "read", "format", "total", "client"),

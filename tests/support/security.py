@@ -8,9 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.processes import Service
-from support.theeye import TASK, StandIn
+from support.theeye import JOB, StandIn
 
-JOB = f"/acme/task/{TASK}/job"
 HEAD = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\n".encode()
 
 # gunicorn's configuration, with limits that a test can wait for

@@ -53,6 +53,7 @@ from support.faults import (  # the faults are re-exported: a test imports from 
 __all__ = [
     "ACME",
     "BETA",
+    "JOB",
     "TASK",
     "Big",
     "Call",
@@ -74,6 +75,7 @@ __all__ = [
 ]
 
 TASK = "61f3e937c38201da80f96c27"
+JOB = f"/acme/task/{TASK}/job"
 ENDED = {"finished", "terminated", "canceled", "expired", "completed"}
 KEPT = {"ready", "assigned", "onhold", "syncing", "locked"}
 ROUTES = [

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.logs import FIELDS, JOB, LoggedService, newest
+from support.logs import FIELDS, LoggedService, newest
 from support.processes import CHECKOUT
-from support.theeye import TASK, Reply, Stack
+from support.theeye import JOB, TASK, Reply, Stack
 
 from app.telemetry.access_log import LONGEST, json_line, text_line
 from app.telemetry.trace import Trace

@@ -19,14 +19,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_fd_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families
 from support.processes import CHECKOUT, RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
-from support.theeye import TASK, CloseAfter, Reply, StandIn
+from support.theeye import JOB, TASK, CloseAfter, Reply, StandIn
 
 from app import Settings, SettingsError, create_app, settings
 from app.telemetry import metrics
 from app.telemetry.metrics import MetricsSocket, outcome_of
 from app.telemetry.trace import Trace
-
-JOB = f"/acme/task/{TASK}/job"
 
 
 class World:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from support.logs import JOB, LoggedService
+from support.logs import LoggedService
 from support.processes import raw_request
+from support.theeye import JOB
 
 from app import Settings, create_app, errors
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.logs import JOB, LoggedService, serve
+from support.logs import LoggedService, serve
 from support.processes import CHECKOUT, Service, clean_environment, wait_until
-from support.theeye import ACME, TASK, Reply, Stack, StandIn
+from support.theeye import ACME, JOB, TASK, Reply, Stack, StandIn
 
 from app.telemetry.json_formatter import JsonFormatter
 from app.telemetry.messages import set_up

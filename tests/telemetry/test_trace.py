@@ -6,9 +6,9 @@ from time import monotonic
 
 import pytest
 import requests
-from support.logs import JOB, LoggedService, newest
+from support.logs import LoggedService, newest
 from support.processes import Service
-from support.theeye import ACME, Late, Reply, StandIn
+from support.theeye import ACME, JOB, Late, Reply, StandIn
 
 from app.telemetry.trace import begin, current, tokens, without
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from support.codes import NGINX, codes_with_statuses
+from support.pages import ADDRESS, anchors, blocks, check_links, prose, read, upstream
 from support.processes import Service, clean_environment, need
-from test_readme import ADDRESS, anchors, blocks, prose, read, upstream
-from test_readme import test_every_link_leads_somewhere as check_links
 
 from app.settings import Settings
 from sandbox import Sandbox

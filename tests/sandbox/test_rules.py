@@ -16,7 +16,7 @@ from sandbox.log import Log
 from sandbox.outcome import last_line, read_last_line, stored_output, stored_state
 from sandbox.recipes import BUILT_IN, BrokenRecipe, load_recipe, load_tasks
 
-RECIPES = Path(__file__).parent / "data" / "recipes"
+RECIPES = Path(__file__).parents[1] / "data" / "recipes"
 
 
 @pytest.mark.parametrize(

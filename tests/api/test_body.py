@@ -1,4 +1,4 @@
-"""What is taken from a request and what of it is passed on: query, token, body."""
+"""The body of a request: what of it is passed on, and what is refused."""
 
 import json
 from typing import Any
@@ -8,98 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.body import for_supervisor
-from app.api.query import NOT_THE_CALLERS, OURS, Query, base_name
-from app.api.request import token_of
-from app.errors import BadRequest, Unauthorized, UnsupportedType
+from app.errors import BadRequest, UnsupportedType
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.mark.parametrize(
-    ("raw", "kept"),
-    [
-        ("", ""),
-        ("a=1&b=2", "a=1&b=2"),
-        ("a=1&access_token=x&b", "a=1&b"),
-        ("access%5Ftoken=x&%61=1", "%61=1"),
-        ("lifecycle=onhold&wait_result=true&a=1", "a=1"),
-        ("lifecycle[]=onhold&lifecycle%5B0%5D=x&[lifecycle]=y&a[]=1", "a[]=1"),
-        ("parse=1&result&full&wait=3&on_disconnect=cancel", ""),
-        ("&&a=1&", "a=1"),
-        ("a=se\xc3\xb1al b", "a=se%C3%B1al%20b"),
-        ("a=1;b=2", "a=1;b=2"),
-        ("a=%0d%0aX", "a=%0d%0aX"),
-    ],
-)
-def test_the_rest_of_the_query_keeps_its_bytes(raw: str, kept: str) -> None:
-    assert Query(raw).without(OURS | NOT_THE_CALLERS | {"parse", "result", "full"}) == kept
-
-
-@given(st.text(st.characters(max_codepoint=255)))
-def test_no_query_leaves_anything_that_a_request_line_cannot_hold(raw: str) -> None:
-    kept = Query(raw).without(OURS)
-    assert all("\x21" <= character <= "\x7e" for character in kept)
-
-
-def test_formatters_never_see_the_token() -> None:
-    assert Query("access_token=secret&parse=1").first == {"parse": "1"}
-
-
-def test_the_first_of_several_values_counts() -> None:
-    assert Query("parse=1&parse=2").first["parse"] == "1"
-
-
-@pytest.mark.parametrize(
-    ("name", "base"), [("a", "a"), ("a[]", "a"), ("a[b][c]", "a"), ("[a]", "a"), ("", ""), ("[]", "")]
-)
-def test_base_name(name: str, base: str) -> None:
-    assert base_name(name) == base
-
-
-@pytest.mark.parametrize(
-    ("header", "query", "token"),
-    [
-        ("Bearer abc", "", "abc"),
-        ("bearer  abc ", "", "abc"),
-        (None, "access_token=abc", "abc"),
-        (None, "access_token=a%2Bb", "a+b"),
-        ("Basic xyz", "access_token=abc", "abc"),
-    ],
-)
-def test_the_token_is_found(header: str | None, query: str, token: str) -> None:
-    assert token_of(header, Query(query), True) == token
-
-
-@pytest.mark.parametrize(
-    ("header", "query"),
-    [
-        (None, ""),
-        ("Bearer", ""),
-        ("Bearer ", ""),
-        ("Basic abc", ""),
-        ("Bearer abc", "access_token=abc"),
-        (None, "access_token="),
-        (None, "access_token=a&access_token=a"),
-        (None, "access_token=a%0d%0aX-Evil:1"),
-        (None, "access_token=a%00"),
-        (None, "access_token=a+b"),
-        (None, "access_token=%C3%B1"),
-        ("Bearer a b", ""),
-        ("Bearer se\xf1al", ""),
-        (None, "access_token=" + "a" * 9000),
-        (None, "access_token[]=abc"),
-    ],
-)
-def test_a_token_that_no_header_can_carry_or_a_second_one_is_401(header: str | None, query: str) -> None:
-    with pytest.raises(Unauthorized):
-        token_of(header, Query(query), True)
-
-
-def test_the_query_token_can_be_turned_off() -> None:
-    with pytest.raises(Unauthorized):
-        token_of(None, Query("access_token=abc"), False)
-    assert token_of("Bearer abc", Query("access_token=other"), False) == "abc"
 
 
 @pytest.mark.parametrize(

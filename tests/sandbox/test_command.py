@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_sandbox import SLEEPER, TASK, Client, eventually, recipe
+from support.sandbox import SLEEPER, TASK, Client, eventually, recipe
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ID = "d" * 24
 
 

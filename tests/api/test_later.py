@@ -10,13 +10,12 @@ import pytest
 import requests
 from support.faults import Answer, Exchange
 from support.processes import Redis, Service, raw_request
-from support.theeye import ACME, BETA, TASK, Call, Reply, StandIn
+from support.theeye import ACME, BETA, JOB, TASK, Call, Reply, StandIn
 
 import app
 from app.api import jobs
 
 OTHER_TASK = "61f3e937c38201da80f96c28"
-JOBS = f"/acme/task/{TASK}/job"
 MODES = ["", "?parse", "?parse=1", "?parse=7", "?result", "?full", "?full&parse"]
 SAME_HEADERS = ["Content-Type", "Content-Length", "ETag", "X-Job-Id", "X-Job-Lifecycle", "X-Job-State"]
 
@@ -32,18 +31,18 @@ class World:
         return self.http.request(method, self.service.url + path, headers=headers)
 
     def post(self, query: str = "") -> requests.Response:
-        return self.ask("POST", JOBS + query)
+        return self.ask("POST", JOB + query)
 
     def get(self, job_id: str, query: str = "") -> requests.Response:
-        return self.ask("GET", f"{JOBS}/{job_id}{query}")
+        return self.ask("GET", f"{JOB}/{job_id}{query}")
 
     def delete(self, job_id: str) -> requests.Response:
-        return self.ask("DELETE", f"{JOBS}/{job_id}")
+        return self.ask("DELETE", f"{JOB}/{job_id}")
 
     def start(self, **task: Any) -> str:
         """The id of a new job, of which nobody waits for the end."""
         self.theeye.task(**{"delay": None, **task})
-        got = self.ask("POST", JOBS, Prefer="respond-async")
+        got = self.ask("POST", JOB, Prefer="respond-async")
         return got.headers["X-Job-Id"]
 
     @contextmanager
@@ -125,10 +124,10 @@ def test_the_place_named_has_the_answer_in_the_same_mode(
 ) -> None:
     world.theeye.task(output=['{"a":1}', '{"b":2}'], delay=None)
     asked = "&".join(filter(None, ["x=1", mode, query, "access_token=tok-acme"]))
-    got = world.ask("POST", f"{JOBS}?{asked}", token="", **headers)
+    got = world.ask("POST", f"{JOB}?{asked}", token="", **headers)
     place = got.json()["result_url"]
     assert (got.status_code, got.headers["Location"]) == (status, place)
-    assert place == f"{JOBS}/{got.headers['X-Job-Id']}" + (f"?{mode}" if mode else "")
+    assert place == f"{JOB}/{got.headers['X-Job-Id']}" + (f"?{mode}" if mode else "")
     assert "tok-acme" not in got.text + str(got.headers)
     world.theeye.finish()
     world.theeye.task(output=['{"a":1}', '{"b":2}'])
@@ -179,7 +178,7 @@ def test_a_job_that_goes_on_is_202(world: World) -> None:
     body = got.json()
     assert (got.status_code, body["statusCode"], body["name"], body["code"]) == (202, 202, "Accepted", "")
     assert body["job"] == {"id": job_id, "lifecycle": "ready", "state": "in_progress"}
-    assert body["result_url"] == got.headers["Location"] == f"{JOBS}/{job_id}?parse"
+    assert body["result_url"] == got.headers["Location"] == f"{JOB}/{job_id}?parse"
     assert (got.headers["Retry-After"], got.headers["Cache-Control"]) == ("1", "no-store")
     assert got.headers["X-Job-Id"] == job_id
     assert not {"X-Job-Lifecycle", "X-Job-State"} & got.headers.keys()
@@ -189,12 +188,12 @@ def test_a_job_that_goes_on_is_202(world: World) -> None:
 def test_not_waiting_costs_one_look(query: str, headers: dict[str, str], world: World) -> None:
     job_id = world.start()
     with world.calls() as calls:
-        got = world.ask("GET", f"{JOBS}/{job_id}{query}", **headers)
+        got = world.ask("GET", f"{JOB}/{job_id}{query}", **headers)
     assert got.status_code == 202
     assert [call.kind for call in calls] == ["read"]
     world.theeye.finish(job_id)
     with world.calls() as calls:
-        assert world.ask("GET", f"{JOBS}/{job_id}{query}", **headers).status_code == 200
+        assert world.ask("GET", f"{JOB}/{job_id}{query}", **headers).status_code == 200
     assert [call.kind for call in calls] == ["read"]
 
 
@@ -221,8 +220,8 @@ def test_a_refused_token_is_401_and_asked_about_again(world: World) -> None:
 def test_no_token_is_401_and_another_customers_403(method: str, world: World) -> None:
     job_id = world.post().headers["X-Job-Id"]
     with world.calls() as calls:
-        assert world.ask(method, f"{JOBS}/{job_id}", token="").status_code == 401
-        assert world.ask(method, f"{JOBS}/{job_id}", token="tok-beta").status_code == 403
+        assert world.ask(method, f"{JOB}/{job_id}", token="").status_code == 401
+        assert world.ask(method, f"{JOB}/{job_id}", token="tok-beta").status_code == 403
     assert calls == []
 
 
@@ -230,7 +229,7 @@ def test_head_is_get_without_the_body(world: World) -> None:
     ended = world.post().headers["X-Job-Id"]
     running = world.start()
     for path in (f"{ended}?parse", f"{running}?wait=0", "nothing"):
-        head, get = (world.ask(method, f"{JOBS}/{path}") for method in ("HEAD", "GET"))
+        head, get = (world.ask(method, f"{JOB}/{path}") for method in ("HEAD", "GET"))
         assert (head.status_code, head.content) == (get.status_code, b"")
         dropped = ("Date", "Server-Timing", "X-Request-Id")
         assert {n: v for n, v in head.headers.items() if n not in dropped} == {
@@ -311,7 +310,7 @@ def test_a_job_deleted_while_a_get_waits_is_404(world: World) -> None:
 def test_an_odd_segment_leads_nowhere(segment: str, world: World) -> None:
     with world.calls() as calls:
         lines = (
-            f"GET {JOBS}/{segment} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\nConnection: close\r\n\r\n"
+            f"GET {JOB}/{segment} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\nConnection: close\r\n\r\n"
         )
         got = raw_request("127.0.0.1", world.service.port, lines.encode())
     assert got.status == 404
@@ -320,7 +319,7 @@ def test_an_odd_segment_leads_nowhere(segment: str, world: World) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_another_method_is_405_with_allow(method: str, world: World) -> None:
-    got = world.ask(method, f"{JOBS}/61f42186c38201daffffffff")
+    got = world.ask(method, f"{JOB}/61f42186c38201daffffffff")
     assert (got.status_code, got.json()["code"]) == (405, "EMETHOD")
     assert got.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS"
 
@@ -406,10 +405,10 @@ def test_a_cancel_whose_job_goes_on_is_202(theeye: StandIn, monkeypatch: pytest.
     client = service.test_client()
     theeye.task(delay=None)
     token = {"Authorization": "Bearer tok-acme"}
-    job_id = client.post(JOBS, headers=token | {"Prefer": "respond-async"}).headers["X-Job-Id"]
+    job_id = client.post(JOB, headers=token | {"Prefer": "respond-async"}).headers["X-Job-Id"]
     theeye.change(job_id, lifecycle="started")
-    got = client.delete(f"{JOBS}/{job_id}", headers=token)
-    assert (got.status_code, got.headers["Location"], got.headers["Retry-After"]) == (202, f"{JOBS}/{job_id}", "1")
+    got = client.delete(f"{JOB}/{job_id}", headers=token)
+    assert (got.status_code, got.headers["Location"], got.headers["Retry-After"]) == (202, f"{JOB}/{job_id}", "1")
     assert got.get_json()["job"] == {"id": job_id, "lifecycle": "started", "state": "in_progress"}
     services: app.Services = service.extensions[app.EXTENSION]
     services.supervisor.transport.close()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from support.codes import codes_with_statuses
-from support.processes import CHECKOUT, Redis, Service, clean_environment, need
+from support.pages import ADDRESS, Block, blocks, check_links, prose, upstream
+from support.processes import Redis, Service, clean_environment, need
 
 from app.api.responses import etag
 from app.errors import UNSET, SyncError
@@ -22,7 +23,6 @@ from sandbox import Sandbox
 
 README, ENGLISH, SPANISH = "README.md", "docs/api.md", "docs/api.es.md"
 PAGES = [README, ENGLISH, SPANISH]
-ADDRESS = "http://127.0.0.1:6090"
 EXAMPLES = {README: 4, ENGLISH: 20, SPANISH: 20}  # at least, so that none is overlooked
 
 LIVE = [  # what differs from run to run, with what stands for it
@@ -35,24 +35,6 @@ LIVE = [  # what differs from run to run, with what stands for it
     (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
     (r'"load_average":\[\d+\.\d+,\d+\.\d+,\d+\.\d+\]', '"load_average":<load>'),
 ]
-
-
-def read(page: str) -> str:
-    return (CHECKOUT / page).read_text()
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced code block; `gap` is the text between it and the one before."""
-
-    language: str
-    text: str
-    gap: str
-
-
-def blocks(page: str) -> list[Block]:
-    pieces = re.split(r"^```(\w*)\n(.*?)^```$", read(page), flags=re.DOTALL | re.MULTILINE)
-    return [Block(*found) for found in zip(pieces[1::3], pieces[2::3], pieces[::3], strict=False)]
 
 
 # -- the commands ---------------------------------------------------------------------------------------
@@ -140,10 +122,6 @@ class Runner:
         return ran.stdout.decode()
 
 
-def upstream(sandbox: Sandbox) -> dict[str, str]:
-    return {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """What `make run` serves, on other ports."""
@@ -214,13 +192,6 @@ def test_a_wrong_answer_in_the_readme_is_noticed(true: str, false: str) -> None:
     compare(Answer.read(text), Answer.read(text))
     with pytest.raises(AssertionError):
         compare(Answer.read(text.replace(true, false)), Answer.read(text))
-
-
-# -- the tables -----------------------------------------------------------------------------------------
-
-
-def prose(page: str) -> str:
-    return re.sub(r"^```.*?^```$", "```", read(page), flags=re.DOTALL | re.MULTILINE)
 
 
 def rows(page: str) -> list[list[str]]:
@@ -317,18 +288,6 @@ def test_both_languages_have_the_same_code_blocks() -> None:
     assert code(ENGLISH) == code(SPANISH)
 
 
-def anchors(page: str) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
-    links = re.findall(r"\]\(([^)\s]*)\)", prose(page))
-    assert links
-    for link in links:
-        path, _, anchor = link.partition("#")
-        target = (CHECKOUT / page).parent / path if path else CHECKOUT / page
-        assert target.is_file(), link
-        if anchor:
-            assert anchor in anchors(str(target.resolve().relative_to(CHECKOUT))), link
+    check_links(page)

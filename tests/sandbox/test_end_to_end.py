@@ -1,22 +1,14 @@
 """The seed's examples through gunicorn on the sandbox's TheEye, with and without Redis, and `make run` itself."""
 
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from support.processes import CHECKOUT, Process, Redis, Service, clean_environment, need, wait_until
+from support.processes import Redis, Service
+from support.sandbox import TEXT_418, check_live
 
 from app.api.responses import etag
 from sandbox import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER, Sandbox
@@ -37,10 +29,6 @@ ERROR_418 = {
     "code": "",
     "status": 418,
 }
-TEXT_418 = (
-    '{"message":"Validation Error. Invalid Argument Value","statusCode":418,"name":"ClientError",'
-    '"code":"","status":418}'
-)
 
 
 @dataclass(frozen=True)
@@ -70,13 +58,6 @@ def world(
             http.trust_env = False
             http.headers["Connection"] = "close"  # an idle connection would hold up the service's end
             yield World(sandbox, service, http)
-
-
-def check_live(text: str) -> None:
-    """The seed's answer, with a date of now."""
-    found = re.fullmatch(r'\{"name":"tomer","date":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"\}', text)
-    assert found
-    assert abs(datetime.now(UTC) - datetime.fromisoformat(found[1])) < timedelta(minutes=1)
 
 
 # -- the seed's examples ----------------------------------------------------------------------------------------
@@ -222,163 +203,3 @@ def test_a_token_from_the_login(world: World) -> None:
         token = world.http.post(f"{login}?customer={customer}", auth=(USER, PASSWORD)).json()["access_token"]
         assert world.post(ECHO, ["x"], Authorization=f"Bearer {token}").status_code == status
     assert world.post(ECHO, ["x"], Authorization="Bearer " + "0" * 64).status_code == 401
-
-
-# -- make run -------------------------------------------------------------------------------------------------------
-
-SANDBOX_PORT, SERVICE_PORT = 6080, 6090
-
-
-def need_free(*ports: int) -> None:
-    """Skips where somebody else has a port, but not silently on CI."""
-    for port in ports:
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError as error:
-            reason = f"port {port} is needed, but it is in use: {error.strerror}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
-
-
-class Demo(Process):
-    """What `make run` runs."""
-
-    def start(self, **env: str) -> None:
-        self.launch([sys.executable, "-m", "sandbox.demo"], cwd=CHECKOUT, env=clean_environment() | env)
-
-    def is_ready(self) -> bool:
-        self._check_early_exit()
-        return "Ctrl-C stops it." in self.log_text().partition("TheEye Sync is ready")[2]
-
-    def sockets(self) -> list[str]:
-        files = Path(f"/proc/{self.pid}/fd")
-        return [str(each) for each in files.glob("*") if str(each.readlink()).startswith("socket:")]
-
-    def children(self) -> list[int]:
-        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
-
-
-@contextmanager
-def demo(**env: str) -> Iterator[Demo]:
-    running = Demo()
-    children: list[int] = []
-    try:
-        running.start(**env)
-        wait_until(lambda: running.is_ready() or "cannot listen" in running.log_text(), 30, "make run")
-        children = running.children()
-        yield running
-    finally:
-        for pid in children:  # each has a session of its own: a demo that is killed leaves them behind
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-        running.kill()
-        running.close()
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What a curl command printed."""
-
-    status_line: str
-    headers: dict[str, str]
-    body: str
-
-
-def type_in(command: str) -> Typed:
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
-    head, _, body = done.stdout.partition("\n\n")
-    status_line, *lines = head.split("\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return Typed(status_line, headers, body)
-
-
-def check_seed(answers: list[Typed]) -> None:
-    output, failed, parsed, teapot, result, full = answers
-    assert [answer.status_line.removeprefix("HTTP/1.1 ") for answer in answers] == [
-        "200 OK",
-        "500 Internal Server Error",
-        "200 OK",
-        "418 I'm a Teapot",
-        "200 OK",
-        "200 OK",
-    ]
-    assert re.fullmatch(r'\["\{\\"name\\":\\"tomer\\",\\"date\\":\\"[0-9TZ:.-]{24}\\"\}"\]', output.body)
-    assert (output.headers["Content-Length"], parsed.headers["Content-Length"]) == ("62", "50")
-    check_live(parsed.body)
-    assert failed.headers["ETag"] == 'W/"87-+Fzdxc2Q7NsFIfhclF3lcqgSScY"'
-    assert (teapot.headers["ETag"], teapot.body) == ('W/"73-FBmPIgGdDNzn6NM27joxlSUMWp4"', TEXT_418)
-    assert result.body.startswith('{"code":0,')
-    assert '"lifecycle":"finished"' in full.body
-    assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} == {"*"}
-
-
-def test_make_run_prints_commands_that_answer_as_the_seed_shows() -> None:
-    need("curl", "curl")
-    need_free(SANDBOX_PORT, SERVICE_PORT)
-    with demo() as running:
-        wait_until(running.is_ready, 30, "the commands")
-        commands = re.findall(r"^curl -i [^\n]*\\\n[^\n]*$", running.log_text(), re.MULTILINE)
-        assert len(commands) == 7
-        answers = [type_in(command.replace("curl -i", "curl -sSi --noproxy '*'")) for command in commands]
-        page = answers.pop(4)
-        assert page.headers["Content-Type"].startswith("text/html")
-        check_seed(answers)
-        assert not running.sockets(), "a connection that is kept would hold up the end"
-        running.signal(signal.SIGINT)
-        assert running.wait(10) == 0
-        assert "Traceback" not in running.log_text()
-        need_nobody(SANDBOX_PORT, SERVICE_PORT)
-
-
-def need_nobody(*ports: int) -> None:
-    for port in ports:
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), 2).close()
-
-
-def test_make_run_says_that_the_sandboxs_port_is_taken() -> None:
-    need_free(SANDBOX_PORT)
-    with socket.create_server(("127.0.0.1", SANDBOX_PORT)), demo() as running:
-        assert running.wait(10) == 1
-        said = running.log_text()
-        assert said.startswith(f"make run: cannot listen on 127.0.0.1:{SANDBOX_PORT} (the sandbox's port): Address al")
-        assert said.endswith("Is it running already?\n")
-        assert said.count("\n") == 1
-
-
-def test_make_run_says_that_the_services_port_is_taken() -> None:
-    need_free(SANDBOX_PORT)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        bind = f"127.0.0.1:{taken.getsockname()[1]}"
-        with demo(SYNC_BIND=bind) as running:
-            assert running.wait(10) == 1
-            assert running.log_text().startswith(
-                f"make run: cannot listen on {bind} (SYNC_BIND): Address already in use"
-            )
-        need_nobody(SANDBOX_PORT)
-
-
-@pytest.mark.skipif(os.environ.get("CI") != "true", reason="installs everything anew: CI=true runs it")
-def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
-    need_free(SANDBOX_PORT, SERVICE_PORT)
-    subprocess.run(["git", "clone", "-q", str(CHECKOUT), str(tmp_path / "a clone")], check=True)
-    running = Demo()
-    try:
-        running.launch(
-            ["make", "-s", f"PYTHON={sys.executable}", "run"], cwd=tmp_path / "a clone", env=clean_environment()
-        )
-        wait_until(running.is_ready, 100, "make run")
-        with requests.Session() as session:
-            session.trust_env = False
-            url = f"http://127.0.0.1:{SERVICE_PORT}/acme/task/61f3e937c38201da80f96c27/job?parse&access_token={TOKEN}"
-            got = session.post(url, json={"task_arguments": [200]}, headers={"Connection": "close"}, timeout=30)
-        assert got.status_code == 418
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal's Ctrl-C does
-        running.wait(20)
-        assert "Traceback" not in running.log_text()
-        need_nobody(SANDBOX_PORT, SERVICE_PORT)
-    finally:
-        print(running.log_text())
-        running.close()

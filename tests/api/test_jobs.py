@@ -12,6 +12,7 @@ import pytest
 import requests
 from support.processes import RawResponse, Service, raw_request
 from support.theeye import (
+    JOB,
     TASK,
     CloseAfter,
     CloseBefore,
@@ -25,7 +26,7 @@ from support.theeye import (
     StandIn,
 )
 
-GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_http.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "golden_http.json").read_text())
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET,PUT,PATCH,POST,DELETE,OPTIONS",
@@ -33,7 +34,6 @@ CORS = {
     "Access-Control-Allow-Headers": "Origin, Accept, User-Agent, Accept-Charset, Cache-Control, Accept-Encoding, "
     "Content-Type, Authorization, Content-Length, X-Requested-With",
 }
-JOB = f"/acme/task/{TASK}/job"
 
 
 @pytest.fixture(scope="module")

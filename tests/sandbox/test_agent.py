@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sandbox import IN_PROGRESS, SLEEPER, Client, eventually, recipe
+from support.sandbox import IN_PROGRESS, SLEEPER, Client, eventually, recipe
 
 from sandbox import Sandbox, StoreError
 from sandbox.script import Script
@@ -92,7 +92,7 @@ def test_a_data_url_is_a_file_as_long_as_the_job_runs(start: Start, tasks: Path)
 
 
 def test_an_exported_recipe_runs(tmp_path: Path) -> None:
-    folder = Path(__file__).parent / "data" / "recipes"
+    folder = Path(__file__).parents[1] / "data" / "recipes"
     with Sandbox(database=tmp_path / "x", tasks=[folder]) as sandbox, Client(sandbox.url) as client:
         job = client.run("61f3e937c38201da80f96d01", "Ada")
     assert (job["output"], job["result"]["log"][:10]) == (['{"greeting":"Hello Ada"}'], "Hello Ada\n")

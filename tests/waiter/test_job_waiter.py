@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 import requests
 from support.processes import Redis, Service
-from support.theeye import ACME, TASK, Big, Call, Html, Reply, StandIn, dumps
+from support.theeye import ACME, JOB, TASK, Big, Call, Html, Reply, StandIn, dumps
 
 from app.waiter.job_waiter import POLLING, _BackOff
 
-JOB = f"/acme/task/{TASK}/job"
 WAIT_SECONDS = 1.0
 MAX_JOB = 100_000
 ENDED = ["finished", "terminated", "canceled", "expired", "completed"]

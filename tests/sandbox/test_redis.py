@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import redis
-from test_sandbox import ECHO, FAILURE, SLEEPER, TIMEOUT, Client, eventually
+from support.sandbox import ECHO, FAILURE, SLEEPER, TIMEOUT, Client, eventually
 
 from sandbox import CUSTOMER_ID, Sandbox
 

@@ -1,0 +1,48 @@
+"""The query of a request: what of it is passed on, and what formatters see."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.query import NOT_THE_CALLERS, OURS, Query, base_name
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("", ""),
+        ("a=1&b=2", "a=1&b=2"),
+        ("a=1&access_token=x&b", "a=1&b"),
+        ("access%5Ftoken=x&%61=1", "%61=1"),
+        ("lifecycle=onhold&wait_result=true&a=1", "a=1"),
+        ("lifecycle[]=onhold&lifecycle%5B0%5D=x&[lifecycle]=y&a[]=1", "a[]=1"),
+        ("parse=1&result&full&wait=3&on_disconnect=cancel", ""),
+        ("&&a=1&", "a=1"),
+        ("a=se\xc3\xb1al b", "a=se%C3%B1al%20b"),
+        ("a=1;b=2", "a=1;b=2"),
+        ("a=%0d%0aX", "a=%0d%0aX"),
+    ],
+)
+def test_the_rest_of_the_query_keeps_its_bytes(raw: str, kept: str) -> None:
+    assert Query(raw).without(OURS | NOT_THE_CALLERS | {"parse", "result", "full"}) == kept
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_no_query_leaves_anything_that_a_request_line_cannot_hold(raw: str) -> None:
+    kept = Query(raw).without(OURS)
+    assert all("\x21" <= character <= "\x7e" for character in kept)
+
+
+def test_formatters_never_see_the_token() -> None:
+    assert Query("access_token=secret&parse=1").first == {"parse": "1"}
+
+
+def test_the_first_of_several_values_counts() -> None:
+    assert Query("parse=1&parse=2").first["parse"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "base"), [("a", "a"), ("a[]", "a"), ("a[b][c]", "a"), ("[a]", "a"), ("", ""), ("[]", "")]
+)
+def test_base_name(name: str, base: str) -> None:
+    assert base_name(name) == base

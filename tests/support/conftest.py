@@ -1,0 +1,15 @@
+"""Fixture: a client of the stand-in."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.caller import Caller
+from support.theeye import StandIn
+
+
+@pytest.fixture
+def caller(theeye: StandIn) -> Iterator[Caller]:
+    caller = Caller(theeye)
+    with caller.session:
+        yield caller

@@ -1,0 +1,54 @@
+"""The project's pages as the tests read them: code blocks, prose, headings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sandbox import Sandbox
+from support.processes import CHECKOUT
+
+ADDRESS = "http://127.0.0.1:6090"
+
+
+def read(page: str) -> str:
+    return (CHECKOUT / page).read_text()
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced code block; `gap` is the text between it and the one before."""
+
+    language: str
+    text: str
+    gap: str
+
+
+def blocks(page: str) -> list[Block]:
+    pieces = re.split(r"^```(\w*)\n(.*?)^```$", read(page), flags=re.DOTALL | re.MULTILINE)
+    return [Block(*found) for found in zip(pieces[1::3], pieces[2::3], pieces[::3], strict=False)]
+
+
+def upstream(sandbox: Sandbox) -> dict[str, str]:
+    return {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}
+
+
+def prose(page: str) -> str:
+    return re.sub(r"^```.*?^```$", "```", read(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def check_links(page: str) -> None:
+    """Raise AssertionError for a link that leads nowhere."""
+    links = re.findall(r"\]\(([^)\s]*)\)", prose(page))
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (CHECKOUT / page).parent / path if path else CHECKOUT / page
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in anchors(str(target.resolve().relative_to(CHECKOUT))), link

@@ -1,0 +1,117 @@
+"""A person who uses a sandbox, the tasks that it ships, and recipes of a test's own."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from sandbox import TOKEN
+
+TASK = "61f3e937c38201da80f96c27"
+
+
+ECHO = "61f3e937c38201da80f96c28"
+
+
+SLEEPER = "61f3e937c38201da80f96c29"
+
+
+SEVERAL = "61f3e937c38201da80f96c2a"
+
+
+NOT_JSON = "61f3e937c38201da80f96c2b"
+
+
+FAILURE = "61f3e937c38201da80f96c2c"
+
+
+TIMEOUT = "61f3e937c38201da80f96c2d"
+
+
+FIVE = "61f3e937c38201da80f96c2e"
+
+
+NOBODY = "0" * 24
+
+
+IN_PROGRESS = ("ready", "assigned", "onhold", "syncing", "locked", "started")
+
+
+def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
+    """Return the first true value that a look gives, before the time is up."""
+    deadline = time.monotonic() + seconds
+    while not (value := look()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+    return value
+
+
+class Client:
+    """A person who uses a sandbox."""
+
+    def __init__(self, url: str, token: str = TOKEN) -> None:
+        self.url = url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.http.request(method, self.url + path, allow_redirects=False, timeout=20, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def create(self, task: str, *arguments: Any, **more: Any) -> str:
+        answer = self.call("POST", f"/acme/task/{task}/job", json={"task_arguments": arguments, **more})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job: str) -> Any:
+        return self.get(f"/acme/job/{job}").json()
+
+    def lifecycle(self, job: str) -> Any:
+        return self.get(f"/acme/job/{job}/lifecycle").json()
+
+    def ended(self, job: str) -> Any:
+        eventually(lambda: self.lifecycle(job) not in IN_PROGRESS)
+        return self.job(job)
+
+    def run(self, task: str, *arguments: Any) -> Any:
+        return self.ended(self.create(task, *arguments))
+
+
+def recipe(folder: Path, identifier: str, script: str | bytes, runas: str = "sh %script%", **task: Any) -> str:
+    """Write a recipe of a script without declared arguments; return its id."""
+    folder.mkdir(exist_ok=True)
+    data = base64.b64encode(script if isinstance(script, bytes) else script.encode()).decode()
+    content = {
+        "task": {"id": identifier, "name": identifier, "script_runas": runas, **task},
+        "file": {"filename": "script", "data": data},
+    }
+    (folder / f"{identifier}.json").write_text(json.dumps(content), "utf-8")
+    return identifier
+
+
+TEXT_418 = (
+    '{"message":"Validation Error. Invalid Argument Value","statusCode":418,"name":"ClientError",'
+    '"code":"","status":418}'
+)
+
+
+def check_live(text: str) -> None:
+    """The seed's answer, with a date of now."""
+    found = re.fullmatch(r'\{"name":"tomer","date":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"\}', text)
+    assert found
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(found[1])) < timedelta(minutes=1)
