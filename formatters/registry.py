@@ -103,7 +103,7 @@ class Registry:
     @property
     def queries(self) -> frozenset[str]:
         """Return the query names that select a formatter; they are never passed on as task arguments."""
-        return frozenset(query for query, _ in self._by_query)
+        return self._queries
 
     def _installed(self) -> list[loading.Source]:
         try:
@@ -157,4 +157,5 @@ class Registry:
         self._modes = tuple(sorted(merged, key=lambda mode: -mode.precedence))
         self._by_query = tuple((query, mode.formatter) for mode in self._modes for query in mode.queries)
         self._by_type = {media_type: mode.formatter for mode in self._modes for media_type in mode.media_types}
+        self._queries = frozenset(query for query, _ in self._by_query)
         self._default = self[DEFAULT]

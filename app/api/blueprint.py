@@ -61,11 +61,13 @@ def hold_path_against_rule(endpoint: str | None, segments: dict[str, Any] | None
 @blueprint.after_app_request
 def add_common_headers(response: flask.Response) -> flask.Response:
     """Put the common headers before the answer's own."""
-    common = responses.common_headers(request, current_services().settings.cors_origins)
+    environ, headers = request.environ, response.headers
+    origins = current_services().settings.cors_origins
+    common = responses.common_headers(environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN"), origins)
     ours = {name for name, _ in common} - {"Vary"}
-    own = [(name, value) for name, value in response.headers if name not in ours]
-    response.headers.clear()
-    response.headers.extend([*common, *own])
+    for name in [name for name, _ in headers if name in ours]:  # a hook's
+        del headers[name]
+    headers[:0] = common
     return response
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import flask
-from flask import Request
+from werkzeug import datastructures
 
 from app import errors
 from app.telemetry.trace import current
@@ -42,6 +42,10 @@ class Response(flask.Response):
     """Flask's response; one without a body names no media type."""
 
     default_mimetype = None
+
+    def get_wsgi_headers(self, environ: Any) -> datastructures.Headers:
+        """Return the headers as they are where the length is among them; werkzeug copies and completes them."""
+        return self.headers if "Content-Length" in self.headers else super().get_wsgi_headers(environ)
 
 
 def respond(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
@@ -84,10 +88,10 @@ def preflight() -> Response:
     return respond(204, b"", "", [])
 
 
-def common_headers(request: Request, origins: tuple[str, ...]) -> Headers:
+def common_headers(method: str, origin: str | None, origins: tuple[str, ...]) -> Headers:
     """Return the headers of every answer: CORS as the original sends it, and no caching of what a GET returns."""
-    headers = cors_headers(origins, request.environ.get("HTTP_ORIGIN"), request.method == "OPTIONS")
-    if request.method in ("GET", "HEAD"):
+    headers = cors_headers(origins, origin, method == "OPTIONS")
+    if method in ("GET", "HEAD"):
         headers.append(("Cache-Control", "no-store"))
     return headers
 

@@ -70,11 +70,8 @@ class Connection(io.RawIOBase):
     def is_quiet(self) -> bool:
         """Return whether nothing has arrived since the last answer, not even the connection's end."""
         self.deadline = 0.0  # only what has been read from the socket already is looked at
-        try:
-            self._incoming.peek(1)
+        if self._incoming.peek(1):
             return False
-        except TimeoutError:
-            pass
         try:
             self._sock.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -96,8 +93,10 @@ class Connection(io.RawIOBase):
         """Return True, as io.BufferedReader asks for it."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int | None:
         """Read what has arrived, or wait for it. Raise OSError, also where the answer is cut off."""
+        if not self.deadline:  # `is_quiet` looks, and neither reads nor waits
+            return None
         seconds_left(self.deadline)
         count = self._until_done(select.POLLIN, self._sock.recv_into, buffer)
         if not count and not self.ends_answer:
