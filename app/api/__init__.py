@@ -1,1 +1,1 @@
-"""The HTTP interface: a Flask blueprint, and what its views read, check and answer."""
+"""Answer HTTP requests: a Flask blueprint, and what its views read and check."""

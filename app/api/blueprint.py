@@ -1,4 +1,4 @@
-"""The Flask blueprint: every route, every error handler, and what all answers have in common."""
+"""Define the Flask blueprint: every route, every error handler, and what all answers have in common."""
 
 import re
 from typing import Any
@@ -37,7 +37,7 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Tell whether a task could be run now, and what is down."""
+    """Return whether a task could be run now, and what is down."""
     return json_response(*current_services().health.ready(request.environ))
 
 

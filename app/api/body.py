@@ -1,4 +1,4 @@
-"""The request's body: received within its limits, and made ready for the supervisor.
+"""Receive a request's body within its limits, and make it ready for the supervisor.
 
 What is passed on are the task's arguments, without the names that are not the caller's to set.
 """
@@ -32,7 +32,7 @@ _KEYS = re.compile(r"\[([^\[\]]*)\]")
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """A body that is being read, until `deadline` (monotonic seconds) for its next piece."""
+    """Hold a body that is being read; its next piece must arrive by `deadline` (monotonic seconds)."""
 
     sock: socket.socket
     deadline: float
@@ -40,7 +40,7 @@ class _Reader:
 
 
 class _SlowBodies:
-    """Cuts off clients that send too slowly. A timeout of the socket would start anew with every byte."""
+    """Cut off clients that send too slowly. A timeout of the socket would start anew with every byte."""
 
     def __init__(self) -> None:
         self._ticker = Ticker("theeye-sync-bodies", self._cut_off)
@@ -72,7 +72,7 @@ def _slow_bodies() -> _SlowBodies:
 
 
 def read_body(environ: dict[str, Any], most: int) -> bytes:
-    """Return the whole body. Raises TooLarge, TooSlow, or BadRequest where less came than was announced."""
+    """Return the whole body. Raise TooLarge, TooSlow, or BadRequest where less came than was announced."""
     announced = get_content_length(environ)  # None also for chunks
     if announced is None and "HTTP_TRANSFER_ENCODING" in environ and not environ.get("wsgi.input_terminated"):
         raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
@@ -117,7 +117,7 @@ def _broken_off(environ: Mapping[str, Any], reader: _Reader | None) -> SyncError
 
 
 def for_supervisor(body: bytes, content_type: str) -> bytes | None:
-    """Return JSON bytes to pass on, None for an empty body. Raises BadRequest or UnsupportedType."""
+    """Return JSON bytes to pass on, None for an empty body. Raise BadRequest or UnsupportedType."""
     if not body.strip():
         return None
     media_type, _, parameters = content_type.lower().partition(";")

@@ -1,4 +1,4 @@
-"""The only place where formatters run: whatever one does, the client gets a legal answer."""
+"""Run formatters, here and nowhere else: whatever one does, the client gets a legal answer."""
 
 import logging
 import signal
@@ -14,7 +14,7 @@ log = logging.getLogger("theeye_sync.formatters")
 
 
 def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Formatter:
-    """Choose the formatter that the request asks for, and check its argument. Raises BadRequest or FormatterFailed."""
+    """Choose the formatter that the request asks for, and check its argument. Raise BadRequest or FormatterFailed."""
     formatter = formatters.choose(query, accept)
     try:
         formatter.check(query)
@@ -29,7 +29,7 @@ def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Forma
 
 
 def render(formatter: Formatter, context: Context, headers: Headers) -> Response:
-    """Return the formatter's answer under the headers that the service sets itself. Raises FormatterFailed."""
+    """Return the formatter's answer under the headers that the service sets itself. Raise FormatterFailed."""
     job_id = context.job.get("id")  # a formatter may change the document
     try:
         answer = rendered(formatter.format(context))

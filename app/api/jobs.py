@@ -1,4 +1,4 @@
-"""The views about jobs: run a task, fetch its job's answer later, cancel it."""
+"""Run a task, fetch its job's answer later, cancel its job: the views about jobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +93,7 @@ def _slot(customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest,
 def _answer(
     wanted: JobRequest, customer: str, task: str, job: Job, late: type[errors.TimeIsUp], headers: Headers
 ) -> Response:
-    """Answer with the ended job in the mode asked for. Raises `late` where it has not ended."""
+    """Answer with the ended job in the mode asked for. Raise `late` where it has not ended."""
     if applied := wanted.budget.applied(accepted=not job.has_ended and late is errors.Accepted):
         headers = [*headers, ("Preference-Applied", applied)]
     if not job.has_ended:
@@ -129,7 +129,7 @@ def _hidden() -> Iterator[None]:
 
 
 def _owned(found: Job, task: str, wanted: JobRequest) -> Job:
-    """Return the job as found. Raises JobGone when it is not of the path's task and the caller's customer."""
+    """Return the job as found. Raise JobGone when it is not of the path's task and the caller's customer."""
     document = found.document
     task_of_job = document.get("task")
     of_task = document.get("task_id") or (task_of_job.get("id") if isinstance(task_of_job, dict) else None)

@@ -1,4 +1,4 @@
-"""The interface as an OpenAPI 3.1 document: openapi.yaml, adapted to the modes and settings of this service.
+"""Describe the interface by OpenAPI 3.1: openapi.yaml, adapted to the modes and settings of this service.
 
 People edit openapi.yaml, and `make openapi` writes openapi.json from it, so that nothing reads YAML at run time.
 """

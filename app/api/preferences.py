@@ -1,4 +1,4 @@
-"""How long a caller wants to wait: `?wait=N` and `Prefer: wait=N, respond-async` (RFC 7240)."""
+"""Read how long a caller wants to wait: `?wait=N` and `Prefer: wait=N, respond-async` (RFC 7240)."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
 class Budget(NamedTuple):
-    """The seconds that a request may wait; `at_once`: do not wait at all."""
+    """Hold the seconds that a request may wait; `at_once`: do not wait at all."""
 
     seconds: float
     respond_async: bool = False

@@ -1,4 +1,4 @@
-"""The query string: names of the service, and arguments of the task."""
+"""Read the query string: names of the service, and arguments of the task."""
 
 import re
 from collections.abc import Callable, Collection
@@ -12,7 +12,7 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
 class Query:
-    """A raw query string, split once; what is passed on keeps its bytes."""
+    """Hold a raw query string, split once; what is passed on keeps its bytes."""
 
     def __init__(self, raw: str) -> None:
         """Split `raw`, WSGI's QUERY_STRING: bytes as Latin-1."""

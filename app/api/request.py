@@ -1,4 +1,4 @@
-"""What a request about a job asks for: read from Flask's request, and checked before anything is done for it."""
+"""Read what a request about a job asks for, and check it before anything is done for it."""
 
 import re
 import socket
@@ -24,7 +24,7 @@ _AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Who asks, in which mode, and how long they want to wait."""
+    """Hold who asks, in which mode, and how long they want to wait."""
 
     query: Query
     caller: Caller
@@ -42,7 +42,7 @@ def current_services() -> Services:
 
 
 def read_request(request: Request, customer: str) -> JobRequest:
-    """Read a request about a job. Raises BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
+    """Read a request about a job. Raise BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
     services, environ, trace = current_services(), request.environ, current() or Trace()
     settings = services.settings
     query = Query(environ.get("QUERY_STRING", ""))
@@ -59,7 +59,7 @@ def read_request(request: Request, customer: str) -> JobRequest:
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
-    """Return the bearer token (RFC 6750). Raises Unauthorized for none, two, or one that no header can carry."""
+    """Return the bearer token (RFC 6750). Raise Unauthorized for none, two, or one that no header can carry."""
     scheme, _, credentials = (authorization or "").strip().partition(" ")
     tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
     if query_token:

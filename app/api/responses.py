@@ -1,4 +1,4 @@
-"""The answers: JSON and entity tag as the original writes them, CORS, headers that tell of a job, errors."""
+"""Make responses: JSON and ETag as the original writes them, CORS, headers that tell of a job, errors."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class Response(flask.Response):
-    """Flask's response; one without a body names no media type."""
+    """Leave out Flask's default media type: a response without a body names none."""
 
     default_mimetype = None
 
