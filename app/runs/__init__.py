@@ -1,1 +1,1 @@
-"""One create at the most: idempotency keys, the history guard, and the run itself."""
+"""Create one job at the most for a request: idempotency keys, the history guard, and the run itself."""

@@ -1,4 +1,4 @@
-"""The history guard: TheEye deletes no job before its result was read.
+"""Guard the history: TheEye deletes no job before its result was read.
 
 TheEye keeps the newest N ended jobs of a task and deletes the others when it creates a job. So every create needs a
 slot, and its job keeps the slot until its result was read or nobody waits for it any more. A slot is free while the
@@ -22,23 +22,23 @@ from app.errors import NoFreeSlot, SyncError
 
 UNKNOWN_LIMIT = 5  # TheEye's default
 CHECK_SECONDS = 1.0  # how often a queueing request checks whether its client has gone or the service stops
-TASKS = 10_000  # whose limits are remembered
+TASKS = 10_000  # whose limits are remembered at the most
 
 log = logging.getLogger("theeye_sync.history")
 
 
 class Slot(NamedTuple):
-    """The permission for one create; `queued`: whether the request had to wait for it."""
+    """Permit one create; `queued`: whether the request had to wait for it."""
 
     id: str
     queued: bool
 
 
 class Queue(Protocol):
-    """Where the creates of guarded tasks wait for a slot, first come, first served."""
+    """Let the creates of guarded tasks wait for a slot, first come, first served."""
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
-        """Return a slot, which must be released; wait for it. Raises NoFreeSlot when no seconds are left."""
+        """Return a slot, which must be released; wait for it. Raise NoFreeSlot when no seconds are left."""
 
     def created(self, task: str, slot: str) -> None:
         """Note that the create is done: the job is older than those that get a slot from now on."""
@@ -49,7 +49,7 @@ class Queue(Protocol):
 
 @dataclass(slots=True)
 class _Task:
-    """The slots of a task: how many were given, how many of their creates are done, and what else is to be known."""
+    """Count the slots of a task that were given and the creates that are done; hold the slots in use and the queue."""
 
     entered: int = 0
     done: int = 0
@@ -58,7 +58,7 @@ class _Task:
     queue: deque["_Ticket"] = field(default_factory=deque)
 
     def has_room(self, limit: int) -> bool:
-        """Tell whether the oldest unread job would have fewer than `limit` newer ones with one job more."""
+        """Return whether the oldest unread job would have fewer than `limit` newer ones with one job more."""
         oldest = next(iter(self.unread.values()), None)  # the first is the lowest: `done` only grows
         return oldest is None or self.entered - oldest < limit
 
@@ -71,7 +71,7 @@ class _Task:
 
 @dataclass(slots=True)
 class _Ticket:
-    """A request in the queue, and the slot that it will get."""
+    """Hold a request in the queue, and the slot that it will get."""
 
     slot: str
     limit: int
@@ -79,7 +79,7 @@ class _Ticket:
 
 
 class LocalQueue:
-    """The queue of one process."""
+    """Queue the creates of one process."""
 
     def __init__(self) -> None:
         """Start with no slot in use."""
@@ -87,7 +87,7 @@ class LocalQueue:
         self._tasks: dict[str, _Task] = {}
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
-        """Return a slot. Raises NoFreeSlot."""
+        """Return a slot. Raise NoFreeSlot."""
         ticket = _Ticket(uuid.uuid4().hex, limit)
         with self._lock:
             state = self._tasks.setdefault(task, _Task())
@@ -141,7 +141,7 @@ class LocalQueue:
 
 
 class Limits:
-    """How many ended jobs each task keeps, as last seen in a document of TheEye's."""
+    """Remember how many ended jobs each task keeps, as last seen in a document of TheEye's."""
 
     def __init__(self, enough: int) -> None:
         """`enough`: the limit from which on a task needs no guard."""
@@ -150,7 +150,7 @@ class Limits:
         self._advised: set[str] = set()
 
     def is_known(self, task: str) -> bool:
-        """Tell whether the task's limit is known, or assumed."""
+        """Return whether the task's limit is known, or assumed."""
         return task in self._known
 
     def get(self, task: str) -> int | None:
@@ -194,7 +194,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """What a guarded run has: the seconds that it queued, and what to call when its create is done."""
+    """Hold the seconds that a guarded run queued, and what to call when its create is done."""
 
     queued: float = 0.0
     created: Callable[[], None] = lambda: None
@@ -213,13 +213,13 @@ class HistoryGuard:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether anything is guarded at all."""
+        """Return whether anything is guarded at all."""
         return bool(self._queues)
 
     def protect(self, task: str, seconds_left: Callable[[], float]) -> AbstractContextManager[Protection]:
         """Wait until the job may be created, and protect it until the end of the `with` block.
 
-        `seconds_left`: that the caller can still wait. Raises NoFreeSlot.
+        `seconds_left`: that the caller can still wait. Raise NoFreeSlot.
         """
         limit = self.limits.get(task)
         if limit is None or not self._queues:

@@ -1,4 +1,4 @@
-"""The history guard's queue across processes and replicas, in Redis; the slots of a dead process expire."""
+"""Queue creates across processes and replicas, in Redis; the slots of a dead process expire."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ log = logging.getLogger("theeye_sync.history")
 
 
 class RedisQueue:
-    """The queue of all processes; while Redis is down it gives every slot at once, and LocalQueue alone guards."""
+    """Queue the creates of all processes; while Redis is down give every slot at once: LocalQueue alone guards then."""
 
     def __init__(self, scripts: RedisScripts, notifications: Notifications) -> None:
         """Start nothing yet: the renewing thread starts with the first slot, so after any fork."""
@@ -31,7 +31,7 @@ class RedisQueue:
         self._renewer: threading.Thread | None = None
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
-        """Return a slot, after one round trip if one is free. Raises NoFreeSlot."""
+        """Return a slot, after one round trip if one is free. Raise NoFreeSlot."""
         slot, queued = uuid.uuid4().hex, False
         self._keep(slot, task)
         try:

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header): a repeated request joins the job that exists.
+"""Let a repeated request join the job that exists: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
 
 A key's record in Redis holds who may create the job, what was asked for, and the job's id; never an answer.
 lua/key_*.lua are its steps, lua/key_reserve.lua lists its fields.
@@ -37,7 +37,7 @@ class Key:
 
 
 def read_key(header: str | None, session: Session, task: str, query: str, body: bytes | None) -> Key | None:
-    """Return the request's key, None without the header. Raises BadRequest for one that cannot be used."""
+    """Return the request's key, None without the header. Raise BadRequest for one that cannot be used."""
     if header is None:
         return None
     key = header.strip()
@@ -78,7 +78,7 @@ class Reservation:
                 log.debug("a key was not renewed: %s", error)
 
     def creating(self) -> None:
-        """Record that the create is about to be sent. Raises KeysUnavailable, then it must not be sent."""
+        """Record that the create is about to be sent. Raise KeysUnavailable, then it must not be sent."""
         latest_ms = self._reserved_ms + (monotonic() - self._reserved + CALL_SECONDS) * 1000
         try:
             still_ours = self._run("key_creating", int(latest_ms), int(self._create_seconds * 1000))
@@ -111,8 +111,8 @@ class Reservation:
         return bool(self._scripts.run(script, [self._key.record], [self._owner, *arguments]))
 
 
-class _Answer(NamedTuple):
-    """What lua/key_reserve.lua returns."""
+class _KeyState(NamedTuple):
+    """Name what lua/key_reserve.lua returns."""
 
     reserved: int
     same_request: int
@@ -121,7 +121,7 @@ class _Answer(NamedTuple):
 
 
 class Keys:
-    """All keys of the last 24 hours."""
+    """Reserve keys; each is known for 24 hours."""
 
     def __init__(self, scripts: RedisScripts, call_timeout: float) -> None:
         """Connect to nothing yet; `call_timeout`: seconds that a create may take."""
@@ -133,7 +133,7 @@ class Keys:
 
         Wait while the first request creates its job. `lease`: seconds that the reservation stays valid without renewal;
         `seconds_left`: that the caller can still wait.
-        Raises KeyRefused, RunUnknown, StillStarting or KeysUnavailable; this request has started nothing then.
+        Raise KeyRefused, RunUnknown, StillStarting or KeysUnavailable; this request has started nothing then.
         """
         pause, longest = POLL_SECONDS
         owner = uuid.uuid4().hex
@@ -152,10 +152,10 @@ class Keys:
             threading.Event().wait(min(pause, seconds))
             pause = min(pause * 1.5, longest)
 
-    def _try(self, key: Key, lease: float, owner: str) -> _Answer:
+    def _try(self, key: Key, lease: float, owner: str) -> _KeyState:
         arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000, owner)
         try:
-            return _Answer(*self._scripts.run("key_reserve", [key.record], arguments))
+            return _KeyState(*self._scripts.run("key_reserve", [key.record], arguments))
         except RedisUnavailable as error:
             raise _unavailable(error) from None
 

@@ -1,4 +1,4 @@
-"""Lua scripts on TheEye's Redis: what all processes and replicas know together changes in atomic steps."""
+"""Run Lua scripts on TheEye's Redis: what all processes and replicas share changes in atomic steps."""
 
 import functools
 import logging
@@ -33,13 +33,13 @@ class RedisScripts:
 
     @property
     def is_down(self) -> bool:
-        """Tell whether the last script failed."""
+        """Return whether the last script failed."""
         return self._failed
 
     def run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int], despite_failure: bool = False) -> Any:
         """Run lua/NAME.lua and return its answer; `despite_failure` ignores the circuit breaker.
 
-        Raises RedisUnavailable.
+        Raise RedisUnavailable.
         """
         if monotonic() < self._skip_until and not despite_failure:
             raise RedisUnavailable("Redis did not answer a moment ago")

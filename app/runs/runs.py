@@ -1,4 +1,4 @@
-"""From a request to its job: one create at the most, under the history guard and the request's idempotency key."""
+"""Turn a request into a job: one create at the most, under the history guard and the request's idempotency key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ LEARN_SECONDS = 2.0  # that reading a task's history limit may take
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to run. `query` and `body` are passed on; `seconds`: how long to wait; `at_once`: only create the job."""
+    """Hold what to run and how long to wait; `at_once`: only create the job. `query` and `body` are passed on."""
 
     caller: Caller
     customer_id: str
@@ -37,14 +37,14 @@ class RunRequest:
 
 
 class Run(NamedTuple):
-    """A job, ended or as last seen; `replayed`: it was created by an earlier request with the same key."""
+    """Hold a job, ended or as last seen; `replayed`: it was created by an earlier request with the same key."""
 
     job: Job
     replayed: bool = False
 
 
 class Runs:
-    """Starts jobs and waits for them."""
+    """Start jobs and wait for them."""
 
     def __init__(self, supervisor: Supervisor, waiter: JobWaiter, guard: HistoryGuard, keys: Keys | None) -> None:
         """Start nothing yet; without keys there is no Redis to keep them in."""
@@ -54,7 +54,7 @@ class Runs:
         self._keys = keys
 
     def run(self, request: RunRequest, client: Client) -> Run:
-        """Return a new job, or with a key seen before the job that it has. Raises SyncError of any kind."""
+        """Return a new job, or with a key seen before the job that it has. Raise SyncError of any kind."""
         trace = request.caller.trace
         began = monotonic()
         budget = _Budget(self._waiter, client, began + request.seconds)
@@ -80,7 +80,7 @@ class Runs:
         return self._keys.reserve(request.key, LEASE_SECONDS, budget.left)
 
     def _join(self, request: RunRequest, job_id: str, deadline: float, client: Client) -> Job:
-        """Return the job of the first request with this key. Raises RunGone."""
+        """Return the job of the first request with this key. Raise RunGone."""
         caller, waiter = request.caller, self._waiter
         try:
             with telling(Job(job_id)):
