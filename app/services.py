@@ -1,4 +1,4 @@
-"""What all requests of one process share, and its assembly."""
+"""Assemble what all requests of one process share."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from app.theeye.sessions import Sessions
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import JobWaiter
-from app.waiter.notifications import Notifications, over_redis
+from app.waiter.notifications import Notifications, make_notifications
 from formatters import Registry
 
 EXTENSION = "theeye_sync"  # the name of the Services among Flask's extensions
@@ -50,7 +50,7 @@ def assemble(settings: Settings) -> Services:
     """Make all parts and connect them to each other; nothing opens a connection yet."""
     metrics = _metrics(settings)
     gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
-    notifications = over_redis(settings.redis_url, metrics.listener if metrics else None)
+    notifications = make_notifications(settings.redis_url, metrics.listener if metrics else None)
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
     waiter = JobWaiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
     guard = _history_guard(settings, scripts, notifications)

@@ -1,1 +1,1 @@
-"""The wait for the end of a job: notifications where there is a Redis, polling where there is none."""
+"""Wait for the end of a job: by notifications where there is a Redis, by polling where there is none."""

@@ -1,4 +1,4 @@
-"""Cancels the jobs of clients that have gone and asked for it, after a grace in which they may come back."""
+"""Cancel the jobs of clients that have gone and asked for it, after a grace in which they may come back."""
 
 import logging
 import threading
@@ -15,14 +15,14 @@ log = logging.getLogger("theeye_sync.cancelling")
 
 
 class _Due(NamedTuple):
-    """A job that is to be cancelled, on whose behalf."""
+    """Hold a job that is to be cancelled, and on whose behalf."""
 
     caller: Caller
     job_id: str
 
 
 class Cancellations:
-    """The cancellations that are due."""
+    """Hold the cancellations that are due, and carry them out."""
 
     def __init__(self, supervisor: Supervisor, notifications: Notifications) -> None:
         """Begin with none."""

@@ -1,4 +1,4 @@
-"""Notices clients that have gone, under gunicorn, which shows their sockets (`gunicorn.socket`)."""
+"""Notice clients that have gone, under gunicorn, which shows their sockets (`gunicorn.socket`)."""
 
 import os
 import select
@@ -17,14 +17,14 @@ _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 @dataclass(slots=True)
 class Client:
-    """One client: `wake` is called when it is found `gone`."""
+    """Hold one client; `wake` is called when it is found `gone`."""
 
     wake: Callable[[], None] = lambda: None
     gone: bool = False
 
 
 class Clients:
-    """All waiting clients of this process, looked at once a second by one thread in one system call."""
+    """Look at all waiting clients of this process once a second, by one thread in one system call."""
 
     def __init__(self) -> None:
         """Watch nobody yet."""

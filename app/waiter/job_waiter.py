@@ -1,4 +1,4 @@
-"""The wait: from a job that was created to the job that has ended, before one absolute deadline.
+"""Wait from a job's creation until its end, before one absolute deadline.
 
 All deadlines are seconds of `time.monotonic`.
 """
@@ -25,7 +25,7 @@ log = logging.getLogger("theeye_sync.waiter")
 
 
 class _BackOff:
-    """Growing pauses, spread by a tenth so that waits do not look in step."""
+    """Give growing pauses, spread by a tenth so that waits do not look in step."""
 
     def __init__(self, first: float, longest: float) -> None:
         self._next = first
@@ -38,7 +38,7 @@ class _BackOff:
 
 
 class JobWaiter:
-    """All waits of this process."""
+    """Carry all waits of this process."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class JobWaiter:
 
     @contextmanager
     def slot(self, sock: socket.socket | None) -> Iterator[Client]:
-        """Hold one of the SYNC_MAX_WAITING slots, for the client behind the socket. Raises TooBusy."""
+        """Hold one of the SYNC_MAX_WAITING slots, for the client behind the socket. Raise TooBusy."""
         with self._lock:
             if self.waiting >= self._max_waiting:
                 raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
@@ -88,7 +88,7 @@ class JobWaiter:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the service is stopping and its grace is over: nothing may be started any more."""
+        """Return whether the service is stopping and its grace is over: nothing may be started any more."""
         return monotonic() >= self._end
 
     def left(self, deadline: float) -> float:
@@ -98,7 +98,7 @@ class JobWaiter:
     def fetch(self, caller: Caller, job_id: str, deadline: float, client: Client) -> Job:
         """Return the job as it is now; repeat until the deadline what fails for a moment.
 
-        Raises Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
+        Raise Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         back_off, pause = _BackOff(*POLLING), threading.Event()
         client.wake = pause.set
@@ -127,7 +127,7 @@ class JobWaiter:
 
         `since`: the epoch that `listen` returned; `look_first`: the job may have ended by now; `renew` is called
         whenever Redis is back, which may have lost what was stored there.
-        Raises ClientGone, JobGone, Unauthorized or UpstreamFailed.
+        Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         trace = caller.trace
         began, reading = monotonic(), trace.read
@@ -169,7 +169,7 @@ class JobWaiter:
 
 
 class _Look:
-    """One wait's view of its job."""
+    """Look at the job of one wait, and remember what was seen."""
 
     def __init__(self, supervisor: Supervisor, caller: Caller, job: Job, seconds: Callable[[], float]) -> None:
         """Begin with the job as it was created; `seconds`: how long a look may take."""

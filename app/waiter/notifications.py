@@ -1,4 +1,4 @@
-"""Hints that a job may have ended, for all waits of the process over one Redis subscription.
+"""Tell all waits of the process that their job may have ended, over one Redis subscription.
 
 A notification is only a hint. Without Redis, and while it is down, there are none and the waits poll.
 """
@@ -12,7 +12,8 @@ from time import monotonic
 from typing import Any
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
-SLOT_GIVEN = "theeye-sync:turn:*"  # ours: a request in the history guard's queue has got its slot
+# Ours: a request in the history guard's queue has got its slot. `turn` stays: processes of older versions use it too.
+SLOT_GIVEN = "theeye-sync:turn:*"
 EARLY = 10_000  # notifications kept for jobs that are not known yet
 LONGEST_ID = 100
 PING_SECONDS = 1.0
@@ -23,7 +24,7 @@ log = logging.getLogger("theeye_sync.notifications")
 
 
 class Notifications:
-    """The waits by job id. This class alone wakes none of them: they poll."""
+    """Hold the waits by job id. This class alone wakes none of them: they poll."""
 
     live = False
 
@@ -59,7 +60,7 @@ class Notifications:
                     del self._waiting[job_id]
 
     def is_watched(self, job_id: str) -> bool:
-        """Tell whether anybody waits for the job."""
+        """Return whether anybody waits for the job."""
         with self._lock:
             return job_id in self._waiting
 
@@ -84,7 +85,7 @@ class Notifications:
 
 
 class RedisNotifications(Notifications):
-    """Hints by TheEye's `job-finished` messages. The listener starts with the first wait, so after any fork."""
+    """Wake waits by TheEye's `job-finished` messages. The listener starts with the first wait, so after any fork."""
 
     def __init__(
         self, url: str, settle_seconds: float = 3.0, changed: Callable[[bool], None] = lambda live: None
@@ -168,7 +169,7 @@ class RedisNotifications(Notifications):
             self._receive(pubsub)
 
     def _receive(self, pubsub: Any) -> None:
-        """Read messages for as long as Redis answers. Raises TimeoutError when it no longer does."""
+        """Read messages for as long as Redis answers. Raise TimeoutError when it no longer does."""
         from redis.exceptions import TimeoutError as NothingCame
 
         heard = monotonic()
@@ -197,7 +198,7 @@ class RedisNotifications(Notifications):
             self.wake_all()
 
 
-def over_redis(redis_url: str, changed: Callable[[bool], None] | None = None) -> Notifications:
+def make_notifications(redis_url: str, changed: Callable[[bool], None] | None = None) -> Notifications:
     """Return notifications over Redis; without a URL there are none. `changed` is told whether they arrive."""
     if not redis_url:
         return Notifications()

@@ -1,4 +1,4 @@
-"""A thread that does something once a second, in every process that needs it."""
+"""Do something once a second in a thread, in every process that needs it."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ SECONDS = 1.0
 
 
 class Ticker:
-    """Calls `work` once a second. Its thread starts with the first need, so after any fork, and never at import."""
+    """Call `work` once a second. Its thread starts with the first need, so after any fork, and never at import."""
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         """Start nothing yet; an error of `work` is logged and does not end the thread."""
