@@ -1,1 +1,1 @@
-"""TheEye as this service sees it: its two servers, its sessions, and the HTTP calls to them."""
+"""Call TheEye: its two servers, its sessions, and HTTP underneath."""

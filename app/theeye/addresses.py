@@ -1,4 +1,4 @@
-"""The addresses of one host: the resolver is asked in a thread, since it knows no time limit."""
+"""Find the addresses of one host: the resolver is asked in a thread, since it knows no time limit."""
 
 import socket
 import threading

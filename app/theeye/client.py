@@ -1,4 +1,4 @@
-"""TheEye's two servers: the gateway knows whose a token is, the supervisor runs tasks and shows their jobs."""
+"""Call TheEye's two servers: the gateway knows whose a token is, the supervisor runs tasks and shows their jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ _GONE = (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known."""
+    """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known."""
 
     id: str
     lifecycle: str | None = None
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the lifecycle is one of those that a job never leaves."""
+        """Return whether the lifecycle is one of those that a job never leaves."""
         return self.lifecycle in ENDED
 
     def at(self, lifecycle: str) -> "Job":
@@ -57,7 +57,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose token it is; a session belongs to one customer."""
+    """Hold whose token it is; a session belongs to one customer."""
 
     user_id: str
     customer_id: str
@@ -66,7 +66,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf TheEye is called: the customer by name, the token, and the request that it is for."""
+    """Hold on whose behalf TheEye is called: the customer by name, the token, and the record of the request."""
 
     customer: str
     token: str = field(repr=False)
@@ -79,7 +79,7 @@ class Caller:
 
 
 class _Server:
-    """One of TheEye's servers, the calls to which are counted."""
+    """Call one of TheEye's servers, and count the calls."""
 
     def __init__(self, url: str, settings: Settings, metrics: Metrics | None) -> None:
         """Connect to nothing yet."""
@@ -97,7 +97,7 @@ class _Server:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Make one call and count it under its kind. Raises TransportError."""
+        """Make one call and count it under its kind. Raise TransportError."""
         status: int | str = "lost"
         try:
             reply = self.transport.call(method, path, caller.headers, body, timeout)
@@ -112,7 +112,7 @@ class _Server:
 
 
 class Gateway(_Server):
-    """The server of TheEye that knows the tokens."""
+    """Call the server of TheEye that knows the tokens."""
 
     _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
 
@@ -121,7 +121,7 @@ class Gateway(_Server):
         super().__init__(settings.gateway_url, settings, metrics)
 
     def session(self, caller: Caller) -> Session:
-        """Return the token's session. Raises Unauthorized, or UpstreamFailed without a clear answer."""
+        """Return the token's session. Raise Unauthorized, or UpstreamFailed without a clear answer."""
         try:
             reply = self._call(caller, "session", "GET", self._PROFILE)
         except TransportError as error:
@@ -134,14 +134,14 @@ class Gateway(_Server):
 
 
 class Supervisor(_Server):
-    """The server of TheEye that runs the tasks."""
+    """Call the server of TheEye that runs the tasks."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         """Connect to nothing yet."""
         super().__init__(settings.supervisor_url, settings, metrics)
 
     def create(self, caller: Caller, task: str, query: str, body: bytes | None) -> Job:
-        """Start the task; never tried twice. Raises Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown."""
+        """Start the task; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown."""
         path = _path(caller.customer, "task", task, "job") + (f"?{query}" if query else "")
         try:
             reply = self._call(caller, "create", "POST", path, body)
@@ -169,7 +169,7 @@ class Supervisor(_Server):
         return document if isinstance(document, dict) else None
 
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
-        """Return the whole job. Raises Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
+        """Return the whole job. Raise Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
         path = _path(caller.customer, "job", job_id)
         document = _value(self._ask(caller, "read", "GET", path, job_id, timeout))
         if not isinstance(document, dict):
@@ -177,7 +177,7 @@ class Supervisor(_Server):
         return Job.of(document, job_id)
 
     def lifecycle(self, caller: Caller, job_id: str, timeout: float | None = None) -> str:
-        """Return the job's lifecycle only; raises as `read` does."""
+        """Return the job's lifecycle only; raise as `read` does."""
         path = _path(caller.customer, "job", job_id, "lifecycle")
         lifecycle = _value(self._ask(caller, "lifecycle", "GET", path, job_id, timeout))
         if not isinstance(lifecycle, str):
@@ -185,7 +185,7 @@ class Supervisor(_Server):
         return lifecycle
 
     def cancel(self, caller: Caller, job_id: str) -> None:
-        """Ask for the end of a job; TheEye says yes even when nothing could be cancelled. Raises as `read` does."""
+        """Ask for the end of a job; TheEye says yes even when nothing could be cancelled. Raise as `read` does."""
         self._ask(caller, "cancel", "PUT", _path(caller.customer, "job", job_id, "cancel"), job_id, None)
 
     def _ask(self, caller: Caller, kind: str, method: str, path: str, job_id: str, timeout: float | None) -> Reply:

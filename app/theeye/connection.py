@@ -1,4 +1,4 @@
-"""A connection that HTTP answers are read from, with one absolute deadline for whatever is done on it.
+"""Read HTTP answers from a connection, with one absolute deadline for whatever is done on it.
 
 A socket's own timeout is for one wait only, and starts again with every byte that arrives; under gevent this holds
 inside of a TLS handshake and a TLS record too. So the sockets here never block, and each wait ends at the deadline.

@@ -1,4 +1,4 @@
-"""How a URL is reached: the proxy in between and the certificates, read once from the environment as requests does."""
+"""Read how a URL is reached, its proxy and certificates, once from the environment and as requests does."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""Whose token is this: the sessions of the tokens seen, remembered for SYNC_SESSION_TTL."""
+"""Tell whose a token is; sessions are remembered for SYNC_SESSION_TTL."""
 
 import threading
 from collections import OrderedDict
@@ -13,7 +13,7 @@ RETRY_SECONDS = 5.0  # a gateway that did not answer is asked again about a know
 
 
 class Sessions:
-    """The known sessions, at most SESSIONS: the least recently used one is dropped first."""
+    """Remember at most SESSIONS sessions; drop the least recently used one first."""
 
     def __init__(self, gateway: Gateway, ttl: float, metrics: Metrics | None = None) -> None:
         """Know none yet; `ttl` in seconds, 0 remembers nothing."""
@@ -26,7 +26,7 @@ class Sessions:
     def get(self, caller: Caller) -> Session:
         """Return the session of the caller's token.
 
-        Raises Unauthorized, UpstreamFailed, or Forbidden where the caller names another customer.
+        Raise Unauthorized, UpstreamFailed, or Forbidden where the caller names another customer.
         """
         known = self._remembered(caller.token)
         if self._metrics is not None:

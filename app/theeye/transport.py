@@ -1,4 +1,4 @@
-"""HTTP/1.1 calls to one base URL over kept connections, read with the standard library's `http.client`.
+"""Make HTTP/1.1 calls to one base URL over kept connections, read with the standard library's `http.client`.
 
 TransportError          a call that brought no answer
 ├── NotSent             not a byte of the request has left: it cannot have had an effect
