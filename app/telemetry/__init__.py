@@ -1,1 +1,1 @@
-"""What the service tells about its requests: trace, log lines, metrics; never a token."""
+"""Tell about requests, and never a token: trace, log lines, metrics."""

@@ -1,4 +1,4 @@
-"""The log line of a request, as text or as JSON: nothing that a client sends can end the line or show a token."""
+"""Write the log line of a request, as text or JSON: nothing that a client sends can end it or show a token."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Messages as JSON, by python-json-logger; needs the extra `log`."""
+"""Write messages as JSON, by python-json-logger; needs the extra `log`."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where the service's own messages go, and in which form: text or JSON."""
+"""Choose where the service's own messages go, and in which form: text or JSON."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""What is counted for Prometheus, the folder that holds the numbers, and the socket that serves them.
+"""Count for Prometheus, keep the folder that holds the numbers, and serve them on a socket of their own.
 
 A label has few values, and no client can make one up. prometheus_client is imported inside of functions: it reads the
 folder's variable when it is imported, and it is an extra.
@@ -27,7 +27,7 @@ STATUSES = frozenset({200, 201, 204, 400, 401, 403, 404, 409, 413, 429, 500, 502
 
 
 class Metrics:
-    """The numbers of this process, in files that every process of the service can read."""
+    """Count in this process, in files that every process of the service can read."""
 
     def __init__(self) -> None:
         """Create the metrics; their folder must stand in the environment by now."""
@@ -159,7 +159,7 @@ def _remove_folder_of(owner: int) -> None:
 
 
 class MetricsSocket:
-    """The socket of SYNC_METRICS_BIND: `/metrics` is served there and nowhere else, and nothing else is."""
+    """Serve the socket of SYNC_METRICS_BIND: `/metrics` there and nowhere else, and nothing else there."""
 
     def __init__(self, bind: str) -> None:
         """Read the address; `bind`: HOST:PORT or unix:PATH."""

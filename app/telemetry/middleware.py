@@ -1,4 +1,4 @@
-"""The WSGI layer around Flask: a request's record, the headers that tell of it, and its line in the log.
+"""Wrap Flask in a WSGI layer: a request's record, the headers that tell of it, and its line in the log.
 
 It stands outside of Flask so that a request is recorded whatever Flask, an extension or a hook does with it.
 """
@@ -27,7 +27,7 @@ log = logging.getLogger("theeye_sync")
 
 
 class Tracing:
-    """A WSGI application whose requests are recorded, logged and counted."""
+    """Record, log and count the requests of a WSGI application."""
 
     def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
         """Wrap an application; `form`: of the log lines, or `off`; `bind`: the address of `/metrics`."""
@@ -35,7 +35,7 @@ class Tracing:
         self._scrape = MetricsSocket(bind) if metrics is not None else None
         self._application = application
         self._line = LINES.get(form)
-        self._out = Out()
+        self._out = StandardOutput()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, whatever happens."""
@@ -71,8 +71,8 @@ class Tracing:
         trace.ended = True
 
 
-class Out:
-    """Standard output, which a WSGI host may restrict, close or not have at all."""
+class StandardOutput:
+    """Write to standard output, which a WSGI host may restrict, close or not have at all."""
 
     def __init__(self) -> None:
         """Write nothing yet."""

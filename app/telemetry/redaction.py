@@ -1,4 +1,4 @@
-"""No token in any message: not in a request line that is quoted, not in a header, however it is spelled."""
+"""Keep tokens out of every message: a quoted request line, a header, however the token is spelled."""
 
 import json
 import logging

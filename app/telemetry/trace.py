@@ -1,4 +1,4 @@
-"""One request's record: who asked for what, how it ended, and where the time went."""
+"""Record one request: who asked for what, how it ended, and where the time went."""
 
 import os
 import re
@@ -22,7 +22,7 @@ _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 class Trace:
-    """A request's record; seconds that were not measured are 0. `context`: W3C trace context, for TheEye."""
+    """Hold a request's record; seconds that were not measured are 0. `context`: W3C trace context, for TheEye."""
 
     __slots__ = (
         "began",
