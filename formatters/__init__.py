@@ -1,4 +1,4 @@
-"""Response modes as pluggy plugins: an author imports from here, and in tests from `formatters.testing`.
+"""Offer response modes as pluggy plugins: an author imports from here, and in tests from `formatters.testing`.
 
 A formatter turns an ended job into an HTTP answer. A plugin is a module (or any object) with one hook:
 

@@ -1,4 +1,4 @@
-"""The `Accept` header (RFC 9110, section 12.5.1): does the caller want one of a plugin's media types?"""
+"""Read the `Accept` header (RFC 9110, section 12.5.1): does the caller want one of a plugin's media types?"""
 
 from collections.abc import Iterable
 

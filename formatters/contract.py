@@ -1,4 +1,4 @@
-"""What a formatter is, what it may declare, what it is given and what it gives back.
+"""Define what a formatter is, what it may declare, what it is given and what it gives back.
 
 FormatterError        its message is for the client
 ├── BadQuery          400, raised by `check`: the argument cannot be used, nothing is started

@@ -1,4 +1,4 @@
-"""JSON as JavaScript reads and writes it, without losing what JavaScript loses (RFC 8259, ECMA-262).
+"""Read and write JSON as JavaScript does, without losing what JavaScript loses (RFC 8259, ECMA-262).
 
 A job may print anything: `loads` reads it or raises ValueError, and no other exception.
 """

@@ -1,4 +1,4 @@
-"""`?full`: the whole job document."""
+"""Answer `?full` with the whole job document."""
 
 from formatters.contract import Answer, Context, Formatter
 from formatters.hookspecs import hookimpl

@@ -1,4 +1,4 @@
-"""The default mode: the job's output, as TheEye stores it."""
+"""Answer by default with the job's output, as TheEye stores it."""
 
 from formatters.contract import Answer, Context, Formatter
 from formatters.hookspecs import hookimpl

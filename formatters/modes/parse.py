@@ -1,4 +1,4 @@
-"""`?parse` and `?parse=INDEX`: one output read as JSON, which may also decide the status."""
+"""Answer `?parse` and `?parse=INDEX` with one output read as JSON, which may also decide the status."""
 
 from formatters.contract import JSON_TYPE, Answer, Context, Formatter
 from formatters.hookspecs import hookimpl

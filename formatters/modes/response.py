@@ -1,4 +1,4 @@
-"""`?response` and `?response=INDEX`: the job decides the whole HTTP answer.
+"""Answer `?response` and `?response=INDEX`: the job decides the whole HTTP answer.
 
 An output is the JSON of `{"statusCode", "headers", "body", "isBase64Encoded"}`, or holds that under `"response"`.
 The content comes from a job and is served from the API's own origin: the job cannot set a header of the service, and

@@ -1,4 +1,4 @@
-"""`?result`: what the agent reported."""
+"""Answer `?result` with what the agent reported."""
 
 from formatters.contract import Answer, Context, Formatter
 from formatters.hookspecs import hookimpl
