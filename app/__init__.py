@@ -1,4 +1,4 @@
-"""TheEye Sync: TheEye's asynchronous tasks as synchronous API calls."""
+"""Serve TheEye's asynchronous tasks as synchronous API calls."""
 
 import logging
 
@@ -18,7 +18,7 @@ __all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
 
 
 class SyncFlask(Flask):
-    """Flask, with what it lets a subclass choose."""
+    """Set what Flask leaves to a subclass: the response class, and the answer to OPTIONS."""
 
     response_class = responses.Response
 

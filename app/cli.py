@@ -1,4 +1,4 @@
-"""The command `theeye-sync`, also `python -m app`; `formatters` is a command of `flask --app wsgi` too."""
+"""Define the command `theeye-sync`, also `python -m app`; `formatters` is a command of `flask --app wsgi` too."""
 
 import logging
 import os
