@@ -57,6 +57,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def redis_server() -> Iterator[Redis]:
+    with Redis() as server:  # of its own: nothing stands in it but what these services leave
+        yield server
+
+
+@pytest.fixture(scope="module")
 def theeye(redis_server: Redis) -> Iterator[Recorder]:
     with Recorder(redis_url=redis_server.url) as standin:
         yield standin

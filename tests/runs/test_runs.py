@@ -36,17 +36,17 @@ def test_nothing_is_created_once_the_grace_is_over(theeye: StandIn) -> None:
     assert len(theeye.calls_of("create")) == 1
 
 
-@pytest.mark.parametrize(("patience", "learning"), [(0.3, 5.0), (30.0, 0.3)])
+@pytest.mark.parametrize(("wait", "learning"), [(0.3, 5.0), (30.0, 0.3)])
 def test_learning_a_tasks_limit_is_bounded(
-    patience: float, learning: float, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+    wait: float, learning: float, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the request's own wait, and by what it may cost at the most."""
     monkeypatch.setattr(runs, "LEARN_SECONDS", learning)
     theeye.fault("task", Silence())
     with serving(theeye) as (_, client), ThreadPoolExecutor(1) as pool:
         began = monotonic()
-        answer = pool.submit(client.post, f"{JOB}?wait={patience:g}", headers=TOKEN)
+        answer = pool.submit(client.post, f"{JOB}?wait={wait:g}", headers=TOKEN)
         theeye.wait_for_calls("create", 1)
-        assert 0.25 < monotonic() - began < 1.5
+        assert 0.25 < monotonic() - began < 4, "then the task was asked for longer than that"
         assert "X-Job-Id" in answer.result(10).headers
     assert len(theeye.calls_of("task")) == 1

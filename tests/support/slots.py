@@ -1,0 +1,37 @@
+"""The history guard's queues in tests: what is needed to fill and to watch them."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from app.runs.history import LocalQueue, Queue
+from app.runs.history_redis import RedisQueue
+from app.runs.redis_scripts import PREFIX
+
+
+def within(seconds: float) -> Callable[[], float]:
+    """The seconds that are left, counted from now."""
+    deadline = monotonic() + seconds
+    return lambda: deadline - monotonic()
+
+
+def slot_of_a_job(queue: Queue, limit: int) -> str:
+    """A slot whose create is done at once."""
+    slot = queue.acquire("t", limit, within(0)).id
+    queue.created("t", slot)
+    return slot
+
+
+def wait_for_queue(queue: Queue, length: int) -> None:
+    """Until so many stand in the queue of task `t`."""
+    deadline = monotonic() + 10
+    while queue_length(queue) < length:
+        assert monotonic() < deadline
+        threading.Event().wait(0.005)
+
+
+def queue_length(queue: Queue) -> int:
+    if isinstance(queue, LocalQueue):
+        return len(queue._tasks["t"].queue)
+    assert isinstance(queue, RedisQueue)
+    return int(queue._scripts._client.zcard(f"{PREFIX}:{{t}}:queue"))
