@@ -1,83 +1,82 @@
-"""gunicorn's gevent worker, which does not let idle connections hold up its end."""
+"""gunicorn's gevent worker. Each method here is kept since a test fails without it; the upstream issues are named."""
 
-import atexit
-import logging
 import socket
-import warnings
 from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from gevent.monkey import MonkeyPatchWarning
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.serving.farewell import farewell
-from app.serving.quit import QuitsOnce
+from app.serving.closing import QuitsOnce, close_after_client
 
-LINGER_SECONDS = 2.0  # for a request that is already on its way, as gunicorn's threaded worker has it
+LINGER_SECONDS = 2.0  # for a request that is already on its way; gunicorn's threaded worker waits as long
 
 
-class _Listener:
-    """The name of a listening socket, which may be closed by the time it is asked for."""
+class ListenerName:
+    """The address of a listening socket, which may be closed by the time it is asked for."""
 
     def __init__(self, sock: socket.socket) -> None:
+        """Read the address while the socket is open."""
         self._name = sock.getsockname()
 
     def getsockname(self) -> Any:
+        """Return the address."""
         return self._name
 
 
 class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
-    """Knows which of its connections are idle, and ends those first when it stops."""
+    """Serve each connection in a greenlet; when stopping, answer what has begun and close what is idle."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """As gunicorn calls it."""
+        """Take what gunicorn passes on."""
         super().__init__(*args, **options)
         self._idle: set[socket.socket] = set()
-        self._listeners: dict[socket.socket, _Listener] = {}
+        self._listener_names: dict[socket.socket, ListenerName] = {}
         self._linger_until = 0.0
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuses what would end in a deadlock. Raises SystemExit."""
+        """Raise SystemExit for `preload_app`: gevent patches too late then, and no request is answered.
+
+        benoitc/gunicorn#1566
+        """
         if cfg.preload_app:
             raise SystemExit("theeye-sync: preload_app cannot go with gevent: locks would be made before the patching")
 
-    def patch(self) -> None:
-        """Patches the standard library; that ssl is imported by then does no harm, since no context was made."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MonkeyPatchWarning)
-            super().patch()
-
     def run(self) -> None:
-        """Serves until it is told to stop."""
-        self._listeners = {sock: _Listener(sock) for sock in self.sockets}
-        atexit.register(_forget_handlers)
+        """Serve until the worker is told to stop."""
+        self._listener_names = {sock: ListenerName(sock) for sock in self.sockets}
         super().run()
 
     def handle(self, listener: Any, client: socket.socket, address: Any) -> None:
-        """Serves one connection, also one that was accepted just before the listening socket was closed."""
+        """Serve one connection, also one that was accepted just before the listening socket was closed.
+
+        gunicorn asks the closed socket for its address, fails and resets the connection: benoitc/gunicorn#1877.
+        """
         self._idle.add(client)
         try:
-            super().handle(self._listeners[listener], client, address)
+            super().handle(self._listener_names[listener], client, address)
         finally:
             self._idle.discard(client)
 
     def handle_request(self, listener_name: Any, request: Any, sock: socket.socket, address: Any) -> None:
-        """Serves one request."""
+        """Serve one request. After the last one of a connection wait for the client: benoitc/gunicorn#3334."""
         self._idle.discard(sock)
         try:
             super().handle_request(listener_name, request, sock, address)
-            if getattr(request.body, "failed", False):  # where the next request begins is unknown
+            if request.body.failed:  # where a next request would begin is unknown
                 raise StopIteration
         except StopIteration:
-            farewell(sock)
+            close_after_client(sock)
             raise
         finally:
             self._idle.add(sock)
 
     def notify(self) -> None:
-        """Called every second, while stopping too."""
+        """Tell the master that the worker lives, once a second; when stopping, close idle connections.
+
+        gunicorn would wait for them until `graceful_timeout`: benoitc/gunicorn#3227.
+        """
         super().notify()
         if not self.alive:
             self._linger_until = self._linger_until or monotonic() + LINGER_SECONDS
@@ -85,13 +84,7 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
                 self._end_idle()
 
     def _end_idle(self) -> None:
-        """Reading ends, as if the other side had hung up; the connection's greenlet then closes it."""
+        """End the reading of idle connections, as if the client had hung up; their greenlets then close them."""
         for sock in list(self._idle):
             with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                 getattr(sock, "_sock", sock).shutdown(socket.SHUT_RD)
-
-
-def _forget_handlers() -> None:
-    """Else each log handler that dies after gevent's locks, at the very end, prints a traceback."""
-    logging.shutdown()
-    del logging._handlerList[:]  # type: ignore[attr-defined]

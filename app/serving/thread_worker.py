@@ -1,10 +1,11 @@
-"""gunicorn's threaded worker, which does not let slow clients hold its only loop, or its threads for ever."""
+"""gunicorn's threaded worker. Each method here is kept since a test fails without it; the upstream issues are named."""
 
 import os
 import random
 import socket
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from itertools import chain
 from time import monotonic
@@ -12,22 +13,21 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.serving.farewell import farewell
-from app.serving.quit import QuitsOnce
+from app.serving.closing import QuitsOnce, close_after_client
 
-HEAD_SECONDS = 20.0  # in which a request line and headers must arrive; in gunicorn itself they may take for ever
+HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
 
 
 class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
-    """Says goodbye to a client in a thread of the pool, which may take two seconds, and ends what is late."""
+    """Serve each request in a thread; slow clients hold neither the worker's loop nor a thread for ever."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """As gunicorn calls it."""
+        """Take what gunicorn passes on."""
         super().__init__(*args, **options)
-        self._reading: dict[Any, float] = {}
+        self._reading: dict[Any, float] = {}  # connections whose head is awaited, and since when
 
     def take_a_core(self, siblings: Iterable[int]) -> None:
-        """Runs on one core from now on, the one that the fewest of the other workers (by pid) have taken.
+        """Run on one core from now on, the one that the fewest of the other workers (by pid) have taken.
 
         Threads that hand Python's lock from core to core cost up to twice the CPU (docs/performance.md).
         """
@@ -41,34 +41,45 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             self.log.info("this worker may not choose a core, and costs more CPU on several")
 
     def handle(self, conn: Any) -> Any:
-        """Serves one request, and closes the connection where that was its last."""
+        """Serve one request of a connection; its head must arrive within HEAD_SECONDS.
+
+        gunicorn has no such deadline, and a head that drips would hold a thread for ever: benoitc/gunicorn#2255.
+        """
         self._reading[conn] = monotonic()
         try:
-            keep = super().handle(conn)
+            return super().handle(conn)
         finally:
             self._reading.pop(conn, None)
-        if not keep:
-            farewell(conn.sock)
-            conn.close = lambda graceful=False: None  # the loop would do it again
-        return keep
 
     def handle_request(self, request: Any, conn: Any) -> Any:
-        """Its head is here; after a body that broke off nobody knows where the next request begins."""
+        """Serve one request, whose head is here."""
         self._reading.pop(conn, None)
-        return super().handle_request(request, conn) and not getattr(request.body, "failed", False)
+        return super().handle_request(request, conn)
 
     def notify(self) -> None:
-        """Called every second: ends the connections whose head is late."""
+        """Tell the master that the worker lives, once a second; end the reading of heads that are late."""
         super().notify()
-        begun = monotonic() - HEAD_SECONDS
+        earliest = monotonic() - HEAD_SECONDS
         for conn, since in self._reading.copy().items():
-            if since < begun:
+            if since < earliest:
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
 
+    def finish_request(self, conn: Any, future: Future[Any]) -> None:
+        """Keep a connection for its next request, or close it after its last one.
+
+        That may take 2 seconds, so it is done in the pool. gunicorn does it in the worker's only loop, since
+        benoitc/gunicorn#3590, and meanwhile neither accepts a connection nor tells the master that it lives.
+        """
+        if future.cancelled() or future.exception() or future.result():
+            super().finish_request(conn, future)
+        else:
+            self.nr_conns -= 1
+            self.tpool.submit(close_after_client, conn.sock)
+
 
 def _cores_of(pid: int) -> set[int]:
-    """The cores that a process may run on; none where it has ended."""
+    """Return the cores that a process may run on; none where it has ended."""
     try:
         return os.sched_getaffinity(pid)
     except ProcessLookupError:

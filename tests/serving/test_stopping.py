@@ -1,10 +1,9 @@
-"""Ctrl-C in the terminal of `make serve`: the terminal tells every process, and the master tells its workers again."""
+"""A worker that is told to stop: not up yet, idle, or with connections coming in."""
 
 import os
 import signal
 from pathlib import Path
 
-import pytest
 from support.processes import CHECKOUT, Service, wait_until
 
 SLOW_TO_COME_UP = f"""
@@ -18,16 +17,6 @@ def post_fork(server, worker):
     Path({{marker!r}}).touch()
     time.sleep(3)
 """
-
-
-@pytest.mark.parametrize("worker", ["gevent", "gthread"])
-def test_ctrl_c_ends_the_service_without_a_traceback(worker: str) -> None:
-    with Service(worker=worker, workers=2) as service:
-        os.killpg(service.pid, signal.SIGINT)
-        assert service.wait() == 0
-        said = service.log_text()
-    assert "Traceback" not in said
-    assert "SIGKILL" not in said
 
 
 def test_ctrl_c_reaches_a_worker_that_is_not_up_yet(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""The gevent worker: what it refuses, what it logs, and connections while it stops."""
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+from support.processes import CHECKOUT, Service, clean_environment, free_port, read_response
+
+WORKERS = ["gevent", "gthread"]
+BURST = 400
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def test_preloading_is_refused() -> None:
+    env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{free_port()}"}
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "app.serving.gevent_worker.Worker", "--preload"]
+    ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=30)
+    assert ran.returncode != 0
+    assert "preload_app cannot go with gevent" in ran.stderr
+
+
+def test_start_and_stop_log_no_warning() -> None:
+    """gevent warns when a module that knows the unpatched ssl was imported before the worker patches it."""
+    with Service(worker="gevent") as service:
+        service.terminate()
+        assert service.wait() == 0
+        log = service.log_text()
+    assert "Warning" not in log
+    assert "Traceback" not in log
+
+
+def burst(port: int) -> list[int]:
+    """Open many connections at once, with a request on each; return the statuses."""
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(BURST)]
+        for sock in socks:
+            sock.sendall(GET)
+        return [read_response(stack.enter_context(sock.makefile("rb"))).status for sock in socks]
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_connections_that_come_in_during_a_reload_are_served(worker: str) -> None:
+    with Service(worker=worker) as service:
+        for _ in range(2):
+            [before] = service.worker_pids()
+            service.signal(signal.SIGHUP)
+            while before in service.worker_pids():
+                assert burst(service.port) == [200] * BURST
+        assert "Traceback" not in service.log_text()
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_idle_connections_do_not_hold_up_the_end(worker: str) -> None:
+    """Without that the worker would wait for them for `graceful_timeout`, here 50 s."""
+    with Service(worker=worker) as service, socket.create_connection(("127.0.0.1", service.port)) as silent:
+        kept = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read() == b'{"status":"ok"}'
+        service.terminate()
+        assert service.wait(20) == 0
+        assert silent.recv(1) == b""
+        kept.close()
