@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test soak bench lint openapi audit format clean
+.PHONY: help run serve test test-fast soak bench lint openapi audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests"
+	@echo "make test-fast  run the tests that start no process, in under 20 seconds"
 	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make bench   measure what a request costs, in about 5 minutes"
 	@echo "make lint    ruff, mypy, and whether openapi.json is up to date"
@@ -25,6 +26,9 @@ serve: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --ignore=tests/faults
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/faults  # they say how late an answer may be
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 -m 'not process'
 
 soak: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python -m soak

@@ -1,18 +1,41 @@
-"""Fixtures: a real Redis for the session, a fresh TheEye for each test."""
+"""Fixtures for all rooms: a fresh TheEye for each test, the service in this process or under gunicorn, a real Redis.
+
+def test_x(theeye, client): ...               Flask's test client of an application in front of `theeye`
+@pytest.mark.settings(session_ttl=0)          its settings; of several marks the nearest counts
+def test_y(make_app): make_app(max_body=9)    an application with settings of the test's own
+def test_z(theeye, service): service("gthread", wait_seconds=1)   real gunicorn, where it matters
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
-from support.processes import CERTIFICATES, Redis
+from flask import Flask
+from flask.testing import FlaskClient
+from support.collection import starts_process
+from support.processes import Redis, Service
+from support.settings import environment
 from support.theeye import StandIn
+
+from app import EXTENSION, Services, Settings, create_app
+
+WORKERS = ("gevent", "gthread")
 
 os.environ["PYTHONUNBUFFERED"] = "1"  # the logs of subprocesses are read while they run
 for _name in list(os.environ):  # the machine's own proxies and certificates are none of the tests'
-    if _name.lower().endswith("_proxy") or _name in CERTIFICATES:
+    if _name.lower().endswith("_proxy") or _name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         del os.environ[_name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a process; `make test-fast` leaves it out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and starts_process(item):
+            item.add_marker("process")
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +54,71 @@ def theeye() -> Iterator[StandIn]:
 def theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
     with StandIn(redis_url=redis_server.url) as standin:
         yield standin
+
+
+@pytest.fixture
+def make_app(theeye: StandIn) -> Iterator[Callable[..., Flask]]:
+    """Makes applications in front of `theeye`; their connections are closed after the test."""
+    made: list[Flask] = []
+
+    def make(**settings: Any) -> Flask:
+        app = create_app(Settings(**{"gateway_url": theeye.url, "supervisor_url": theeye.url} | settings))
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        services: Services = app.extensions[EXTENSION]
+        services.supervisor.transport.close()
+        services.sessions._gateway.transport.close()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], request: pytest.FixtureRequest) -> Flask:
+    mark = request.node.get_closest_marker("settings")
+    return make_app(**mark.kwargs if mark else {})
+
+
+@pytest.fixture
+def services(app: Flask) -> Services:
+    found: Services = app.extensions[EXTENSION]
+    return found
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def service(theeye: StandIn) -> Iterator[Callable[..., Service]]:
+    """Starts gunicorn in front of `theeye`: its worker, options of Service, and settings by their names."""
+    with ExitStack() as stack:
+
+        def start(worker: str = "gevent", workers: int = 1, args: tuple[str, ...] = (), **settings: object) -> Service:
+            return stack.enter_context(Service(environment(theeye, **settings), worker, workers, args=args))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_theeye() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def gunicorn(request: pytest.FixtureRequest, shared_theeye: StandIn) -> Iterator[Service]:
+    """One service for all tests of a file, with the settings of the file's mark, in front of `its_theeye`."""
+    mark = request.node.get_closest_marker("settings")
+    with Service(environment(shared_theeye, **(mark.kwargs if mark else {})), worker=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def its_theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
+    """The TheEye that `gunicorn` calls, as new."""
+    shared_theeye.heal()
+    shared_theeye.task(output=['{"a":1}'])
+    yield shared_theeye
+    shared_theeye.heal()

@@ -12,25 +12,11 @@ from flask.testing import FlaskClient
 from support.theeye import JOB, TASK, Html, Reply, StandIn
 from werkzeug.test import TestResponse
 
-from app import EXTENSION, Settings, create_app
+from app import EXTENSION
 
 RULE = "/<customer>/task/<task>/job"
 TOKEN = {"Authorization": "Bearer tok-acme"}
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-@pytest.fixture
-def app(theeye: StandIn) -> Iterator[flask.Flask]:
-    app = create_app(Settings(gateway_url=theeye.url, supervisor_url=theeye.url))
-    yield app
-    services = app.extensions[EXTENSION]
-    services.supervisor.transport.close()
-    services.sessions._gateway.transport.close()
-
-
-@pytest.fixture
-def client(app: flask.Flask) -> FlaskClient:
-    return app.test_client()
 
 
 REQUESTS = [

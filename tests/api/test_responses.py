@@ -1,0 +1,55 @@
+"""The headers of answers: ETag, the job's, CORS."""
+
+import base64
+import hashlib
+
+from flask.testing import FlaskClient
+from support.client import post
+from support.theeye import (
+    JOB,
+    StandIn,
+)
+
+
+def test_etag_is_the_originals() -> None:
+    from app.api.responses import etag
+
+    digest = base64.b64encode(hashlib.sha1(b"[]").digest()).decode()
+    assert etag(b"[]") == f'W/"2-{digest[:27]}"'
+
+
+def test_the_job_stands_in_the_headers(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.task(state="se\xf1al\r\nX: %1 " + "a" * 200, lifecycle="terminated")
+    got = post(client)
+    assert got.status_code == 500
+    assert got.headers.get("X-Job-Id") in theeye.jobs
+    assert got.headers.get("X-Job-Lifecycle") == "terminated"
+    state = got.headers.get("X-Job-State")
+    assert state is not None
+    assert state.startswith("se%C3%B1al%0D%0AX:%20%251%20aaa")
+    assert len(state) <= 100
+
+
+def test_an_origin_is_reflected_with_our_headers_exposed(client: FlaskClient, theeye: StandIn) -> None:
+    got = post(client, Origin="https://app.example")
+    assert got.headers.get("Access-Control-Allow-Origin") == "https://app.example"
+    assert got.headers.get("Vary") == "Origin"
+    assert "X-Job-Id" in (got.headers.get("Access-Control-Expose-Headers") or "")
+
+
+def test_204_carries_no_body(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.task(output=['{"statusCode":204}'])
+    got = post(client, JOB + "?parse")
+    assert (got.status_code, got.data, got.headers.get("Content-Length"), got.headers.get("ETag")) == (
+        204,
+        b"",
+        None,
+        None,
+    )
+
+
+def test_health_needs_no_token_and_is_not_stored(client: FlaskClient) -> None:
+    for path in ("/healthz", "/readyz", "/api/status"):
+        got = client.get(path)
+        assert got.status_code == 200, got.text
+        assert got.headers["Cache-Control"] == "no-store"

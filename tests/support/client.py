@@ -1,0 +1,47 @@
+"""Requests of Flask's test client, as gunicorn would hand them to the application, and a look at its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from support.theeye import JOB
+
+RUN = b'{"task_arguments":[100]}'
+
+
+def ask(client: FlaskClient, method: str, target: str, body: bytes = b"", **headers: str) -> TestResponse:
+    """One request with acme's token, its target and its headers' values as they are written; an empty one is not sent.
+
+    An underscore in a header's name stands for a hyphen.
+    """
+    sent = {"Authorization": "Bearer tok-acme", **headers}
+    path, _, query = target.partition("?")
+    environ = {"RAW_URI": target, "PATH_INFO": unquote_to_bytes(path).decode("latin-1"), "QUERY_STRING": query}
+    return client.open(
+        method=method,
+        data=body,
+        headers={name.replace("_", "-"): value for name, value in sent.items() if value},
+        environ_overrides=environ,
+    )
+
+
+def post(client: FlaskClient, target: str = JOB, body: bytes = RUN, **headers: str) -> TestResponse:
+    """Run the task."""
+    return ask(client, "POST", target, body, **{"Content_Type": "application/json", **headers})
+
+
+def error_of(got: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """The error body, after a check of TheEye's shape, CORS and the absence of tokens and stacks."""
+    error: dict[str, Any] = got.get_json()
+    assert (got.status_code, error["statusCode"], error["status"]) == (status, status, status), error
+    assert error["code"] == code
+    assert error["name"] == ("ClientError" if status < 500 else "ServerError")
+    assert error["message"]
+    assert got.headers["Access-Control-Allow-Origin"] == "*"
+    for secret in ("tok-acme", "stack", "Traceback"):
+        assert secret not in got.text
+    return error
