@@ -15,7 +15,7 @@ from app.api.query import NOT_THE_CALLERS, OURS
 from app.api.request import JobRequest, client_socket, current_services, read_request, wsgi_text
 from app.api.responses import Headers, Response, job_headers, respond
 from app.runs.idempotency import read_key
-from app.runs.runs import RunRequest, telling
+from app.runs.runs import RunRequest, job_in_errors
 from app.telemetry.trace import current
 from app.theeye.client import Job
 from app.waiter.clients import Client
@@ -101,7 +101,7 @@ def _answer(
     trace, began = wanted.caller.trace, perf_counter()
     trace.job = job.id
     try:
-        with telling(job):
+        with job_in_errors(job):
             context = Context({**job.document}, wanted.query.first, accept=wanted.accept)
             response = render(wanted.formatter, context, [*job_headers(job), *headers])
     finally:

@@ -9,6 +9,7 @@ from app.errors import NoFreeSlot
 from app.runs.history import CHECK_SECONDS, Slot
 from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
 from app.waiter.notifications import SLOT_GIVEN, Notifications
+from app.waiter.ticker import Ticker
 
 LEASE_SECONDS = 15.0  # that a slot stays valid without renewal
 RENEW_SECONDS = 4.0
@@ -28,7 +29,7 @@ class RedisQueue:
         self._tasks: dict[str, str] = {}  # each slot, in use or queued for, with its task
         self._used: set[str] = set()
         self._created: dict[str, list[str]] = {}
-        self._renewer: threading.Thread | None = None
+        self._renewer = Ticker("theeye-sync-slots", self._renew_all, RENEW_SECONDS)
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
         """Return a slot, after one round trip if one is free. Raise NoFreeSlot."""
@@ -76,31 +77,23 @@ class RedisQueue:
         """Have the slot's lease renewed from now on."""
         with self._lock:
             self._tasks[slot] = task
-            if self._renewer is None or not self._renewer.is_alive():
-                self._renewer = threading.Thread(target=self._renew_forever, name="theeye-sync-slots", daemon=True)
-                self._renewer.start()
-
-    def _renew_forever(self) -> None:
-        pause = threading.Event()
-        while True:
-            pause.wait(RENEW_SECONDS)
-            try:
-                self._renew_all()
-            except RedisUnavailable as error:
-                log.debug("slots were not renewed: %s", error)
-            except Exception:
-                log.exception("renewing slots")
+        self._renewer.ensure_running()
 
     def _renew_all(self) -> None:
         with self._lock:
             tasks = {slot: task for slot, task in self._tasks.items() if slot in self._used}
-        for task in set(tasks.values()):
-            slots = [slot for slot in tasks if tasks[slot] == task]
-            names = _names(task, "unread", "lease", "numbers")
-            self._scripts.run("history_renew", names, (int(LEASE_SECONDS * 1000), *slots))
-            for slot in slots:
-                if slot not in self._used:  # released meanwhile, and restored by the renewal
-                    self._step("release", task, slot, 0)
+        try:
+            for task in set(tasks.values()):
+                self._renew(task, [slot for slot in tasks if tasks[slot] == task])
+        except RedisUnavailable as error:
+            log.debug("slots were not renewed: %s", error)
+
+    def _renew(self, task: str, slots: list[str]) -> None:
+        names = _names(task, "unread", "lease", "numbers")
+        self._scripts.run("history_renew", names, (int(LEASE_SECONDS * 1000), *slots))
+        for slot in slots:
+            if slot not in self._used:  # released meanwhile, and restored by the renewal
+                self._step("release", task, slot, 0)
 
 
 def _names(task: str, *parts: str) -> list[str]:

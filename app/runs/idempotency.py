@@ -63,7 +63,6 @@ class Reservation:
         self._reserved_ms = reserved_ms
         self._reserved = self._renewed = monotonic()
         self._create_seconds = create_seconds
-        self.confirmed = False
 
     def renew(self) -> None:
         """Extend the reservation; call it at least every second while the request queues.
@@ -93,7 +92,6 @@ class Reservation:
         for attempt in (1, 2):
             try:
                 self._scripts.run("key_confirm", [self._key.record], arguments, despite_failure=True)
-                self.confirmed = True
                 return
             except RedisUnavailable as error:
                 log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)

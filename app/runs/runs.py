@@ -57,13 +57,13 @@ class Runs:
         """Return a new job, or with a key seen before the job that it has. Raise SyncError of any kind."""
         trace = request.caller.trace
         began = monotonic()
-        budget = _Budget(self._waiter, client, began + request.seconds)
-        reservation = self._reserve(request, budget)
+        remaining = _Remaining(self._waiter, client, began + request.seconds)
+        reservation = self._reserve(request, remaining)
         if isinstance(reservation, str):
             trace.create, trace.joined = monotonic() - began, True
-            return Run(self._join(request, reservation, budget.deadline, client), replayed=True)
+            return Run(self._join(request, reservation, remaining.deadline, client), replayed=True)
         try:
-            return Run(self._start(request, client, budget, reservation, began))
+            return Run(self._start(request, client, remaining, reservation, began))
         except SyncError as error:
             if not trace.create:
                 trace.queue = monotonic() - began
@@ -71,19 +71,19 @@ class Runs:
                 reservation.settle(error)
             raise
 
-    def _reserve(self, request: RunRequest, budget: "_Budget") -> Reservation | str | None:
+    def _reserve(self, request: RunRequest, remaining: "_Remaining") -> Reservation | str | None:
         """Return the reservation of the request's key, the id of its job, or None without a key."""
         if request.key is None:
             return None
         if self._keys is None:
             raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
-        return self._keys.reserve(request.key, LEASE_SECONDS, budget.left)
+        return self._keys.reserve(request.key, LEASE_SECONDS, remaining.seconds)
 
     def _join(self, request: RunRequest, job_id: str, deadline: float, client: Client) -> Job:
         """Return the job of the first request with this key. Raise RunGone."""
         caller, waiter = request.caller, self._waiter
         try:
-            with telling(Job(job_id)):
+            with job_in_errors(Job(job_id)):
                 since = waiter.listen()
                 found = waiter.fetch(caller, job_id, deadline, client)
                 return (
@@ -96,22 +96,17 @@ class Runs:
         self,
         request: RunRequest,
         client: Client,
-        budget: "_Budget",
+        remaining: "_Remaining",
         reservation: Reservation | None,
         began: float,
     ) -> Job:
         """Create the job when the history guard allows it, and wait for its end."""
-        trace = request.caller.trace
-        self._learn_limit(request, budget)
-        with self._guard.protect(request.guarded, partial(_left, budget, reservation)) as protection:
+        self._learn_limit(request, remaining)
+        with self._guard.protect(request.guarded, partial(_left, remaining, reservation)) as protection:
             since = self._admit(client, reservation)
-            left = max(budget.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
-            try:
-                job = self._supervisor.create(request.caller, request.task, request.query, request.body)
-            finally:
-                trace.queue = protection.queued
-                trace.create = monotonic() - began - protection.queued
-            with telling(job):
+            left = max(remaining.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
+            job = self._create(request, protection.queued, began)
+            with job_in_errors(job):
                 protection.created()
                 self._guard.limits.learn(request.guarded, job.document)
                 confirm = partial(_confirm, reservation, job.id)
@@ -124,6 +119,15 @@ class Runs:
                     confirm()  # Redis was away, and may have lost it
         return job
 
+    def _create(self, request: RunRequest, queued: float, began: float) -> Job:
+        """Create the job, and record for how long it queued and how long the rest took."""
+        trace = request.caller.trace
+        try:
+            return self._supervisor.create(request.caller, request.task, request.query, request.body)
+        finally:
+            trace.queue = queued
+            trace.create = monotonic() - began - queued
+
     def _admit(self, client: Client, reservation: Reservation | None) -> int:
         """Make sure, right before the create, that it still makes sense; return the epoch to wait from."""
         if client.gone:
@@ -135,35 +139,35 @@ class Runs:
             reservation.creating()
         return since
 
-    def _learn_limit(self, request: RunRequest, budget: "_Budget") -> None:
+    def _learn_limit(self, request: RunRequest, remaining: "_Remaining") -> None:
         """Read a task's history limit the first time; every job document keeps it fresh from then on."""
         limits = self._guard.limits
         if not self._guard.is_on or limits.is_known(request.guarded):
             return
-        seconds = min(LEARN_SECONDS, max(budget.left(), 0.1))
+        seconds = min(LEARN_SECONDS, max(remaining.seconds(), 0.1))
         document = self._supervisor.task(request.caller, request.task, seconds)
         if document is not None:
             limits.learn(request.guarded, document)
             limits.assume(request.guarded)
 
 
-class _Budget(NamedTuple):
-    """How long a request can still wait for its job to be created."""
+class _Remaining(NamedTuple):
+    """Tell how long a request can still wait for its job to be created."""
 
     waiter: JobWaiter
     client: Client
     deadline: float
 
-    def left(self) -> float:
-        """Return the seconds; 0 when nobody waits any more."""
+    def seconds(self) -> float:
+        """Return the seconds left; 0 when nobody waits any more."""
         return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
 
 
-def _left(budget: _Budget, reservation: Reservation | None) -> float:
+def _left(remaining: _Remaining, reservation: Reservation | None) -> float:
     """Return the seconds left, and renew the key: a request that queues asks every second."""
     if reservation is not None:
         reservation.renew()
-    return budget.left()
+    return remaining.seconds()
 
 
 def _confirm(reservation: Reservation | None, job_id: str) -> None:
@@ -172,7 +176,7 @@ def _confirm(reservation: Reservation | None, job_id: str) -> None:
 
 
 @contextmanager
-def telling(job: Job) -> Iterator[None]:
+def job_in_errors(job: Job) -> Iterator[None]:
     """Make sure that whatever goes wrong from here on, the client is told the job's id."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Do something once a second in a thread, in every process that needs it."""
+"""Do something again and again in a thread, in every process that needs it."""
 
 import logging
 import os
@@ -7,16 +7,15 @@ from collections.abc import Callable
 
 log = logging.getLogger("theeye_sync")
 
-SECONDS = 1.0
-
 
 class Ticker:
-    """Call `work` once a second. Its thread starts with the first need, so after any fork, and never at import."""
+    """Call `work` every `seconds`. Its thread starts with the first need, so after any fork, and never at import."""
 
-    def __init__(self, name: str, work: Callable[[], None]) -> None:
+    def __init__(self, name: str, work: Callable[[], None], seconds: float = 1.0) -> None:
         """Start nothing yet; an error of `work` is logged and does not end the thread."""
         self._name = name
         self._work = work
+        self._seconds = seconds
         self._starting = threading.Lock()
         self._running_in = 0  # process id, while the thread lives: gevent takes 10 µs to say whether a thread does
 
@@ -33,7 +32,7 @@ class Ticker:
         pause = threading.Event()
         try:
             while True:
-                pause.wait(SECONDS)
+                pause.wait(self._seconds)
                 try:
                     self._work()
                 except Exception:
