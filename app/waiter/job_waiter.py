@@ -13,6 +13,7 @@ from time import monotonic
 
 from app.errors import ClientGone, TooBusy, Unavailable
 from app.telemetry.metrics import Metrics
+from app.telemetry.trace import Trace
 from app.theeye.client import Caller, Job, Supervisor
 from app.waiter.clients import Client, Clients
 from app.waiter.notifications import Notifications
@@ -129,43 +130,47 @@ class JobWaiter:
         whenever Redis is back, which may have lost what was stored there.
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
-        trace = caller.trace
-        began, reading = monotonic(), trace.read
-        try:
-            return self._wait(caller, job, deadline, client, since, look_first, renew)
-        finally:
-            trace.wait += monotonic() - began - (trace.read - reading)
-
-    def _wait(
-        self,
-        caller: Caller,
-        job: Job,
-        deadline: float,
-        client: Client,
-        since: int,
-        look_first: bool,
-        renew: Callable[[], None],
-    ) -> Job:
-        notifications = self._notifications
-        with notifications.watch(job.id, since) as hinted:
+        with _timed(caller.trace), self._notifications.watch(job.id, since) as hinted:
             client.wake = hinted.set
             if look_first or job.has_ended or client.gone:  # gone while the job was being created
                 hinted.set()
             look = _Look(self._supervisor, caller, job, lambda: max(self.left(deadline), LAST_LOOK))
-            polling, safety = _BackOff(*POLLING), _BackOff(*SAFETY)
-            while True:
-                pause = (safety if notifications.live and not look.failed else polling).next()
-                hint = hinted.wait(min(pause, max(self.left(deadline), 0)))
-                hinted.clear()
-                if not hint:
-                    notifications.keep_listening()
-                if notifications.live and notifications.epoch != since:
-                    since = notifications.epoch
-                    renew()
-                if client.gone:
-                    raise ClientGone("The client has gone", job=look.job)
-                if look.shows_end(hint or self.left(deadline) <= 0) or self.left(deadline) <= 0:
-                    return look.job
+            return self._look_until_end(look, hinted, deadline, client, since, renew)
+
+    def _look_until_end(
+        self,
+        look: "_Look",
+        hinted: threading.Event,
+        deadline: float,
+        client: Client,
+        since: int,
+        renew: Callable[[], None],
+    ) -> Job:
+        notifications = self._notifications
+        polling, safety = _BackOff(*POLLING), _BackOff(*SAFETY)
+        while True:
+            pause = (safety if notifications.live and not look.failed else polling).next()
+            hint = hinted.wait(min(pause, max(self.left(deadline), 0)))
+            hinted.clear()
+            if not hint:
+                notifications.keep_listening()
+            if notifications.live and notifications.epoch != since:
+                since = notifications.epoch
+                renew()
+            if client.gone:
+                raise ClientGone("The client has gone", job=look.job)
+            if look.shows_end(hint or self.left(deadline) <= 0) or self.left(deadline) <= 0:
+                return look.job
+
+
+@contextmanager
+def _timed(trace: Trace) -> Iterator[None]:
+    """Add the time to what the request has waited, without the reads, which are counted on their own."""
+    began, reading = monotonic(), trace.read
+    try:
+        yield
+    finally:
+        trace.wait += monotonic() - began - (trace.read - reading)
 
 
 class _Look:
