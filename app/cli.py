@@ -14,7 +14,7 @@ from app.api.query import Query
 from app.api.request import token_of
 from app.checks import findings
 from app.checks.report import print_findings
-from app.checks.variables import TOKEN
+from app.checks.variables import TOKEN_VARIABLE
 from app.errors import Unauthorized
 from app.settings import Settings, SettingsError
 from formatters import Mode, Registry
@@ -23,7 +23,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
 COLUMNS = ("MODE", "PRECEDENCE", "SELECTED BY", "PLUGIN", "VERSION")
 CHECK_HELP = f"""Verify settings, gateway, supervisor, Redis, plugins and the limit of open files.
 
-No token is needed; one in {TOKEN}, or on standard input with `--token -`, is tried.
+No token is needed; one in {TOKEN_VARIABLE}, or on standard input with `--token -`, is tried.
 
 Exit status: 0 all is well (warnings count as well), 1 something is wrong, 2 the command was misused.
 """
@@ -54,7 +54,7 @@ def _hidden_arguments() -> Iterator[None]:
     except Misuse:
         raise
     except click.UsageError as error:
-        words = f"no such command, option or argument; a token comes from {TOKEN} or `check --token -`"
+        words = f"no such command, option or argument; a token comes from {TOKEN_VARIABLE} or `check --token -`"
         raise Misuse(words, error.ctx) from None
 
 
@@ -72,7 +72,7 @@ def main(context: click.Context) -> None:
 def _only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
     """Accept `-` only: everybody on the machine can read the arguments of a process."""
     if value not in (None, "-"):
-        raise Misuse(f"a token is never an argument: use `--token -`, or {TOKEN}")
+        raise Misuse(f"a token is never an argument: use `--token -`, or {TOKEN_VARIABLE}")
     return value is not None
 
 
@@ -101,7 +101,7 @@ def _without_logs() -> Iterator[None]:
 
 
 def _read_token(from_stdin: bool) -> str | None:
-    given = sys.stdin.readline() if from_stdin else os.environ.get(TOKEN, "")
+    given = sys.stdin.readline() if from_stdin else os.environ.get(TOKEN_VARIABLE, "")
     if not given.strip() and not from_stdin:
         return None
     try:

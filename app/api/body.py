@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from werkzeug.wsgi import get_content_length, get_input_stream
 
-from app.api.query import NOT_THE_CALLERS, base_name
+from app.api.query import BLOCKED_NAMES, base_name
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow, UnsupportedType
 from app.waiter.ticker import Ticker
 from formatters.jsontext import dumps, loads_body
@@ -139,8 +139,8 @@ def _json(body: bytes) -> bytes:
     value = _read(body)
     if not isinstance(value, dict | list):
         raise BadRequest("The body must be a JSON object or array")
-    if isinstance(value, dict) and not NOT_THE_CALLERS.isdisjoint(value):
-        return dumps({name: item for name, item in value.items() if name not in NOT_THE_CALLERS})
+    if isinstance(value, dict) and not BLOCKED_NAMES.isdisjoint(value):
+        return dumps({name: item for name, item in value.items() if name not in BLOCKED_NAMES})
     return body
 
 
@@ -170,7 +170,7 @@ def _form(body: bytes) -> dict[str, Any]:
         raise BadRequest(f"The body is not a form in UTF-8 of at most {_FIELDS} fields") from None
     form: dict[str, Any] = {}
     for name, text in fields:
-        if base_name(name) not in NOT_THE_CALLERS:
+        if base_name(name) not in BLOCKED_NAMES:
             _put(form, name, text)
     arranged = {name: _arrays(value) for name, value in form.items()}
     arguments = arranged.get("task_arguments", [])

@@ -8,7 +8,7 @@ from app.api.responses import Headers, Response, respond
 from app.errors import BadRequest, FormatterFailed
 from formatters import BadQuery, Context, Formatter, FormatterError, Registry, rendered
 
-WORDS = 500  # characters of a formatter's own words that reach the client
+MESSAGE_LENGTH = 500  # characters of a formatter's own words that reach the client
 
 log = logging.getLogger("theeye_sync.formatters")
 
@@ -21,7 +21,7 @@ def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Forma
     except BadQuery as error:
         raise BadRequest(_words(error) or f"{formatter.name}: the value cannot be used") from None
     except BaseException as error:
-        if _is_the_hosts(error):
+        if _is_for_host(error):
             raise
         log.exception("formatter %s failed before the job", formatter.name)
         raise _failed(formatter, error) from None
@@ -34,7 +34,7 @@ def render(formatter: Formatter, context: Context, headers: Headers) -> Response
     try:
         answer = rendered(formatter.format(context))
     except BaseException as error:
-        if _is_the_hosts(error):
+        if _is_for_host(error):
             raise
         log.exception("formatter %s failed on job %s", formatter.name, job_id)
         raise _failed(formatter, error) from None
@@ -48,7 +48,7 @@ def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:
     return FormatterFailed(formatter.name, _words(error) if isinstance(error, FormatterError) else "")
 
 
-def _is_the_hosts(error: BaseException) -> bool:
+def _is_for_host(error: BaseException) -> bool:
     """Recognise a Ctrl-C that nobody else handles, and gevent ending the request."""
     if isinstance(error, KeyboardInterrupt):
         return signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -56,4 +56,4 @@ def _is_the_hosts(error: BaseException) -> bool:
 
 
 def _words(error: BaseException) -> str:
-    return next((str.__str__(arg)[:WORDS] for arg in error.args if isinstance(arg, str)), "")
+    return next((str.__str__(arg)[:MESSAGE_LENGTH] for arg in error.args if isinstance(arg, str)), "")

@@ -11,7 +11,7 @@ from flask import request
 from app import errors
 from app.api.body import for_supervisor, read_body
 from app.api.formatting import render
-from app.api.query import NOT_THE_CALLERS, OURS
+from app.api.query import BLOCKED_NAMES, SERVICE_NAMES
 from app.api.request import JobRequest, client_socket, current_services, read_request, wsgi_text
 from app.api.responses import Headers, Response, job_headers, respond
 from app.runs.idempotency import read_key
@@ -30,7 +30,7 @@ def run(customer: str, task: str) -> Response:
     with _slot(customer, task) as (wanted, client):
         session, budget = wanted.session, wanted.budget
         body = for_supervisor(read_body(environ, services.settings.max_body), environ.get("CONTENT_TYPE", ""))
-        query = wanted.query.without(OURS | NOT_THE_CALLERS | services.formatters.queries)
+        query = wanted.query.without(SERVICE_NAMES | BLOCKED_NAMES | services.formatters.queries)
         key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), session, task, query, body)
         to_run = RunRequest(wanted.caller, session.customer_id, task, query, body, key, budget.seconds, budget.at_once)
         ran = services.runs.run(to_run, client)
@@ -43,7 +43,7 @@ def read(customer: str, task: str, job: str) -> Response:
     """Answer as the POST would have answered, later, in any mode."""
     services = current_services()
     waiter = services.waiter
-    with _slot(customer, task, job) as (wanted, client), _hidden():
+    with _slot(customer, task, job) as (wanted, client), _gone_as_not_found():
         deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
         since = waiter.listen()
         found = _owned(waiter.fetch(wanted.caller, job, deadline, client), task, wanted)
@@ -56,7 +56,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
     """Cancel a job. TheEye says yes to any cancel, so look at what became of the job."""
     services = current_services()
     waiter = services.waiter
-    with _slot(customer, task, job) as (wanted, _), _hidden():
+    with _slot(customer, task, job) as (wanted, _), _gone_as_not_found():
         deadline = monotonic() + CANCEL_SECONDS
         since = waiter.listen()
         found = _owned(waiter.fetch(wanted.caller, job, deadline, Client()), task, wanted)
@@ -85,7 +85,7 @@ def _slot(customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest,
             services.sessions.forget(wanted.caller.token)
             raise
         except errors.ClientGone as error:
-            if wanted.cancels and error.job is not None:
+            if wanted.cancels_on_disconnect and error.job is not None:
                 services.cancellations.later(wanted.caller, error.job.id)
             raise
 
@@ -120,7 +120,7 @@ def _location(wanted: JobRequest, customer: str, task: str, job: str) -> str:
 
 
 @contextmanager
-def _hidden() -> Iterator[None]:
+def _gone_as_not_found() -> Iterator[None]:
     """Answer alike for a job that is gone, one that never was, and somebody else's."""
     try:
         yield

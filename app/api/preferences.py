@@ -9,7 +9,7 @@ from werkzeug.http import parse_options_header, unquote_header_value
 from app.api.query import Query
 from app.errors import BadRequest
 
-SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+WAIT_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
 class Budget(NamedTuple):
@@ -28,10 +28,10 @@ class Budget(NamedTuple):
         return ", ".join(parts) or None
 
 
-def budget(query: Query, prefer: str | None, most: float) -> Budget:
+def read_budget(query: Query, prefer: str | None, most: float) -> Budget:
     """Return the shortest of `most`, `?wait` and the header's wait. Raise BadRequest for a bad `?wait`."""
     asked = query.first.get("wait")
-    if asked is not None and not SECONDS.fullmatch(asked):
+    if asked is not None and not WAIT_PATTERN.fullmatch(asked):
         raise BadRequest("wait must be a number of seconds")
     preferred = _preferences(prefer) if prefer else {}
     by_header = preferred.get("wait", "")

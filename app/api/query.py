@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
-OURS = frozenset({"access_token", "wait", "on_disconnect"})
-NOT_THE_CALLERS = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
+SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect"})
+BLOCKED_NAMES = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
 
 _BRACKETS = re.compile(r"[\[\]]+")
 _UNSAFE = re.compile(r"[^\x21-\x7e]")

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Request, current_app
 
 from app.api.formatting import choose
-from app.api.preferences import Budget, budget, cancels_on_disconnect
+from app.api.preferences import Budget, cancels_on_disconnect, read_budget
 from app.api.query import Query
 from app.errors import Unauthorized
 from app.services import EXTENSION, Services
@@ -32,7 +32,7 @@ class JobRequest:
     formatter: Formatter
     accept: str
     budget: Budget
-    cancels: bool  # the job, when the client hangs up
+    cancels_on_disconnect: bool
 
 
 def current_services() -> Services:
@@ -48,14 +48,14 @@ def read_request(request: Request, customer: str) -> JobRequest:
     query = Query(environ.get("QUERY_STRING", ""))
     token = token_of(environ.get("HTTP_AUTHORIZATION"), query, settings.query_token)
     trace.secrets = (token, *query.all("access_token"))
-    wait = budget(query, environ.get("HTTP_PREFER"), settings.wait_seconds)
+    budget = read_budget(query, environ.get("HTTP_PREFER"), settings.wait_seconds)
     cancels = cancels_on_disconnect(query, environ.get("HTTP_IDEMPOTENCY_KEY"))
     trace.follow_active_span()
     session = _session(services.sessions, Caller(customer, token, trace))
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
     trace.mode = formatter.name
-    return JobRequest(query, Caller(session.customer, token, trace), session, formatter, accept, wait, cancels)
+    return JobRequest(query, Caller(session.customer, token, trace), session, formatter, accept, budget, cancels)
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:

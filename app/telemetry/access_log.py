@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from app.telemetry.trace import Trace, tokens, without
 
 LONGEST = 200  # characters of one field
-SECONDS = ("session", "queue", "create", "wait", "read", "format")
+DURATIONS = ("session", "queue", "create", "wait", "read", "format")
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 _PLAIN = re.compile(r"[\x21-\x24\x26-\x7e]*").fullmatch
@@ -24,7 +24,7 @@ def text_line(trace: Trace, environ: Mapping[str, Any], now: float, total: float
     for name in ("customer", "task", "job", "mode", "by", "code"):
         if fields[name] is not None:
             line += f" {name}={_visible(fields[name])}"
-    for name in SECONDS:
+    for name in DURATIONS:
         if fields[name] is not None:
             line += f" {name}={fields[name]:.4f}"
     return f"{line} client={_visible(fields['client'] or '-')} request_id={trace.request_id}\n"
@@ -53,7 +53,7 @@ def request_fields(trace: Trace, environ: Mapping[str, Any], now: float, total: 
         "by": trace.by,
         "code": trace.code or None,
     }
-    for name in SECONDS:
+    for name in DURATIONS:
         seconds = getattr(trace, name)
         fields[name] = round(seconds, 4) if seconds else None
     fields["total"] = round(total, 4)

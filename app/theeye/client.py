@@ -205,7 +205,7 @@ class Supervisor(_Server):
             raise Unauthorized(job=job)
         if 400 <= reply.status < 500 and reply.status not in (400, 404, 408, 425, 429):
             message = f"The supervisor refused to show the job, with status {reply.status}"
-            raise UpstreamFailed(message, value=_words(reply, caller.token), job=job)
+            raise UpstreamFailed(message, value=_own_answer(reply, caller.token), job=job)
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
@@ -219,12 +219,12 @@ def _refuse(reply: Reply, token: str, relayed: bool) -> NoReturn:
     if reply.status == 407 and relayed:
         raise UpstreamFailed("The proxy before the supervisor wants other credentials, nothing was started")
     if 400 <= reply.status < 500:
-        raise Refused("Invalid Request", status=reply.status, value=_words(reply, token))
+        raise Refused("Invalid Request", status=reply.status, value=_own_answer(reply, token))
     started = not 300 <= reply.status < 400 or reply.status == 303
     fate = "the job may have started" if started else "nothing was started"
     message = f"The supervisor answered the create with status {reply.status}, {fate}"
     code = OutcomeUnknown.code if reply.status < 300 or (relayed and started) else None
-    raise UpstreamFailed(message, code=code, value=_words(reply, token), may_have_started=started)
+    raise UpstreamFailed(message, code=code, value=_own_answer(reply, token), may_have_started=started)
 
 
 def _session(profile: Any) -> Session:
@@ -248,7 +248,7 @@ def _value(reply: Reply) -> Any:
         return None
 
 
-def _words(reply: Reply, token: str) -> Any:
+def _own_answer(reply: Reply, token: str) -> Any:
     """Return TheEye's own answer for `value`, without the token; UNSET where it is not JSON."""
     body = reply.body.replace(token.encode(), b"***") if len(token) > 3 else b""
     try:

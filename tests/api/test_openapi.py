@@ -17,7 +17,7 @@ from support.contract import Contract, Node, document, resolved, responses_of
 from support.processes import CHECKOUT
 
 from app import Settings, create_app
-from app.api.preferences import SECONDS
+from app.api.preferences import WAIT_PATTERN
 from formatters.modes.job_output import INDEX
 
 CSV = CHECKOUT / "examples" / "theeye-sync-csv" / "theeye_sync_csv.py"
@@ -151,7 +151,7 @@ def test_the_limits_are_those_of_the_settings() -> None:
 
 def test_the_patterns_are_those_of_the_code() -> None:
     known = document()["components"]["parameters"]
-    assert known["wait"]["schema"]["pattern"] == f"^{SECONDS.pattern}$"
+    assert known["wait"]["schema"]["pattern"] == f"^{WAIT_PATTERN.pattern}$"
     assert known["response"]["schema"]["pattern"] == f"^({INDEX.pattern})?$"
 
 

@@ -10,7 +10,7 @@ import requests
 from support.processes import Service, raw_request
 from support.theeye import JOB, StandIn
 
-from app.api.preferences import Budget, budget, cancels_on_disconnect
+from app.api.preferences import Budget, cancels_on_disconnect, read_budget
 from app.api.query import Query
 from app.errors import BadRequest
 
@@ -44,7 +44,7 @@ from app.errors import BadRequest
     ],
 )
 def test_the_header_names_the_seconds(prefer: str, seconds: float) -> None:
-    found = budget(Query(""), prefer, 60)
+    found = read_budget(Query(""), prefer, 60)
     assert (found.seconds, found.waits_by_header) == (seconds, True)
 
 
@@ -78,12 +78,12 @@ def test_the_header_names_the_seconds(prefer: str, seconds: float) -> None:
     ],
 )
 def test_nonsense_in_the_header_is_ignored(prefer: str | None) -> None:
-    assert budget(Query(""), prefer, 60) == Budget(60)
+    assert read_budget(Query(""), prefer, 60) == Budget(60)
 
 
 def test_a_hostile_header_costs_no_time() -> None:
     began = time.perf_counter()
-    assert budget(Query(""), ",".join(["," + " " * 8000] * 10), 60) == Budget(60)
+    assert read_budget(Query(""), ",".join(["," + " " * 8000] * 10), 60) == Budget(60)
     assert time.perf_counter() - began < 0.25
 
 
@@ -92,7 +92,7 @@ def test_a_hostile_header_costs_no_time() -> None:
 )
 def test_a_long_header_costs_no_time(prefer: str) -> None:
     began = time.perf_counter()
-    budget(Query(""), prefer, 60)
+    read_budget(Query(""), prefer, 60)
     assert time.perf_counter() - began < 0.25
 
 
@@ -101,7 +101,7 @@ def test_a_long_header_costs_no_time(prefer: str) -> None:
     [("", 60), ("wait=5", 5), ("wait=0", 0), ("wait=0.25", 0.25), ("wait=100", 60), ("wait=5&wait=x", 5), ("a=1", 60)],
 )
 def test_the_query_names_the_seconds(query: str, seconds: float) -> None:
-    assert budget(Query(query), None, 60) == Budget(seconds)
+    assert read_budget(Query(query), None, 60) == Budget(seconds)
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_the_query_names_the_seconds(query: str, seconds: float) -> None:
 )
 def test_nonsense_in_the_query_is_refused(wait: str) -> None:
     with pytest.raises(BadRequest, match="wait must be a number of seconds"):
-        budget(Query(f"wait={wait}"), "wait=5", 60)
+        read_budget(Query(f"wait={wait}"), "wait=5", 60)
 
 
 def test_the_shorter_of_two_counts_and_none_is_above_the_ceiling() -> None:
-    assert budget(Query("wait=3"), "wait=7", 60).seconds == 3
-    assert budget(Query("wait=7"), "wait=3", 60).seconds == 3
-    assert budget(Query("wait=70"), "wait=80", 60).seconds == 60
+    assert read_budget(Query("wait=3"), "wait=7", 60).seconds == 3
+    assert read_budget(Query("wait=7"), "wait=3", 60).seconds == 3
+    assert read_budget(Query("wait=70"), "wait=80", 60).seconds == 60
 
 
 def test_respond_async_alone_waits_not_at_all() -> None:
-    assert budget(Query(""), "Respond-Async", 60) == Budget(60, respond_async=True, at_once=True)
-    assert not budget(Query(""), "respond-async, wait=5", 60).at_once
-    assert not budget(Query("wait=5"), "respond-async", 60).at_once
-    assert not budget(Query(""), "foo; respond-async", 60).respond_async
+    assert read_budget(Query(""), "Respond-Async", 60) == Budget(60, respond_async=True, at_once=True)
+    assert not read_budget(Query(""), "respond-async, wait=5", 60).at_once
+    assert not read_budget(Query("wait=5"), "respond-async", 60).at_once
+    assert not read_budget(Query(""), "foo; respond-async", 60).respond_async
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_respond_async_alone_waits_not_at_all() -> None:
     ],
 )
 def test_what_was_applied(prefer: str, accepted: bool, applied: str | None) -> None:
-    assert budget(Query(""), prefer, 60).applied(accepted) == applied
+    assert read_budget(Query(""), prefer, 60).applied(accepted) == applied
 
 
 def test_on_disconnect() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.query import NOT_THE_CALLERS, OURS, Query, base_name
+from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, Query, base_name
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,12 @@ from app.api.query import NOT_THE_CALLERS, OURS, Query, base_name
     ],
 )
 def test_the_rest_of_the_query_keeps_its_bytes(raw: str, kept: str) -> None:
-    assert Query(raw).without(OURS | NOT_THE_CALLERS | {"parse", "result", "full"}) == kept
+    assert Query(raw).without(SERVICE_NAMES | BLOCKED_NAMES | {"parse", "result", "full"}) == kept
 
 
 @given(st.text(st.characters(max_codepoint=255)))
 def test_no_query_leaves_anything_that_a_request_line_cannot_hold(raw: str) -> None:
-    kept = Query(raw).without(OURS)
+    kept = Query(raw).without(SERVICE_NAMES)
     assert all("\x21" <= character <= "\x7e" for character in kept)
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.plugins import Plugin, Shout, with_attributes
 
 import formatters
-from app.api.query import NOT_THE_CALLERS, OURS
+from app.api.query import BLOCKED_NAMES, SERVICE_NAMES
 from formatters import RegistrationError, Registry
 
 
@@ -58,7 +58,7 @@ def test_the_services_own_query_names_are_refused(reserved: str) -> None:
 
 
 def test_all_of_the_services_query_names_are_reserved() -> None:
-    assert formatters.RESERVED >= OURS | NOT_THE_CALLERS
+    assert formatters.RESERVED >= SERVICE_NAMES | BLOCKED_NAMES
 
 
 def test_a_media_type_is_taken_only_once() -> None:
