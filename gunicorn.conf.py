@@ -1,10 +1,13 @@
 """How gunicorn serves TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
 
-import resource
-import signal
 from importlib.util import find_spec
 from math import ceil
 
+from gunicorn.arbiter import Arbiter
+from gunicorn.http import Request
+from gunicorn.workers.base import Worker
+
+from app.serving import open_files, stopping
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 
@@ -17,9 +20,9 @@ wsgi_app = "wsgi:application"
 bind = [_settings.bind, *filter(None, [_settings.metrics_bind])]
 workers = _settings.workers
 
-# A parked request is a greenlet where gevent is installed, a thread elsewhere.
-_greenlets = find_spec("gevent") and find_spec("packaging")  # gunicorn's gevent worker needs both
-worker_class = f"app.serving.{'gevent' if _greenlets else 'thread'}_worker.Worker"
+# A waiting request is a greenlet where gevent is installed, a thread elsewhere.
+_gevent = find_spec("gevent") and find_spec("packaging")  # gunicorn's gevent worker needs both
+worker_class = f"app.serving.{'gevent' if _gevent else 'thread'}_worker.Worker"
 threads = _settings.threads
 worker_connections = _settings.connections
 backlog = 4096
@@ -28,65 +31,54 @@ backlog = 4096
 # create, may take SYNC_CALL_TIMEOUT more; the rest is for the answer. A proxy's read timeout stands above
 # session + create + SYNC_WAIT_SECONDS + read: deploy/nginx.conf has the sum.
 graceful_timeout = ceil(_settings.grace_seconds + _settings.call_timeout) + 5
-timeout = 60  # a worker whose loop stands still for so long is killed; waits do not hold the loop up
-keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that the proxy is the one who closes
+timeout = 60  # seconds; a worker whose loop stands still for longer is killed; waits do not block the loop
+keepalive = 75  # above a proxy's own idle time (nginx: 60 s), so that it is the proxy that closes
 
-# gunicorn itself would believe what 127.0.0.1 (`forwarded_allow_ips`) and anybody on a unix socket say about scheme and
-# path. There is nothing left for it to believe: SYNC_PROXIES alone decides.
+# gunicorn itself trusts what 127.0.0.1 (`forwarded_allow_ips`) and anybody on a unix socket say about scheme and path.
+# Here it reads no such header: SYNC_PROXIES alone decides.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
 limit_request_line = 8190
-control_socket_disable = True  # it is one path for each user: two services would fight for it
+control_socket_disable = True  # its path is the same for all services of a user
 logger_class = "app.serving.logger.RedactingLogger"
 
 
-def on_starting(server):  # type: ignore[no-untyped-def]
-    """Raises the soft limit on open files, usually 1024, and forgets the numbers of an earlier run."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = _settings.open_files
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+def on_starting(server: Arbiter) -> None:
+    """Prepare the master for what its workers need."""
+    open_files.raise_limit(_settings.open_files)
     if _settings.metrics_bind:
         metrics.prepare_folder()
 
 
-def child_exit(server, worker):  # type: ignore[no-untyped-def]
-    """A dead worker waits for nothing any more."""
-    if _settings.metrics_bind:
-        metrics.forget_process(worker.pid)
-
-
-def on_exit(server):  # type: ignore[no-untyped-def]
-    """The numbers go with the service."""
-    if _settings.metrics_bind:
-        metrics.remove_folder()
-
-
-def pre_request(worker, req):  # type: ignore[no-untyped-def]
-    """Says nothing: gunicorn's own hook logs every path at debug level, with what a client may have put there."""
-
-
-def post_fork(server, worker):  # type: ignore[no-untyped-def]
-    """A worker told to stop before it is up must not miss it: until then it has the master's handlers."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Prepare a worker that has just been forked."""
+    stopping.reset_signals()
     if hasattr(worker, "take_a_core"):
         worker.take_a_core(server.WORKERS)
 
 
-def worker_exit(server, worker):  # type: ignore[no-untyped-def]
-    """What is still to be cancelled, before the process goes."""
-    from app import EXTENSION
-
-    if hasattr(worker, "wsgi"):
-        worker.app.wsgi().extensions[EXTENSION].cancellations.all_now()
+def post_worker_init(worker: Worker) -> None:
+    """Let the service know when its worker stops."""
+    stopping.watch(worker)
 
 
-def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Lets the service know when its worker stops."""
-    from app import EXTENSION
-    from app.serving.stopping import watch
+def pre_request(worker: Worker, request: Request) -> None:
+    """Log nothing: gunicorn's own hook logs every path at debug level, and a client may have put a token there."""
 
-    watch(worker, worker.app.wsgi().extensions[EXTENSION])
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """End what the service still has to do, in the worker."""
+    stopping.send_cancels(worker)
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Drop what a dead worker was waiting for from the metrics, in the master."""
+    if _settings.metrics_bind:
+        metrics.forget_process(worker.pid)
+
+
+def on_exit(server: Arbiter) -> None:
+    """Remove the metrics, which end with the service."""
+    if _settings.metrics_bind:
+        metrics.remove_folder()

@@ -1,4 +1,4 @@
-"""gunicorn's own messages, without the tokens that stand in the requests they quote."""
+"""gunicorn's own log messages, without the tokens of the requests that they quote."""
 
 import logging
 
@@ -9,10 +9,10 @@ from app.telemetry.messages import make_formatter
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]
-    """To be named as gunicorn's `logger_class`."""
+    """The class for gunicorn's setting `logger_class`."""
 
     def setup(self, cfg: object) -> None:
-        """Sets gunicorn's logs up as usual, with redaction before every handler; the service's own go the same way."""
+        """Set up gunicorn's logs as usual, then redact what their handlers write; the service's log gets the same."""
         super().setup(cfg)
         form = Settings.from_env().log
         for log in (self.error_log, self.access_log):

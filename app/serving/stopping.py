@@ -1,17 +1,34 @@
-"""Tells the service that its gunicorn worker is stopping, so that parked requests get their answers in time."""
+"""The stop of a worker: it must be noticed, parked requests need their answers, and pending cancels are sent."""
 
+import signal
 import threading
-from typing import Any
+from typing import Any, cast
 
-from app.services import Services
+from app.services import EXTENSION, Services
 
 LOOK_SECONDS = 0.2
 
 
-def watch(worker: Any, services: Services) -> None:
-    """Follows the worker's `alive`, which gunicorn clears on SIGTERM, SIGHUP and at max_requests."""
+def reset_signals() -> None:
+    """Let the signals to stop end a worker that is not up yet.
+
+    It inherits the master's handlers, which only put them into a queue that it never reads (benoitc/gunicorn#1910).
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def watch(worker: Any) -> None:
+    """Stop the service when its worker stops: gunicorn clears `alive` on SIGTERM, SIGHUP and at max_requests."""
+    services = _services(worker)
     services.health.stop_is_told = True
     threading.Thread(target=_follow, args=(worker, services), name="theeye-sync-stopping", daemon=True).start()
+
+
+def send_cancels(worker: Any) -> None:
+    """Send the cancels that are pending, before the process ends."""
+    if hasattr(worker, "wsgi"):  # it was up
+        _services(worker).cancellations.all_now()
 
 
 def _follow(worker: Any, services: Services) -> None:
@@ -19,3 +36,7 @@ def _follow(worker: Any, services: Services) -> None:
     while worker.alive:
         pause.wait(LOOK_SECONDS)
     services.stop()
+
+
+def _services(worker: Any) -> Services:
+    return cast("Services", worker.wsgi.extensions[EXTENSION])

@@ -1,4 +1,4 @@
-"""A worker that is told to stop: not up yet, idle, or with connections coming in."""
+"""A worker that is told to stop before it is up."""
 
 import os
 import signal

@@ -1,0 +1,11 @@
+"""The limit of open files, for gunicorn's master; its workers inherit it."""
+
+import resource
+
+
+def raise_limit(needed: int) -> None:
+    """Raise the soft limit, usually 1024, to `needed` files, or as far as the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
