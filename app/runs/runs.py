@@ -31,7 +31,7 @@ class RunRequest:
     at_once: bool
 
     @property
-    def guarded(self) -> str:
+    def guarded_task(self) -> str:
         """Return the name under which the history guard knows the task."""
         return f"{self.customer_id}:{self.task.lower()}"
 
@@ -102,19 +102,19 @@ class Runs:
     ) -> Job:
         """Create the job when the history guard allows it, and wait for its end."""
         self._learn_limit(request, remaining)
-        with self._guard.protect(request.guarded, partial(_left, remaining, reservation)) as protection:
+        with self._guard.protect(request.guarded_task, partial(_left, remaining, reservation)) as protection:
             since = self._admit(client, reservation)
             left = max(remaining.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
             job = self._create(request, protection.queued, began)
             with job_in_errors(job):
                 protection.created()
-                self._guard.limits.learn(request.guarded, job.document)
+                self._guard.limits.learn(request.guarded_task, job.document)
                 confirm = partial(_confirm, reservation, job.id)
                 confirm()
                 if request.at_once:
                     return job
                 job = self._waiter.wait(request.caller, job, monotonic() + left, client, since, renew=confirm)
-                self._guard.limits.learn(request.guarded, job.document)
+                self._guard.limits.learn(request.guarded_task, job.document)
                 if reservation is not None and self._waiter.listen() != since:
                     confirm()  # Redis was away, and may have lost it
         return job
@@ -142,13 +142,13 @@ class Runs:
     def _learn_limit(self, request: RunRequest, remaining: "_Remaining") -> None:
         """Read a task's history limit the first time; every job document keeps it fresh from then on."""
         limits = self._guard.limits
-        if not self._guard.is_on or limits.is_known(request.guarded):
+        if not self._guard.is_on or limits.is_known(request.guarded_task):
             return
         seconds = min(LEARN_SECONDS, max(remaining.seconds(), 0.1))
         document = self._supervisor.task(request.caller, request.task, seconds)
         if document is not None:
-            limits.learn(request.guarded, document)
-            limits.assume(request.guarded)
+            limits.learn(request.guarded_task, document)
+            limits.assume(request.guarded_task)
 
 
 class _Remaining(NamedTuple):

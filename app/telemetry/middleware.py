@@ -32,15 +32,15 @@ class Tracing:
     def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
         """Wrap an application; `form`: of the log lines, or `off`; `bind`: the address of `/metrics`."""
         self._metrics = metrics
-        self._scrape = MetricsSocket(bind) if metrics is not None else None
+        self._metrics_socket = MetricsSocket(bind) if metrics is not None else None
         self._application = application
         self._line = LINES.get(form)
         self._out = StandardOutput()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request, whatever happens."""
-        if self._scrape is not None and self._scrape.takes(environ):
-            return self._scrape.answer(environ, start_response)
+        if self._metrics_socket is not None and self._metrics_socket.takes(environ):
+            return self._metrics_socket.answer(environ, start_response)
         trace = begin(environ)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

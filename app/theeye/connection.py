@@ -37,7 +37,7 @@ class Connection(io.RawIOBase):
         if endpoint.proxy and endpoint.proxy.authorization:
             head += f"Proxy-Authorization: {endpoint.proxy.authorization}\r\n"
         self.send(f"{head}\r\n".encode("ascii"))
-        status = self.answer("CONNECT").status
+        status = self.read_response("CONNECT").status
         if not 200 <= status < 300:
             raise TunnelRefused(f"the proxy refused to connect, with status {status}", status)
 
@@ -57,7 +57,7 @@ class Connection(io.RawIOBase):
                 self._wait(select.POLLOUT)
             rest = rest[sent:]
 
-    def answer(self, method: str) -> HTTPResponse:
+    def read_response(self, method: str) -> HTTPResponse:
         """Read the head of the final answer, skip interim ones (RFC 9110, 15.2). Raise OSError or HTTPException."""
         self.ends_answer = False
         while True:

@@ -117,14 +117,14 @@ class Transport:
         return "\r\n".join([*head, "", ""]).encode("latin-1") + (body or b"")
 
     def _exchange(self, method: str, request: bytes, deadline: float) -> Reply:
-        connection = self._kept() or self._connect(deadline)
+        connection = self._idle_connection() or self._connect(deadline)
         keep = False
         try:
             if monotonic() >= deadline:
                 raise NotSent("timed out before it was sent")
             connection.deadline = deadline
             connection.send(request)
-            response = connection.answer(method)
+            response = connection.read_response(method)
             body = self._body(response)
             keep = not response.will_close
             return Reply(response.status, response.headers, body)
@@ -151,7 +151,7 @@ class Transport:
         except (OSError, HTTPException, ValueError) as error:
             raise NotSent(f"cannot connect: {_reason(error)}") from None
 
-    def _kept(self) -> Connection | None:
+    def _idle_connection(self) -> Connection | None:
         """Return the connection used last, if it has not been idle for long and the other side has not closed it."""
         oldest = monotonic() - IDLE_SECONDS
         while True:
