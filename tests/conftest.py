@@ -20,6 +20,7 @@ from support.collection import starts_process
 from support.processes import Redis, Service
 from support.settings import environment
 from support.theeye import StandIn
+from support.world import World, in_process
 
 from app import EXTENSION, Services, Settings, create_app
 
@@ -88,6 +89,15 @@ def services(app: Flask) -> Services:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def world(app: Flask, theeye: StandIn) -> World:
+    """A caller of `app`, which has served a first request."""
+    world = World(theeye, in_process(app))
+    world.warm()
+    theeye.task(output=['{"a":1}'])
+    return world
 
 
 @pytest.fixture

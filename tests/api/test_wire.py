@@ -244,3 +244,19 @@ def test_nothing_secret_in_the_log(gunicorn: Service, its_theeye: StandIn) -> No
     raw_request("127.0.0.1", gunicorn.port, f"POST {JOB} HTTP/1.1\r\nAuthorization\tBearer tok-acme\r\n\r\n".encode())
     raw_request("127.0.0.1", gunicorn.port, f"POST {JOB} HTTP/1.1\r\ntok-acme\r\n\r\n".encode())
     assert "tok-acme" not in gunicorn.log_text()
+
+
+@pytest.mark.parametrize("segment", ["..", ".", "%2e%2e", "a%2Fb", "a%00", "a%0d%0ab"])
+def test_an_odd_segment_leads_nowhere(segment: str, gunicorn: Service, its_theeye: StandIn) -> None:
+    before = len(its_theeye.calls)
+    lines = f"GET {JOB}/{segment} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\nConnection: close\r\n\r\n"
+    assert raw_request("127.0.0.1", gunicorn.port, lines.encode()).status == 404
+    assert len(its_theeye.calls) == before
+
+
+def test_preferences_in_two_headers_count_as_one(gunicorn: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=None)
+    head = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\nConnection: close\r\n"
+    prefer = "Prefer: respond-async\r\nprefer: wait=0\r\n\r\n"
+    got = raw_request("127.0.0.1", gunicorn.port, (head + prefer).encode())
+    assert (got.status, got.header("Preference-Applied")) == (202, "respond-async, wait=0")

@@ -1,0 +1,94 @@
+"""The cancel of a job: `DELETE` on /{customer}/task/{task}/job/{job}."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from support.faults import Answer, Exchange
+from support.theeye import JOB, Reply, StandIn
+from support.world import World, only_job
+
+from app.api import jobs
+
+pytestmark = pytest.mark.settings(wait_seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "becomes"), [("ready", "canceled"), ("onhold", "canceled"), ("assigned", "terminated")]
+)
+def test_a_job_that_runs_is_cancelled(lifecycle: str, becomes: str, world: World) -> None:
+    job_id = world.start()
+    world.theeye.change(job_id, lifecycle=lifecycle)
+    got = world.delete(job_id)
+    assert (got.status_code, got.data) == (204, b"")
+    assert (world.theeye.jobs[job_id]["lifecycle"], world.theeye.jobs[job_id]["state"]) == (becomes, "canceled")
+    assert (got.headers["X-Job-Id"], got.headers["X-Job-Lifecycle"]) == (job_id, becomes)
+    later = world.get(job_id)
+    assert (later.status_code, later.headers["X-Job-State"]) == (500, "canceled")
+
+
+def test_a_cancel_ends_the_waits(world: World) -> None:
+    world.theeye.task(delay=None)
+    jobs = len(world.theeye.jobs)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(world.post)
+        job_id = world.theeye.wait_for_jobs(jobs + 1)[-1]
+        assert world.delete(job_id).status_code == 204
+        got = answer.result()
+    assert (got.status_code, got.headers["X-Job-Id"], got.headers["X-Job-State"]) == (500, job_id, "canceled")
+
+
+@pytest.mark.parametrize(("state", "lifecycle"), [("success", "finished"), ("canceled", "canceled")])
+def test_an_ended_job_cannot_be_cancelled(state: str, lifecycle: str, world: World) -> None:
+    world.theeye.task(state=state, lifecycle=lifecycle)
+    job_id = world.post().headers["X-Job-Id"]
+    with world.calls() as calls:
+        got = world.delete(job_id)
+    assert (got.status_code, got.get_json()["code"]) == (409, "EJOBENDED")
+    assert got.get_json()["job"] == {"id": job_id, "lifecycle": lifecycle, "state": state}
+    assert (got.headers["X-Job-Id"], got.headers["X-Job-State"]) == (job_id, state)
+    assert only_job(calls) == ["read"]
+
+
+@dataclass(frozen=True)
+class TooLate:
+    """A cancel that TheEye says yes to, but the job has just ended."""
+
+    theeye: StandIn
+    job_id: str
+
+    def play(self, exchange: Exchange) -> bool:
+        self.theeye.finish(self.job_id)
+        return exchange.reply(Answer(204))
+
+
+def test_a_cancel_that_came_too_late_is_409(world: World) -> None:
+    job_id = world.start()
+    world.theeye.fault("cancel", TooLate(world.theeye, job_id), times=1)
+    got = world.delete(job_id)
+    assert (got.status_code, got.get_json()["code"]) == (409, "EJOBENDED")
+    assert got.get_json()["job"] == {"id": job_id, "lifecycle": "finished", "state": "success"}
+
+
+def test_a_cancel_that_theeye_refuses_or_cannot_take(world: World) -> None:
+    job_id = world.start()
+    for fault, code in ((Reply(403, {"message": "no"}), "ESUPERVISOR"), (Reply(500, {"message": "x"}), "ESUPERVISOR")):
+        world.theeye.fault("cancel", fault, times=1)
+        got = world.delete(job_id)
+        assert (got.status_code, got.get_json()["code"], got.headers["X-Job-Id"]) == (502, code, job_id)
+    assert world.theeye.jobs[job_id]["lifecycle"] == "ready"
+
+
+def test_a_job_deleted_while_it_is_cancelled_is_404(world: World) -> None:
+    job_id = world.start()
+    world.theeye.fault("cancel", Reply(404, "job not found"), times=1)
+    assert world.delete(job_id).status_code == 404
+
+
+def test_a_cancel_whose_job_goes_on_is_202(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "CANCEL_SECONDS", 0.1)
+    job_id = world.start()
+    world.theeye.change(job_id, lifecycle="started")
+    got = world.delete(job_id)
+    assert (got.status_code, got.headers["Location"], got.headers["Retry-After"]) == (202, f"{JOB}/{job_id}", "1")
+    assert got.get_json()["job"] == {"id": job_id, "lifecycle": "started", "state": "in_progress"}
