@@ -64,7 +64,7 @@ class SyncError(Exception):
     headers: Mapping[str, str] = MappingProxyType({})
 
     def __init_subclass__(cls, status: int | None = None, code: str | None = None, retry_after: int = 0) -> None:
-        """Read status, code and the seconds of Retry-After from the line of the class, else inherit them."""
+        """Read status, code and the seconds of Retry-After from the class statement, else inherit them."""
         super().__init_subclass__()
         if status is not None:
             cls.status = status
@@ -148,7 +148,7 @@ class TooSlow(SyncError, status=408, code="ETOOSLOW"):
 
 
 class AlreadyEnded(SyncError, status=409, code="EJOBENDED"):
-    """Report that the job had ended before it could be canceled."""
+    """Report that the job had ended before it could be cancelled."""
 
 
 class RunUnknown(SyncError, status=409, code="EOUTCOMEUNKNOWN"):

@@ -237,6 +237,6 @@ class Settings:
         return self.connections + self.threads + 1024
 
 
-def variable_of(field: str) -> str:
+def variable_of(name: str) -> str:
     """Return the name of a setting's environment variable."""
-    return f"SYNC_{field.upper()}"
+    return f"SYNC_{name.upper()}"

@@ -82,7 +82,7 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
     reader = _Reader(sock, 0.0) if sock is not None else None
     try:
         body = _receive(get_input_stream(environ), most + 1, reader)
-    except Exception:  # noqa: BLE001 - gunicorn has errors of its own for chunks that are none
+    except Exception:  # noqa: BLE001 - gunicorn has errors of its own for malformed chunks
         raise _broken_off(environ, reader) from None
     if len(body) > most:
         raise TooLarge(f"The body is larger than {most} bytes")

@@ -53,7 +53,7 @@ def read(customer: str, task: str, job: str) -> Response:
 
 
 def cancel(customer: str, task: str, job: str) -> Response:
-    """Cancel a job. TheEye says yes to any cancel, so look at what became of the job."""
+    """Cancel a job, then read it: TheEye says yes to any cancel, whether it had an effect or not."""
     services = current_services()
     waiter = services.waiter
     with _slot(customer, task, job) as (wanted, _), _gone_as_not_found():

@@ -18,7 +18,7 @@ class Query:
         """Split `raw`, WSGI's QUERY_STRING: bytes as Latin-1."""
         self._pieces = [piece for piece in raw.split("&") if piece]
         self.pairs = [_pair(piece) for piece in self._pieces]
-        # without the token: formatters see this, and plugins' words reach logs and answers
+        # Without the token: formatters see this, and their messages reach logs and answers.
         self.first = {name: value for name, value in reversed(self.pairs) if name != "access_token"}
 
     def all(self, name: str) -> list[str]:

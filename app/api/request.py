@@ -36,7 +36,7 @@ class JobRequest:
 
 
 def current_services() -> Services:
-    """Return the services of the service that answers the current request."""
+    """Return what all requests of the running Flask application share."""
     found: Services = current_app.extensions[EXTENSION]
     return found
 

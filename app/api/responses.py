@@ -72,7 +72,7 @@ def error_response(error: errors.SyncError) -> Response:
 
 
 def _record(error: errors.SyncError) -> None:
-    """Record the error and who made the status: TheEye does where it refuses, also a token that we could read."""
+    """Record the error and who made the status: TheEye where it refused a create or a known token, else the service."""
     trace = current()
     if trace is None:  # outside of the middleware
         return

@@ -144,7 +144,7 @@ class Limits:
     """Remember how many ended jobs each task keeps, as last seen in a document of TheEye's."""
 
     def __init__(self, enough: int) -> None:
-        """`enough`: the limit from which on a task needs no guard."""
+        """Know none yet; a task that keeps at least `enough` jobs needs no guard."""
         self._enough = enough
         self._known: dict[str, int | None] = {}
         self._advised: set[str] = set()

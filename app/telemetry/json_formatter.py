@@ -21,7 +21,7 @@ class JsonFormatter(json.JsonFormatter):
         super().__init__(FIELDS, rename_fields=NAMES)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the base's name
-        """Return the record's time as a request's line has it."""
+        """Return the record's time in the form that the log line of a request has."""
         return iso_time(record.created)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:

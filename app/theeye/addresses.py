@@ -7,8 +7,8 @@ from time import monotonic
 from typing import Any
 
 FRESH_SECONDS = 1.0  # connections opened at the same time share one answer of the resolver
-HANG_SECONDS = 1.0  # a resolver that takes longer is not waited for where addresses are known
-LOOKUP_SECONDS = 30.0  # a lookup that takes longer does not keep another one from starting
+HANG_SECONDS = 1.0  # where addresses are known, do not wait longer for the resolver
+LOOKUP_SECONDS = 30.0  # after that a lookup counts as hung, and another one may start
 LOOKUPS = 3  # threads that may hang in the resolver at once; gevent has 10 of them for all names
 
 Address = tuple[Any, ...]  # as socket.getaddrinfo returns it
