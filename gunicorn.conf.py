@@ -1,4 +1,4 @@
-"""How gunicorn serves TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
+"""Configure gunicorn for TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
 
 from importlib.util import find_spec
 from math import ceil

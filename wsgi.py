@@ -1,4 +1,4 @@
-"""The WSGI callable, for any host."""
+"""Make the WSGI callable, for any host."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""What gunicorn is told: worker classes, logger, the end of a worker."""
+"""Serve under gunicorn: worker classes, logger, open files, the end of a connection and of a worker."""

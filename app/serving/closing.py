@@ -1,4 +1,4 @@
-"""How a connection is closed after its last answer, and how a worker ends at once."""
+"""Close a connection after its last answer, and end a worker at once."""
 
 import socket
 from typing import Any
@@ -19,7 +19,7 @@ def close_after_client(sock: socket.socket) -> None:
 
 
 class QuitsOnce:
-    """A mixin for worker classes: the second of two signals to end at once is ignored.
+    """Ignore the second of two signals to end at once; a mixin for worker classes.
 
     Ctrl-C sends SIGINT to all processes, and then the master sends SIGQUIT to its workers (benoitc/gunicorn#613). The
     second would write a traceback under gevent (benoitc/gunicorn#3239), and hang a threaded worker, which shuts its

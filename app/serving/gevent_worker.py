@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker. Each method here is kept since a test fails without it; the upstream issues are named."""
+"""Adapt gunicorn's gevent worker: a test fails without each of these methods, and the upstream issues are named."""
 
 import socket
 from contextlib import suppress
@@ -13,7 +13,7 @@ LINGER_SECONDS = 2.0  # for a request that is already on its way; gunicorn's thr
 
 
 class ListenerName:
-    """The address of a listening socket, which may be closed by the time it is asked for."""
+    """Keep the address of a listening socket, which may be closed by the time it is asked for."""
 
     def __init__(self, sock: socket.socket) -> None:
         """Read the address while the socket is open."""

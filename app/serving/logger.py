@@ -1,4 +1,4 @@
-"""gunicorn's own log messages, without the tokens of the requests that they quote."""
+"""Keep tokens out of gunicorn's own log messages, which quote requests."""
 
 import logging
 
@@ -9,7 +9,7 @@ from app.telemetry.messages import make_formatter
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]
-    """The class for gunicorn's setting `logger_class`."""
+    """Redact gunicorn's messages; named by its setting `logger_class`."""
 
     def setup(self, cfg: object) -> None:
         """Set up gunicorn's logs as usual, then redact what their handlers write; the service's log gets the same."""

@@ -1,4 +1,4 @@
-"""The limit of open files, for gunicorn's master; its workers inherit it."""
+"""Raise the limit of open files in gunicorn's master; its workers inherit it."""
 
 import resource
 

@@ -1,4 +1,4 @@
-"""The stop of a worker: it must be noticed, parked requests need their answers, and pending cancels are sent."""
+"""Stop with the worker: notice it, answer the parked requests in time, send the pending cancels."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker. Each method here is kept since a test fails without it; the upstream issues are named."""
+"""Adapt gunicorn's threaded worker: a test fails without each of these methods, and the upstream issues are named."""
 
 import os
 import random
