@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test test-fast soak bench lint openapi audit format clean
+.PHONY: help run serve test test-fast drills soak bench lint openapi audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests"
 	@echo "make test-fast  run the tests that start no process, in under 20 seconds"
+	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 5 minutes"
 	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make bench   measure what a request costs, in about 5 minutes"
 	@echo "make lint    ruff, mypy, and whether openapi.json is up to date"
@@ -29,6 +30,9 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 -m 'not process'
+
+drills: $(VENV)/.dev
+	cd tests && $(abspath $(BIN))/python -m faults
 
 soak: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python -m soak

@@ -115,10 +115,14 @@ def open_files(pid: int) -> list[str]:
 
 def test_a_worker_is_killed(theeye: Recorder, redis_server: Redis) -> None:
     with fleet(theeye, redis_server.url, workers=2) as services:
-        theeye.task(delay=2.5)
+        theeye.task(delay=None)
         loads = services.park(200)
+        parked = list(theeye.jobs)
         shares = {name: kill_one_worker(service) for name, service in services.items()}
+        theeye.task()
         later = services.send(100)
+        for job in parked:
+            theeye.finish(job)
         for worker, load in loads.items():
             got = load.all()
             broken = [one for one in got if one.error]

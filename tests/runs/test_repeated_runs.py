@@ -94,7 +94,8 @@ def test_many_at_the_same_moment_start_one_job(services: list[Service], fresh: S
     began = monotonic()
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(one, range(20)))
-    record("20 requests with one Idempotency-Key at the same moment", "both", 20, len(answers), monotonic() - began)
+    what = "20 requests with one Idempotency-Key at the same moment, to both services"
+    record(what, "both", 20, len(answers), monotonic() - began)
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.headers["X-Job-Id"] for answer in answers}) == 1
     assert len(fresh.calls_of("create")) == before + 1

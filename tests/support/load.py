@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import socket
 import struct
 import threading
@@ -17,8 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
@@ -258,11 +256,8 @@ ROWS: list[Row] = []
 
 
 def record(fault: str, worker: str, in_flight: int, right: int, latest: float) -> None:
-    """Add a row; RELIABILITY_OUT names the file that gets all of them as JSON."""
-    ROWS.append(Row(fault, worker, in_flight, right, round(latest, 2)))
-    out = os.environ.get("RELIABILITY_OUT")
-    if out:
-        Path(out).write_text(json.dumps([asdict(row) for row in ROWS], indent=1))
+    """Add a row; `make drills` writes all of them into docs/reliability.md."""
+    ROWS.append(Row(fault, worker, in_flight, right, latest))
 
 
 def table(rows: Sequence[Row]) -> str:

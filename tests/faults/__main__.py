@@ -1,0 +1,42 @@
+"""python -m faults (in tests/; `make drills`): repeat the drills, and write their figures into docs/reliability.md."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import pytest
+from faults.page import renewed
+from support.load import ROWS
+from support.processes import CHECKOUT, need
+
+PAGE = CHECKOUT / "docs" / "reliability.md"
+DRILLS = ("faults", "runs/test_guarded_runs.py", "runs/test_repeated_runs.py")
+
+
+def main() -> int:
+    """Return 0 once the page has the figures of a run in which every drill passed."""
+    if failed := pytest.main(["-q", "--timeout=300", *(str(CHECKOUT / "tests" / name) for name in DRILLS)]):
+        print(f"{PAGE} is left as it is", file=sys.stderr)
+        return int(failed)
+    page, unknown = renewed(PAGE.read_text(), ROWS, measured())
+    if unknown:
+        print(f"{PAGE} has no row for: {', '.join(unknown)}", file=sys.stderr)
+        return 1
+    PAGE.write_text(page)
+    return 0
+
+
+def measured() -> str:
+    """Return when and on what this was measured, in words."""
+    redis = subprocess.run([need("redis-server", "redis-server"), "--version"], capture_output=True, text=True).stdout
+    return (
+        f"on {datetime.now(UTC):%-d %B %Y}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"gunicorn {version('gunicorn')}, gevent {version('gevent')}, Redis {redis.partition('v=')[2].split()[0]}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
