@@ -22,14 +22,18 @@ SCRIPT = resources.files(__package__).joinpath("redis_commands.lua").read_text()
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """Report one finding for each thing that Redis is needed for, or what it costs to have no Redis."""
-    if not settings.redis_url:
-        yield warn(
-            "redis",
-            "SYNC_REDIS_URL is not set: the waits poll, there are no idempotency keys, "
-            "and the history guard sees one process only",
-            "Set it to TheEye's Redis",
-        )
+    if settings.redis_url:
+        yield from _try_everything(settings)
         return
+    yield warn(
+        "redis",
+        "SYNC_REDIS_URL is not set: the waits poll, there are no idempotency keys, "
+        "and the history guard sees one process only",
+        "Set it to TheEye's Redis",
+    )
+
+
+def _try_everything(settings: Settings) -> Iterator[Finding]:
     import redis
 
     where = _where(settings.redis_url)
