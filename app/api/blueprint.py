@@ -72,7 +72,7 @@ def add_common_headers(response: flask.Response) -> flask.Response:
 
 
 @blueprint.app_errorhandler(errors.SyncError)
-def told(error: errors.SyncError) -> Response:
+def service_error(error: errors.SyncError) -> Response:
     """Answer with an error of the service or of TheEye."""
     return error_response(error)
 

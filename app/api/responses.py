@@ -72,7 +72,7 @@ def error_response(error: errors.SyncError) -> Response:
 
 
 def _record(error: errors.SyncError) -> None:
-    """Record the error and who made the status: TheEye where it refused a create or a known token, else the service."""
+    """Record the error, and TheEye as the maker of the status where it refused a create or a readable token."""
     trace = current()
     if trace is None:  # outside of the middleware
         return

@@ -171,7 +171,7 @@ def test_clients_that_go_free_their_places(theeye: Recorder, redis_server: Redis
                 client.leave(reset=number % 2 == 0)
             theeye.task(delay=0)
             right, latest = refill(theeye, service, began)
-            record("clients gone: their places taken by others", worker, PLACES, right, latest)
+            record("clients gone: their slots taken by others", worker, PLACES, right, latest)
             assert right == PLACES
             assert latest <= 2
             assert "Traceback" not in service.log_text()
@@ -182,7 +182,7 @@ def test_clients_that_go_free_their_places(theeye: Recorder, redis_server: Redis
 def refill(theeye: Recorder, service: Service, began: float, places: int = PLACES) -> tuple[int, float]:
     """All places taken once more; how many requests were served, and how long after the clients had gone."""
     theeye.task(delay=0.2)
-    wait_until(lambda: run(service).status != 503, 10, "a free place")
+    wait_until(lambda: run(service).status != 503, 10, "a free slot")
     freed = time.monotonic() - began
     return sum(not why_wrong(theeye, got) for got in Load(service, places).all()), freed
 
@@ -197,7 +197,7 @@ def test_a_client_that_goes_during_the_create(theeye: Recorder, redis_server: Re
         theeye.wait_for_jobs(2)
         for worker, service in services.items():
             right, latest = refill(theeye, service, began, places=1)
-            record("client gone while its job is created: its place taken by another", worker, 1, right, latest - 1.5)
+            record("client gone while its job is created: its slot taken by another", worker, 1, right, latest - 1.5)
             assert right == 1
             assert latest <= 1.5 + 2
 
@@ -260,18 +260,16 @@ def test_too_many(theeye: Recorder, redis_server: Redis) -> None:
             began = time.monotonic()
             refused = Load(service, 100).all()
             right = [got for got in refused if got.status == 503 and got.body["code"] == "EBUSY"]
-            record(
-                "all 100 places taken: refused with 503", worker, 100, len(right), max(g.at for g in refused) - began
-            )
+            record("all 100 slots taken: refused with 503", worker, 100, len(right), max(g.at for g in refused) - began)
             assert len(right) == 100
             assert all(got.response and got.response.header("Retry-After") for got in right)
             assert len(theeye.calls_of("create")) == before
             healthy = [timed(service, path) for path in ("/healthz", "/readyz", "/api/status") for _ in range(20)]
             right = [took for status, took in healthy if status == 200]
-            record("all 100 places taken: health is answered", worker, 60, len(right), max(right))
+            record("all 100 slots taken: health is answered", worker, 60, len(right), max(right))
             assert len(right) == 60
             assert max(right) < 1
-        settle("all 100 places taken: those that have one", theeye, loads, late=2)
+        settle("all 100 slots taken: those that have one", theeye, loads, late=2)
 
 
 def timed(service: Service, path: str) -> tuple[int, float]:
