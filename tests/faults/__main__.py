@@ -21,9 +21,9 @@ def main() -> int:
     if failed := pytest.main(["-q", "--timeout=300", *(str(CHECKOUT / "tests" / name) for name in DRILLS)]):
         print(f"{PAGE} is left as it is", file=sys.stderr)
         return int(failed)
-    page, unknown = renewed(PAGE.read_text(), ROWS, measured())
-    if unknown:
-        print(f"{PAGE} has no row for: {', '.join(unknown)}", file=sys.stderr)
+    page, unmatched = renewed(PAGE.read_text(), ROWS, measured())
+    if unmatched:
+        print(f"only in {PAGE}, or only measured: {', '.join(unmatched)}", file=sys.stderr)
         return 1
     PAGE.write_text(page)
     return 0
