@@ -1,6 +1,9 @@
 """Serve TheEye's asynchronous tasks as synchronous API calls."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import flask
 from flask import Flask
@@ -22,9 +25,27 @@ class SyncFlask(Flask):
 
     response_class = responses.Response
 
+    def do_teardown_request(self, *arguments: Any) -> None:
+        """Run the functions that others have registered; the answer, perhaps a job's, outlives one that fails."""
+        with _logged():
+            super().do_teardown_request(*arguments)
+
+    def do_teardown_appcontext(self, *arguments: Any) -> None:
+        """Run the functions that others have registered, likewise."""
+        with _logged():
+            super().do_teardown_appcontext(*arguments)
+
     def make_default_options_response(self) -> flask.Response:
         """Answer OPTIONS on every route as a preflight."""
         return responses.preflight()
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logging.getLogger("theeye_sync").exception("a teardown function failed")
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -1,7 +1,7 @@
 """Define the Flask blueprint: every route, every error handler, and what all answers have in common."""
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import flask
 from flask import Blueprint, request
@@ -12,6 +12,10 @@ from app.api import jobs, responses
 from app.api.openapi import document
 from app.api.request import current_services, raw_path, wsgi_text
 from app.api.responses import Response, error_response, json_response
+from app.telemetry.trace import current
+from app.theeye.client import Job
+
+AnyResponse = TypeVar("AnyResponse", bound=flask.Response)
 
 blueprint = Blueprint("sync", __name__)
 
@@ -53,17 +57,22 @@ def hold_path_against_rule(endpoint: str | None, segments: dict[str, Any] | None
     """Let a path that is not what it looks like match no rule; hooks and error handlers see the request all the same.
 
     WSGI's PATH_INFO is decoded: an encoded slash looks like a separator there, and hosts may resolve dot segments.
+    The rules of extensions (`/static/<path:filename>`) are left to them.
     """
+    if endpoint is not None and request.blueprint != blueprint.name:
+        return
     if _ODD_PATH.search(raw_path(request.environ)) or any(map(_is_odd, (segments or {}).values())):
         request.routing_exception, request.url_rule = NotFound(), None
 
 
 @blueprint.after_app_request
-def add_common_headers(response: flask.Response) -> flask.Response:
+def add_common_headers(response: AnyResponse) -> AnyResponse:
     """Put the common headers before the answer's own."""
     environ, headers = request.environ, response.headers
     origins = current_services().settings.cors_origins
     common = responses.common_headers(environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN"), origins)
+    if list(headers)[: len(common)] == common:  # `crashed` was here before
+        return response
     ours = {name for name, _ in common} - {"Vary"}
     for name in [name for name, _ in headers if name in ours]:  # a hook's
         del headers[name]
@@ -94,16 +103,21 @@ def no_such_method(error: MethodNotAllowed) -> Response:
 
 @blueprint.app_errorhandler(HTTPException)
 def refused(error: HTTPException) -> Response:
-    """Answer what else Flask, an extension or a hook refuses."""
-    return error_response(errors.BadRequest(error.name, status=error.code or 400))
+    """Answer what else Flask, an extension or a hook refuses, with the headers that belong to it (Retry-After)."""
+    response = error_response(errors.BadRequest(error.name, status=error.code or 400))
+    response.headers.extend(pair for pair in error.get_headers(request.environ) if pair[0] != "Content-Type")
+    return response
 
 
 @blueprint.app_errorhandler(InternalServerError)
 def crashed(error: InternalServerError) -> Response:
     """Answer after an unexpected error, which Flask has logged and told its signal's receivers (Sentry)."""
-    original = error.original_exception
-    job = original.job if isinstance(original, errors.Crashed) else None
-    return error_response(errors.SyncError("Internal Server Error", job=job))
+    original, trace = error.original_exception, current()
+    job: errors.Job | None = original.job if isinstance(original, errors.Crashed) else None
+    if job is None and trace is not None and trace.create and trace.job:  # a hook failed after the view
+        job = Job(trace.job)
+    response = error_response(errors.SyncError("Internal Server Error", job=job))
+    return add_common_headers(response)  # a hook that fails keeps the hooks after it, ours too, from running
 
 
 def _is_odd(segment: str) -> bool:

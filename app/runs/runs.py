@@ -120,13 +120,15 @@ class Runs:
         return job
 
     def _create(self, request: RunRequest, queued: float, began: float) -> Job:
-        """Create the job, and record for how long it queued and how long the rest took."""
+        """Create the job, and record it, for how long it queued and how long the rest took."""
         trace = request.caller.trace
         try:
-            return self._supervisor.create(request.caller, request.task, request.query, request.body)
+            job = self._supervisor.create(request.caller, request.task, request.query, request.body)
         finally:
             trace.queue = queued
             trace.create = monotonic() - began - queued
+        trace.job = job.id
+        return job
 
     def _admit(self, client: Client, reservation: Reservation | None) -> int:
         """Make sure, right before the create, that it still makes sense; return the epoch to wait from."""

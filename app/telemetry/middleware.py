@@ -68,7 +68,7 @@ class Tracing:
                 self._out.write(self._line(trace, environ, time(), total))
             if self._metrics is not None:
                 self._metrics.request(trace, total)
-        trace.ended = True
+        trace.ended, trace.environ = True, {}
 
 
 class StandardOutput:

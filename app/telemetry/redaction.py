@@ -24,7 +24,7 @@ def redact(text: str) -> str:
     text = _QUOTED.sub(r"\1", text) if "Invalid request from" in text else text
     trace = current()
     if trace is not None:
-        text = without([form for secret in trace.secrets or () for form in _spellings(secret)], text)
+        text = without([form for secret in trace.all_secrets for form in _spellings(secret)], text)
     return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 

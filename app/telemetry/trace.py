@@ -32,6 +32,7 @@ class Trace:
         "create",
         "customer",
         "ended",
+        "environ",
         "format",
         "job",
         "joined",
@@ -46,8 +47,9 @@ class Trace:
         "wait",
     )
 
-    def __init__(self, request_id: str = "", context: Headers = ()) -> None:
-        """Begin the record of a request now."""
+    def __init__(self, request_id: str = "", context: Headers = (), environ: Mapping[str, Any] | None = None) -> None:
+        """Begin the record of a request now; `environ` is WSGI's."""
+        self.environ = environ or {}
         self.began = monotonic()
         self.request_id = request_id
         self.context = context
@@ -62,6 +64,11 @@ class Trace:
     def headers(self) -> Headers:
         """Return the headers that tell TheEye which request a call belongs to."""
         return (("X-Request-Id", self.request_id), *self.context) if self.request_id else self.context
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """Return the tokens, or what may be one where a hook runs before they are read."""
+        return tokens(self.environ) if self.secrets is None else self.secrets
 
     def follow_active_span(self) -> None:
         """Use the context of OpenTelemetry's active span, where there is one, in place of the caller's own."""
@@ -94,7 +101,7 @@ def begin(environ: Mapping[str, Any]) -> Trace:
     request_id = environ.get("HTTP_X_REQUEST_ID")
     if request_id is None or not _REQUEST_ID.fullmatch(request_id) or _holds_token(request_id, environ):
         request_id = os.urandom(16).hex()
-    trace = Trace(request_id, _context(environ) if "HTTP_TRACEPARENT" in environ else ())
+    trace = Trace(request_id, _context(environ) if "HTTP_TRACEPARENT" in environ else (), environ)
     _current.set(trace)
     return trace
 

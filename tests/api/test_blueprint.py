@@ -10,6 +10,7 @@ import flask
 import pytest
 from flask.testing import FlaskClient
 from support.theeye import JOB, TASK, Html, Reply, StandIn
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.test import TestResponse
 
 from app import EXTENSION
@@ -97,6 +98,45 @@ def test_an_unexpected_error_is_told_to_flasks_signal_and_with_its_job(
     assert (answer.status_code, body["code"]) == (500, "EINTERNAL")
     assert body["job"]["id"] == answer.headers["X-Job-Id"]
     assert isinstance(errors[0].__cause__, ZeroDivisionError)
+
+
+HOOKS = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_fails_costs_neither_the_job_nor_the_common_headers_nor_shows_a_token(
+    hook: str, app: flask.Flask, client: FlaskClient, theeye: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: Any) -> None:
+        raise LookupError(f"no such user: {token}")
+
+    token = TOKEN["Authorization"].removeprefix("Bearer ")
+    getattr(app, hook)(fail)
+    for prefer, status in (("wait=5", 200), ("respond-async", 202)):
+        answer = client.post(JOB, headers=TOKEN | {"Prefer": prefer, "Origin": "https://a.example"})
+        assert answer.status_code == (status if hook.startswith("teardown") else 500)
+        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["https://a.example"]
+        assert answer.headers.getlist("Vary") == ["Origin"]
+        created = list(theeye.jobs)[-1:] if hook != "before_request" else []
+        assert answer.headers.getlist("X-Job-Id") == created
+    assert len(theeye.jobs) == (0 if hook == "before_request" else 2)
+    assert "LookupError: no such user: ***" in caplog.text
+    assert token not in caplog.text
+
+
+def test_what_an_extension_refuses_keeps_its_headers(app: flask.Flask, client: FlaskClient) -> None:
+    @app.before_request
+    def limit() -> None:
+        raise TooManyRequests(retry_after=7)
+
+    answer = client.post(JOB, headers=TOKEN)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+    assert answer.headers.getlist("Content-Type") == ["application/json; charset=utf-8"]
+
+
+def test_an_extensions_own_paths_are_left_to_it(app: flask.Flask, client: FlaskClient) -> None:
+    app.add_url_rule("/pages/<path:name>", "pages", lambda name: name)
+    assert client.get("/pages/a/b%2fc").text == "a/b/c"
 
 
 ITS_OWN = {"date", "x-request-id", "x-job-id", "location", "content-length", "etag", "server-timing"}
