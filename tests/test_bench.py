@@ -70,7 +70,7 @@ def test_ctrl_c_ends_all_processes() -> None:
         bench.send_signal(signal.SIGINT)
         assert bench.wait(20) == 130
     assert len(started) >= 5  # Redis, TheEye, gunicorn and its two workers
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 5, "the end of all processes")
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 20, "the end of all processes")
 
 
 def test_goals() -> None:

@@ -88,7 +88,21 @@ def test_both_silent_cost_one_probes_time(parts: Parts) -> None:
     parts.supervisor.fault("other", Silence())
     began = time.monotonic()
     assert parts.ready()[0] == 503
-    assert 0.45 <= time.monotonic() - began < 0.9, "side by side"
+    assert 0.45 <= time.monotonic() - began < 20
+
+
+def test_both_are_asked_side_by_side(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 30)
+    parts.gateway.fault("other", Silence())
+    parts.supervisor.fault("other", Silence())
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(parts.ready)
+        for theeye in (parts.gateway, parts.supervisor):
+            theeye.wait_for_calls("other", 1)
+        assert not answer.done()
+        parts.gateway.stop()
+        parts.supervisor.stop()
+        assert answer.result(20)[0] == 503
 
 
 @pytest.mark.parametrize("answer", [Reply(401, "Unauthorized"), Reply(404, {}), Html(500)])
@@ -131,7 +145,7 @@ def test_stopping_ends_the_waits_in_time() -> None:
             began = time.monotonic()
             parts.services.stop()
             got = answer.result(10)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 15, "the wait is 20 s"
         assert (got.status_code, got.get_json()["code"]) == (504, "ETIMEISUP")
         assert got.get_json()["job"]["id"] in parts.supervisor.jobs
 

@@ -74,18 +74,18 @@ def test_nonsense_in_the_header_is_ignored(prefer: str | None) -> None:
 
 
 def test_a_hostile_header_costs_no_time() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert read_budget(Query(""), ",".join(["," + " " * 8000] * 10), 60) == Budget(60)
-    assert time.perf_counter() - began < 0.25
+    assert time.thread_time() - began < 0.25
 
 
 @pytest.mark.parametrize(
     "prefer", ["wait=" * 20_000, 'x="' * 20_000, "x=" + " " * 20_000, "x;" * 20_000, '"' * 20_001, "\\" * 20_000]
 )
 def test_a_long_header_costs_no_time(prefer: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     read_budget(Query(""), prefer, 60)
-    assert time.perf_counter() - began < 0.25
+    assert time.thread_time() - began < 0.25
 
 
 @pytest.mark.parametrize(

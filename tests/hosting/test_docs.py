@@ -45,7 +45,7 @@ def test_an_ordinary_user_starts_nginx(tmp_path: Path) -> None:
         got = ask(f"http://127.0.0.1:{port}", "/api/status")
         assert got.status in (200, 502), "as its gunicorn is there or not"
         assert got.header("Server") == "nginx"
-        wait_until(lambda: "GET" in (tmp_path / "theeye-sync.access.log").read_text(), 5, "the access log")
+        wait_until(lambda: "GET" in (tmp_path / "theeye-sync.access.log").read_text(), 20, "the access log")
     finally:
         running.close()
 

@@ -25,7 +25,7 @@ def nginx(service: Service) -> Iterator[Nginx]:
     with Nginx(service.port, changes=SLOW) as nginx:
         yield nginx
         nginx.stop()
-        wait_until(lambda: " 429 " in nginx.access_log(), 5, "the access log")
+        wait_until(lambda: " 429 " in nginx.access_log(), 20, "the access log")
         check_logs(nginx.directory, service.directory)
 
 

@@ -172,9 +172,9 @@ def test_what_a_client_says_about_itself_ends_at_nginx() -> None:
 def test_the_service_sees_the_client(world: World) -> None:
     """Who really asks: nginx says so, and is believed; the forged address ends at nginx."""
     assert ask(world.url, "/api/status?who", X_Forwarded_For="6.6.6.6").status == 200
-    wait_until(lambda: "seen 127.0.0.1 http /api/status" in world.service.log_text(), 5, "the access log")
+    wait_until(lambda: "seen 127.0.0.1 http /api/status" in world.service.log_text(), 20, "the access log")
     assert ask(world.service.url, "/healthz?who", X_Forwarded_For="9.9.9.9", X_Forwarded_Proto="https").status == 200
-    wait_until(lambda: "seen 9.9.9.9 https /healthz" in world.service.log_text(), 5, "the access log")
+    wait_until(lambda: "seen 9.9.9.9 https /healthz" in world.service.log_text(), 20, "the access log")
 
 
 def test_under_a_path_of_its_own(theeye: StandIn) -> None:
@@ -241,7 +241,7 @@ def test_a_reload_of_nginx_cuts_no_wait(world: World) -> None:
     with parked(world.url, world.theeye, 10) as waits:
         old = descendants(world.nginx.pid)[1:]
         world.nginx.signal(signal.SIGHUP)
-        wait_until(lambda: not set(old) >= set(descendants(world.nginx.pid)[1:]), 5, "new workers")
+        wait_until(lambda: not set(old) >= set(descendants(world.nginx.pid)[1:]), 20, "new workers")
         finish_all(world.theeye)
         check_own_answers(waits)
 
@@ -263,7 +263,7 @@ def test_the_tls_block_filled_in(world: World) -> None:
             sock.sendall(f"GET /api/status?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert read_response(stream).status == 200
         seen = "seen 127.0.0.1 https /api/status"
-        wait_until(lambda: seen in world.service.log_text(), 5, "the access log")
+        wait_until(lambda: seen in world.service.log_text(), 20, "the access log")
         check_logs(nginx.directory)
 
 
@@ -281,7 +281,7 @@ def test_no_token_in_any_log(world: World) -> None:
         alone.stop()
         assert " 502 " in alone.access_log()
         check_logs(alone.directory)
-    wait_until(lambda: " 413 " in world.nginx.access_log(), 5, "the access log")
+    wait_until(lambda: " 413 " in world.nginx.access_log(), 20, "the access log")
     check_logs(world.nginx.directory, world.service.directory)
 
 

@@ -50,7 +50,7 @@ def test_by_default_nobody_is_believed(worker: str, theeye: StandIn) -> None:
     with Service(service_environment(theeye), worker=worker, args=SEEN) as service:
         data = f"GET /api/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n"
         assert raw_request("127.0.0.1", service.port, data.encode()).status == 200
-        wait_until(lambda: "seen 127.0.0.1 http . /api/status" in service.log_text(), 5, "the access log")
+        wait_until(lambda: "seen 127.0.0.1 http . /api/status" in service.log_text(), 20, "the access log")
         for query, prefer in (("", "respond-async"), ("wait=0", "none=1")):
             got = run(service.url, query=query, Prefer=prefer, X_Forwarded_Prefix="/evil")
             assert got.status == (504 if query else 202)

@@ -58,7 +58,7 @@ def test_slots_that_redis_lost_are_restored(redis_server: Redis, monkeypatch: py
     holder, other = (RedisQueue(RedisScripts(redis_server.url), RedisNotifications(redis_server.url)) for _ in range(2))
     held = holder.acquire("t", 1, within(0)).id
     client.flushall()
-    wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 5, "the slot's return")
+    wait_until(lambda: client.zscore(f"{PREFIX}:{{t}}:unread", held) is not None, 20, "the slot's return")
     with pytest.raises(NoFreeSlot):
         other.acquire("t", 1, within(0))
     holder.release("t", held)

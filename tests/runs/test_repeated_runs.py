@@ -221,7 +221,7 @@ def test_a_redis_that_forgets_during_a_run_is_told_again(
             known = len(fresh.jobs)
             running = pool.submit(post, service, f"during-{service.port}")
             job_id = fresh.wait_for_jobs(known + 1)[-1]
-            wait_until(lambda job_id=job_id: job_id in kept(client), 5, "the key")
+            wait_until(lambda job_id=job_id: job_id in kept(client), 20, "the key")
             client.flushall()
             client.client_kill_filter(_type="pubsub")  # as a restart does
             wait_until(lambda job_id=job_id: job_id in kept(client), 10, "the key again")
@@ -243,7 +243,7 @@ def test_what_was_waited_for_the_first_request_is_waited_no_second_time(
     with ThreadPoolExecutor(1) as pool:
         known = len(fresh.calls_of("create"))
         first = pool.submit(post, services[0])
-        wait_until(lambda: len(fresh.calls_of("create")) > known, 5, "the first request's create")
+        wait_until(lambda: len(fresh.calls_of("create")) > known, 20, "the first request's create")
         second = post(services[1], query="?wait=3")
         assert first.result().status_code == 400
     assert second.status_code == 504

@@ -172,12 +172,12 @@ def test_cancel_kills_grandchildren_too(start: Start, tasks: Path, tmp_path: Pat
 
 def test_a_process_that_left_the_group_does_not_hold_the_job(start: Start, tasks: Path) -> None:
     script = (
-        "import subprocess, sys\nprint('[1]', flush=True)\nsubprocess.Popen(['sleep', '3'], start_new_session=True)"
+        "import subprocess, sys\nprint('[1]', flush=True)\nsubprocess.Popen(['sleep', '40'], start_new_session=True)"
     )
     recipe(tasks, ID, script, "python3 %script%", timeout=700)
     begin = time.monotonic()
     assert start().run(ID)["state"] == "timeout"
-    assert time.monotonic() - begin < 2.9
+    assert time.monotonic() - begin < 30
 
 
 def test_a_script_that_closes_its_output_is_still_waited_for(start: Start, tasks: Path) -> None:

@@ -390,16 +390,18 @@ def test_the_history_limit_can_be_off(tmp_path: Path) -> None:
 def test_a_connection_is_kept_and_answers_at_once(client: Client) -> None:
     with socket.create_connection(_address(client.url)) as connection:
         stream = connection.makefile("rb")
-        begin = time.monotonic()
+        took = []
         for _ in range(10):
+            begin = time.monotonic()
             connection.sendall(_request(f"/acme/task/{ECHO}/job", b"[1]"))
             assert _read_answer(stream)["lifecycle"] == "ready"
+            took.append(time.monotonic() - begin)
         # A refused request must not leave its body on the connection.
         connection.sendall(_request("/nowhere", b"[1]"))
         assert _read_answer(stream)["message"] == "Not Found"
         connection.sendall(_request(f"/acme/task/{ECHO}/job", b"[1]"))
         assert _read_answer(stream)["lifecycle"] == "ready"
-        assert time.monotonic() - begin < 12 * 0.04
+        assert min(took) < 0.04, "what a delayed acknowledgement would add to each"
         stream.close()
 
 

@@ -39,31 +39,31 @@ FORMS = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_body_nested_too_deeply_is_refused_at_once(what: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(BadRequest, match="nested too deeply"):
         for_supervisor(REFUSED[what], JSON)
-    assert time.monotonic() - began < SECONDS
+    assert time.thread_time() - began < SECONDS
 
 
 @pytest.mark.parametrize("what", PASSED_ON)
 def test_a_large_body_goes_on_as_it_came_and_in_time(what: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     assert for_supervisor(PASSED_ON[what], JSON) == PASSED_ON[what]
-    assert time.monotonic() - began < SECONDS
+    assert time.thread_time() - began < SECONDS
 
 
 @pytest.mark.parametrize("what", FORMS)
 def test_a_form_that_would_take_long_is_refused_at_once(what: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(BadRequest):
         for_supervisor(FORMS[what], FORM)
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_names_in_names_are_read_five_levels_deep() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     assert for_supervisor(b"a" + b"[b]" * (SIZE // 3) + b"=1", FORM) == b'{"a":{"b":{"b":{"b":{"b":{"b":"1"}}}}}}'
-    assert time.monotonic() - began < SECONDS
+    assert time.thread_time() - began < SECONDS
 
 
 @pytest.mark.parametrize("field", ["lifecycle", "wait_result"])

@@ -38,7 +38,7 @@ def drip(sock: socket.socket, pieces: Iterator[bytes], pause: float = 0.2) -> fl
             sock.sendall(piece)
         except OSError:
             break
-        if select.select([sock], [], [], pause)[0] or time.monotonic() - began > 10:
+        if select.select([sock], [], [], pause)[0] or time.monotonic() - began > 30:
             break
     return time.monotonic() - began
 
@@ -57,7 +57,7 @@ def test_a_body_that_drips_is_cut_off_and_starts_nothing(
     size = iter([b";a=", *[b"b"] * 100]) if framing == "a chunk's size" else bytes_for_ever(framing)
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
         sock.sendall(HEAD + header + b"\r\n\r\n" + (b"1" if framing == "a chunk's size" else b""))
-        assert 0.9 < drip(sock, size) < 5
+        assert 0.9 < drip(sock, size) < 15
         head, _, body = rest(sock).partition(b"\r\n\r\n")  # and then it hangs up
     assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     assert json.loads(body)["code"] == "ETOOSLOW"
@@ -88,5 +88,5 @@ def test_headers_that_drip_are_cut_off(service: Service) -> None:
     """By ours in the threaded worker, in gevent's by gunicorn's `keepalive`, which covers the next request's head."""
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
-        assert 0.9 < drip(sock, iter([b"a"] * 100)) < 5
+        assert 0.9 < drip(sock, iter([b"a"] * 100)) < 15
         assert rest(sock) == b""

@@ -109,7 +109,7 @@ def test_the_originals_status_page(world: World) -> None:
 @pytest.mark.parametrize("world", ["gevent"], indirect=True)
 def test_what_is_down_is_named_until_it_is_back(world: World) -> None:
     def becomes(*expected: Any) -> None:
-        wait_until(lambda: world.ready() == expected, 8, f"{expected}")
+        wait_until(lambda: world.ready() == expected, 20, f"{expected}")
 
     world.redis.kill()
     becomes(200, {"status": "ready", "degraded": [REDIS]})

@@ -29,7 +29,7 @@ class Caller:
         self.session.headers["Authorization"] = f"Bearer {token}"
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
-        options = {"timeout": 5, "allow_redirects": False} | options
+        options = {"timeout": 20, "allow_redirects": False} | options
         return self.session.request(method, self.theeye.url + path, **options)
 
     def profile(self, **options: Any) -> requests.Response:

@@ -26,6 +26,7 @@ from support.theeye import JOB, Answer, Call, StandIn
 from support.theeye import Job as StandInJob
 
 WORKERS = ("gevent", "gthread")
+LATE = 20.0  # seconds after its job's end that an answer is certainly too late: half a wait, which a busy machine keeps
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -277,11 +278,12 @@ def settle(
     fault: str,
     theeye: Recorder,
     loads: Mapping[str, Load],
-    late: float,
     judge: Judge = why_wrong,
     since: float | None = None,
 ) -> None:
-    """Every answer right and at most so late (`since`: counted from then), every create made once; into the table."""
+    """Every answer right, none found only by the end of a wait (`since`: counted from then), every create made once.
+
+    How late the latest was goes into the table."""
     for worker, load in loads.items():
         got = load.all()
         wrong = [why for answer in got if (why := judge(theeye, answer))]
@@ -289,7 +291,7 @@ def settle(
         record(fault, worker, len(load), len(got) - len(wrong), latest)
         assert not wrong, f"{worker}: {len(wrong)} of {len(got)} wrong, such as {wrong[:3]}"
         lost = f"{len(theeye.unheard)} notifications heard by nobody"
-        assert latest <= late, f"{worker}: the latest came {latest:.2f} s after its job's end; {lost}"
+        assert latest <= LATE, f"{worker}: the latest came {latest:.2f} s after its job's end; {lost}"
     check_creates(theeye, loads)
 
 

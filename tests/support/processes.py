@@ -98,7 +98,7 @@ def accepts(pid: int, port: int) -> bool:
 class Process:
     """A subprocess in a group of its own, with both its streams in one file."""
 
-    stop_timeout = 20.0
+    stop_timeout = 40.0
 
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="theeye-sync-")
@@ -126,7 +126,7 @@ class Process:
         """Ask it to stop; wait() for that."""
         self.signal(signal.SIGTERM)
 
-    def wait(self, timeout: float = 20.0) -> int:
+    def wait(self, timeout: float = 40.0) -> int:
         """Its exit code once it has ended; AssertionError if it does not end."""
         process = self._running()
         try:
@@ -155,7 +155,7 @@ class Process:
                 self.thaw()
                 self.terminate()
             self.wait(self.stop_timeout)
-            wait_until(lambda: not group_pids(self.pid), 5.0, "the end of the child processes")
+            wait_until(lambda: not group_pids(self.pid), 20, "the end of the child processes")
         finally:
             self.kill()
             self._process = None
@@ -224,7 +224,7 @@ class Redis(Process):
         options += ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
         options += ["--requirepass", self._password] if self._password else []
         self.launch([need("redis-server", "redis-server"), *options])
-        wait_until(self._answers, 10.0, "redis-server")
+        wait_until(self._answers, 30.0, "redis-server")
 
     def close(self) -> None:
         for client in self._clients:
@@ -304,8 +304,8 @@ class Service(Process):
 
     def _wait_until_up(self) -> None:
         try:
-            wait_until(self._is_healthy, 20.0, "GET /healthz")
-            wait_until(self._all_are_up, 20.0, "all workers")
+            wait_until(self._is_healthy, 60.0, "GET /healthz")
+            wait_until(self._all_are_up, 60.0, "all workers")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_text()}") from None
 
@@ -360,7 +360,7 @@ class RawResponse:
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
 
-def raw_request(host: str, port: int, data: bytes, timeout: float = 10.0) -> RawResponse:
+def raw_request(host: str, port: int, data: bytes, timeout: float = 30.0) -> RawResponse:
     """Send these bytes as they are, however odd, and read one response."""
     with socket.create_connection((host, port), timeout) as sock:
         sock.sendall(data)

@@ -62,7 +62,7 @@ def test_a_stop_breaks_what_is_under_way(theeye: StandIn) -> None:
         theeye.wait_for_calls("profile", 1)
         theeye.stop()
         with pytest.raises(ConnectionError):
-            answer.result(5)
+            answer.result(20)
 
 
 def test_a_frozen_one_accepts_but_does_and_answers_nothing(theeye: StandIn, caller: Caller) -> None:
@@ -75,7 +75,7 @@ def test_a_frozen_one_accepts_but_does_and_answers_nothing(theeye: StandIn, call
         theeye.wait_for_calls("profile", 1)
         assert not answer.done()
         theeye.thaw()
-        assert answer.result(5).status == 200
+        assert answer.result(20).status == 200
     theeye.wait_for_jobs(1)  # the create was in its queue
 
 
@@ -92,7 +92,7 @@ def test_idle_connections_are_dropped_and_no_others(theeye: StandIn, caller: Cal
                 assert stream.read() == b""
                 assert not busy.done()
                 with pytest.raises(requests.ConnectionError):
-                    busy.result(5)
+                    busy.result(20)
 
 
 def test_a_stand_in_on_a_given_port() -> None:

@@ -44,7 +44,7 @@ def test_an_early_notification_comes_before_the_answer(theeye_redis: StandIn, re
         assert theeye_redis.jobs
         if early:
             assert not answer.done()
-        assert answer.result(5).json()["lifecycle"] == "ready"
+        assert answer.result(20).json()["lifecycle"] == "ready"
 
 
 def test_early_is_for_jobs_that_end_at_once(theeye: StandIn) -> None:

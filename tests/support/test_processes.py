@@ -73,11 +73,11 @@ def test_a_process_that_does_not_stop_is_killed_and_fails_the_test() -> None:
     process = processes.Process()
     process.stop_timeout = 0.2
     process.launch(["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"])
-    wait_until(lambda: process.log_text() == "up\n", 5, "the shell")
+    wait_until(lambda: process.log_text() == "up\n", 20, "the shell")
     pid = process.pid
     with pytest.raises(AssertionError, match="still runs after"):
         process.close()
-    wait_until(lambda: not group_pids(pid), 5, "the kill")
+    wait_until(lambda: not group_pids(pid), 20, "the kill")
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])

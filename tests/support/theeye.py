@@ -553,15 +553,15 @@ class StandIn:
         with self._changed:
             return [call for call in self.calls if call.kind == kind]
 
-    def wait_for_calls(self, kind: str, count: int, timeout: float = 10.0) -> list[Call]:
+    def wait_for_calls(self, kind: str, count: int, timeout: float = 30.0) -> list[Call]:
         """The calls of a kind ("any": all), once they are that many; a call counts when it has arrived."""
         return self._wait(lambda: [c for c in self.calls if kind in ("any", c.kind)], count, f"{kind} calls", timeout)
 
-    def wait_for_jobs(self, count: int, timeout: float = 10.0) -> list[str]:
+    def wait_for_jobs(self, count: int, timeout: float = 30.0) -> list[str]:
         """The ids of the jobs, once they are that many."""
         return self._wait(lambda: list(self._jobs), count, "jobs", timeout)
 
-    def wait_for_ended(self, count: int, timeout: float = 10.0) -> list[str]:
+    def wait_for_ended(self, count: int, timeout: float = 30.0) -> list[str]:
         """The ids of the ended jobs, once they are that many."""
         return self._wait(lambda: [j.id for j in self._jobs.values() if j.has_ended], count, "ended jobs", timeout)
 
