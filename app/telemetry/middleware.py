@@ -13,7 +13,7 @@ from typing import Any
 from app.errors import SyncError
 from app.telemetry.access_log import json_line, text_line
 from app.telemetry.metrics import Metrics, MetricsSocket
-from app.telemetry.trace import Trace, begin
+from app.telemetry.trace import Trace, begin, end
 from formatters import dumps
 from formatters.contract import JSON_TYPE
 
@@ -68,7 +68,7 @@ class Tracing:
                 self._out.write(self._line(trace, environ, time(), total))
             if self._metrics is not None:
                 self._metrics.request(trace, total)
-        trace.ended, trace.environ = True, {}
+        end(trace)
 
 
 class StandardOutput:

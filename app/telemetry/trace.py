@@ -37,6 +37,7 @@ class Trace:
         "job",
         "joined",
         "mode",
+        "outer",
         "queue",
         "read",
         "request_id",
@@ -50,6 +51,7 @@ class Trace:
     def __init__(self, request_id: str = "", context: Headers = (), environ: Mapping[str, Any] | None = None) -> None:
         """Begin the record of a request now; `environ` is WSGI's."""
         self.environ = environ or {}
+        self.outer = current()  # of the request inside of which this one is made, in one thread
         self.began = monotonic()
         self.request_id = request_id
         self.context = context
@@ -104,6 +106,12 @@ def begin(environ: Mapping[str, Any]) -> Trace:
     trace = Trace(request_id, _context(environ) if "HTTP_TRACEPARENT" in environ else (), environ)
     _current.set(trace)
     return trace
+
+
+def end(trace: Trace) -> None:
+    """End the record of a request; `current` returns that of the request around it, where there is one."""
+    trace.ended, trace.environ = True, {}
+    _current.set(trace.outer)
 
 
 def current() -> Trace | None:

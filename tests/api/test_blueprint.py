@@ -134,6 +134,20 @@ def test_what_an_extension_refuses_keeps_its_headers(app: flask.Flask, client: F
     assert answer.headers.getlist("Content-Type") == ["application/json; charset=utf-8"]
 
 
+def test_a_request_made_inside_of_another_leaves_that_ones_record_alone(
+    app: flask.Flask, client: FlaskClient, theeye: StandIn
+) -> None:
+    @app.before_request
+    def ask_again() -> None:
+        if flask.request.path == JOB:
+            assert app.test_client().get("/healthz").status_code == 200
+
+    answer = client.post(JOB, headers=TOKEN | {"X-Request-Id": "outer"})
+    assert answer.headers["X-Request-Id"] == "outer"
+    assert "Server-Timing" in answer.headers
+    assert {call.headers["x-request-id"] for call in theeye.calls} == {"outer"}
+
+
 def test_an_extensions_own_paths_are_left_to_it(app: flask.Flask, client: FlaskClient) -> None:
     app.add_url_rule("/pages/<path:name>", "pages", lambda name: name)
     assert client.get("/pages/a/b%2fc").text == "a/b/c"
