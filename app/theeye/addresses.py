@@ -67,8 +67,11 @@ class Addresses:
             late = all(began < monotonic() - LOOKUP_SECONDS for began, _ in self._lookups)
             if late and len(self._lookups) < LOOKUPS:
                 lookup: Future[list[Address]] = Future()
-                threading.Thread(target=self._ask, args=(lookup,), name="resolver", daemon=True).start()
                 self._lookups.append((monotonic(), lookup))
+                try:
+                    threading.Thread(target=self._ask, args=(lookup,), name="resolver", daemon=True).start()
+                except RuntimeError:  # the process may have no more threads; known addresses go on
+                    lookup.set_exception(socket.gaierror(socket.EAI_AGAIN, "no thread for the resolver"))
             return self._lookups[-1]
 
     def _ask(self, lookup: Future[list[Address]]) -> None:

@@ -230,3 +230,18 @@ def test_under_gevent_a_resolver_that_hangs_stops_no_other_call(theeye: StandIn)
         timeout=40,
     )
     assert (ran.stdout, ran.stderr) == ("404\n{'cannot connect: timed out'}\n", "")
+
+
+def test_without_a_thread_for_the_resolver_known_addresses_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with resolving(monkeypatch, port), monkeypatch.context() as no_threads:
+            known, unknown = Addresses("theeye.test", port), Addresses("theeye.test", port)
+            known.connect(time.monotonic() + 5).close()
+            no_threads.setattr(threading.Thread, "start", refuse)
+            known.connect(time.monotonic() + 5).close()
+            with pytest.raises(socket.gaierror, match="no thread"):
+                unknown.connect(time.monotonic() + 5)
