@@ -104,7 +104,9 @@ def no_such_method(error: MethodNotAllowed) -> Response:
 @blueprint.app_errorhandler(HTTPException)
 def refused(error: HTTPException) -> Response:
     """Answer what else Flask, an extension or a hook refuses, with the headers that belong to it (Retry-After)."""
-    response = error_response(errors.BadRequest(error.name, status=error.code or 400))
+    status = error.code or 400
+    code = errors.BadRequest.code if status < 500 else ""
+    response = error_response(errors.BadRequest(error.name, status=status, code=code))
     response.headers.extend(pair for pair in error.get_headers(request.environ) if pair[0] != "Content-Type")
     return response
 

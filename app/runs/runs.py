@@ -107,10 +107,10 @@ class Runs:
             left = max(remaining.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
             job = self._create(request, protection.queued, began)
             with job_in_errors(job):
+                confirm = partial(_confirm, reservation, job.id)
+                confirm()  # first: whatever fails after it, a repeated request joins the job
                 protection.created()
                 self._guard.limits.learn(request.guarded_task, job.document)
-                confirm = partial(_confirm, reservation, job.id)
-                confirm()
                 if request.at_once:
                     return job
                 job = self._waiter.wait(request.caller, job, monotonic() + left, client, since, renew=confirm)

@@ -79,6 +79,8 @@ class Addresses:
             addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             lookup.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - a lookup that never ends would keep others from starting
+            lookup.set_exception(OSError(f"the resolver failed: {type(error).__name__}"))
         else:
             self._known, self._fresh_until = addresses, monotonic() + FRESH_SECONDS
             lookup.set_result(addresses)

@@ -130,8 +130,14 @@ def test_what_an_extension_refuses_keeps_its_headers(app: flask.Flask, client: F
         raise TooManyRequests(retry_after=7)
 
     answer = client.post(JOB, headers=TOKEN)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+    assert (answer.status_code, answer.get_json()["code"], answer.headers["Retry-After"]) == (429, "EINVALID", "7")
     assert answer.headers.getlist("Content-Type") == ["application/json; charset=utf-8"]
+
+
+def test_what_an_extension_cannot_serve_is_no_bad_request(app: flask.Flask, client: FlaskClient) -> None:
+    app.before_request(lambda: flask.abort(503))
+    answer = client.post(JOB, headers=TOKEN)
+    assert (answer.status_code, answer.get_json()["code"], answer.get_json()["name"]) == (503, "", "ServerError")
 
 
 def test_a_request_made_inside_of_another_leaves_that_ones_record_alone(

@@ -14,6 +14,9 @@ from support.load import record
 from support.processes import Redis, Service, wait_until
 from support.theeye import ACME, JOB, CloseAfter, Reply, Session, StandIn
 
+from app import Settings, create_app
+from app.runs.history import Limits
+
 
 @pytest.fixture(scope="module")
 def theeye(redis_server: Redis) -> Iterator[StandIn]:
@@ -260,3 +263,18 @@ class Refusal:
     def play(self, exchange: Exchange) -> bool:
         exchange.connection.gate.pause(self.seconds)
         return exchange.reply(Answer(400, b'{"message":"no"}'))
+
+
+def test_a_bug_right_after_the_create_leaves_the_key_with_its_job(
+    fresh: StandIn, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(Settings(gateway_url=fresh.url, supervisor_url=fresh.url, redis_url=redis_server.url))
+    client, headers = app.test_client(), {"Authorization": "Bearer tok-acme", "Idempotency-Key": "k-bug"}
+    with monkeypatch.context() as broken:
+        broken.setattr(Limits, "learn", lambda *_: 1 / 0)
+        broken.setattr(Limits, "is_known", lambda *_: True)
+        failed = client.post(JOB, headers=headers)
+    assert (failed.status_code, failed.get_json()["code"]) == (500, "EINTERNAL")
+    again = client.post(JOB, headers=headers)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
+    assert again.headers["X-Job-Id"] == failed.headers["X-Job-Id"]

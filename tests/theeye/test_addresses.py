@@ -245,3 +245,18 @@ def test_without_a_thread_for_the_resolver_known_addresses_are_used(monkeypatch:
             known.connect(time.monotonic() + 5).close()
             with pytest.raises(socket.gaierror, match="no thread"):
                 unknown.connect(time.monotonic() + 5)
+
+
+def test_a_resolver_that_crashes_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def crash(*_: object, **__: object) -> list[object]:
+        raise RuntimeError("a bug")
+
+    addresses = Addresses("127.0.0.1", 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(socket, "getaddrinfo", crash)
+        with pytest.raises(OSError, match="the resolver failed: RuntimeError"):
+            addresses.resolve(time.monotonic() + 30)
+    assert socket.getaddrinfo is real
+    assert addresses.resolve(time.monotonic() + 30)
