@@ -117,11 +117,19 @@ def shared_theeye() -> Iterator[StandIn]:
         yield standin
 
 
-@pytest.fixture(scope="module", params=WORKERS)
-def gunicorn(request: pytest.FixtureRequest, shared_theeye: StandIn) -> Iterator[Service]:
-    """One service for all tests of a file, with the settings of the file's mark, in front of `its_theeye`."""
+@pytest.fixture(scope="module")
+def gunicorn_settings(request: pytest.FixtureRequest) -> dict[str, object]:
+    """The settings of `gunicorn`: those of the file's mark; a file that has to make some overrides this."""
     mark = request.node.get_closest_marker("settings")
-    with Service(environment(shared_theeye, **(mark.kwargs if mark else {})), worker=request.param) as running:
+    return mark.kwargs if mark else {}
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def gunicorn(
+    request: pytest.FixtureRequest, shared_theeye: StandIn, gunicorn_settings: dict[str, object]
+) -> Iterator[Service]:
+    """One service for all tests of a file, with each kind of worker, in front of `its_theeye`."""
+    with Service(environment(shared_theeye, **gunicorn_settings), worker=request.param) as running:
         yield running
 
 

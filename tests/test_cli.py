@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.processes import CHECKOUT, clean_environment
+from support.settings import environment
 from support.theeye import StandIn
 
 from app import create_app
@@ -18,12 +19,8 @@ from app.settings import Settings
 SECRET = "tok-secret-0123456789"
 
 
-def environment(theeye: StandIn) -> dict[str, str]:
-    return clean_environment() | {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
-
-
 def test_the_command_is_installed_and_is_the_module_too(theeye: StandIn) -> None:
-    environ = environment(theeye)
+    environ = clean_environment() | environment(theeye)
     script = Path(sys.executable).with_name("theeye-sync")
     for command in ([str(script)], [sys.executable, "-m", "app"]):
         ran = subprocess.run([*command, "check"], env=environ, cwd=CHECKOUT, capture_output=True, text=True, timeout=30)
@@ -44,7 +41,7 @@ def test_nothing_connects_at_import() -> None:
 
 def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
     theeye.freeze()
-    environ = environment(theeye)
+    environ = clean_environment() | environment(theeye)
     with subprocess.Popen(
         [sys.executable, "-m", "app", "check"], env=environ, cwd=CHECKOUT, stdout=-1, stderr=-1, text=True
     ) as process:

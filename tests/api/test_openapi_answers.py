@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.contract import Contract, document, documented_codes
 from support.processes import RawResponse, Redis, Service, raw_request
+from support.settings import environment
 from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
 
 from app import Settings, create_app
@@ -50,7 +51,7 @@ class Caller:
 
 
 def env(theeye: StandIn, **more: str) -> dict[str, str]:
-    return {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_SESSION_TTL": "0", **more}
+    return environment(theeye, session_ttl=0) | more
 
 
 def described(**answer: Any) -> list[str]:

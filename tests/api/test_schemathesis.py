@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from support.processes import CHECKOUT, Service, clean_environment
+from support.settings import environment
 
 from sandbox import CUSTOMER, TOKEN, Sandbox
 
@@ -53,7 +54,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Sandbox(database=tmp_path_factory.mktemp("schemathesis") / "theeye.sqlite3") as sandbox:
-        env = {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url, "SYNC_WAIT_SECONDS": "10"}
+        env = environment(sandbox, wait_seconds=10)
         with Service(env) as running:
             yield running
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.checks import both, check, lines, only
+from support.checks import check, lines, only
 from support.processes import CHECKOUT, clean_environment
+from support.settings import environment
 from support.theeye import StandIn
 
 from app.checks import machine
@@ -17,14 +18,16 @@ from app.settings import Settings
 def test_plugins(tmp_path: Path, theeye: StandIn) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("raise RuntimeError('no licence')\n")
-    status, output = check(**both(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="full,fulll,output")
+    status, output = check(
+        **environment(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="full,fulll,output"
+    )
     assert status == 1
     failed, first, second, modes = lines(output, "plugins")
     assert failed.startswith(f"FAIL plugins broken ({broken}) is not loaded: RuntimeError: no licence")
     assert "names fulll, which turns nothing off" in first
     assert "names output, which turns nothing off" in second
     assert modes == "ok plugins modes: result, response, parse, output"
-    status, output = check(**both(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="broken")
+    status, output = check(**environment(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="broken")
     assert (status, only(output, "plugins")) == (0, "ok plugins modes: result, full, response, parse, output")
 
 
@@ -42,9 +45,9 @@ def test_a_mode_that_is_disabled_by_its_own_name(tmp_path: Path, theeye: StandIn
         "def register_formatters():\n"
         "    return [Shout()]\n"
     )
-    _, output = check(**both(theeye), SYNC_PLUGINS=str(plugin))
+    _, output = check(**environment(theeye), SYNC_PLUGINS=str(plugin))
     assert only(output, "plugins").endswith(f"parse, shout ({plugin}), output")
-    _, output = check(**both(theeye), SYNC_PLUGINS=str(plugin), SYNC_DISABLED_FORMATTERS="shout")
+    _, output = check(**environment(theeye), SYNC_PLUGINS=str(plugin), SYNC_DISABLED_FORMATTERS="shout")
     assert only(output, "plugins") == "ok plugins modes: result, full, response, parse, output"
 
 
@@ -54,7 +57,7 @@ def test_a_mode_that_is_disabled_by_its_own_name(tmp_path: Path, theeye: StandIn
 )
 def test_too_few_open_files(limit: int, places: str, advice: str, theeye: StandIn) -> None:
     def limited(places: str) -> subprocess.CompletedProcess[str]:
-        environ = clean_environment() | both(theeye) | {"SYNC_MAX_WAITING": places}
+        environ = clean_environment() | environment(theeye) | {"SYNC_MAX_WAITING": places}
         return subprocess.run(
             [sys.executable, "-m", "app", "check"],
             env=environ,
@@ -80,11 +83,11 @@ def test_too_few_open_files(limit: int, places: str, advice: str, theeye: StandI
 def test_extras_that_are_missing(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "find_spec", lambda _: None)
     monkeypatch.setattr(machine, "version", lambda _: "0.6.9")
-    status, output = check(**both(theeye))
+    status, output = check(**environment(theeye))
     assert status == 0
     said = lines(output, "extras")
     assert [line.rpartition("[")[2] for line in said] == ["gevent]'", "fast]'", "redis]'", "metrics]'"]
     assert all(line.startswith("warn extras no ") for line in said)
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "hiredis" else name)
     monkeypatch.setattr(machine, "version", lambda _: "0.6.10")
-    assert only(check(**both(theeye))[1], "extras").startswith("warn extras no hiredis")
+    assert only(check(**environment(theeye))[1], "extras").startswith("warn extras no hiredis")

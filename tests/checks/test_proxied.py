@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import pytest
-from support.checks import SECRET, both, check, lines, only
+from support.checks import SECRET, check, lines, only
 from support.forward_proxy import forward_proxy
 from support.processes import free_port
+from support.settings import environment
 from support.theeye import StandIn
 from support.tls import make_certificate, tls_server
 
 
 def test_a_plain_proxy_is_named_without_its_password(theeye: StandIn) -> None:
     with forward_proxy("ada:hunter2") as proxy:
-        variables = both(theeye) | {"HTTP_PROXY": proxy.url.replace("//", "//ada:hunter2@")}
+        variables = environment(theeye) | {"HTTP_PROXY": proxy.url.replace("//", "//ada:hunter2@")}
         status, output = check(**variables)
         assert status == 0
         for side in ("gateway", "supervisor"):
@@ -55,7 +56,7 @@ def test_a_tunnel_and_the_certificates_are_named(theeye: StandIn, tmp_path: Path
 def test_a_proxy_that_is_not_there(scheme: str, theeye: StandIn) -> None:
     port = free_port()
     status, output = check(
-        **{name: url.replace("http", scheme) for name, url in both(theeye).items()},
+        **{name: url.replace("http", scheme) for name, url in environment(theeye).items()},
         ALL_PROXY=f"http://ada:hunter2@127.0.0.1:{port}",
     )
     assert status == 1
@@ -73,14 +74,16 @@ def test_a_proxy_that_is_none(theeye: StandIn) -> None:
 
 
 def test_what_stops_the_start_is_a_finding(theeye: StandIn, tmp_path: Path) -> None:
-    status, output = check(**both(theeye), HTTP_PROXY="socks5://ada:hunter2@proxy.example", SYNC_CHECK_TOKEN=SECRET)
+    status, output = check(
+        **environment(theeye), HTTP_PROXY="socks5://ada:hunter2@proxy.example", SYNC_CHECK_TOKEN=SECRET
+    )
     assert status == 1
     for side in ("gateway", "supervisor"):
         assert only(output, side).startswith(f"FAIL {side} HTTP_PROXY must be an http:// URL")
     assert only(output, "token").startswith("warn token not checked: HTTP_PROXY ")
-    status, output = check(**both(theeye), SSL_CERT_FILE=str(tmp_path / "nothing.pem"))
+    status, output = check(**environment(theeye), SSL_CERT_FILE=str(tmp_path / "nothing.pem"))
     assert status == 1
     assert "SSL_CERT_FILE names" in only(output, "gateway")
-    status, output = check(**both(theeye), SYNC_CLIENT_CERT=str(tmp_path / "nothing.pem"))
+    status, output = check(**environment(theeye), SYNC_CLIENT_CERT=str(tmp_path / "nothing.pem"))
     assert status == 1
     assert "SYNC_CLIENT_CERT cannot be read: No such file or directory" in only(output, "settings")

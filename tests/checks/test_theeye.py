@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from support.checks import SECRET, both, check, lines, only
+from support.checks import SECRET, check, lines, only
 from support.faults import Fault
+from support.settings import environment
 from support.theeye import Html, Redirect, Reply, Silence, StandIn, Verbatim
 
 ANSWERS: list[tuple[Fault, str]] = [
@@ -24,7 +25,7 @@ SIDES = ["gateway", "supervisor"]
 def test_a_server_that_is_not_theeye(side: str, fault: Fault, words: str, theeye: StandIn) -> None:
     with StandIn() as odd:
         odd.fault("any", fault)
-        environ = both(theeye) | {f"SYNC_{side.upper()}_URL": odd.url, "SYNC_CALL_TIMEOUT": "0.3"}
+        environ = environment(theeye) | {f"SYNC_{side.upper()}_URL": odd.url, "SYNC_CALL_TIMEOUT": "0.3"}
         began = time.monotonic()
         status, output = check(**environ)
         assert time.monotonic() - began < 10, "the default is 15 seconds"
@@ -48,20 +49,20 @@ def test_swapped_urls_are_recognised() -> None:
 
 
 def test_a_path_too_much(theeye: StandIn) -> None:
-    _, output = check(**both(theeye) | {"SYNC_GATEWAY_URL": f"{theeye.url}/api"})
+    _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": f"{theeye.url}/api"})
     assert only(output, "gateway").endswith("Leave /api out of SYNC_GATEWAY_URL")
 
 
 def test_a_slow_side_is_told(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.checks.theeye.SLOW", 0.0)
-    status, output = check(**both(theeye))
+    status, output = check(**environment(theeye))
     assert status == 0
     assert "That is slow" in only(output, "gateway")
 
 
 def test_a_token_from_standard_input(theeye: StandIn) -> None:
     theeye.tokens[SECRET] = theeye.tokens["tok-beta"]
-    status, output = check("--token", "-", stdin=f"{SECRET}\n", **both(theeye))
+    status, output = check("--token", "-", stdin=f"{SECRET}\n", **environment(theeye))
     assert status == 0
     assert [line.split()[:3] for line in lines(output, "token")] == [
         ["ok", "token", "customer"],
@@ -76,7 +77,7 @@ def test_a_token_that_no_header_can_carry(token: str) -> None:
 
 
 def test_an_unknown_token(theeye: StandIn) -> None:
-    status, output = check(**both(theeye), SYNC_CHECK_TOKEN=SECRET)
+    status, output = check(**environment(theeye), SYNC_CHECK_TOKEN=SECRET)
     assert status == 1
     assert only(output, "token").startswith("FAIL token the gateway does not know it")
 
@@ -95,6 +96,6 @@ def test_an_unknown_token(theeye: StandIn) -> None:
 def test_a_token_that_the_supervisor_does_not_take(fault: Fault, words: str, theeye: StandIn) -> None:
     theeye.tokens[SECRET] = theeye.tokens["tok-acme"]
     theeye.fault("read", fault, when=lambda call: SECRET in call.headers.get("authorization", ""))
-    status, output = check(**both(theeye), SYNC_CHECK_TOKEN=SECRET, SYNC_CALL_TIMEOUT="0.5")
+    status, output = check(**environment(theeye), SYNC_CHECK_TOKEN=SECRET, SYNC_CALL_TIMEOUT="0.5")
     assert status == 1
     assert words in lines(output, "token")[1]

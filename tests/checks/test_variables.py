@@ -1,7 +1,8 @@
 """Bad values, unknown names, and values that do not fit together."""
 
 import pytest
-from support.checks import both, check, lines, only
+from support.checks import check, lines, only
+from support.settings import environment
 from support.theeye import StandIn
 
 
@@ -14,12 +15,12 @@ def test_every_bad_variable_is_named_at_once(theeye: StandIn) -> None:
 
 
 def test_a_name_that_nobody_reads(theeye: StandIn) -> None:
-    status, output = check(**both(theeye), SYNC_REDIS_ULR="redis://:hunter2@h")
+    status, output = check(**environment(theeye), SYNC_REDIS_ULR="redis://:hunter2@h")
     assert (status, only(output, "settings")) == (
         1,
         "FAIL settings SYNC_REDIS_ULR is not read. Is SYNC_REDIS_URL meant?",
     )
-    status, output = check(**both(theeye), SYNC_COFFEE="1")
+    status, output = check(**environment(theeye), SYNC_COFFEE="1")
     assert (status, only(output, "settings")) == (0, "warn settings SYNC_COFFEE is not read. There is no such setting")
 
 
@@ -35,7 +36,7 @@ def test_a_name_that_nobody_reads(theeye: StandIn) -> None:
     ],
 )
 def test_values_that_do_not_fit(environ: dict[str, str], words: str, theeye: StandIn) -> None:
-    status, output = check(**both(theeye), **environ)
+    status, output = check(**environment(theeye), **environ)
     assert status == 0
     assert only(output, "settings").startswith("warn")
     assert words in only(output, "settings")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from support.processes import CHECKOUT, Process, clean_environment, free_port, need, wait_until
+from support.settings import environment
 
 from sandbox import TOKEN, Sandbox
 
@@ -29,7 +30,7 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_
 NOT_BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 
 
-def environment(**more: str) -> dict[str, str]:
+def bare_environment(**more: str) -> dict[str, str]:
     """Without what pytest and its virtual environment have set."""
     theirs = ("VIRTUAL_ENV", "PYTHON")
     kept = {name: value for name, value in clean_environment().items() if not name.startswith(theirs)}
@@ -60,12 +61,23 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """The Python of a fresh virtual environment with the service and the example installed by pip."""
     folder = tmp_path_factory.mktemp("fresh")
-    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder, env=environment())
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder, env=bare_environment())
     python = folder / "venv" / "bin" / "python"
-    library = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder, env=environment())
+    library = run(
+        python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder, env=bare_environment()
+    )
     (Path(library.strip()) / "tests_environment.pth").write_text(f"{PACKAGES}\n")
     install = ["install", "--quiet", "--ignore-installed", "--no-deps", "--no-build-isolation"]
-    run(python, "-m", "pip", *install, checkout, checkout / "examples" / EXAMPLE.name, cwd=folder, env=environment())
+    run(
+        python,
+        "-m",
+        "pip",
+        *install,
+        checkout,
+        checkout / "examples" / EXAMPLE.name,
+        cwd=folder,
+        env=bare_environment(),
+    )
     return python
 
 
@@ -76,8 +88,8 @@ class Installed(Process):
         super().__init__()
         bind = f"127.0.0.1:{free_port()}"
         self.url = f"http://{bind}"
-        theeye = {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}
-        env = environment(SYNC_BIND=bind, SYNC_WORKERS="1", **theeye)
+        theeye = environment(sandbox)
+        env = bare_environment(SYNC_BIND=bind, SYNC_WORKERS="1", **theeye)
         self.launch([str(python), "-m", "gunicorn", "--config", str(config)], cwd=self.directory, env=env)
         wait_until(self._is_up, 20, "gunicorn")
 
@@ -103,14 +115,14 @@ def curl(service: Installed, query: str, arguments: str, *options: str) -> str:
     url = f"{service.url}/acme/task/61f3e937c38201da80f96c28/job{query}"
     sent = ["--header", f"authorization: Bearer {TOKEN}", "--header", "content-type: application/json"]
     command = ["curl", "--silent", "--show-error", "--include", "--data", arguments, *sent, *options, url]
-    return run(*command, cwd=service.directory, env=environment()).replace("\r\n", "\n")
+    return run(*command, cwd=service.directory, env=bare_environment()).replace("\r\n", "\n")
 
 
 ROWS = '{"task_arguments":[{"server":"web-1","note":"=1+1"},{"server":"web \\"2\\"","load":0.5}]}'
 
 
 def test_the_example_is_installed_and_listed(fresh: Path, tmp_path: Path) -> None:
-    listed = run(fresh, "-m", "flask", "--app", "wsgi", "formatters", cwd=tmp_path, env=environment())
+    listed = run(fresh, "-m", "flask", "--app", "wsgi", "formatters", cwd=tmp_path, env=bare_environment())
     line = next(line for line in listed.splitlines() if line.startswith("csv"))
     assert line.split() == ["csv", "150", "?csv,", "Accept:", "text/csv", "theeye-sync-csv", "1.0.0"]
     assert "not loaded" not in listed
@@ -118,13 +130,13 @@ def test_the_example_is_installed_and_listed(fresh: Path, tmp_path: Path) -> Non
 
 def test_what_runs_is_what_was_installed(fresh: Path, tmp_path: Path) -> None:
     program = "import app, formatters, theeye_sync_csv as c; print(app.__file__, formatters.__file__, c.__file__)"
-    for file in run(fresh, "-c", program, cwd=tmp_path, env=environment()).split():
+    for file in run(fresh, "-c", program, cwd=tmp_path, env=bare_environment()).split():
         assert Path(file).is_relative_to(fresh.parent.parent)
 
 
 def test_the_examples_own_tests_pass(fresh: Path, checkout: Path) -> None:
     folder = checkout / "examples" / EXAMPLE.name
-    assert " passed" in run(fresh, "-m", "pytest", "-q", "tests", cwd=folder, env=environment())
+    assert " passed" in run(fresh, "-m", "pytest", "-q", "tests", cwd=folder, env=bare_environment())
 
 
 @pytest.mark.parametrize("way", ["query", "accept"])
@@ -187,7 +199,7 @@ def test_the_guides_steps(tmp_path: Path, checkout: Path) -> None:
         assert f"127.0.0.1:{port}" in script
         script = script.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free_port()}")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = environment(THEEYE_SYNC=str(checkout), PYTHONPATH=PACKAGES, PATH=path)
+    env = bare_environment(THEEYE_SYNC=str(checkout), PYTHONPATH=PACKAGES, PATH=path)
     env["GUNICORN_CMD_ARGS"] = "--no-control-socket"  # it is one path for each user
     with (tmp_path / "output").open("w+") as output:
         bash = subprocess.Popen(

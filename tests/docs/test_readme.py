@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from support.codes import codes_with_statuses
-from support.pages import ADDRESS, Block, blocks, check_links, prose, upstream
+from support.pages import ADDRESS, Block, blocks, check_links, prose
 from support.processes import Redis, Service, clean_environment, need
+from support.settings import environment
 
 from app.api.responses import etag
 from app.errors import UNSET, SyncError
@@ -127,7 +128,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """What `make run` serves, on other ports."""
     with (
         Sandbox(database=tmp_path_factory.mktemp("readme") / "theeye.sqlite3") as sandbox,
-        Service(upstream(sandbox)) as running,
+        Service(environment(sandbox)) as running,
     ):
         yield running
 
@@ -137,7 +138,7 @@ def service_with_redis(tmp_path_factory: pytest.TempPathFactory, redis_server: R
     database = tmp_path_factory.mktemp("readme") / "theeye.sqlite3"
     with (
         Sandbox(database=database, redis_url=redis_server.url) as sandbox,
-        Service({**upstream(sandbox), "SYNC_REDIS_URL": redis_server.url}) as running,
+        Service({**environment(sandbox), "SYNC_REDIS_URL": redis_server.url}) as running,
     ):
         yield running
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from support.codes import NGINX, codes_with_statuses
-from support.pages import ADDRESS, anchors, blocks, check_links, prose, read, upstream
+from support.pages import ADDRESS, anchors, blocks, check_links, prose, read
 from support.processes import Service, clean_environment, need
+from support.settings import environment
 
 from app.settings import Settings
 from sandbox import Sandbox
@@ -63,7 +64,7 @@ def test_its_links_lead_somewhere() -> None:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Sandbox]]:
     database = tmp_path_factory.mktemp("troubleshooting") / "theeye.sqlite3"
-    with Sandbox(database=database) as sandbox, Service(upstream(sandbox)) as running:
+    with Sandbox(database=database) as sandbox, Service(environment(sandbox)) as running:
         yield running, sandbox
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -143,13 +142,6 @@ WRONG = re.findall(r'^    "([a-z0-9-]+)":', MISBEHAVING.split("RIGHT = ")[0], re
 
 
 @pytest.fixture(scope="module")
-def theeye() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        standin.task(output=['{"a":1}'])
-        yield standin
-
-
-@pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("plugins")
     files = {
@@ -163,30 +155,28 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> str:
     return ",".join([*(str(folder / f"{name}.py") for name in files), "no_such_module"])
 
 
-@pytest.fixture(scope="module", params=["gevent", "gthread"])
-def service(request: pytest.FixtureRequest, theeye: StandIn, plugins: str) -> Iterator[Service]:
-    env = {
-        "SYNC_GATEWAY_URL": theeye.url,
-        "SYNC_SUPERVISOR_URL": theeye.url,
-        "SYNC_PLUGINS": plugins,
-        "SYNC_DISABLED_FORMATTERS": "result",
-    }
-    with Service(env, worker=request.param) as running:
-        yield running
+@pytest.fixture(scope="module")
+def gunicorn_settings(plugins: str) -> dict[str, object]:
+    return {"plugins": plugins, "disabled_formatters": "result"}
+
+
+@pytest.fixture(autouse=True)
+def _as_new(its_theeye: StandIn) -> None:
+    """For every test here."""
 
 
 def ask(
-    service: Service, query: str, method: str = "POST", path: str = f"/acme/task/{TASK}/job", **headers: str
+    gunicorn: Service, query: str, method: str = "POST", path: str = f"/acme/task/{TASK}/job", **headers: str
 ) -> RawResponse:
     sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Content-Length": "0", **headers}
     lines = [f"{method} {path}?{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
-    return raw_request("127.0.0.1", service.port, "\r\n".join([*lines, "", ""]).encode())
+    return raw_request("127.0.0.1", gunicorn.port, "\r\n".join([*lines, "", ""]).encode())
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_formatter_that_fails_is_502_and_harms_nobody(what: str, service: Service) -> None:
-    pids = service.worker_pids()
-    got = ask(service, what)
+def test_a_formatter_that_fails_is_502_and_harms_nobody(what: str, gunicorn: Service) -> None:
+    pids = gunicorn.worker_pids()
+    got = ask(gunicorn, what)
     error = json.loads(got.body)
     assert got.complete
     assert got.status_line == "HTTP/1.1 502 Bad Gateway"
@@ -207,32 +197,32 @@ def test_a_formatter_that_fails_is_502_and_harms_nobody(what: str, service: Serv
     assert b".py" not in got.body
     if what != "query":  # an exported error's words are for the client, wherever it comes from
         assert b"secret" not in got.body
-    log = service.log_text()
+    log = gunicorn.log_text()
     assert f"formatter {what} failed on job {error['job']['id']}" in log
     assert "Traceback (most recent call last)" in log
-    assert ask(service, "").status == 200
-    assert service.worker_pids() == pids, "the worker lives on"
+    assert ask(gunicorn, "").status == 200
+    assert gunicorn.worker_pids() == pids, "the worker lives on"
 
 
-def test_a_formatters_own_words_reach_the_client(service: Service) -> None:
-    got = ask(service, "words")
+def test_a_formatters_own_words_reach_the_client(gunicorn: Service) -> None:
+    got = ask(gunicorn, "words")
     assert (got.status, json.loads(got.body)["message"]) == (
         502,
         "The formatter 'words' failed: there is no table in it",
     )
 
 
-def test_subclasses_cannot_lie_about_their_content(service: Service) -> None:
-    text, data = ask(service, "subtle-text"), ask(service, "long-bytes")
+def test_subclasses_cannot_lie_about_their_content(gunicorn: Service) -> None:
+    text, data = ask(gunicorn, "subtle-text"), ask(gunicorn, "long-bytes")
     assert (text.status, text.body, text.header("X-A"), text.complete) == (200, b"text", "b", True)
     assert (data.status, data.body, data.header("Content-Length"), data.complete) == (200, b"bytes", "5", True)
 
 
-def test_a_legal_answer_is_sent_as_it_is(service: Service) -> None:
-    got = ask(service, "fine", Accept="a/b")
+def test_a_legal_answer_is_sent_as_it_is(gunicorn: Service) -> None:
+    got = ask(gunicorn, "fine", Accept="a/b")
     assert (got.status, json.loads(got.body)) == (299, {"accept": "a/b"})
     assert (got.header("Link"), got.header("Vary")) == ("</a>; rel=next", "Accept")
-    assert (ask(service, "no-content").status, ask(service, "no-content").body) == (204, b"")
+    assert (ask(gunicorn, "no-content").status, ask(gunicorn, "no-content").body) == (204, b"")
 
 
 @pytest.mark.parametrize(
@@ -243,33 +233,33 @@ def test_a_legal_answer_is_sent_as_it_is(service: Service) -> None:
     ],
 )
 def test_a_refused_value_starts_nothing(
-    query: str, status: int, message: str, service: Service, theeye: StandIn
+    query: str, status: int, message: str, gunicorn: Service, its_theeye: StandIn
 ) -> None:
-    before = len(theeye.calls_of("create"))
-    got = ask(service, query)
+    before = len(its_theeye.calls_of("create"))
+    got = ask(gunicorn, query)
     error = json.loads(got.body)
     assert (got.status, error["message"]) == (status, message)
     assert "job" not in error
     assert got.header("X-Job-Id") is None
-    assert len(theeye.calls_of("create")) == before
+    assert len(its_theeye.calls_of("create")) == before
 
 
-def test_the_accept_header_selects_where_no_query_name_does(service: Service) -> None:
-    chosen = ask(service, "", Accept="text/checking, */*;q=0.5")
+def test_the_accept_header_selects_where_no_query_name_does(gunicorn: Service) -> None:
+    chosen = ask(gunicorn, "", Accept="text/checking, */*;q=0.5")
     assert (chosen.body, chosen.header("Content-Type")) == (b"checked", "text/checking; charset=utf-8")
     assert chosen.header("X-Content-Type-Options") == "nosniff"
-    assert json.loads(ask(service, "parse", Accept="text/checking").body) == {"a": 1}
-    assert json.loads(ask(service, "", Accept="*/*").body) == ['{"a":1}']
+    assert json.loads(ask(gunicorn, "parse", Accept="text/checking").body) == {"a": 1}
+    assert json.loads(ask(gunicorn, "", Accept="*/*").body) == ['{"a":1}']
 
 
-def test_a_plugins_query_names_are_no_arguments_of_the_task(service: Service, theeye: StandIn) -> None:
-    ask(service, "fine=1&result=2&a=3")
-    arguments = theeye.calls_of("create")[-1].query
+def test_a_plugins_query_names_are_no_arguments_of_the_task(gunicorn: Service, its_theeye: StandIn) -> None:
+    ask(gunicorn, "fine=1&result=2&a=3")
+    arguments = its_theeye.calls_of("create")[-1].query
     assert arguments == [("result", "2"), ("a", "3")], "those of a mode that is turned off are the task's again"
 
 
-def test_readyz_names_what_was_not_loaded(service: Service) -> None:
-    got = ask(service, "", "GET", "/readyz")
+def test_readyz_names_what_was_not_loaded(gunicorn: Service) -> None:
+    got = ask(gunicorn, "", "GET", "/readyz")
     assert got.status == 200
     degraded = json.loads(got.body)["degraded"]
     told = [line for line in degraded if line.startswith("formatter ")]
@@ -278,7 +268,7 @@ def test_readyz_names_what_was_not_loaded(service: Service) -> None:
     assert told[2] == "formatter again: not loaded: the name 'checking' is taken by another formatter"
     assert told[3] == "formatter no_such_module: not loaded: ModuleNotFoundError"
     assert b"secret" not in got.body
-    log = service.log_text()
+    log = gunicorn.log_text()
     for name in ("exits.py", "wrong.py", "again.py", "no_such_module"):
         assert f"{name} is skipped" in log
     assert "secret words" in log

@@ -4,12 +4,13 @@ import sys
 
 import requests
 from support.processes import CHECKOUT, Process, clean_environment, free_port, wait_until
+from support.settings import environment
 from support.theeye import JOB, StandIn
 
 
 def test_flasks_own_server_logs_no_token(theeye: StandIn) -> None:
     process, port = Process(), free_port()
-    environ = clean_environment() | {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
+    environ = clean_environment() | environment(theeye)
     try:
         command = [sys.executable, "-m", "flask", "--app", "wsgi", "run", "--port", str(port)]
         process.launch(command, cwd=CHECKOUT, env=environ)

@@ -9,6 +9,7 @@ import pytest
 import requests
 from support.load import Recorder, record
 from support.processes import Redis, Service
+from support.settings import environment
 from support.theeye import JOB, Reply, StandIn
 
 HEADERS = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
@@ -46,12 +47,7 @@ def test_no_result_is_lost_to_a_history_of_five(guard: str, drill: str, redis_se
     """300 calls in two services: what cost 44 % of the answers on a real TheEye."""
     redis_server.client().flushall()
     with Recorder(redis_url=redis_server.url) as theeye, ExitStack() as stack:
-        env = {
-            "SYNC_GATEWAY_URL": theeye.url,
-            "SYNC_SUPERVISOR_URL": theeye.url,
-            "SYNC_REDIS_URL": redis_server.url,
-            "SYNC_HISTORY_GUARD": guard,
-        }
+        env = environment(theeye, redis_url=redis_server.url, history_guard=guard)
         services = [stack.enter_context(Service(env, worker=worker)) for worker in ("gevent", "gthread")]
         began = monotonic()
         results = three_hundred_calls(theeye, services)
@@ -71,7 +67,7 @@ def theeye() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def service(theeye: StandIn) -> Iterator[Service]:
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_WAIT_SECONDS": "10"}
+    env = environment(theeye, wait_seconds=10)
     with Service(env, worker="gevent") as running:
         yield running
 
@@ -137,7 +133,7 @@ def test_readyz_says_how_far_the_guard_reaches(service: Service) -> None:
 
 
 def test_the_guard_can_be_turned_off(theeye: StandIn) -> None:
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_HISTORY_GUARD": "0"}
+    env = environment(theeye, history_guard=0)
     before = len(theeye.calls_of("task"))
     theeye.task(delay=0, history=5)
     with Service(env, worker="gevent") as off:

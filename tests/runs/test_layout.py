@@ -25,6 +25,7 @@ from support.faults import Exchange
 from support.load import Recorder
 from support.processes import CHECKOUT, Redis, Service, wait_until
 from support.redis_layout import GUARDED, RECORDED, job_ids, layout, messages, restore
+from support.settings import environment
 from support.theeye import TASK, CloseAfter, StandIn
 
 BEFORE = "6bed629"
@@ -70,12 +71,7 @@ def theeye(redis_server: Redis) -> Iterator[Recorder]:
 
 @pytest.fixture(scope="module")
 def env(theeye: Recorder, redis_server: Redis) -> dict[str, str]:
-    return {
-        "SYNC_GATEWAY_URL": theeye.url,
-        "SYNC_SUPERVISOR_URL": theeye.url,
-        "SYNC_REDIS_URL": redis_server.url,
-        "SYNC_WAIT_SECONDS": "30",
-    }
+    return environment(theeye, redis_url=redis_server.url, wait_seconds=30)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import requests
 from support.faults import Answer, Exchange
 from support.load import record
 from support.processes import Redis, Service, wait_until
+from support.settings import environment
 from support.theeye import ACME, JOB, CloseAfter, Reply, Session, StandIn
 
 from app import Settings, create_app
@@ -29,12 +30,7 @@ def theeye(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def services(theeye: StandIn, redis_server: Redis) -> Iterator[list[Service]]:
-    env = {
-        "SYNC_GATEWAY_URL": theeye.url,
-        "SYNC_SUPERVISOR_URL": theeye.url,
-        "SYNC_REDIS_URL": redis_server.url,
-        "SYNC_CALL_TIMEOUT": "3",
-    }
+    env = environment(theeye, redis_url=redis_server.url, call_timeout=3)
     with Service(env, worker="gevent") as first, Service(env, worker="gthread") as second:
         yield [first, second]
 
@@ -191,7 +187,7 @@ def test_a_key_that_cannot_be_used_is_400(key: str, services: list[Service], fre
 
 
 def test_without_redis_the_header_is_refused(fresh: StandIn) -> None:
-    env = {"SYNC_GATEWAY_URL": fresh.url, "SYNC_SUPERVISOR_URL": fresh.url}
+    env = environment(fresh)
     before = len(fresh.calls_of("create"))
     with Service(env, worker="gevent") as service:
         refused = post(service)
@@ -200,11 +196,7 @@ def test_without_redis_the_header_is_refused(fresh: StandIn) -> None:
 
 
 def test_with_redis_down_it_is_503_and_nothing_is_created(fresh: StandIn) -> None:
-    env = {
-        "SYNC_GATEWAY_URL": fresh.url,
-        "SYNC_SUPERVISOR_URL": fresh.url,
-        "SYNC_REDIS_URL": "redis://127.0.0.1:1",
-    }
+    env = environment(fresh, redis_url="redis://127.0.0.1:1")
     before = len(fresh.calls_of("create"))
     with Service(env, worker="gevent") as service:
         refused = post(service)

@@ -9,6 +9,7 @@ import pytest
 import requests
 from support.processes import Redis, Service
 from support.sandbox import TEXT_418, check_live
+from support.settings import environment
 
 from app.api.responses import etag
 from sandbox import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER, Sandbox
@@ -53,7 +54,7 @@ def world(
     worker, _, waits = request.param.partition("-")
     redis_url = redis_server.url if waits == "notified" else ""
     with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3", redis_url=redis_url) as sandbox:
-        env = {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url, "SYNC_REDIS_URL": redis_url}
+        env = environment(sandbox, redis_url=redis_url)
         with Service(env, worker=worker) as service, requests.Session() as http:
             http.trust_env = False
             http.headers["Connection"] = "close"  # an idle connection would hold up the service's end

@@ -6,23 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from support.processes import Service
-from support.security import HEAD, talk, upstream
+from support.security import HEAD, talk
+from support.settings import environment
 from support.theeye import StandIn
 
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
 
 
-@pytest.fixture(scope="module")
-def theeye() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
 @pytest.fixture(scope="module", params=[("gevent", "fast"), ("gevent", "python"), ("gthread", "fast")], ids="-".join)
-def service(request: pytest.FixtureRequest, theeye: StandIn) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, shared_theeye: StandIn) -> Iterator[Service]:
     worker, parser = request.param
-    with Service(upstream(theeye), worker=worker, args=["--http-parser", parser]) as running:
+    with Service(environment(shared_theeye), worker=worker, args=["--http-parser", parser]) as running:
         yield running
 
 
@@ -60,13 +55,13 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
 def test_what_can_be_read_in_two_ways_is_refused_and_ends_the_connection(
-    what: str, service: Service, theeye: StandIn
+    what: str, service: Service, shared_theeye: StandIn
 ) -> None:
-    before = len(theeye.calls_of("create"))
+    before = len(shared_theeye.calls_of("create"))
     answer = talk(service, AMBIGUOUS[what])
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))  # 501: a coding that gunicorn does not know
     assert b"HTTP/1.1 200 " not in answer
-    assert len(theeye.calls_of("create")) == before
+    assert len(shared_theeye.calls_of("create")) == before
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.processes import Service, raw_request
-from support.security import JOB, rest, upstream
-from support.theeye import StandIn
+from support.security import JOB, rest
+
+pytestmark = pytest.mark.settings(wait_seconds=2)  # no wait is longer than a test can be
 
 EXAMPLES = 400
 SECONDS = 10.0  # no answer takes nearly as long, so this is a hang
@@ -50,26 +51,19 @@ def requests(draw: st.DrawFn) -> bytes:
     return b"\r\n".join([*lines, b"", b""]) + body
 
 
-@pytest.fixture(scope="module")
-def theeye() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+@pytest.fixture(scope="module", autouse=True)
+def lives_on(gunicorn: Service) -> Iterator[None]:
+    """The same workers serve at the end, and have had nothing to say."""
+    workers = gunicorn.worker_pids()
+    yield
+    assert raw_request("127.0.0.1", gunicorn.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+    assert gunicorn.worker_pids() == workers
+    for word in ("Traceback", "Error handling request", "unexpected error", "tok-acme", "timeout"):
+        assert word not in gunicorn.log_text()
 
 
-@pytest.fixture(scope="module", params=["gevent", "gthread"])
-def service(request: pytest.FixtureRequest, theeye: StandIn) -> Iterator[Service]:
-    """As it runs, but that no wait is longer than the test's patience; checked once more at the end."""
-    with Service(upstream(theeye) | {"SYNC_WAIT_SECONDS": "2"}, worker=request.param) as running:
-        workers = running.worker_pids()
-        yield running
-        assert raw_request("127.0.0.1", running.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
-        assert running.worker_pids() == workers
-        for word in ("Traceback", "Error handling request", "unexpected error", "tok-acme", "timeout"):
-            assert word not in running.log_text()
-
-
-def check(service: Service, data: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), SECONDS) as sock:
+def check(gunicorn: Service, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), SECONDS) as sock:
         try:
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
@@ -84,11 +78,11 @@ def check(service: Service, data: bytes) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=requests())
-def test_requests_that_are_nearly_right(service: Service, data: bytes) -> None:
-    check(service, data)
+def test_requests_that_are_nearly_right(gunicorn: Service, data: bytes) -> None:
+    check(gunicorn, data)
 
 
 @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.one_of(st.binary(max_size=200), st.lists(PIECE, max_size=20).map(b"".join)))
-def test_bytes_that_are_no_request(service: Service, data: bytes) -> None:
-    check(service, data)
+def test_bytes_that_are_no_request(gunicorn: Service, data: bytes) -> None:
+    check(gunicorn, data)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.processes import RawResponse, Service, raw_request, wait_until
-from support.security import HEAD, JOB, request, talk, upstream
+from support.security import HEAD, JOB, request, talk
 from support.theeye import TASK, Redirect, Reply, StandIn
 
 from app.api.responses import cors_headers, job_headers, visible
@@ -20,31 +19,14 @@ from app.telemetry.redaction import redact
 from app.theeye.client import Job
 
 TOKEN = {"Authorization": "Bearer tok-acme"}
+pytestmark = pytest.mark.settings(session_ttl=0)
 
 
-@pytest.fixture(scope="module")
-def shared_theeye() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module", params=["gevent", "gthread"])
-def service(request: pytest.FixtureRequest, shared_theeye: StandIn) -> Iterator[Service]:
-    with Service(upstream(shared_theeye) | {"SYNC_SESSION_TTL": "0"}, worker=request.param) as running:
-        yield running
-
-
-@pytest.fixture
-def theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
-    shared_theeye.heal()
-    shared_theeye.task()
-    yield shared_theeye
-    shared_theeye.heal()
-
-
-def ask(service: Service, target: str = JOB, body: bytes = b"[1]", method: str = "POST", **headers: str) -> RawResponse:
+def ask(
+    gunicorn: Service, target: str = JOB, body: bytes = b"[1]", method: str = "POST", **headers: str
+) -> RawResponse:
     sent = TOKEN | {name.replace("_", "-"): value for name, value in headers.items()}
-    return raw_request("127.0.0.1", service.port, request(method, target, sent, body))
+    return raw_request("127.0.0.1", gunicorn.port, request(method, target, sent, body))
 
 
 # -- paths and queries --------------------------------------------------------------------------------------
@@ -67,13 +49,13 @@ SEGMENTS = [
 
 @pytest.mark.parametrize("segment", SEGMENTS)
 @pytest.mark.parametrize("place", ["task", "job"])
-def test_an_odd_segment_reaches_theeye_as_one(place: str, segment: str, service: Service, theeye: StandIn) -> None:
+def test_an_odd_segment_reaches_theeye_as_one(place: str, segment: str, gunicorn: Service, its_theeye: StandIn) -> None:
     """In the request line as TheEye gets it: as many slashes as ours has, no dots to follow, no query of its own."""
-    before = len(theeye.calls)
+    before = len(its_theeye.calls)
     target = f"/acme/task/{segment}/job" if place == "task" else f"{JOB}/{segment}"
-    got = ask(service, target, method="POST" if place == "task" else "GET", body=b"")
+    got = ask(gunicorn, target, method="POST" if place == "task" else "GET", body=b"")
     assert got.status in (400, 404)
-    calls = [call for call in theeye.calls[before:] if call.kind != "profile"]
+    calls = [call for call in its_theeye.calls[before:] if call.kind != "profile"]
     assert calls
     for call in calls:
         odd = call.target.removeprefix("/acme/task/" if place == "task" else "/acme/job/").removesuffix("/job")
@@ -85,11 +67,13 @@ def test_an_odd_segment_reaches_theeye_as_one(place: str, segment: str, service:
     "segment", ["..", "%2e%2e", ".%2E", ".", "%2F", "a%2fb", "..%2f..", "%0d%0aX:1", "%00", "%0a", "%E2%80%A8"]
 )
 @pytest.mark.parametrize("target", ["/{}/task/" + TASK + "/job", "/acme/task/{}/job", JOB + "/{}"])
-def test_a_segment_that_is_none_reaches_nobody(target: str, segment: str, service: Service, theeye: StandIn) -> None:
-    before = len(theeye.calls)
-    got = ask(service, target.format(segment), method="GET" if target.startswith(JOB) else "POST")
+def test_a_segment_that_is_none_reaches_nobody(
+    target: str, segment: str, gunicorn: Service, its_theeye: StandIn
+) -> None:
+    before = len(its_theeye.calls)
+    got = ask(gunicorn, target.format(segment), method="GET" if target.startswith(JOB) else "POST")
     assert got.status == 404
-    assert len(theeye.calls) == before
+    assert len(its_theeye.calls) == before
 
 
 @pytest.mark.parametrize(
@@ -104,20 +88,20 @@ def test_a_segment_that_is_none_reaches_nobody(target: str, segment: str, servic
         "a=%E2%80%A8",
     ],
 )
-def test_a_query_smuggles_nothing(query: str, service: Service, theeye: StandIn) -> None:
-    before = len(theeye.calls)
-    assert ask(service, f"{JOB}?{query}").status == 200
-    creates = [call for call in theeye.calls[before:] if call.kind == "create"]
+def test_a_query_smuggles_nothing(query: str, gunicorn: Service, its_theeye: StandIn) -> None:
+    before = len(its_theeye.calls)
+    assert ask(gunicorn, f"{JOB}?{query}").status == 200
+    creates = [call for call in its_theeye.calls[before:] if call.kind == "create"]
     assert [call.target for call in creates] == [f"{JOB}?{query}"]
     assert "x" not in {name.lower() for name in creates[0].headers}
-    assert {call.kind for call in theeye.calls[before:]} <= {"profile", "task", "create", "lifecycle", "read"}
+    assert {call.kind for call in its_theeye.calls[before:]} <= {"profile", "task", "create", "lifecycle", "read"}
 
 
-def test_the_bytes_of_a_body_end_with_it(service: Service, theeye: StandIn) -> None:
+def test_the_bytes_of_a_body_end_with_it(gunicorn: Service, its_theeye: StandIn) -> None:
     body = json.dumps(["x\r\n\r\nPOST /acme/task/x/job HTTP/1.1\r\n\r\n"]).encode()
-    before = len(theeye.calls_of("create"))
-    assert ask(service, body=body).status == 200
-    assert [call.body for call in theeye.calls_of("create")[before:]] == [body]
+    before = len(its_theeye.calls_of("create"))
+    assert ask(gunicorn, body=body).status == 200
+    assert [call.body for call in its_theeye.calls_of("create")[before:]] == [body]
 
 
 # -- headers in ------------------------------------------------------------------------------------------------
@@ -128,16 +112,16 @@ def test_the_bytes_of_a_body_end_with_it(service: Service, theeye: StandIn) -> N
     "name", [b"Authorization", b"Idempotency-Key", b"Prefer", b"X-Request-Id", b"Origin", b"traceparent"]
 )
 def test_a_control_character_in_a_header_is_refused(
-    name: bytes, byte: bytes, service: Service, theeye: StandIn
+    name: bytes, byte: bytes, gunicorn: Service, its_theeye: StandIn
 ) -> None:
-    before = len(theeye.calls)
-    answer = talk(service, HEAD + name + b": Bearer" + byte + b"X-Evil: 1\r\nContent-Length: 3\r\n\r\n[1]")
+    before = len(its_theeye.calls)
+    answer = talk(gunicorn, HEAD + name + b": Bearer" + byte + b"X-Evil: 1\r\nContent-Length: 3\r\n\r\n[1]")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"\nX-Evil" not in answer
-    assert len(theeye.calls) == before
+    assert len(its_theeye.calls) == before
 
 
-def test_no_header_of_the_client_goes_on_to_theeye(service: Service, theeye: StandIn) -> None:
+def test_no_header_of_the_client_goes_on_to_theeye(gunicorn: Service, its_theeye: StandIn) -> None:
     """But for the token; and none of them changes where the service connects or what it says about itself."""
     odd = {
         "Host": "evil.example:1",
@@ -153,23 +137,23 @@ def test_no_header_of_the_client_goes_on_to_theeye(service: Service, theeye: Sta
         "X-Evil": "1",
         "Prefer": "respond-async",
     }
-    before = len(theeye.calls)
+    before = len(its_theeye.calls)
     data = request("POST", JOB, TOKEN | odd, b"[1]").replace(b"Host: x\r\n", b"")
-    got = raw_request("127.0.0.1", service.port, data)
+    got = raw_request("127.0.0.1", gunicorn.port, data)
     assert (got.status, got.header("Location")) == (202, f"{JOB}/{got.header('X-Job-Id')}")
     assert "evil" not in repr(got)
-    for call in theeye.calls[before:]:
+    for call in its_theeye.calls[before:]:
         known = {"host", "accept", "accept-encoding", "authorization", "content-type", "content-length"}
         assert {name.lower() for name in call.headers} <= known | {"x-request-id", "traceparent", "tracestate"}
-        assert call.headers["host"] == f"127.0.0.1:{theeye.port}"
+        assert call.headers["host"] == f"127.0.0.1:{its_theeye.port}"
         assert "evil" not in repr(call)
 
 
 @pytest.mark.parametrize("scheme", ["http://", "https://", "http://user@"])
-def test_an_absolute_target_is_only_a_path(scheme: str, service: Service, theeye: StandIn) -> None:
+def test_an_absolute_target_is_only_a_path(scheme: str, gunicorn: Service, its_theeye: StandIn) -> None:
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.2)
-        got = ask(service, f"{scheme}127.0.0.1:{trap.getsockname()[1]}{JOB}?parse", Prefer="respond-async")
+        got = ask(gunicorn, f"{scheme}127.0.0.1:{trap.getsockname()[1]}{JOB}?parse", Prefer="respond-async")
         assert got.status == 202
         assert got.header("Location") == f"{JOB}/{got.header('X-Job-Id')}?parse"
         with pytest.raises(TimeoutError):
@@ -177,11 +161,11 @@ def test_an_absolute_target_is_only_a_path(scheme: str, service: Service, theeye
 
 
 @pytest.mark.parametrize("kind", ["profile", "create", "read"])
-def test_a_redirect_of_theeyes_is_not_followed(kind: str, service: Service, theeye: StandIn) -> None:
+def test_a_redirect_of_theeyes_is_not_followed(kind: str, gunicorn: Service, its_theeye: StandIn) -> None:
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.2)
-        theeye.fault(kind, Redirect(f"http://127.0.0.1:{trap.getsockname()[1]}/"))
-        got = ask(service, f"{JOB}?wait=1")
+        its_theeye.fault(kind, Redirect(f"http://127.0.0.1:{trap.getsockname()[1]}/"))
+        got = ask(gunicorn, f"{JOB}?wait=1")
         assert got.status in (502, 504)
         assert got.header("Location") in (None, f"{JOB}/{got.header('X-Job-Id')}")
         with pytest.raises(TimeoutError):
@@ -196,18 +180,18 @@ NASTY = ["x\r\nX-Evil: 1", "x\nX-Evil: 1", "x\r\n\r\n<script>", "\0", "\u2028", 
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("field", ["lifecycle", "state", "id"])
 @pytest.mark.parametrize("kind", ["create", "read"])
-def test_a_job_cannot_split_an_answer(kind: str, field: str, text: str, service: Service, theeye: StandIn) -> None:
+def test_a_job_cannot_split_an_answer(kind: str, field: str, text: str, gunicorn: Service, its_theeye: StandIn) -> None:
     job = {"id": "61f42186c38201da00000001", "lifecycle": "finished", "state": "success", "output": []} | {field: text}
     body = json.dumps(job).encode()
-    theeye.fault("create", Reply(200, body if kind == "create" else {**job, "id": "61f42186c38201da00000001"}))
-    theeye.fault("read", Reply(200, body))
-    check_whole(ask(service, f"{JOB}?wait=0"))
+    its_theeye.fault("create", Reply(200, body if kind == "create" else {**job, "id": "61f42186c38201da00000001"}))
+    its_theeye.fault("read", Reply(200, body))
+    check_whole(ask(gunicorn, f"{JOB}?wait=0"))
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_theeyes_words_cannot_split_an_answer(text: str, service: Service, theeye: StandIn) -> None:
-    theeye.fault("create", Reply(409, json.dumps({"message": text, text: text}).encode()))
-    got = ask(service)
+def test_theeyes_words_cannot_split_an_answer(text: str, gunicorn: Service, its_theeye: StandIn) -> None:
+    its_theeye.fault("create", Reply(409, json.dumps({"message": text, text: text}).encode()))
+    got = ask(gunicorn)
     assert got.status == 409
     check_whole(got)
     assert json.loads(got.body)["value"] == {"message": text, text: text}
@@ -264,67 +248,67 @@ def test_an_origin_that_was_set_is_reflected_for_itself_alone() -> None:
     assert cors(("*",), None)["Access-Control-Allow-Origin"] == "*"
 
 
-def test_credentials_mean_nothing_since_there_are_no_cookies(service: Service, theeye: StandIn) -> None:
+def test_credentials_mean_nothing_since_there_are_no_cookies(gunicorn: Service, its_theeye: StandIn) -> None:
     got = raw_request(
         "127.0.0.1",
-        service.port,
+        gunicorn.port,
         request("POST", JOB, {"Cookie": "token=tok-acme", "Origin": "https://a.example"}, b"[1]"),
     )
     assert got.status == 401
     assert got.header("Set-Cookie") is None
     basic = request("POST", JOB, {"Authorization": "Basic dG9rLWFjbWU6"}, b"[1]")
-    got = raw_request("127.0.0.1", service.port, basic)
+    got = raw_request("127.0.0.1", gunicorn.port, basic)
     assert (got.status, got.header("WWW-Authenticate")) == (401, "Bearer")  # no browser asks for a password
 
 
 # -- logs ------------------------------------------------------------------------------------------------------
 
 
-def test_a_log_line_is_one_line_whatever_a_request_holds(service: Service, theeye: StandIn) -> None:
+def test_a_log_line_is_one_line_whatever_a_request_holds(gunicorn: Service, its_theeye: StandIn) -> None:
     for target in (f"{JOB}/%0aFORGED", "/acme/task/%0d%0aFORGED/job", "/%0aFORGED", f"{JOB}?a=%0aFORGED"):
-        ask(service, target)
-        talk(service, request("GET", target, {"X-A": "a\nFORGED", "Authorization": "Bearer\nFORGED"}))
-    talk(service, b"GET /\nFORGED HTTP/1.1\r\n\r\n")
-    talk(service, b"GET / HTTP/1.1\nFORGED\r\n\r\n")
-    assert not [line for line in service.log_text().splitlines() if line.lstrip().startswith("FORGED")]
+        ask(gunicorn, target)
+        talk(gunicorn, request("GET", target, {"X-A": "a\nFORGED", "Authorization": "Bearer\nFORGED"}))
+    talk(gunicorn, b"GET /\nFORGED HTTP/1.1\r\n\r\n")
+    talk(gunicorn, b"GET / HTTP/1.1\nFORGED\r\n\r\n")
+    assert not [line for line in gunicorn.log_text().splitlines() if line.lstrip().startswith("FORGED")]
 
 
-def test_a_log_line_is_one_line_whatever_theeye_calls_a_job(service: Service, theeye: StandIn) -> None:
+def test_a_log_line_is_one_line_whatever_theeye_calls_a_job(gunicorn: Service, its_theeye: StandIn) -> None:
     """Both in the request's own line and in a message: the job cannot be looked at for a while."""
     odd = {"id": "x\nFORGED line\r\nFORGED", "lifecycle": "ready", "task_id": TASK}
-    theeye.fault("create", Reply(200, odd), times=1)
+    its_theeye.fault("create", Reply(200, odd), times=1)
     for kind in ("read", "lifecycle"):
-        theeye.fault(kind, Reply(503, {}), times=50)
-    assert ask(service, f"{JOB}?wait=1").status == 504
-    wait_until(lambda: service.log_text().count("FORGED") >= 4, 10, "the message and the line")
-    told = [line for line in service.log_text().splitlines() if "FORGED" in line]
+        its_theeye.fault(kind, Reply(503, {}), times=50)
+    assert ask(gunicorn, f"{JOB}?wait=1").status == 504
+    wait_until(lambda: gunicorn.log_text().count("FORGED") >= 4, 10, "the message and the line")
+    told = [line for line in gunicorn.log_text().splitlines() if "FORGED" in line]
     assert all(re.match(r"\[?20\d\d-\d\d-\d\d[ T]", line) for line in told), told
     assert any("cannot be looked at" in line for line in told), told
 
 
-def test_the_log_tells_no_token_whatever_fails(service: Service, theeye: StandIn) -> None:
+def test_the_log_tells_no_token_whatever_fails(gunicorn: Service, its_theeye: StandIn) -> None:
     for query in ("access_token=tok-acme", "a=1&access_token=tok-acme&access_token=tok-acme"):
-        ask(service, f"{JOB}?{query}")
-        talk(service, request("POST", f"{JOB}?{query}", {"bad header": "tok-acme"}))
-        theeye.fault("create", Reply(500, {"message": "Bearer tok-acme"}), times=1)
-        answer = talk(service, request("POST", f"{JOB}?{query}", {}, b"[1]"))
+        ask(gunicorn, f"{JOB}?{query}")
+        talk(gunicorn, request("POST", f"{JOB}?{query}", {"bad header": "tok-acme"}))
+        its_theeye.fault("create", Reply(500, {"message": "Bearer tok-acme"}), times=1)
+        answer = talk(gunicorn, request("POST", f"{JOB}?{query}", {}, b"[1]"))
         assert b"tok-acme" not in answer
-    assert "tok-acme" not in service.log_text()
+    assert "tok-acme" not in gunicorn.log_text()
     assert redact("Bearer tok-acme") == "Bearer ***"
 
 
 @pytest.mark.parametrize("mode", ["", "?parse", "?result", "?full"])
-def test_no_answer_repeats_the_token(mode: str, service: Service, theeye: StandIn) -> None:
-    theeye.task(delay=None)
+def test_no_answer_repeats_the_token(mode: str, gunicorn: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=None)
     query = f"{mode or '?'}&access_token=tok-acme&wait=0"
-    lost: Any = raw_request("127.0.0.1", service.port, request("POST", JOB + query, {}, b"[1]"))
+    lost: Any = raw_request("127.0.0.1", gunicorn.port, request("POST", JOB + query, {}, b"[1]"))
     later: Any = raw_request(
-        "127.0.0.1", service.port, request("POST", JOB + query, {"Prefer": "respond-async"}, b"[1]")
+        "127.0.0.1", gunicorn.port, request("POST", JOB + query, {"Prefer": "respond-async"}, b"[1]")
     )
-    theeye.finish()
+    its_theeye.finish()
     place = later.header("Location")
     again: Any = raw_request(
-        "127.0.0.1", service.port, request("GET", f"{place}{'&' if '?' in place else '?'}access_token=tok-acme", {})
+        "127.0.0.1", gunicorn.port, request("GET", f"{place}{'&' if '?' in place else '?'}access_token=tok-acme", {})
     )
     assert (lost.status, later.status, again.status) == (504, 202, 200)
     for got in (lost, later, again):
@@ -334,9 +318,9 @@ def test_no_answer_repeats_the_token(mode: str, service: Service, theeye: StandI
         assert "access_token" not in repr(got.headers)
 
 
-def test_an_answer_to_post_may_be_kept_by_nobody(service: Service, theeye: StandIn) -> None:
+def test_an_answer_to_post_may_be_kept_by_nobody(gunicorn: Service, its_theeye: StandIn) -> None:
     """RFC 9110, section 9.3.3: only with explicit freshness. A GET's says `no-store` itself."""
-    got = ask(service)
+    got = ask(gunicorn)
     assert (got.header("Cache-Control"), got.header("Expires"), got.header("Content-Location")) == (None, None, None)
     for path in (f"{JOB}/{got.header('X-Job-Id')}", f"{JOB}/nope", "/nope"):
-        assert ask(service, path, method="GET", body=b"").header("Cache-Control") == "no-store"
+        assert ask(gunicorn, path, method="GET", body=b"").header("Cache-Control") == "no-store"

@@ -14,12 +14,6 @@ from support.security import HEAD, impatient, rest
 from support.theeye import StandIn
 
 
-@pytest.fixture(scope="module")
-def shared_theeye() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
 @pytest.fixture(scope="module", params=["gevent", "gthread"])
 def service(
     request: pytest.FixtureRequest, shared_theeye: StandIn, tmp_path_factory: pytest.TempPathFactory

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.processes import CHECKOUT, Service, read_response
-from support.security import HEAD, upstream
+from support.security import HEAD
+from support.settings import environment
 from support.theeye import StandIn
 
 BODY = bytes(15 << 20)  # more than the sockets' buffers hold
@@ -35,7 +36,7 @@ def worker_int(worker):
 
 @pytest.fixture(params=["gevent", "gthread"])
 def service(theeye: StandIn, request: pytest.FixtureRequest) -> Iterator[Service]:
-    with Service(upstream(theeye) | {"SYNC_MAX_BODY": "1000000"}, worker=request.param) as running:
+    with Service(environment(theeye, max_body=1_000_000), worker=request.param) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ import pytest
 import requests
 from support.health import GATEWAY, REDIS, SUPERVISOR, probes
 from support.processes import Redis, Service, user_of, wait_until
+from support.settings import environment
 from support.theeye import JOB, StandIn
 
 from app import health
@@ -127,7 +128,7 @@ def test_what_is_down_is_named_until_it_is_back(world: World) -> None:
 
 def test_readyz_tells_of_a_redis_that_refuses_scripts(theeye: StandIn) -> None:
     with Redis() as redis, user_of(redis, "~* &* +@all -evalsha") as url:
-        env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": url}
+        env = environment(theeye, redis_url=url)
         with Service(env) as service:
             headers = {"Authorization": "Bearer tok-acme"} | {"Idempotency-Key": "k1", "Connection": "close"}
             refused = requests.post(service.url + JOB, headers=headers, timeout=30)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 from support.processes import Service
+from support.settings import environment
 from support.theeye import TASK, StandIn
 
 
@@ -25,7 +26,7 @@ def soft_limit(files: int) -> Iterator[None]:
 def test_open_files_suffice_for_all_places_and_an_id_may_be_upper_case(worker: str, theeye: StandIn) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     theeye.task(output=['{"a":1}'])
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
+    env = environment(theeye)
     with soft_limit(512), Service(env, worker=worker) as service:
         limits = Path(f"/proc/{service.worker_pids()[0]}/limits").read_text()
         line = next(line for line in limits.splitlines() if line.startswith("Max open files"))

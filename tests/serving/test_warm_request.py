@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.load import JOB, WORKERS, ask, put_away, request_bytes, start
 from support.processes import Redis, Service
+from support.settings import environment
 from support.theeye import TASK, StandIn
 
 SLOW, GUARDED = "61f3e937c38201da80f90001", "61f3e937c38201da80f90002"
@@ -31,7 +32,7 @@ def theeye(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module", params=WORKERS)
 def service(request: pytest.FixtureRequest, theeye: StandIn, redis_server: Redis) -> Iterator[Service]:
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_server.url}
+    env = environment(theeye, redis_url=redis_server.url)
     service = start(env, request.param, workers=1)
     try:
         run(service, TASK, SLOW, GUARDED)  # session, subscription and history limits are known from now on

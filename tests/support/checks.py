@@ -10,6 +10,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from app.cli import main
+from support.settings import environment
 from support.theeye import StandIn
 
 SECRET = "tok-secret-0123456789"
@@ -36,12 +37,8 @@ def only(output: str, subject: str) -> str:
     return line
 
 
-def both(theeye: StandIn) -> dict[str, str]:
-    return {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
-
-
 def redis_lines(url: str, theeye: StandIn, status: int = 1, **environ: str) -> list[str]:
-    got, output = check(**both(theeye), SYNC_REDIS_URL=url, **environ)
+    got, output = check(**environment(theeye), SYNC_REDIS_URL=url, **environ)
     assert got == status, output
     return lines(output, "redis")
 

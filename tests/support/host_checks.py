@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from support.processes import CHECKOUT, RawResponse, clean_environment, raw_request
+from support.settings import environment
 from support.theeye import JOB, StandIn
 
 DEPLOY = CHECKOUT / "deploy"
@@ -82,7 +83,7 @@ EXAMPLES = [
 
 def service_environment(theeye: StandIn, redis_url: str = "", **settings: str) -> dict[str, str]:
     """The environment of a service in front of this TheEye."""
-    urls = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_url}
+    urls = environment(theeye, redis_url=redis_url)
     return clean_environment() | urls | settings
 
 

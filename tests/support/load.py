@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import pytest
 
 from support.processes import RawResponse, Service, raw_request, read_response
+from support.settings import environment
 from support.theeye import JOB, Answer, Call, StandIn
 from support.theeye import Job as StandInJob
 
@@ -332,7 +333,7 @@ def fleet(
     theeye: Recorder, redis_url: str = "", kinds: Sequence[str] = WORKERS, workers: int = 1, **settings: str
 ) -> Iterator[Fleet]:
     """Both services, started and stopped at the same time; settings by name without SYNC_, in lower case."""
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url, "SYNC_REDIS_URL": redis_url}
+    env = environment(theeye, redis_url=redis_url)
     env |= {"SYNC_WAIT_SECONDS": "40", "SYNC_MAX_WAITING": "600"}
     env |= {f"SYNC_{name.upper()}": value for name, value in settings.items()}
     with ExitStack() as stack:

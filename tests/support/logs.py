@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.processes import Service, raw_request, wait_until
+from support.settings import environment
 from support.theeye import StandIn
 
 FIELDS = [
@@ -66,13 +67,7 @@ class LoggedService:
 def serve(theeye: StandIn, home: Path, worker: str, form: str, **env: str) -> Service:
     plugin = home / "crashing.py"
     plugin.write_text(PLUGIN)
-    env = {
-        "SYNC_GATEWAY_URL": theeye.url,
-        "SYNC_SUPERVISOR_URL": theeye.url,
-        "SYNC_LOG": form,
-        "SYNC_PLUGINS": str(plugin),
-        **env,
-    }
+    env = environment(theeye, log=form, plugins=str(plugin)) | env
     args = ("--error-logfile", str(home / "errors"), "--log-level", "debug")
     return Service(env, worker=worker, args=args)
 

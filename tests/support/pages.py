@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sandbox import Sandbox
 from support.processes import CHECKOUT
 
 ADDRESS = "http://127.0.0.1:6090"
@@ -27,10 +26,6 @@ class Block:
 def blocks(page: str) -> list[Block]:
     pieces = re.split(r"^```(\w*)\n(.*?)^```$", read(page), flags=re.DOTALL | re.MULTILINE)
     return [Block(*found) for found in zip(pieces[1::3], pieces[2::3], pieces[::3], strict=False)]
-
-
-def upstream(sandbox: Sandbox) -> dict[str, str]:
-    return {"SYNC_GATEWAY_URL": sandbox.url, "SYNC_SUPERVISOR_URL": sandbox.url}
 
 
 def prose(page: str) -> str:

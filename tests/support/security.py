@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.processes import Service
+from support.settings import environment
 from support.theeye import JOB, StandIn
 
 HEAD = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\n".encode()
@@ -25,10 +26,6 @@ def post_worker_init(worker):
 """
 
 
-def upstream(theeye: StandIn) -> dict[str, str]:
-    return {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
-
-
 @contextmanager
 def impatient(
     theeye: StandIn,
@@ -42,7 +39,7 @@ def impatient(
     """The service with such limits for bodies and heads."""
     config = folder / "impatient.conf.py"
     config.write_text(IMPATIENT.format(body=body, piece=piece, head=head))
-    with Service(upstream(theeye) | env, worker=worker, args=["--config", str(config)]) as running:
+    with Service(environment(theeye) | env, worker=worker, args=["--config", str(config)]) as running:
         yield running
 
 

@@ -18,6 +18,7 @@ from support.processes import (
     raw_request,
     wait_until,
 )
+from support.settings import environment
 from support.theeye import (
     StandIn,
     Verbatim,
@@ -99,7 +100,7 @@ def test_the_service_starts_in_a_clean_environment(monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(not (CHECKOUT / "wsgi.py").exists(), reason="there is no wsgi.py yet")
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])
 def test_the_service_starts_and_stops(theeye: StandIn, worker: str) -> None:
-    env = {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}
+    env = environment(theeye)
     with Service(env, worker=worker, workers=2) as service:
         assert len(service.worker_pids()) == 2
         assert raw_request("127.0.0.1", service.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200

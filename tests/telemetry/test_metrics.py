@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_fd_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families
 from support.processes import CHECKOUT, RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
+from support.settings import environment
 from support.theeye import JOB, TASK, CloseAfter, Reply, StandIn
 
 from app import Settings, SettingsError, create_app, settings
@@ -276,7 +277,7 @@ def test_a_service_on_a_unix_socket_serves_no_metrics(theeye: StandIn, tmp_path:
         args = {"SYNC_METRICS_BIND": f"127.0.0.1:{free_port()}"}
         port = args["SYNC_METRICS_BIND"].rpartition(":")[2]
         options = ("--bind", f"unix:{tmp_path}/sync.sock", "--bind", args["SYNC_METRICS_BIND"])
-        second = Service(args | {"SYNC_GATEWAY_URL": theeye.url, "SYNC_SUPERVISOR_URL": theeye.url}, args=options)
+        second = Service(args | environment(theeye), args=options)
         second.launch(second._command, cwd=CHECKOUT, env=second._env)
         try:
             wait_until((tmp_path / "sync.sock").exists, 20, "the socket")
