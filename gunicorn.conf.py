@@ -7,7 +7,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
-from app.serving import open_files, stopping
+from app.serving import cores, open_files, stopping
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 
@@ -54,8 +54,8 @@ def on_starting(server: Arbiter) -> None:
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Prepare a worker that has just been forked."""
     stopping.reset_signals()
-    if hasattr(worker, "take_a_core"):
-        worker.take_a_core(server.WORKERS)
+    if hasattr(worker, "tpool"):  # a threaded one
+        cores.take_one(server.WORKERS, worker.log)
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -1,13 +1,8 @@
 """Adapt gunicorn's threaded worker: a test fails without each of these methods, and the upstream issues are named."""
 
-import os
-import random
 import socket
-from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -25,20 +20,6 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         """Take what gunicorn passes on."""
         super().__init__(*args, **options)
         self._reading: dict[Any, float] = {}  # connections whose head is awaited, and since when
-
-    def take_a_core(self, siblings: Iterable[int]) -> None:
-        """Run on one core from now on, the one that the fewest of the other workers (by pid) have taken.
-
-        Threads that hand Python's lock from core to core cost up to twice the CPU (docs/performance.md).
-        """
-        if not hasattr(os, "sched_setaffinity"):  # Linux has it
-            return
-        cores, taken = os.sched_getaffinity(0), Counter(chain.from_iterable(map(_cores_of, siblings)))
-        least = min(taken[core] for core in cores)
-        try:
-            os.sched_setaffinity(0, {random.choice([core for core in cores if taken[core] == least])})
-        except PermissionError:
-            self.log.info("this worker may not choose a core, and costs more CPU on several")
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection; its head must arrive within HEAD_SECONDS.
@@ -76,11 +57,3 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         else:
             self.nr_conns -= 1
             self.tpool.submit(close_after_client, conn.sock)
-
-
-def _cores_of(pid: int) -> set[int]:
-    """Return the cores that a process may run on; none where it has ended."""
-    try:
-        return os.sched_getaffinity(pid)
-    except ProcessLookupError:
-        return set()
