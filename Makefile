@@ -32,7 +32,7 @@ test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 -m 'not process'
 
 drills: $(VENV)/.dev
-	cd tests && $(abspath $(BIN))/python -m faults
+	PYTHONPATH=tests $(BIN)/python -m faults
 
 soak: $(VENV)/.dev
 	cd tests && $(abspath $(BIN))/python -m soak

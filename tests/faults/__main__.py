@@ -1,4 +1,4 @@
-"""python -m faults (in tests/; `make drills`): repeat the drills, and write their figures into docs/reliability.md."""
+"""python -m faults (`make drills`): repeat the drills, and write their figures into docs/reliability.md."""
 
 import os
 import platform
