@@ -29,7 +29,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/faults  # they say how late an answer may be
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 -m 'not process'
+	$(BIN)/python -m pytest -q -n 3 -m 'not process'
 
 drills: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m faults

@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @contextmanager
 def remembering(theeye: StandIn, ttl: float) -> Iterator[Sessions]:
-    gateway = Gateway(Settings(gateway_url=theeye.url, call_timeout=2))
+    gateway = Gateway(Settings(gateway_url=theeye.url, call_timeout=1))
     try:
         yield Sessions(gateway, ttl)
     finally:
