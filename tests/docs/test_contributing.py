@@ -1,0 +1,22 @@
+"""CONTRIBUTING.md: its example tests are tests, and what it names is there."""
+
+import re
+
+from support.pages import blocks, prose
+from support.processes import CHECKOUT
+
+PAGE = "CONTRIBUTING.md"
+
+for block in blocks(PAGE):
+    if block.language == "python":
+        exec(compile(block.text, PAGE, "exec"), globals())
+
+
+def test_its_examples_are_here() -> None:
+    assert {"test_a_refusal", "test_a_stop"} <= globals().keys()
+
+
+def test_every_file_that_it_names_is_there() -> None:
+    paths = set(re.findall(r"`([\w./]+(?:\.(?:py|md|yaml|cfg)|/))`", prose(PAGE)))
+    assert len(paths) > 15
+    assert {path for path in paths if "x.py" not in path and not (CHECKOUT / path).exists()} == set()
