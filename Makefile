@@ -35,7 +35,7 @@ drills: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m faults
 
 soak: $(VENV)/.dev
-	cd tests && $(abspath $(BIN))/python -m soak
+	PYTHONPATH=tests $(BIN)/python -m soak
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

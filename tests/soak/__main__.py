@@ -1,6 +1,6 @@
 """Many callers with mixed tasks, one fault after the other, and books that must balance at the end.
 
-cd tests && python -m soak [--minutes 20] [--seed N] [--worker gevent|gthread] [--out FILE.json]
+PYTHONPATH=tests python -m soak [--minutes 20] [--seed N] [--worker gevent|gthread] [--out FILE.json]
 
 Exits with 1 when a call was lost, a request was run twice, or a worker's memory, threads, files or subscriptions grew.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ def test_a_short_soak(tmp_path: Path) -> None:
     need("redis-server", "redis-server")
     out = tmp_path / "soak.json"
     command = [sys.executable, "-m", "soak", "--minutes", "0.3", "--seed", "7", "--out", str(out)]
-    ran = subprocess.run(command, cwd=CHECKOUT / "tests", capture_output=True, text=True, timeout=110)
+    env = os.environ | {"PYTHONPATH": "tests"}
+    ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=110)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     figures = json.loads(out.read_text())
     assert figures["lost"] == figures["doubled"] == []
