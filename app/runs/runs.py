@@ -106,13 +106,14 @@ class Runs:
             since = self._admit(client, reservation)
             left = max(remaining.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
             job = self._create(request, protection.queued, began)
-            with job_in_errors(job):
+            with job_in_errors(job.without_document()):
                 confirm = partial(_confirm, reservation, job.id)
                 confirm()  # first: whatever fails after it, a repeated request joins the job
                 protection.created()
                 self._guard.limits.learn(request.guarded_task, job.document)
                 if request.at_once:
                     return job
+                job = job.without_document()
                 job = self._waiter.wait(request.caller, job, monotonic() + left, client, since, renew=confirm)
                 self._guard.limits.learn(request.guarded_task, job.document)
                 if reservation is not None and self._waiter.listen() != since:

@@ -51,8 +51,12 @@ class Job:
         return self.lifecycle in ENDED
 
     def at(self, lifecycle: str) -> "Job":
-        """Return the same job at another lifecycle, as a look at the lifecycle alone shows it."""
-        return replace(self, lifecycle=lifecycle, document={**self.document, "lifecycle": lifecycle})
+        """Return the same job at another lifecycle, as a look at the lifecycle alone shows it: without a document."""
+        return replace(self, lifecycle=lifecycle, document={})
+
+    def without_document(self) -> "Job":
+        """Return the same job for a wait: a document takes memory, and the one of the end is read when it has ended."""
+        return replace(self, document={})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,8 +76,5 @@ def _system_poll() -> Any:
 
     That of gevent does not report POLLRDHUP (gevent/gevent#1128): under it no client would ever be seen to go.
     """
-    try:
-        from gevent.monkey import get_original
-    except ImportError:
-        return select.poll()
-    return get_original("select", "poll")()
+    patching = sys.modules.get("gevent.monkey")  # where gevent is only installed, it is not imported for this
+    return patching.get_original("select", "poll")() if patching else select.poll()

@@ -142,8 +142,9 @@ def too_many(caller: Caller, theeye: StandIn) -> None:
         waiting = pool.submit(caller.post)
         [job] = theeye.wait_for_jobs(1)
         caller.post("?wait=0.3", "EHISTORY", 503)
+        reads = len(theeye.calls_of("read"))
         got = pool.submit(caller.ask, "GET", f"{JOB}/{job}")
-        theeye.wait_for_calls("read", len(theeye.calls_of("read")) + 1)
+        theeye.wait_for_calls("read", reads + 1)
         caller.post("", "EBUSY", 503)
         theeye.finish(job)
         assert [waiting.result().status, got.result().status] == [200, 200]
@@ -161,8 +162,9 @@ def keys(caller: Caller, theeye: StandIn) -> None:
     caller.post("", "EOUTCOMEUNKNOWN", 409, Idempotency_Key="b")
     theeye.fault("create", Late(2), times=1)
     with ThreadPoolExecutor() as pool:
+        creates = len(theeye.calls_of("create"))
         first = pool.submit(caller.post, Idempotency_Key="c")
-        theeye.wait_for_calls("create", len(theeye.calls_of("create")) + 1)
+        theeye.wait_for_calls("create", creates + 1)
         caller.post("?wait=0", "ESTARTING", 409, Idempotency_Key="c")
         assert first.result().status == 200
 
