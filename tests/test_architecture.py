@@ -46,7 +46,6 @@ LIBRARIES = {  # and who alone may import them
     "flask": {"__init__", "api"},
     "werkzeug": {"__init__", "api"},
     "gunicorn": {"serving"},
-    "gevent": {"serving", "waiter"},
     "redis": {"settings", "waiter", "runs", "checks"},
     "prometheus_client": {"telemetry"},
     "click": {"cli", "checks"},
