@@ -38,8 +38,15 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         return super().handle_request(request, conn)
 
     def notify(self) -> None:
-        """Tell the master that the worker lives, once a second; end the reading of heads that are late."""
+        """Tell the master that the worker lives, once a second; end the reading of heads that are late.
+
+        When stopping, also close connections on which nothing came yet: gunicorn waits for those that it has handed
+        back to its loop until `graceful_timeout` (test_a_silent_connection_does_not_hold_up_the_end).
+        """
         super().notify()
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = 0.0
         earliest = monotonic() - HEAD_SECONDS
         for conn, since in self._reading.copy().items():
             if since < earliest:
