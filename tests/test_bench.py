@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.processes import CHECKOUT, need, wait_until
 
+from benchmarks import document
 from benchmarks.figures import Figure, comparison, medians, table
 from benchmarks.rounds import in_turn
 
@@ -50,7 +51,8 @@ def test_another_commit_is_measured_in_turn(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     for side in ("before", "figures"):
         assert [figure["row"] for figure in found[side]] == ["warm request"] * 3
-        assert all(figure["reached"] in (True, None) for figure in found[side]), found[side]
+        assert found[side][0]["name"] == "requests"
+        assert found[side][0]["service"] > 0
 
 
 def test_a_commit_that_is_not_there_is_refused() -> None:
@@ -106,6 +108,19 @@ def test_comparison() -> None:
         *["2", "3", "1.5", "2", "1.5"],
         *["at", "most", "2", "MISSED"],
     ]
+
+
+def test_the_table_of_the_document_has_both_sides() -> None:
+    def side(cpu: float) -> list[dict[str, object]]:
+        both = [
+            Figure("throughput, 32", worker, "CPU ms a request", cpu, floor=0.25) for worker in ("gevent", "gthread")
+        ]
+        return [figure.as_json() for figure in [*both, Figure("parked, 1,000", "gevent", "answered", 1000)]]
+
+    headings, _, *lines = document.table({"before": side(0.5), "after": side(1)}).splitlines()
+    assert headings == "|  | gevent before | gevent after | gthread before | gthread after | floor | today | to reach |"
+    (cpu,) = [line for line in lines if line.startswith("| CPU ms a request, 32 connections ")]
+    assert cpu.split(" | ")[1:7] == ["0.5 (2.0 ×)", "1 (4.0 ×)", "0.5 (2.0 ×)", "1 (4.0 ×)", "0.25", ""]
 
 
 def descendants(pid: int) -> list[int]:
