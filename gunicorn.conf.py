@@ -1,5 +1,6 @@
 """Configure gunicorn for TheEye Sync; `gunicorn` in the checkout reads this file by itself."""
 
+import gc
 from importlib.util import find_spec
 from math import ceil
 
@@ -53,6 +54,7 @@ def on_starting(server: Arbiter) -> None:
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Prepare a worker that has just been forked."""
+    gc.freeze()  # a collection writes to every object; the master's stay in the pages that all processes share
     stopping.reset_signals()
     if hasattr(worker, "tpool"):  # a threaded one
         cores.take_one(server.WORKERS, worker.log)

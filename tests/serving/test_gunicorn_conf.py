@@ -49,6 +49,18 @@ def test_a_stop_leaves_time_for_the_last_reads(grace: str, call: str) -> None:
     assert isinstance(found["graceful_timeout"], int), "gunicorn wants a whole number"
 
 
+def test_a_workers_collections_leave_the_masters_objects_alone() -> None:
+    program = (
+        "import gc, runpy\n"
+        "from types import SimpleNamespace\n"
+        "hooks = runpy.run_path('gunicorn.conf.py')\n"
+        "inherited = len(gc.get_objects())\n"
+        "hooks['post_fork'](SimpleNamespace(WORKERS={}), SimpleNamespace())\n"
+        "assert gc.get_freeze_count() > inherited // 2, (gc.get_freeze_count(), inherited)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True)
+
+
 def test_it_does_nothing_before_the_start() -> None:
     program = (
         "import resource, runpy, threading\n"
