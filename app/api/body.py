@@ -6,8 +6,8 @@ What is passed on are the task's arguments, without the names that are not the c
 import re
 import socket
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -47,14 +47,21 @@ class _SlowBodies:
         self._lock = threading.Lock()
         self._readers: set[_Reader] = set()
 
-    def add(self, reader: _Reader) -> None:
+    @contextmanager
+    def watch(self, sock: socket.socket | None) -> Iterator[_Reader | None]:
+        """Cut the client off unless each BODY_PIECE comes in BODY_SECONDS; without a socket nobody can."""
+        if sock is None:
+            yield None
+            return
+        reader = _Reader(sock, monotonic() + BODY_SECONDS)
         with self._lock:
             self._readers.add(reader)
-        self._ticker.ensure_running()
-
-    def discard(self, reader: _Reader) -> None:
-        with self._lock:
-            self._readers.discard(reader)
+        try:
+            self._ticker.ensure_running()
+            yield reader
+        finally:
+            with self._lock:
+                self._readers.discard(reader)
 
     def _cut_off(self) -> None:
         with self._lock:
@@ -79,11 +86,11 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     sock: socket.socket | None = environ.get("gunicorn.socket")
-    reader = _Reader(sock, 0.0) if sock is not None else None
-    try:
-        body = _receive(get_input_stream(environ), most + 1, reader)
-    except Exception:  # noqa: BLE001 - gunicorn has errors of its own for malformed chunks
-        raise _broken_off(environ, reader) from None
+    with _slow_bodies().watch(sock) as reader:
+        try:
+            body = _receive(get_input_stream(environ), most + 1, reader)
+        except Exception:  # noqa: BLE001 - gunicorn has errors of its own for malformed chunks
+            raise _broken_off(environ, reader) from None
     if len(body) > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     if (reader is not None and reader.late) or (announced is not None and len(body) != announced):
@@ -92,18 +99,13 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
 
 
 def _receive(stream: IO[bytes], most: int, reader: _Reader | None) -> bytes:
-    """Return at most so many bytes. A client slower than BODY_PIECE in BODY_SECONDS is cut off."""
+    """Return at most so many bytes, and give each piece a deadline of its own."""
     if reader is None:
         return stream.read(most)
     body = bytearray()
-    reader.deadline = monotonic() + BODY_SECONDS
-    _slow_bodies().add(reader)
-    try:
-        while len(body) < most and (piece := stream.read(min(BODY_PIECE, most - len(body)))):
-            body += piece
-            reader.deadline = monotonic() + BODY_SECONDS
-    finally:
-        _slow_bodies().discard(reader)
+    while len(body) < most and (piece := stream.read(min(BODY_PIECE, most - len(body)))):
+        body += piece
+        reader.deadline = monotonic() + BODY_SECONDS
     return bytes(body)
 
 

@@ -1,14 +1,18 @@
 """The body of a request: what of it is passed on, and what is refused."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
+from support.theeye import JOB
 
 from app.api.body import for_supervisor
 from app.errors import BadRequest, UnsupportedType
+from app.waiter.ticker import Ticker
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -96,3 +100,18 @@ def test_any_bytes_are_a_form_or_a_clear_error(body: bytes) -> None:
     except BadRequest:
         return
     assert found is None or isinstance(json.loads(found), dict)
+
+
+def test_a_bug_while_a_body_is_watched_is_not_called_the_clients(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(ticker: Ticker) -> None:
+        if ticker._name == "theeye-sync-bodies":
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Ticker, "ensure_running", refuse)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        headers = {"Authorization": "Bearer tok-acme"}
+        got = client.post(JOB, headers=headers, data=b"[1]", environ_overrides={"gunicorn.socket": ours})
+    assert (got.status_code, got.get_json()["code"]) == (500, "EINTERNAL")
