@@ -2,12 +2,13 @@
 
 import re
 import socket
-import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import resources
 
 import pytest
 from support.processes import Redis
+from support.sockets import serving
 
 from app.runs import redis_scripts
 from app.runs.redis_scripts import RedisScripts, RedisUnavailable
@@ -37,36 +38,23 @@ def test_a_script_that_redis_no_longer_has_is_loaded_again(redis_server: Redis) 
     assert scripts.run(*RELEASE) == 0
 
 
+@dataclass
 class Failing:
     """A server that closes every connection at once, and counts them."""
 
-    def __init__(self) -> None:
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._close_all, daemon=True)
-        self._thread.start()
+    url: str = ""
+    connections: int = 0
 
-    def _close_all(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            sock.close()
-
-    def stop(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(5)
+    def close(self, sock: socket.socket) -> None:
+        self.connections += 1
 
 
 @pytest.fixture
 def failing() -> Iterator[Failing]:
     server = Failing()
-    yield server
-    server.stop()
+    with serving(server.close) as port:
+        server.url = f"redis://127.0.0.1:{port}"
+        yield server
 
 
 def test_a_redis_that_failed_is_skipped_for_a_while(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 
 from app.cli import main
 from support.settings import environment
+from support.sockets import serving
 from support.theeye import StandIn
 
 SECRET = "tok-secret-0123456789"
@@ -46,23 +46,10 @@ def redis_lines(url: str, theeye: StandIn, status: int = 1, **environ: str) -> l
 @contextmanager
 def talker(words: bytes) -> Iterator[int]:
     """A server that says the same to everybody."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def talk() -> None:
-            while True:
-                try:
-                    sock, _ = listener.accept()
-                except OSError:
-                    return
-                with sock:
-                    sock.settimeout(5)
-                    if sock.recv(4096):
-                        sock.sendall(words)
+    def talk(sock: socket.socket) -> None:
+        if sock.recv(4096):
+            sock.sendall(words)
 
-        thread = threading.Thread(target=talk, daemon=True)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+    with serving(talk) as port:
+        yield port

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import select
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from support.sockets import relay
 
 
 @dataclass
@@ -75,11 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
         if status := self._refused():
             self._answer(status, b"")
             return
-        host, _, port = self.path.rpartition(":")
-        with socket.create_connection((host, int(port)), 10) as server:
-            self.send_response_only(200)
-            self.end_headers()
-            _pipe(self.connection, server)
+        self.send_response_only(200)
+        self.end_headers()
+        relay(self.connection, int(self.path.rpartition(":")[2]))
         self.close_connection = True
 
     def do_GET(self) -> None:
@@ -114,15 +112,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _pipe(client: socket.socket, server: socket.socket) -> None:
-    """Until one of them hangs up."""
-    other = {client: server, server: client}
-    with suppress(OSError):
-        while True:
-            for sock in select.select([client, server], [], [], 10)[0]:
-                data = sock.recv(65536)
-                if not data:
-                    return
-                other[sock].sendall(data)

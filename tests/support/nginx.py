@@ -6,14 +6,13 @@ import json
 import os
 import socket
 import subprocess
-import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from support.host_checks import CORS, DEPLOY
 from support.processes import Process, RawResponse, free_port, need, wait_until
+from support.sockets import serving
 
 SHAPE = ["message", "statusCode", "name", "code", "status"]
 
@@ -39,21 +38,12 @@ class Nginx(Process):
             changes["#server 127.0.0.1:6091"] = f"server 127.0.0.1:{upstreams[1]}"
         return changes
 
-    def __enter__(self) -> Nginx:
-        try:
-            self.launch([need("nginx", "nginx-light"), "-p", str(self.directory), "-c", "nginx.conf"], **self._nobody())
-            wait_until(self._listens, 10, "nginx")
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def start(self) -> None:
+        self.launch([need("nginx", "nginx-light"), "-p", str(self.directory), "-c", "nginx.conf"], **self._nobody())
+        wait_until(self._listens, 10, "nginx")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            print(self.log_text(), self.access_log())
-        self.close()
+    def log_text(self) -> str:
+        return super().log_text() + self.access_log()
 
     @property
     def url(self) -> str:
@@ -78,34 +68,17 @@ class Nginx(Process):
         return False
 
 
-class Upstream:
+class Upstream(ExitStack):
     """Stands in for gunicorn: counts the requests that reach it, and says one thing to all, or hangs up on them."""
 
     def __init__(self, answer: bytes = b"") -> None:
+        super().__init__()
         self.heads: list[str] = []
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Upstream:
-        self._thread.start()
+    def __enter__(self) -> Self:
+        self.port = self.enter_context(serving(self._serve))
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            with sock, suppress(OSError):
-                sock.settimeout(5)
-                self._serve(sock)
 
     def _serve(self, sock: socket.socket) -> None:
         head = b""

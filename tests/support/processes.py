@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import random
 import re
@@ -17,8 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import pytest
 
@@ -105,6 +103,25 @@ class Process:
         self.directory = Path(self._directory.name)
         self._process: subprocess.Popen[bytes] | None = None
 
+    def __enter__(self) -> Self:
+        """Start; what does not come up is ended, and says why."""
+        try:
+            self.start()
+        except BaseException:
+            self.abandon()
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.close()
+        else:
+            print(self.log_text())  # pytest shows it with the failure
+            self.abandon()
+
+    def start(self) -> None:
+        raise NotImplementedError
+
     @property
     def pid(self) -> int:
         return self._running().pid
@@ -164,7 +181,7 @@ class Process:
         try:
             self.stop()
         finally:
-            self._directory.cleanup()
+            self.abandon()
 
     def abandon(self) -> None:
         """End it without a word: a failure to stop must not hide the test's."""
@@ -193,19 +210,6 @@ class Redis(Process):
         self._clients: list[Any] = []
         self.port = free_port()
 
-    def __enter__(self) -> Redis:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
     def url(self) -> str:
         return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
@@ -226,10 +230,10 @@ class Redis(Process):
         self.launch([need("redis-server", "redis-server"), *options])
         wait_until(self._answers, 30.0, "redis-server")
 
-    def close(self) -> None:
+    def abandon(self) -> None:
         for client in self._clients:
             client.close()
-        super().close()
+        super().abandon()
 
     def _answers(self) -> bool:
         self._check_early_exit()
@@ -271,23 +275,13 @@ class Service(Process):
         self._command += ["--threads", str(threads)] if threads is not None else []
         self._command += args
 
-    def __enter__(self) -> Service:
+    def start(self) -> None:
+        self.launch_only()
         try:
-            self.launch_only()
-            self._wait_until_up()
-        except BaseException:
-            self.abandon()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            print(self.log_text())  # pytest shows it with the failure
-            self.abandon()
+            wait_until(self._is_healthy, 60.0, "GET /healthz")
+            wait_until(self._all_are_up, 60.0, "all workers")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_text()}") from None
 
     def launch_only(self) -> None:
         """Without waiting until it serves."""
@@ -297,17 +291,14 @@ class Service(Process):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> RawResponse:
+        """One request on a connection of its own; see request_bytes."""
+        return raw_request("127.0.0.1", self.port, request_bytes(method, target, body, **headers))
+
     def worker_pids(self) -> list[int]:
         """The pids of gunicorn's workers."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in children.read_text().split()] if children.exists() else []
-
-    def _wait_until_up(self) -> None:
-        try:
-            wait_until(self._is_healthy, 60.0, "GET /healthz")
-            wait_until(self._all_are_up, 60.0, "all workers")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log_text()}") from None
 
     def _all_are_up(self) -> bool:
         """A worker that is not would get no connections, and might miss a signal."""
@@ -319,14 +310,9 @@ class Service(Process):
 
     def _is_healthy(self) -> bool:
         self._check_early_exit()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        with suppress(OSError):
+            return raw_request("127.0.0.1", self.port, request_bytes("GET", "/healthz"), 2).status == 200
+        return False
 
 
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -358,6 +344,19 @@ class RawResponse:
     def header(self, name: str) -> str | None:
         """The first value of a header."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
+
+
+def request_bytes(method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
+    """One request with acme's token, its parts as they are written; an empty header is not sent.
+
+    An underscore in a header's name stands for a hyphen.
+    """
+    sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Connection": "close"}
+    sent |= {"Content-Type": "application/json"} if body else {}
+    sent |= {"Content-Length": str(len(body))} if body or method != "GET" else {}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items() if value)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def raw_request(host: str, port: int, data: bytes, timeout: float = 30.0) -> RawResponse:

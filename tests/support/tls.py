@@ -3,12 +3,12 @@
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from support.processes import need
+from support.sockets import serving
 from support.theeye import StandIn
 
 
@@ -29,33 +29,13 @@ def tls_server(certificate: tuple[Path, Path], theeye: StandIn, clients: Path | 
     if clients is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(clients)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_accept, args=(listener, context, theeye.port), daemon=True)
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
 
+    def serve(client: socket.socket) -> None:
+        local = ("127.0.0.1", theeye.port)
+        with context.wrap_socket(client, server_side=True) as secure, socket.create_connection(local) as plain:
+            while request := secure.recv(65536):  # in turns: two threads must not use one TLS connection
+                plain.sendall(request)
+                secure.sendall(plain.recv(65536))
 
-def _accept(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=_serve, args=(client, context, port), daemon=True).start()
-
-
-def _serve(client: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    """One connection, until the client closes it, also when it did not like the certificate."""
-    with client, suppress(OSError), context.wrap_socket(client, server_side=True) as secure:
-        _relay(secure, port)
-
-
-def _relay(secure: ssl.SSLSocket, port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        while request := secure.recv(65536):
-            plain.sendall(request)
-            secure.sendall(plain.recv(65536))
+    with serving(serve) as port:
+        yield f"https://127.0.0.1:{port}"

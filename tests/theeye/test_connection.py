@@ -4,13 +4,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from socket import SHUT_RDWR, SHUT_WR, create_connection, create_server, socket
-from threading import Event, Thread
+from socket import socket
+from threading import Event
 
 import pytest
 from support.processes import CHECKOUT, clean_environment
+from support.sockets import relay, serving
 from support.theeye import StandIn
 from support.tls import make_certificate, tls_server
 
@@ -40,43 +41,20 @@ call(Transport(sys.argv[2], float(sys.argv[3]), 60, 1000))
 
 
 @contextmanager
-def relay(port: int) -> Iterator[tuple[int, Event]]:
+def dripping(port: int) -> Iterator[tuple[int, Event]]:
     """A port that leads to another one, and the event after which the answers come byte by byte."""
     drips = Event()
-    with create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=_accept, args=(listener, port, drips), daemon=True).start()
-        try:
-            yield listener.getsockname()[1], drips
-        finally:
-            listener.shutdown(SHUT_RDWR)
 
-
-def _accept(listener: socket, port: int, drips: Event) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
+    def send(client: socket, data: bytes) -> None:
+        if not drips.is_set():
+            client.sendall(data)
             return
-        Thread(target=_serve, args=(client, port, drips), daemon=True).start()
+        for start in range(len(data)):
+            client.sendall(data[start : start + 1])
+            time.sleep(SECONDS_PER_BYTE)
 
-
-def _serve(client: socket, port: int, drips: Event) -> None:
-    with client, create_connection(("127.0.0.1", port)) as server:
-        back = Thread(target=_copy, args=(server, client, drips), daemon=True)
-        back.start()
-        _copy(client, server)
-        back.join(60)
-
-
-def _copy(source: socket, target: socket, drips: Event | None = None) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            size = 1 if drips is not None and drips.is_set() else len(data)
-            for start in range(0, len(data), size):
-                target.sendall(data[start : start + size])
-                if size == 1:
-                    time.sleep(SECONDS_PER_BYTE)
-        target.shutdown(SHUT_WR)
+    with serving(lambda client: relay(client, port, send)) as its_port:
+        yield its_port, drips
 
 
 @pytest.mark.parametrize("worker", ["gevent", "threads"])
@@ -86,7 +64,7 @@ def test_a_dripping_answer_and_handshake_end_at_the_deadline(worker: str, theeye
     certificate = make_certificate(tmp_path)
     with (
         tls_server(certificate, theeye) as url,
-        relay(int(url.rpartition(":")[2])) as (port, drips),
+        dripping(int(url.rpartition(":")[2])) as (port, drips),
         subprocess.Popen(
             [sys.executable, "-c", CALLS, worker, f"https://127.0.0.1:{port}", str(DEADLINE)],
             cwd=CHECKOUT,

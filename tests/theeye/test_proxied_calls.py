@@ -1,7 +1,6 @@
 """Calls through a real proxy, and calls with a client's certificate."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import requests
 from support.forward_proxy import forward_proxy
 from support.processes import Service, free_port, full_listener
+from support.sockets import relay, serving
 from support.theeye import TASK, Html, StandIn
 from support.tls import make_certificate, tls_server
 
@@ -167,56 +167,31 @@ CONNECT_ANSWERS = {
 
 @pytest.mark.parametrize("answer", CONNECT_ANSWERS.values(), ids=CONNECT_ANSWERS.keys())
 def test_a_proxy_that_speaks_nonsense_is_not_sent(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    def serve(client: socket.socket) -> None:
+        client.recv(65536)
+        client.sendall(answer)
 
-        def serve() -> None:
-            client, _ = listener.accept()
-            with client:
-                client.recv(65536)
-                client.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        proxied(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with serving(serve) as port:
+        proxied(monkeypatch, f"http://127.0.0.1:{port}")
         with opened("https://theeye.example") as transport, pytest.raises(NotSent, match="cannot connect"):
             transport.call("POST", "/x", TOKEN, b"[]")
-        thread.join(10)
 
 
 def test_what_a_proxy_sends_before_tls_is_never_an_answer(
     secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It came in one piece with the CONNECT's answer, and the tunnel behind it works."""
-    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
-    port = int(secure.rpartition(":")[2])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def serve() -> None:
-            client, _ = listener.accept()
-            with client, socket.create_connection(("127.0.0.1", port)) as server:
-                client.recv(65536)
-                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + forged)
-                back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-                back.start()
-                _copy(client, server)
-                back.join(10)
+    def serve(client: socket.socket) -> None:
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+        relay(client, int(secure.rpartition(":")[2]))
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        proxied(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with serving(serve) as port:
+        proxied(monkeypatch, f"http://127.0.0.1:{port}")
         with opened(secure) as transport:
             assert b"forged" not in transport.call("GET", "/x").body
-        thread.join(10)
     assert [call.target for call in theeye.calls] == ["/x"]
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
 
 
 def test_a_tunnel_that_is_never_answered_ends_with_the_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
