@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import configparser
-import importlib.util
 import inspect
 import re
+import runpy
 import subprocess
 import sys
-from types import ModuleType
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,13 +27,12 @@ ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.s
 THREATS = [row for row in ROWS if len(row) == 3 and row[0] != "threat" and not row[0].startswith("---")]
 
 
-def names_of_tests() -> set[str]:
-    trees = [ast.parse(path.read_text()) for path in sorted((CHECKOUT / "tests").rglob("test_*.py"))]
-    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
+def functions_of(path: Path) -> set[str]:
+    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
 
 
 def test_each_threat_has_an_answer_and_tests_that_exist() -> None:
-    known = names_of_tests()
+    known = {name for path in (CHECKOUT / "tests").rglob("test_*.py") for name in functions_of(path)}
     assert len(THREATS) > 35
     for threat, answer, tests in THREATS:
         assert answer, threat
@@ -43,20 +43,22 @@ def test_each_threat_has_an_answer_and_tests_that_exist() -> None:
 
 def test_each_test_of_security_answers_a_threat() -> None:
     """A test that belongs to no threat is one that the page forgot; what tests the page itself is left out."""
-    for path in sorted((CHECKOUT / "tests" / "security").glob("test_*.py")):
-        if path.stem != "test_documents":
-            functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
-            names = {node.name for node in functions if node.name.startswith("test_")}
-            assert {name for name in names if name not in PAGE} == set(), path.name
+    paths = (path for path in (CHECKOUT / "tests" / "security").glob("test_*.py") if path.stem != "test_documents")
+    for path in paths:
+        tests = {name for name in functions_of(path) if name.startswith("test_")}
+        assert {name for name in tests if name not in PAGE} == set(), path.name
+
+
+def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *options]
+    return subprocess.run(command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=60)
 
 
 def test_everything_listens_on_the_loopback_address() -> None:
-    command = [sys.executable, "-m", "gunicorn", "--print-config"]
-    ran = subprocess.run(command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    ran = run("gunicorn", "--print-config")
     assert re.search(r"^bind\s+= \['127\.0\.0\.1:6090'\]$", ran.stdout, re.MULTILINE), ran.stdout + ran.stderr
     assert inspect.signature(Sandbox).parameters["bind"].default == ("127.0.0.1", 0)
-    command = [sys.executable, "-m", "sandbox", "--bind", "0.0.0.0:0"]
-    ran = subprocess.run(command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    ran = run("sandbox", "--bind", "0.0.0.0:0")
     assert ran.returncode != 0
     assert "0.0.0.0 is not a loopback address" in ran.stderr
 
@@ -92,16 +94,7 @@ def test_lower_bounds_leave_out_what_is_known_to_be_flawed() -> None:
 # -- make audit -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def audit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit", CHECKOUT / ".ci/audit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
+audit = SimpleNamespace(**runpy.run_path(str(CHECKOUT / ".ci" / "audit.py")))
 KNOWN = {"name": "flask", "version": "3.1.3", "vulns": []}
 SKIPPED = {"name": "flask", "skip_reason": "Dependency not found on PyPI"}
 BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "CVE-1"}]}
@@ -116,22 +109,19 @@ BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "CVE-1"}]}
         ([], 3, "NOT AUDITED: no database knew any of the 1 packages"),
     ],
 )
-def test_an_audit_is_clean_only_where_everything_was_audited(
-    answers: list[dict[str, Any]], status: int, words: str, audit: ModuleType
-) -> None:
+def test_an_audit_is_clean_only_where_everything_was_audited(answers: list[Any], status: int, words: str) -> None:
     found, said = audit.verdict(answers, {"flask": "3.1.3"})
     assert found == status
     assert said.startswith(words)
 
 
-def test_an_audit_names_what_it_knows_nothing_about(audit: ModuleType) -> None:
+def test_an_audit_names_what_it_knows_nothing_about() -> None:
     found, said = audit.verdict([KNOWN], {"flask": "3.1.3", "werkzeug": "3.1.9"})
     assert (found, said) == (3, "NOT WHOLLY AUDITED: 1 of 2, nothing is known about werkzeug.")
 
 
-def test_an_audit_is_about_what_the_service_runs_with(audit: ModuleType) -> None:
+def test_an_audit_is_about_what_the_service_runs_with() -> None:
     found = audit.closure("theeye-sync", frozenset({"all"}), {})
-    assert {"flask", "werkzeug", "gunicorn", "requests", "urllib3", "pluggy", "redis", "gevent", "greenlet"} <= set(
-        found
-    )
+    needed = {"flask", "werkzeug", "gunicorn", "requests", "urllib3", "pluggy", "redis", "gevent", "greenlet"}
+    assert needed <= set(found)
     assert not {"pytest", "hypothesis", "mypy", "ruff", "pip-audit"} & set(found)

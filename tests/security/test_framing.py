@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from support.processes import Service
-from support.security import HEAD, talk
 from support.settings import environment
 from support.theeye import StandIn
+from support.wire import CHUNKED, HEAD, talk
 
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
 
 
 @pytest.fixture(scope="module", params=[("gevent", "fast"), ("gevent", "python"), ("gthread", "fast")], ids="-".join)

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.processes import Service, raw_request
-from support.security import JOB, rest
+from support.theeye import JOB
+from support.wire import talk
 
 pytestmark = pytest.mark.settings(wait_seconds=2)  # no wait is longer than a test can be
 
 EXAMPLES = 400
+LONG = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 SECONDS = 10.0  # no answer takes nearly as long, so this is a hang
 
 WORDS = b'% %2f %00 %0d%0a .. %2e%2e \\ ; ? & = [ ] " // http:// parse full wait= access_token= tok-acme lifecycle'
-ODD = st.sampled_from(
-    [*WORDS.split(), b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b"\xff", b"9" * 30, b"a" * 3000, b"-1", b"1e9"]
-)
+MORE = (b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b"\xff", b"9" * 30, b"a" * 3000, b"-1", b"1e9")
+ODD = st.sampled_from([*WORDS.split(), *MORE])
 PIECE = st.one_of(ODD, st.binary(max_size=12))
 BYTES = st.lists(PIECE, max_size=8).map(b"".join)
-PATH = st.one_of(
-    st.just(JOB.encode()), BYTES.map(lambda odd: b"/acme/task/" + odd + b"/job"), BYTES.map(lambda odd: b"/" + odd)
-)
+PATH = st.just(JOB.encode()) | BYTES.map(lambda odd: b"/acme/task/" + odd + b"/job") | BYTES.map(lambda odd: b"/" + odd)
 NAMES = b"""Authorization Content-Type Content-Length Transfer-Encoding Prefer Idempotency-Key Origin Accept Expect
     Connection Upgrade X-Request-Id traceparent Host Cookie Range""".split()
 VALUES = b"application/json application/x-www-form-urlencoded chunked 3 0 close respond-async 100-continue h2c".split()
 VALUES += [b"Bearer tok-acme", b"wait=0", b"text/csv", b"https://a.example"]
 HEADER = st.tuples(st.one_of(st.sampled_from(NAMES), BYTES), st.one_of(st.sampled_from(VALUES), BYTES))
-METHOD = st.one_of(
-    st.sampled_from([b"GET", b"POST", b"DELETE", b"OPTIONS", b"HEAD", b"PUT", b"TRACE", b"CONNECT"]), BYTES
-)
+METHOD = st.sampled_from(b"GET POST DELETE OPTIONS HEAD PUT TRACE CONNECT".split()) | BYTES
 BODY = st.one_of(st.sampled_from([b"", b"[1]", b"a=1", b'{"a":1}', b"3\r\n[1]\r\n0\r\n\r\n"]), BYTES)
 
 
@@ -63,26 +59,20 @@ def lives_on(gunicorn: Service) -> Iterator[None]:
 
 
 def check(gunicorn: Service, data: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", gunicorn.port), SECONDS) as sock:
-        try:
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it hung up at what it had read
-        answer = rest(sock)
+    answer = talk(gunicorn, data, SECONDS, ends=True)
     statuses = re.findall(rb"(?:\A|\n)HTTP/1\.1 (\d+)", answer)
     assert b"500" not in statuses, answer
     assert answer == b"" or answer.startswith(b"HTTP/1.1 "), answer
     assert b"Traceback" not in answer
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(LONG)
 @given(data=requests())
 def test_requests_that_are_nearly_right(gunicorn: Service, data: bytes) -> None:
     check(gunicorn, data)
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(LONG, max_examples=EXAMPLES // 2)
 @given(data=st.one_of(st.binary(max_size=200), st.lists(PIECE, max_size=20).map(b"".join)))
 def test_bytes_that_are_no_request(gunicorn: Service, data: bytes) -> None:
     check(gunicorn, data)

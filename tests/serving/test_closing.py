@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.processes import CHECKOUT, Service, read_response
-from support.security import HEAD
 from support.settings import environment
 from support.theeye import StandIn
+from support.wire import HEAD
 
 BODY = bytes(15 << 20)  # more than the sockets' buffers hold
 LENGTH = f"Content-Length: {len(BODY)}\r\n\r\n".encode()

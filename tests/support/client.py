@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
+from support.processes import RawResponse
 from support.theeye import JOB
 
 RUN = b'{"task_arguments":[100]}'
@@ -35,8 +36,10 @@ def post(client: FlaskClient, target: str = JOB, body: bytes = RUN, **headers: s
     return ask(client, "POST", target, body, **{"Content_Type": "application/json", **headers})
 
 
-def error_of(got: Response, status: int, code: str) -> dict[str, Any]:
+def error_of(got: Response | RawResponse, status: int, code: str) -> dict[str, Any]:
     """The error body, after a check of TheEye's shape, CORS and the absence of tokens and stacks."""
+    if isinstance(got, RawResponse):
+        got = Response(got.body, got.status_line.partition(" ")[2], got.headers)
     error: dict[str, Any] = got.get_json()
     assert (got.status_code, error["statusCode"], error["status"]) == (status, status, status), error
     assert error["code"] == code
