@@ -9,7 +9,7 @@ import flask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.api import responses
+from app.api import pages, responses
 from app.api.blueprint import blueprint
 from app.cli import formatters_command
 from app.services import EXTENSION, Services, assemble
@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     services = assemble(settings)
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint)
+    app.register_blueprint(pages.blueprint)
     app.wsgi_app = Tracing(  # type: ignore[method-assign]
         app.wsgi_app, settings.log, services.metrics, settings.metrics_bind
     )

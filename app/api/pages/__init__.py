@@ -1,0 +1,68 @@
+"""Serve the pages for people. They load nothing from another host, and their scripts are files of this service."""
+
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Blueprint, request, send_from_directory
+
+from app.api.request import current_services
+from app.api.responses import Response, respond
+from app.errors import NotFound
+
+blueprint = Blueprint("pages", __name__)
+
+_OWN = Path(str(files(__package__)))
+_VIEWER = "flask_swagger_ui"  # carries the files of Swagger UI 5; its own blueprint has inline scripts
+_HEADERS = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+
+
+@blueprint.get("/docs")
+def api_page() -> Response:
+    """Show the interface in Swagger UI, which can call it with a token of the reader's."""
+    _viewer()
+    return _page("docs.html")
+
+
+@blueprint.get("/docs/docs.js")
+def api_page_script() -> Response:
+    """Return the script that starts Swagger UI."""
+    _viewer()
+    return _file(_OWN, "docs.js")
+
+
+@blueprint.get('/docs/<any("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"):name>')
+def swagger_ui(name: str) -> Response:
+    """Return a file of Swagger UI."""
+    return _file(_viewer(), name)
+
+
+def _viewer() -> Path:
+    """Return the folder of Swagger UI's files. Raise NotFound where the page is off or they are not installed."""
+    if not current_services().settings.docs:
+        raise NotFound(f"{request.path} not found")
+    spec = find_spec(_VIEWER)
+    if spec is None or spec.origin is None:
+        raise NotFound("The API page needs Swagger UI: pip install 'theeye-sync[docs]'. /openapi.json needs nothing")
+    return Path(spec.origin).parent / "dist"
+
+
+def _page(name: str) -> Response:
+    """Return a page whose relative addresses begin where this service does, with or without a slash at its end."""
+    base = "../" if request.path.endswith("/") else "./"
+    text = (_OWN / name).read_text("utf-8").replace("{base}", base)
+    return respond(200, text.encode(), "text/html; charset=utf-8", _HEADERS)
+
+
+def _file(folder: Path, name: str) -> Response:
+    response = send_from_directory(folder, name)
+    response.headers.extend(_HEADERS)
+    return response  # type: ignore[return-value]  # flask.Response stands for the application's response_class

@@ -1,0 +1,51 @@
+"""The API page: what it needs stands beside it, and nothing else is reachable there."""
+
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.api import pages
+
+
+@pytest.mark.parametrize(("path", "prefix"), [("/docs", "/"), ("/docs/", "/"), ("/docs", "/sync/")])
+def test_every_file_that_the_page_names_is_there(path: str, prefix: str, client: FlaskClient) -> None:
+    page = client.get(path, environ_overrides={"SCRIPT_NAME": prefix.rstrip("/")})
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert {"script-src 'self'", "frame-ancestors 'none'"} < set(policy.split("; "))
+    assert "unsafe" not in policy
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert named[0] == ("../" if path.endswith("/") else "./"), "the base of all others"
+    for name in named[1:]:
+        assert "//" not in name
+        found = client.get(f"/{name}")
+        assert found.status_code == 200, name
+        found.close()
+    assert not re.search(r"<script(?! src=)|<style| on\w+=", page.text), "nothing inline"
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs/index.html", "/docs/oauth2-redirect.html", "/docs/../settings.py", "/docs/docs.html"]
+)
+def test_no_other_file_is_reachable(path: str, client: FlaskClient) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/docs/swagger-ui.css"])
+def test_it_can_be_switched_off(path: str, make_app: Callable[..., Flask]) -> None:
+    answer = make_app(docs=False).test_client().get(path)
+    assert (answer.status_code, answer.json["message"]) == (404, f"{path} not found")
+
+
+def test_without_the_extra_it_names_it(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_spec("flask_swagger_ui") is not None
+    monkeypatch.setattr(pages, "_VIEWER", "flask_swagger_ui_that_is_missing")
+    answer = client.get("/docs")
+    assert (answer.status_code, answer.json["code"]) == (404, "ENOTFOUND")
+    assert "pip install 'theeye-sync[docs]'" in answer.json["message"]
+    assert client.get("/openapi.json").status_code == 200
