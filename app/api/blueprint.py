@@ -12,6 +12,7 @@ from app.api import jobs, responses
 from app.api.openapi import document
 from app.api.request import current_services, raw_path, wsgi_text
 from app.api.responses import Response, error_response, json_response
+from app.telemetry.tokens import cut_path, names_token
 from app.telemetry.trace import current
 from app.theeye.client import Job
 
@@ -61,7 +62,8 @@ def hold_path_against_rule(endpoint: str | None, segments: dict[str, Any] | None
     """
     if endpoint is not None and request.blueprint != blueprint.name:
         return
-    if _ODD_PATH.search(raw_path(request.environ)) or any(map(_is_odd, (segments or {}).values())):
+    odd = _ODD_PATH.search(raw_path(request.environ)) or any(map(_is_odd, (segments or {}).values()))
+    if odd or names_token(_path()):  # a token in the path must not go on to TheEye in a URL
         request.routing_exception, request.url_rule = NotFound(), None
 
 
@@ -91,8 +93,7 @@ def no_such_path(error: NotFound) -> Response:
     """Answer where no rule matches; a preflight is answered on every path."""
     if request.method == "OPTIONS":
         return responses.preflight()
-    path = wsgi_text(request.environ.get("PATH_INFO", ""))
-    return error_response(errors.NotFound(f"{path[:200]} not found"))
+    return error_response(errors.NotFound(f"{cut_path(_path())[:200]} not found"))
 
 
 @blueprint.app_errorhandler(MethodNotAllowed)
@@ -120,6 +121,11 @@ def crashed(error: InternalServerError) -> Response:
         job = Job(trace.job)
     response = error_response(errors.SyncError("Internal Server Error", job=job))
     return add_common_headers(response)  # a hook that fails keeps the hooks after it, ours too, from running
+
+
+def _path() -> str:
+    """Return the decoded path of the request."""
+    return wsgi_text(request.environ.get("PATH_INFO", ""))
 
 
 def _is_odd(segment: str) -> bool:

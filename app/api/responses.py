@@ -11,6 +11,7 @@ import flask
 from werkzeug import datastructures
 
 from app import errors
+from app.telemetry.redaction import redact_json
 from app.telemetry.trace import current
 from formatters.contract import JSON_TYPE
 from formatters.jsontext import dumps
@@ -68,7 +69,17 @@ def error_response(error: errors.SyncError) -> Response:
     headers = [*error.headers.items()]
     if error.job is not None:
         headers += job_headers(error.job)
-    return json_response(error.status, error.body(), headers)
+    return json_response(error.status, _redacted(error.body()), headers)
+
+
+def _redacted(body: Any) -> Any:
+    """Redact what an error's body may repeat of the request: its message, and TheEye's words in `value`."""
+    repeating = (
+        {name: redact_json(body[name]) for name in ("message", "value") if name in body}
+        if isinstance(body, dict)
+        else {}
+    )
+    return {**body, **repeating} if repeating else body
 
 
 def _record(error: errors.SyncError) -> None:

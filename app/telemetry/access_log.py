@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from app.telemetry.trace import Trace, tokens, without
+from app.telemetry.tokens import cut_path, tokens, without
+from app.telemetry.trace import Trace
 
 LONGEST = 200  # characters of one field
 DURATIONS = ("session", "queue", "create", "wait", "read", "format")
@@ -57,7 +58,7 @@ def request_fields(trace: Trace, environ: Mapping[str, Any], now: float, total: 
         seconds = getattr(trace, name)
         fields[name] = round(seconds, 4) if seconds else None
     fields["total"] = round(total, 4)
-    fields["client"] = environ.get("REMOTE_ADDR") or None
+    fields["client"] = _safe(environ.get("REMOTE_ADDR") or "", secrets) or None
     return fields
 
 
@@ -80,10 +81,8 @@ def _path(environ: Mapping[str, Any]) -> str:
 
 
 def _safe(text: str, secrets: tuple[str, ...]) -> str:
-    """Replace the secrets, also where they are percent-encoded once or twice, and cut the text short."""
-    for secret in secrets:
-        if secret in text:
-            text = without(secrets, text)
+    """Replace the secrets, also where they are percent-encoded once or twice, and what follows a token's name."""
+    text = without(secrets, cut_path(text))
     if "%" in text:
         decoded = unquote(unquote(text))
         if without(secrets, decoded) != decoded:

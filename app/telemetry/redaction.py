@@ -6,14 +6,9 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from app.telemetry.trace import current, without
+from app.telemetry.tokens import without, without_named
+from app.telemetry.trace import current
 
-_NAME = "".join(f"(?:{letter}|%{ord(letter):02x})" for letter in "access_token")
-_SECRET = re.compile(
-    rf"({_NAME}(?:\[[^\]\s&]*\]|%5b[^\s&=]*%5d)?(?:=|%3d))[^&\s\"]+"
-    r"|(bearer(?:\s|%20|\+|\\t)+)[^\s\"'\\]+",
-    re.IGNORECASE,
-)
 # What gunicorn quotes of a request that it cannot read may be a token without its name.
 _QUOTED = re.compile(r"(Invalid request from ip=\S+: [^:'\"]*).*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tabs and line feeds
@@ -25,7 +20,16 @@ def redact(text: str) -> str:
     trace = current()
     if trace is not None:
         text = without([form for secret in trace.all_secrets for form in _spellings(secret)], text)
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
+    return without_named(text)
+
+
+def redact_json(value: Any) -> Any:
+    """Redact every text in a JSON value but the names in its objects."""
+    if isinstance(value, dict):
+        return {name: redact_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [redact_json(item) for item in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def escape(text: str) -> str:

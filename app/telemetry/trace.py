@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qsl
+
+from app.telemetry.tokens import names_token, tokens
 
 try:
     from opentelemetry import trace as opentelemetry
@@ -120,27 +121,8 @@ def current() -> Trace | None:
     return None if trace is None or trace.ended else trace
 
 
-def tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return whatever in a request may be a token, before anybody has read it."""
-    words = environ.get("HTTP_AUTHORIZATION", "").split()
-    query = environ.get("QUERY_STRING", "")
-    in_query: list[str] = []
-    if "access_token" in query or "%" in query:  # most requests need no second look
-        decoded = query.encode("latin-1").decode("utf-8", "replace")
-        in_query = [value for name, value in parse_qsl(decoded, keep_blank_values=True) if name == "access_token"]
-    return (*(words[1:] or words), *in_query)
-
-
-def without(secrets: Iterable[str], text: str) -> str:
-    """Return the text with every secret replaced."""
-    for secret in secrets:
-        if secret and secret in text:
-            text = text.replace(secret, "***")
-    return text
-
-
 def _holds_token(text: str, environ: Mapping[str, Any]) -> bool:
-    return any(token in text for token in tokens(environ) if token)
+    return names_token(text) or any(token in text for token in tokens(environ) if token)
 
 
 def _context(environ: Mapping[str, Any]) -> Headers:

@@ -136,7 +136,7 @@ def test_a_request_that_has_ended_is_not_told_of() -> None:
 )
 def test_redaction_knows_every_spelling(text: str) -> None:
     assert "tok-acme" not in redact(text)
-    assert redact(text)[:12] == text[:12]
+    assert redact(text)[:8] == text[:8]
 
 
 def test_redaction_leaves_the_rest() -> None:

@@ -1,4 +1,4 @@
-"""A request's record: ids, trace context, tokens, and Server-Timing, which shows a caller where the time went."""
+"""A request's record: ids, trace context, and Server-Timing, which shows a caller where the time went."""
 
 import re
 from time import monotonic
@@ -9,27 +9,7 @@ from support.logs import LoggedService, newest
 from support.processes import Service
 from support.theeye import ACME, JOB, Late, Reply, StandIn
 
-from app.telemetry.trace import begin, current, tokens, without
-
-
-@pytest.mark.parametrize(
-    ("header", "query", "found"),
-    [
-        ("Bearer a", "", ("a",)),
-        ("a", "", ("a",)),
-        ("Basic a b", "", ("a", "b")),
-        ("", "access_token=a&x=1&access_token=b%2Fc", ("a", "b/c")),
-        ("Bearer z", "%61ccess_token=a", ("z", "a")),
-        ("", "", ()),
-    ],
-)
-def test_what_may_be_a_token(header: str, query: str, found: tuple[str, ...]) -> None:
-    assert tokens({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query}) == found
-
-
-def test_an_empty_secret_hides_nothing() -> None:
-    assert without(("", "b"), "abc") == "a***c"
-
+from app.telemetry.trace import begin, current
 
 # -- request ids ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,111 @@
+"""Tokens where they belong, and where they do not: in a path, after any of their names."""
+
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+from support.client import ask, error_of, post
+from support.theeye import JOB, TASK, Reply, StandIn
+
+from app.telemetry.redaction import redact
+from app.telemetry.tokens import cut_path, tokens, without
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "found"),
+    [
+        ("Bearer a", "", ("a",)),
+        ("a", "", ("a",)),
+        ("Basic a b", "", ("a", "b")),
+        ("", "access_token=a&x=1&access_token=b%2Fc", ("a", "b/c")),
+        ("Bearer z", "%61ccess_token=a", ("z", "a")),
+        ("", "", ()),
+    ],
+)
+def test_what_may_be_a_token(header: str, query: str, found: tuple[str, ...]) -> None:
+    assert tokens({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query}) == found
+
+
+def test_an_empty_secret_hides_nothing() -> None:
+    assert without(("", "b"), "abc") == "a***c"
+
+
+TWICE = "".join(f"%25{ord(letter):02x}" for letter in "access_token=s3/cr3t")
+NAMED = [
+    "access_token=s3/cr3t",
+    "ACCESS_Token=s3/cr3t",
+    "access_token%3Ds3%2Fcr3t",
+    "%61ccess%5ftoken=s3cr3t",
+    "access_token[]=s3cr3t",
+    "access_token:s3cr3t",
+    "access_token%20=%20s3cr3t",
+    "access_token%00=s3cr3t",
+    "amp;access_token=s3cr3t",
+    "a=1;access-token=s3cr3t",
+    "accessToken=s3cr3t;b=1",
+    "access_token=a&access_token=s3cr3t",
+    "token=s3cr3t",
+    "id_token:%20s3cr3t",
+    "Bearer%20s3cr3t",
+    "bearer+s3cr3t",
+    "Authorization:%20Bearer%20s3cr3t",
+    "authorization=s3cr3t",
+    TWICE,
+    quote(TWICE),
+]
+
+
+@pytest.mark.parametrize("target", ["/acme{}/task/x/job", "/acme/task/x{}/job", JOB + "{}", JOB + "/x{}", "{}"])
+@pytest.mark.parametrize("named", NAMED)
+def test_a_token_named_in_the_path_is_told_to_nobody(
+    named: str, target: str, client: FlaskClient, theeye: StandIn, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for separator in ("/", "&", ";", "x%3B"):
+        got = ask(client, "POST", target.format(f"{separator}{named}"), Authorization="", X_Request_Id="s3cr3t")
+        error_of(got, 404, "ENOTFOUND")
+        told = f"{got.get_data(as_text=True)}{got.headers}{''.join(capfd.readouterr())}"
+        assert "cr3t" not in told
+        assert "***" in told
+    assert theeye.calls == []
+
+
+@pytest.mark.parametrize("path", ["/token/task/x/job", "/bearer/a b", "/a%25b", "/access_token", "/a/tokens", "/ñ"])
+def test_a_path_that_names_none_is_as_it_was(path: str) -> None:
+    assert cut_path(path) == path
+
+
+def test_what_is_encoded_too_often_is_not_shown(client: FlaskClient) -> None:
+    path = "/a%" + "25" * 9 + "73"
+    assert error_of(ask(client, "GET", path), 404, "ENOTFOUND")["message"] == "*** not found"
+
+
+def test_an_error_repeats_no_token(client: FlaskClient, theeye: StandIn) -> None:
+    """Not as the method, not as the path, not in TheEye's words; error_of looks for `tok-acme`."""
+    error_of(ask(client, "GET", "/a/tok-acme?access_token=tok-acme"), 404, "ENOTFOUND")
+    error_of(ask(client, "TOK-ACME", JOB, Authorization="Bearer TOK-ACME"), 405, "EMETHOD")
+    theeye.fault(
+        "create", Reply(400, {"message": "no access_token=tok-b, sir", "errors": ["Bearer tok-b", 1]}), times=1
+    )
+    refused = error_of(post(client), 400, "")
+    assert refused["value"] == {"message": "no access_token=*** sir", "errors": ["Bearer ***", 1]}
+
+
+@pytest.mark.parametrize("header", ["X-Request-Id", "traceparent", "tracestate"])
+@pytest.mark.parametrize("value", ["access_token=s3cr3t", "token=s3cr3t", "Bearer:s3cr3t"])
+def test_a_token_in_a_header_goes_nowhere(header: str, value: str, client: FlaskClient, theeye: StandIn) -> None:
+    sent = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"} | {header: value}
+    got = post(client, **sent)
+    assert got.status_code == 200
+    assert "s3cr3t" not in f"{got.headers}{[call.headers for call in theeye.calls]}"
+
+
+def test_a_token_in_the_value_of_a_mode_is_not_in_location(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.task(delay=None)
+    for value in ("0?access_token=tok-other", "tok-acme", "Bearer%20tok-other"):
+        got = post(client, f"{JOB}?parse={value}&wait=0")
+        assert got.headers["Location"] == f"/acme/task/{TASK}/job/{got.headers['X-Job-Id']}?parse"
+
+
+def test_a_message_keeps_what_is_no_token() -> None:
+    message = "Invalid token: expired. GET /x?token=a%3Db&b=1 Bearer a, b"
+    assert redact(message) == "Invalid token: expired. GET /x?token=*** Bearer *** b"
