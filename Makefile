@@ -1,16 +1,23 @@
-# TheEye Sync. `make run` serves with a TheEye of its own, `make test` runs all tests; both set themselves up.
+# TheEye Sync. `make run` serves with a TheEye of its own, `make test` runs the tests; both set themselves up.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run serve test test-fast drills soak bench lint openapi audit format clean
+# Where it is set, each worker of the tests and each service that they start compiles everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Marks of the tests that need more than a machine with Python and Redis, or more time; .ci/run runs them last.
+GROUPS := browser or deploy or failover
+
+.PHONY: help run serve test test-fast test-groups drills soak bench lint openapi audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
-	@echo "make test    run all tests"
+	@echo "make test    run all tests but those of the groups"
 	@echo "make test-fast  run the tests that start no process, in under 20 seconds"
+	@echo "make test-groups  run the tests marked browser, deploy or failover"
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 5 minutes"
 	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make bench   measure what a request costs, in about 5 minutes"
@@ -25,11 +32,15 @@ serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --ignore=tests/faults
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/faults  # they say how late an answer may be
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m 'not ($(GROUPS))' --ignore=tests/faults
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # they say how late an answer may be
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 3 -m 'not process'
+	$(BIN)/python -m pytest -q -n 4 -m 'not (process or $(GROUPS))'  # more than cores: many tests wait
+
+# Status 5: no test has one of the marks yet.
+test-groups: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m '$(GROUPS)' || [ $$? = 5 ]
 
 drills: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m faults

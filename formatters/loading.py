@@ -6,7 +6,7 @@ Nothing is imported before `Source.load` is called, so that a plugin can be turn
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module, util
 from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from itertools import chain
@@ -108,6 +108,7 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
+@cache
 def _version(distribution: str) -> str:
     try:
         return version(distribution)

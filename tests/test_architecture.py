@@ -1,6 +1,7 @@
 """The house: what lies where, who may import whom, and that nothing happens at import."""
 
 import ast
+import functools
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -52,6 +53,7 @@ LIBRARIES = {  # and who alone may import them
 }
 
 
+@functools.cache
 def imports(file: Path) -> set[str]:
     """Every name that a file imports, also inside functions; of `from x import y` it is `x.y`."""
     found: set[str] = set()
@@ -70,6 +72,7 @@ def files(package: str) -> list[Path]:
     return found
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """The modules of `app` by their names."""
     names = {file: file.relative_to(ROOT).with_suffix("").parts for file in files("app")}

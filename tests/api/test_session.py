@@ -35,7 +35,7 @@ def test_a_gateway_that_fails_is_502_not_401(fault: Any, client: FlaskClient, th
     assert got.headers.get("WWW-Authenticate") is None
 
 
-@pytest.mark.settings(call_timeout=2)
+@pytest.mark.settings(call_timeout=0.5)
 def test_a_silent_gateway_is_502_within_the_call_timeout(client: FlaskClient, theeye: StandIn) -> None:
     theeye.fault("profile", Silence(), times=1)
     assert error_of(post(client), 502, "EGATEWAY")

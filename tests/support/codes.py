@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ def error_classes(parent: type[SyncError] = SyncError) -> Iterator[type[SyncErro
         yield from error_classes(child)
 
 
+@functools.cache
 def codes_with_statuses() -> dict[str, set[int]]:
     """Every code that the source of `app` names; one that is no class's own belongs to an UpstreamFailed."""
     source = "\n".join(path.read_text() for path in sorted((CHECKOUT / "app").rglob("*.py")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -87,8 +88,9 @@ class Contract:
         assert not (wrong := [error.message for error in validator.iter_errors(value)]), wrong
 
 
+@functools.cache
 def document(**settings: Any) -> Node:
-    """Return the document that a service with these settings serves."""
+    """Return the document that a service with these settings serves; callers share it and change nothing."""
     got = create_app(Settings(**settings)).test_client().get("/openapi.json")
     assert got.status == "200 OK"
     assert isinstance(got.json, dict)

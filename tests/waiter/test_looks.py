@@ -21,9 +21,9 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     supervisor = Supervisor(Settings(supervisor_url=theeye.url))
     caller = Caller("acme", "tok-acme")
     job = supervisor.create(caller, TASK, "", b"[]")
-    theeye.fault("lifecycle", Late(1))
+    theeye.fault("lifecycle", Late(0.5))
     theeye.fault("read", Silence())
-    deadline = monotonic() + 2
+    deadline = monotonic() + 1
     seen = JobWaiter(supervisor, Notifications(), Clients(), 1).wait(caller, job, deadline, Client(), 0)
     assert seen.id == job.id
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
