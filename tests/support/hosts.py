@@ -15,6 +15,8 @@ from contextlib import suppress
 from importlib.metadata import requires
 from pathlib import Path
 
+import pytest
+
 from support.host_checks import DEPLOY, ask
 from support.processes import CHECKOUT, Process, free_port, need, wait_until
 
@@ -111,8 +113,11 @@ class ModWsgi(LegacyHost):
     def command(self) -> Sequence[str]:
         package = "apache2 libapache2-mod-wsgi-py3"
         apache = need("/usr/sbin/apache2", package)
-        if not (MODULES / "mod_wsgi.so").exists():
+        module = (MODULES / "mod_wsgi.so").resolve()
+        if not module.exists():
             need("mod_wsgi.so", package)
+        if not module.name.endswith(python := f"-{sys.version_info.major}.{sys.version_info.minor}"):
+            pytest.skip(f"{module.name} is for another Python than {python[1:]}")
         self.directory.chmod(0o755)
         user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
         self.status = f"127.0.0.1:{free_port()}"
