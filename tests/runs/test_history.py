@@ -15,12 +15,13 @@ from app.runs.redis_scripts import RedisScripts
 from app.waiter.notifications import RedisNotifications
 
 
-@pytest.fixture(params=["one process", "all processes"])
-def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
-    if request.param == "one process":
-        yield LocalQueue()
-        return
-    redis_server: Redis = request.getfixturevalue("redis_server")
+@pytest.fixture
+def one_process() -> Queue:
+    return LocalQueue()
+
+
+@pytest.fixture
+def all_processes(redis_server: Redis) -> Iterator[Queue]:
     redis_server.client().flushall()
     notifications = RedisNotifications(redis_server.url)
     notifications.listen()
@@ -28,6 +29,12 @@ def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
     yield queue
     for slot, task in [*queue._tasks.items()]:  # or its thread renews them until the end of the tests
         queue.release(task, slot)
+
+
+@pytest.fixture(params=["one_process", "all_processes"])
+def queue(request: pytest.FixtureRequest) -> Queue:
+    found: Queue = request.getfixturevalue(request.param)
+    return found
 
 
 def test_as_many_as_the_limit_are_let_in_and_the_next_waits_for_the_oldest(queue: Queue) -> None:

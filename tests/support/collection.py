@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
@@ -18,8 +19,22 @@ TESTS = str(CHECKOUT / "tests")
 
 def starts_process(item: pytest.Function) -> bool:
     """Return whether a test, one of its fixtures, or a function of the tests that they call starts a process."""
-    fixtures = [found[-1].func for found in item._fixtureinfo.name2fixturedefs.values()]
-    return any(_starts(function) for function in (item.obj, *fixtures))
+    functions = [item.obj, *_functions(item._fixtureinfo.name2fixturedefs)]
+    if any("getfixturevalue" in _names_in(inspect.unwrap(function).__code__) for function in functions):
+        functions += _functions(_by_parameters(item))
+    return any(_starts(function) for function in functions)
+
+
+def _functions(fixtures: Mapping[str, Sequence[pytest.FixtureDef[object]]]) -> list[Callable[..., object]]:
+    return [found[-1].func for found in fixtures.values()]
+
+
+def _by_parameters(item: pytest.Function) -> dict[str, Sequence[pytest.FixtureDef[object]]]:
+    """Return the fixtures that parameters name for `request.getfixturevalue`, and those that these use."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    words = [each if isinstance(each, list | tuple) else [each] for each in parameters]
+    names = [word for word in itertools.chain(*words) if isinstance(word, str)]
+    return item.session._fixturemanager.getfixtureclosure(item, names, set())[1]
 
 
 @functools.cache
