@@ -373,7 +373,7 @@ def read_response(stream: BinaryIO, bodiless: bool = False) -> RawResponse:
         status_line = stream.readline().decode("latin-1").rstrip("\r\n")
         if not status_line:
             raise ConnectionError("closed without a response")
-        headers = _read_headers(stream)
+        headers = read_headers(stream)
         response = RawResponse(status_line, headers)
         if response.status >= 200:
             break
@@ -382,7 +382,7 @@ def read_response(stream: BinaryIO, bodiless: bool = False) -> RawResponse:
     return RawResponse(status_line, headers, *_read_body(stream, response))
 
 
-def _read_headers(stream: BinaryIO) -> list[tuple[str, str]]:
+def read_headers(stream: BinaryIO) -> list[tuple[str, str]]:
     headers = []
     while line := stream.readline().decode("latin-1").rstrip("\r\n"):
         name, _, value = line.partition(":")
@@ -405,7 +405,7 @@ def _read_chunks(stream: BinaryIO) -> tuple[bytes, bool]:
     while line := stream.readline():
         size = int(line.split(b";")[0], 16)
         if size == 0:
-            _read_headers(stream)  # trailers
+            read_headers(stream)  # trailers
             return body, True
         body += stream.read(size)
         stream.readline()

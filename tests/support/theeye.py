@@ -10,69 +10,23 @@ with StandIn() as theeye:
 from __future__ import annotations
 
 import copy
-import heapq
 import itertools
 import json
-import queue
 import re
 import resource
 import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from support.faults import (  # the faults are re-exported: a test imports from one place
-    Answer,
-    Big,
-    Call,
-    CloseAfter,
-    CloseBefore,
-    Connection,
-    Drip,
-    Exchange,
-    Fault,
-    Gate,
-    HalfBody,
-    Html,
-    Late,
-    Redirect,
-    Reply,
-    Reset,
-    Silence,
-    Stack,
-    Verbatim,
-    dumps,
-    stack,
-)
-
-__all__ = [
-    "ACME",
-    "BETA",
-    "JOB",
-    "TASK",
-    "Big",
-    "Call",
-    "CloseAfter",
-    "CloseBefore",
-    "Drip",
-    "HalfBody",
-    "Html",
-    "Late",
-    "Redirect",
-    "Reply",
-    "Reset",
-    "Session",
-    "Silence",
-    "Stack",
-    "StandIn",
-    "Verbatim",
-    "dumps",
-]
+from support.faults import *  # noqa: F403 - a test imports from one place
+from support.faults import Answer, Call, Connection, Exchange, Fault, Gate, dumps, stack
+from support.processes import read_headers
+from support.sockets import accept
 
 TASK = "61f3e937c38201da80f96c27"
 JOB = f"/acme/task/{TASK}/job"
@@ -86,7 +40,7 @@ ROUTES = [
     ("cancel", "PUT", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/cancel")),
     ("read", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)")),
 ]
-KINDS = {kind for kind, _, _ in ROUTES}
+KINDS = {*(kind for kind, _, _ in ROUTES), "any", "other"}
 HEX_ID = re.compile(r"[0-9a-f]{24}")
 DEFAULT: Any = object()
 Found = TypeVar("Found")
@@ -104,17 +58,12 @@ class Session:
 
     def long_form(self) -> dict[str, Any]:
         customer = {"id": self.customer_id, "name": self.customer}
-        return {
-            **self._user(),
-            "credential": "user",
-            "customers": [customer],
-            "current_customer": {**customer, "display_name": self.customer.title(), "config": {}},
-        }
+        current = {**customer, "display_name": self.customer.title(), "config": {}}
+        return {**self._user(), "credential": "user", "customers": [customer], "current_customer": current}
 
     def scopes_form(self, scopes: list[str]) -> dict[str, Any]:
         organization = {"id": self.customer_id, "alias": None, "name": self.customer}
-        organization["display_name"] = self.customer.title()
-        forms = {"principal": self._user(), "organization": organization}
+        forms = {"principal": self._user(), "organization": organization | {"display_name": self.customer.title()}}
         return {scope: forms[scope] for scope in scopes if scope in forms}
 
     def _user(self) -> dict[str, Any]:
@@ -162,16 +111,13 @@ class Job:
 
     def end(self, **changes: Any) -> None:
         """Become what the plan says."""
-        self.document = self._ended() | copy.deepcopy(changes)
+        ended = self.plan.ended
+        document = self.document | ended
+        if (given := self.plan.document) is not None:
+            filled = {"lifecycle": ended["lifecycle"], "state": ended["state"], "id": self.id}
+            document = given | {name: value for name, value in filled.items() if name not in given}
+        self.document = copy.deepcopy(document | changes)
         self.raw = self.plan.raw
-
-    def _ended(self) -> dict[str, Any]:
-        ended = copy.deepcopy(self.plan.ended)
-        if self.plan.document is None:
-            return self.document | ended
-        filled = {"lifecycle": ended["lifecycle"], "state": ended["state"], "id": self.id}
-        document = copy.deepcopy(self.plan.document)
-        return document | {name: value for name, value in filled.items() if name not in document}
 
     def cancel(self) -> bool:
         """As the supervisor does it: what is neither waiting nor assigned stays as it is."""
@@ -181,42 +127,6 @@ class Job:
             who = dumps({"user": {"username": self.session.username}}).decode()
             self.document = self.document | {"lifecycle": lifecycle, "state": "canceled", "output": [who]}
         return lifecycle is not None
-
-
-class Scheduler:
-    """One thread that calls things when they are due."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._due: list[tuple[float, int, Callable[[], object]]] = []
-        self._numbers = itertools.count()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="standin-scheduler", daemon=True)
-        self._thread.start()
-
-    def after(self, seconds: float, action: Callable[[], object]) -> None:
-        with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), action))
-            self._changed.notify()
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        while action := self._next():
-            action()
-
-    def _next(self) -> Callable[[], object] | None:
-        with self._changed:
-            while not self._closed:
-                wait = self._due[0][0] - time.monotonic() if self._due else None
-                if wait is not None and wait <= 0:
-                    return heapq.heappop(self._due)[2]
-                self._changed.wait(wait)
-        return None
 
 
 class Publisher:
@@ -234,12 +144,10 @@ class Publisher:
             url, max_connections=50, timeout=10, socket_timeout=2, socket_connect_timeout=2, retry=retry
         )
         self._redis = Redis.from_pool(pool)
-        self._queue: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="standin-publisher", daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(1)
 
     def later(self, channel: str, payload: bytes) -> None:
-        self._queue.put((channel, payload))
+        self._thread.submit(self.now, channel, payload)
 
     def now(self, channel: str, payload: bytes) -> int:
         """Publish; how many heard it. Fire and forget: an unreachable Redis is no error."""
@@ -251,13 +159,8 @@ class Publisher:
             return 0
 
     def close(self) -> None:
-        self._queue.put(None)
-        self._thread.join(10)
+        self._thread.shutdown(cancel_futures=True)
         self._redis.close()
-
-    def _run(self) -> None:
-        while message := self._queue.get():
-            self.now(*message)
 
 
 @dataclass
@@ -267,12 +170,10 @@ class Armed:
     kind: str
     fault: Fault
     left: int | None
-    when: Callable[[Call], bool] | None
+    when: Callable[[Call], bool]
 
     def takes(self, call: Call) -> bool:
-        if self.left == 0 or self.kind not in ("any", call.kind):
-            return False
-        return self.when is None or self.when(call)
+        return self.left != 0 and self.kind in ("any", call.kind) and self.when(call)
 
 
 class Server:
@@ -285,7 +186,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, name="standin-accept", daemon=True)
+        self._thread = threading.Thread(target=accept, args=(self._listener, self._run), daemon=True)
         self._thread.start()
 
     @property
@@ -305,22 +206,13 @@ class Server:
             if not self._changed.wait_for(lambda: not self._connections, 10):
                 raise RuntimeError(f"{len(self._connections)} connections do not end")
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(next(self._numbers), sock, self.gate)
-            with self._changed:
-                self._connections.add(connection)
-            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
-
-    def _run(self, connection: Connection) -> None:
+    def _run(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(next(self._numbers), sock, self.gate)
+        with self._changed:
+            self._connections.add(connection)
         try:
-            # a client that goes away in the middle is no error of the server
-            with connection.sock, connection.sock.makefile("rb") as stream, suppress(OSError):
+            with sock.makefile("rb") as stream:
                 while (call := read_call(stream, connection)) and self._serve(connection, call):
                     pass
         finally:
@@ -336,7 +228,7 @@ def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
         return None
     connection.busy()
     method, target, _ = line.decode("latin-1").split(" ", 2)
-    headers = dict(_read_headers(stream))
+    headers = {name.lower(): value for name, value in read_headers(stream)}
     length = int(headers.get("content-length", 0))
     body = stream.read(length)
     if len(body) < length:
@@ -345,14 +237,6 @@ def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
     pairs = parse_qsl(query, keep_blank_values=True)
     kind = find_kind(method, path)
     return Call(kind, method, target, path, pairs, headers, body, time.monotonic(), connection.number)
-
-
-def _read_headers(stream: BinaryIO) -> list[tuple[str, str]]:
-    headers = []
-    while (line := stream.readline().decode("latin-1").strip()) != "":
-        name, _, value = line.partition(":")
-        headers.append((name.lower(), value.strip()))
-    return headers
 
 
 def find_kind(method: str, path: str) -> str:
@@ -389,7 +273,6 @@ class StandIn:
         self._armed: list[Armed] = []
         self._connection_numbers, self._job_numbers = itertools.count(1), itertools.count(1)
         self._server: Server | None = None
-        self._scheduler: Scheduler | None = None
         self._publisher: Publisher | None = None
         self.task()
 
@@ -399,9 +282,7 @@ class StandIn:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -411,7 +292,6 @@ class StandIn:
     def start(self) -> None:
         """Listen; after a stop() on the same port as before. Jobs, tasks and faults are kept."""
         raise_file_limit()
-        self._scheduler = self._scheduler or Scheduler()
         if self._redis_url and not self._publisher:
             self._publisher = Publisher(self._redis_url)
         if not self._server:
@@ -427,9 +307,6 @@ class StandIn:
     def close(self) -> None:
         """Stop for good."""
         self.stop()
-        scheduler, self._scheduler = self._scheduler, None
-        if scheduler:
-            scheduler.close()
         publisher, self._publisher = self._publisher, None
         if publisher:
             publisher.close()
@@ -491,14 +368,10 @@ class StandIn:
             self._plans[task_id] = plan
 
     def fault(
-        self,
-        kind: str,
-        fault: Fault,
-        times: int | None = None,
-        when: Callable[[Call], bool] | None = None,
+        self, kind: str, fault: Fault, times: int | None = None, when: Callable[[Call], bool] = lambda _: True
     ) -> None:
         """Play a fault on the next `times` calls of a kind (None: on all); of several the oldest goes first."""
-        if kind not in KINDS | {"any", "other"}:
+        if kind not in KINDS:
             raise ValueError(f"no such kind of call: {kind}")
         with self._changed:
             self._armed.append(Armed(kind, fault, times, when))
@@ -524,20 +397,15 @@ class StandIn:
             del self._jobs[self._job(job_id).id]
 
     def publish(
-        self,
-        job_id: str,
-        channel: str | None = None,
-        payload: str | bytes | dict[str, Any] | None = None,
-        times: int = 1,
+        self, job_id: str, channel: str | None = None, payload: str | bytes | None = None, times: int = 1
     ) -> int:
         """Publish by hand, at once; how many heard it. Also for jobs that do not exist."""
         if not self._publisher:
             raise RuntimeError("a stand-in without a Redis cannot publish")
         job = self._jobs.get(job_id)
         session = job.session if job else ACME
-        message = notification(session, job_id) if payload is None else payload
-        data = dumps(message) if isinstance(message, dict) else message
-        data = data.encode() if isinstance(data, str) else data
+        message = dumps(notification(session, job_id)) if payload is None else payload
+        data = message.encode() if isinstance(message, str) else message
         channel = finished_channel(session, job_id) if channel is None else channel
         return [self._publisher.now(channel, data) for _ in range(times)][-1]
 
@@ -593,20 +461,14 @@ class StandIn:
             return armed.fault if armed else None
 
     def _handle(self, call: Call) -> Answer:
-        handlers = {
-            "profile": self._profile,
-            "create": self._create,
-            "read": self._read,
-            "lifecycle": self._lifecycle,
-            "task": self._task,
-            "cancel": self._cancel,
-        }
         try:
-            if call.kind not in handlers:
-                raise Refused(404, {"message": f"{call.path} not found", "statusCode": 404})
-            return handlers[call.kind](call)
+            handler: Callable[[Call], Answer] = getattr(self, f"_{call.kind}")
+            return handler(call)
         except Refused as refused:
             return refused.answer
+
+    def _other(self, call: Call) -> Answer:
+        raise Refused(404, {"message": f"{call.path} not found", "statusCode": 404})
 
     def _profile(self, call: Call) -> Answer:
         session = self.tokens.get(find_token(call))
@@ -681,7 +543,9 @@ class StandIn:
         if delay is None or job.document["lifecycle"] != "ready":
             return
         if delay > 0:
-            self._after(delay, lambda: self._end_if_running(job))
+            timer = threading.Timer(delay, self._end_if_running, [job])
+            timer.daemon = True
+            timer.start()
             return
         self._end(job, publish=False)
         if job.plan.early:
@@ -712,10 +576,6 @@ class StandIn:
     def _job(self, job_id: str | None) -> Job:
         with self._changed:
             return self._jobs[next(reversed(self._jobs)) if job_id is None else job_id]
-
-    def _after(self, seconds: float, action: Callable[[], object]) -> None:
-        if self._scheduler:
-            self._scheduler.after(seconds, action)
 
     def _end_if_running(self, job: Job) -> None:
         if not job.has_ended:
