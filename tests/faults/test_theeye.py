@@ -183,7 +183,7 @@ def test_gateway_down(redis_server: Redis) -> None:
         settle("gateway down, known sessions", theeye, services.send(100))
         for worker, service in services.items():
             before = len(theeye.calls_of("create"))
-            new = [run(service, token="tok-beta") for _ in range(5)]
+            new = [run(service, Authorization="Bearer tok-beta") for _ in range(5)]
             right = sum(got.status == 502 and got.body["code"] == "EGATEWAY" for got in new)
             record("gateway down, new sessions: EGATEWAY, nothing started", worker, 5, right, 0)
             assert right == 5

@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 import pytest
 
 from support.processes import RawResponse, Service, raw_request, read_response
+from support.processes import request_bytes as plain_request
 from support.settings import environment
 from support.theeye import JOB, Answer, Call, StandIn
 from support.theeye import Job as StandInJob
@@ -64,13 +66,9 @@ class Recorder(StandIn):
         wanted = set(arguments)
         self._wait(lambda: list(wanted & self._answered), len(wanted), "answered creates", timeout)
 
-    def creates_by_argument(self) -> dict[str, int]:
+    def creates_by_argument(self) -> Counter[str]:
         """How often each request's create came in."""
-        counts: dict[str, int] = {}
-        for call in self.calls_of("create"):
-            argument = argument_of(call)
-            counts[argument] = counts.get(argument, 0) + 1
-        return counts
+        return Counter(argument_of(call) for call in self.calls_of("create"))
 
     def _start_job(self, job: StandInJob, answer: Answer) -> None:
         super()._start_job(job, answer)
@@ -122,20 +120,11 @@ class Got:
 
 
 def request_bytes(
-    argument: str = "x",
-    query: str = "",
-    method: str = "POST",
-    target: str = JOB,
-    token: str = "tok-acme",
-    **headers: str,
+    argument: str = "x", query: str = "", method: str = "POST", target: str = JOB, **headers: str
 ) -> bytes:
     """One request of the service as it is sent."""
     body = json.dumps({"task_arguments": [argument]}).encode() if method == "POST" else b""
-    sent = {"Host": "x", "Authorization": f"Bearer {token}", "Connection": "close"}
-    sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
-    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{method} {target}{f'?{query}' if query else ''} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return plain_request(method, f"{target}?{query}" if query else target, body, **headers)
 
 
 def ask(service: Service, data: bytes, argument: str = "", timeout: float = 60.0) -> Got:
@@ -148,10 +137,10 @@ def ask(service: Service, data: bytes, argument: str = "", timeout: float = 60.0
     return Got(argument, at, response, "" if response.complete else "cut short")
 
 
-def run(service: Service, query: str = "", token: str = "tok-acme", **headers: str) -> Got:
+def run(service: Service, query: str = "", **headers: str) -> Got:
     """One task, from request to answer."""
     argument = f"a{next(_numbers)}"
-    return ask(service, request_bytes(argument, query, token=token, **headers), argument)
+    return ask(service, request_bytes(argument, query, **headers), argument)
 
 
 def get(service: Service, target: str) -> Got:
@@ -164,10 +153,8 @@ class Load:
     def __init__(self, service: Service, count: int, query: str = "") -> None:
         self.arguments = [f"a{next(_numbers)}" for _ in range(count)]
         self._got: list[Got] = []
-        self._threads = [
-            threading.Thread(target=self._run, args=(service, argument, query), daemon=True)
-            for argument in self.arguments
-        ]
+        given = [(service, argument, query) for argument in self.arguments]
+        self._threads = [threading.Thread(target=self._run, args=each, daemon=True) for each in given]
         for thread in self._threads:
             thread.start()
 
@@ -214,33 +201,31 @@ class RawClient:
 
 def why_wrong(theeye: Recorder, got: Got) -> str:
     """What is wrong with an answer that should be its own job's result; empty: nothing."""
-    if got.error or not got.response:
-        return f"{got.argument}: {got.error}"
-    if got.status != 200:
-        return f"{got.argument}: {got.status} {got.response.body[:200]!r}"
-    job = theeye.jobs.get(got.job_id)
-    if not job or job["task_arguments_values"] != [got.argument]:
-        return f"{got.argument}: not its own job"
-    return "" if got.body == [got.argument] else f"{got.argument}: body {got.body!r}"
+    return _why(got, 200, lambda body: body == [got.argument]) or _why_not_its_own(theeye, got)
 
 
 def why_not_time_is_up(theeye: Recorder, got: Got) -> str:
     """The same for an answer that should be: time is up, and this is your job."""
-    if got.error or not got.response:
-        return f"{got.argument}: {got.error}"
-    if got.status != 504 or got.body["code"] != "ETIMEISUP":
-        return f"{got.argument}: {got.status} {got.response.body[:200]!r}"
-    job = theeye.jobs.get(got.job_id)
-    if not job or job["task_arguments_values"] != [got.argument] or got.body["job"]["id"] != got.job_id:
-        return f"{got.argument}: not its own job"
-    return ""
+    wanted = ("ETIMEISUP", got.job_id)
+    return _why(got, 504, lambda body: (body["code"], body["job"]["id"]) == wanted) or _why_not_its_own(theeye, got)
 
 
 def why_not_unknown(theeye: Recorder, got: Got) -> str:
     """The same for an answer that should be: your create's answer was lost, it may have started."""
+    return _why(got, 504, lambda body: body["code"] == "EOUTCOMEUNKNOWN")
+
+
+def _why(got: Got, status: int, is_right: Callable[[Any], bool]) -> str:
     if got.error or not got.response:
         return f"{got.argument}: {got.error}"
-    return "" if (got.status, got.body["code"]) == (504, "EOUTCOMEUNKNOWN") else f"{got.argument}: {got.status}"
+    if got.status == status and is_right(got.body):
+        return ""
+    return f"{got.argument}: {got.status} {got.response.body[:200]!r}"
+
+
+def _why_not_its_own(theeye: Recorder, got: Got) -> str:
+    job = theeye.jobs.get(got.job_id)
+    return "" if job and job["task_arguments_values"] == [got.argument] else f"{got.argument}: not its own job"
 
 
 @dataclass(frozen=True)
@@ -276,11 +261,7 @@ Judge = Callable[[Recorder, Got], str]
 
 
 def settle(
-    fault: str,
-    theeye: Recorder,
-    loads: Mapping[str, Load],
-    judge: Judge = why_wrong,
-    since: float | None = None,
+    fault: str, theeye: Recorder, loads: Mapping[str, Load], judge: Judge = why_wrong, since: float | None = None
 ) -> None:
     """Every answer right, none found only by the end of a wait (`since`: counted from then), every create made once.
 
@@ -300,7 +281,7 @@ def check_creates(theeye: Recorder, loads: Mapping[str, Load]) -> None:
     """Exactly one create for each request."""
     counts = theeye.creates_by_argument()
     for worker, load in loads.items():
-        several = {argument: counts.get(argument, 0) for argument in load.arguments if counts.get(argument, 0) != 1}
+        several = {argument: counts[argument] for argument in load.arguments if counts[argument] != 1}
         assert not several, f"{worker}: creates {several}"
 
 

@@ -1,4 +1,4 @@
-"""The ways in which an answer of the stand-in goes wrong."""
+"""The ways in which an answer of the stand-in goes wrong: that they are what their names say."""
 
 from __future__ import annotations
 
@@ -11,27 +11,8 @@ import pytest
 import requests
 
 from support.caller import Caller, ask, raw_get
-from support.processes import (
-    read_response,
-)
-from support.theeye import (
-    Big,
-    CloseAfter,
-    CloseBefore,
-    Drip,
-    HalfBody,
-    Html,
-    Late,
-    Redirect,
-    Reply,
-    Reset,
-    Silence,
-    Stack,
-    StandIn,
-    Verbatim,
-)
-
-# -- the faults --------------------------------------------------------------------------------------
+from support.processes import read_response
+from support.theeye import Big, CloseAfter, CloseBefore, Drip, HalfBody, Late, Reply, Reset, Silence, StandIn
 
 
 def test_a_fault_is_for_its_kind_so_often_and_until_healed(theeye: StandIn, caller: Caller) -> None:
@@ -42,101 +23,50 @@ def test_a_fault_is_for_its_kind_so_often_and_until_healed(theeye: StandIn, call
     assert caller.create().status_code == 200
     theeye.fault("any", Reply(500))
     assert (caller.create().status_code, caller.profile().status_code) == (500, 500)
+    assert len(theeye.jobs) == 1, "a reply does not carry the request out"
     theeye.heal()
     assert caller.profile().status_code == 200
     with pytest.raises(ValueError, match="no such kind"):
         theeye.fault("craete", Reply(500))
 
 
-def test_reply(theeye: StandIn, caller: Caller) -> None:
-    theeye.fault("create", Reply(400, {"message": "ñ", "errors": [1]}, {"X-Here": "1"}), times=1)
-    answer = caller.create()
-    assert (answer.status_code, answer.content) == (400, '{"message":"ñ","errors":[1]}'.encode())
-    assert (answer.headers["X-Here"], answer.headers["Content-Type"]) == ("1", "application/json; charset=utf-8")
-    theeye.fault("create", Reply(200, b"\xff\x00"), times=1)
-    assert caller.create().content == b"\xff\x00"
-    assert theeye.jobs == {}
-
-
-def test_html(theeye: StandIn, caller: Caller) -> None:
-    theeye.fault("profile", Html(502))
-    answer = caller.profile()
-    assert (answer.status_code, answer.headers["Content-Type"], answer.text[:6]) == (502, "text/html", "<html>")
-
-
-def test_stack(theeye: StandIn, caller: Caller) -> None:
-    theeye.fault("create", Stack(500))
-    answer = caller.create()
-    assert (answer.status_code, answer.json()["statusCode"]) == (500, 500)
-    assert "    at " in answer.json()["stack"]
-
-
-def test_redirect(theeye: StandIn, caller: Caller) -> None:
-    theeye.fault("profile", Redirect("http://elsewhere.example/"))
-    answer = caller.profile()
-    assert (answer.status_code, answer.headers["Location"]) == (302, "http://elsewhere.example/")
-
-
-def test_verbatim(theeye: StandIn, caller: Caller) -> None:
-    theeye.fault("profile", Verbatim(b"SSH-2.0-OpenSSH\r\n"))
-    with pytest.raises(requests.ConnectionError):
-        caller.profile()
-
-
-def test_half_body(theeye: StandIn) -> None:
+def test_half_a_body_and_one_that_drips(theeye: StandIn) -> None:
     whole = ask(theeye)
-    theeye.fault("profile", HalfBody())
+    theeye.fault("profile", HalfBody(), times=1)
     half = ask(theeye)
     assert (whole.complete, half.complete) == (True, False)
     assert half.header("Content-Length") == str(len(whole.body))
     assert half.body == whole.body[: len(whole.body) // 2]
-
-
-def test_drip(theeye: StandIn) -> None:
-    whole = ask(theeye)
     theeye.fault("profile", Drip(0.0005))
-    with socket.create_connection(("127.0.0.1", theeye.port), 5) as sock:
+    with socket.create_connection(("127.0.0.1", theeye.port), 5) as sock, sock.makefile("rb") as stream:
         started = time.monotonic()
         sock.sendall(raw_get(theeye))
-        assert sock.recv(1) == b"H"
-        with sock.makefile("rb") as stream:
-            assert read_response(stream).body == whole.body
+        assert read_response(stream).body == whole.body
     assert time.monotonic() - started >= 0.0005 * len(whole.body)
 
 
-def test_silence(theeye: StandIn, caller: Caller) -> None:
-    theeye.fault("create", Silence(0.1), times=1)
-    started = time.monotonic()
-    with pytest.raises(requests.ConnectionError):
-        caller.create()
-    assert time.monotonic() - started >= 0.1
-    assert theeye.jobs == {}
-    theeye.fault("create", Silence(carried_out=True))
-    with pytest.raises(requests.ReadTimeout):
-        caller.create(timeout=0.1)
-    assert len(theeye.jobs) == 1
-
-
 @pytest.mark.parametrize(
-    ("fault", "jobs"), [(CloseBefore(), 0), (CloseAfter(), 1), (Reset(), 0), (Reset(carried_out=True), 1)]
+    ("fault", "jobs", "timeout", "least", "error"),
+    [
+        (CloseBefore(), 0, 20, 0, requests.ConnectionError),
+        (CloseAfter(), 1, 20, 0, requests.ConnectionError),
+        (Reset(), 0, 20, 0, requests.ConnectionError),
+        (Reset(carried_out=True), 1, 20, 0, requests.ConnectionError),
+        (Silence(0.1), 0, 20, 0.1, requests.ConnectionError),
+        (Silence(carried_out=True), 1, 0.1, 0.1, requests.ReadTimeout),
+    ],
+    ids=str,
 )
-def test_ends_without_an_answer(theeye: StandIn, caller: Caller, fault: Any, jobs: int) -> None:
-    theeye.fault("create", fault)
-    with pytest.raises(requests.ConnectionError):
-        caller.create()
+def test_no_answer(
+    theeye: StandIn, caller: Caller, fault: Any, jobs: int, timeout: float, least: float, error: type[Exception]
+) -> None:
+    theeye.fault("create", fault, times=1)
+    began = time.monotonic()
+    with pytest.raises(error) as caught:
+        caller.create(timeout=timeout)
+    assert time.monotonic() - began >= least
+    assert ("ConnectionResetError" in repr(caught.value)) is isinstance(fault, Reset)
     assert (len(theeye.calls_of("create")), len(theeye.jobs)) == (1, jobs)
-
-
-@pytest.mark.parametrize(("fault", "is_reset"), [(CloseBefore(), False), (CloseAfter(), False), (Reset(), True)])
-def test_a_reset_is_one_and_a_close_is_none(theeye: StandIn, fault: Any, is_reset: bool) -> None:
-    theeye.fault("profile", fault)
-    with socket.create_connection(("127.0.0.1", theeye.port), 5) as sock:
-        sock.sendall(raw_get(theeye))
-        if is_reset:
-            with pytest.raises(ConnectionResetError):
-                sock.recv(1)
-        else:
-            assert sock.recv(1) == b""
 
 
 def test_late(theeye: StandIn, caller: Caller) -> None:
