@@ -149,10 +149,6 @@ class Limits:
         self._known: dict[str, int | None] = {}
         self._advised: set[str] = set()
 
-    def is_known(self, task: str) -> bool:
-        """Return whether the task's limit is known, or assumed."""
-        return task in self._known
-
     def get(self, task: str) -> int | None:
         """Return the limit to guard; None where there is nothing to guard."""
         return self._known.get(task, UNKNOWN_LIMIT)
@@ -169,11 +165,6 @@ class Limits:
             else:
                 continue
             return
-
-    def assume(self, task: str) -> None:
-        """Assume TheEye's default for a task whose document has no limit."""
-        if task not in self._known:
-            self._keep(task, UNKNOWN_LIMIT)
 
     def _keep(self, task: str, limit: int | None) -> None:
         if len(self._known) >= TASKS and task not in self._known:
@@ -210,11 +201,6 @@ class HistoryGuard:
         """Guard nothing if there are no queues."""
         self.limits = limits
         self._queues = queues
-
-    @property
-    def is_on(self) -> bool:
-        """Return whether anything is guarded at all."""
-        return bool(self._queues)
 
     def protect(self, task: str, seconds_left: Callable[[], float]) -> AbstractContextManager[Protection]:
         """Wait until the job may be created, and protect it until the end of the `with` block.

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from app.errors import ClientGone, Crashed, JobGone, NotSupported, RunGone, SyncError, TooBusy
 from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
+from app.runs.tasks import Tasks
 from app.theeye.client import Caller, Job, Supervisor
 from app.waiter.clients import Client
 from app.waiter.job_waiter import JobWaiter
 
-LEARN_SECONDS = 2.0  # that reading a task's history limit may take
+TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at the most, before a key's lease ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class RunRequest:
 
     @property
     def guarded_task(self) -> str:
-        """Return the name under which the history guard knows the task."""
+        """Return the name under which this service knows the task."""
         return f"{self.customer_id}:{self.task.lower()}"
 
 
@@ -52,6 +53,7 @@ class Runs:
         self._waiter = waiter
         self._guard = guard
         self._keys = keys
+        self._tasks = Tasks(supervisor, guard.limits)
 
     def run(self, request: RunRequest, client: Client) -> Run:
         """Return a new job, or with a key seen before the job that it has. Raise SyncError of any kind."""
@@ -101,7 +103,9 @@ class Runs:
         began: float,
     ) -> Job:
         """Create the job when the history guard allows it, and wait for its end."""
-        self._learn_limit(request, remaining)
+        least, most = TASK_SECONDS
+        seconds = min(max(remaining.seconds(), least), most)
+        self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
         with self._guard.protect(request.guarded_task, partial(_left, remaining, reservation)) as protection:
             since = self._admit(client, reservation)
             left = max(remaining.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
@@ -141,17 +145,6 @@ class Runs:
         if reservation is not None:
             reservation.creating()
         return since
-
-    def _learn_limit(self, request: RunRequest, remaining: "_Remaining") -> None:
-        """Read a task's history limit the first time; every job document keeps it fresh from then on."""
-        limits = self._guard.limits
-        if not self._guard.is_on or limits.is_known(request.guarded_task):
-            return
-        seconds = min(LEARN_SECONDS, max(remaining.seconds(), 0.1))
-        document = self._supervisor.task(request.caller, request.task, seconds)
-        if document is not None:
-            limits.learn(request.guarded_task, document)
-            limits.assume(request.guarded_task)
 
 
 class _Remaining(NamedTuple):

@@ -27,6 +27,10 @@ _GONE = (
     "Raise the task's autoremove_completed_jobs_limit"
 )
 
+_NO_ANSWER = (  # as seen on a real TheEye
+    "TheEye did not answer; nothing was started. It never answers callers whom the task's empty `acl` shuts out"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -163,14 +167,21 @@ class Supervisor(_Server):
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
 
-    def task(self, caller: Caller, task: str, timeout: float) -> Mapping[str, Any] | None:
-        """Return the task's document; None where it cannot be had, whatever the reason."""
+    def task(self, caller: Caller, task: str, timeout: float) -> Mapping[str, Any]:
+        """Return the task's document, before anything is started. Raise Refused, Unauthorized or UpstreamFailed."""
         try:
             reply = self._call(caller, "task", "GET", _path(caller.customer, "task", task), timeout=timeout)
-        except TransportError:
-            return None
+        except NotSent as error:
+            raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
+        except TransportError as error:
+            raise UpstreamFailed(f"{_NO_ANSWER}: {error}") from None
+        if 400 <= reply.status < 500:
+            _refuse(reply, caller.token, self.transport.endpoint.is_relayed)
         document = _value(reply) if reply.status == 200 else None
-        return document if isinstance(document, dict) else None
+        if not isinstance(document, dict) or str(document.get("id") or document.get("_id")).lower() != task.lower():
+            message = f"The supervisor did not show the task, with status {reply.status}, nothing was started"
+            raise UpstreamFailed(message, value=UNSET if reply.status == 200 else _own_answer(reply, caller.token))
+        return document
 
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
         """Return the whole job. Raise Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""

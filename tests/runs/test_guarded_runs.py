@@ -10,7 +10,7 @@ import requests
 from support.load import Recorder, record
 from support.processes import Redis, Service
 from support.settings import environment
-from support.theeye import JOB, Reply, StandIn
+from support.theeye import JOB, StandIn
 
 HEADERS = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
 
@@ -120,23 +120,13 @@ def test_a_job_that_vanishes_all_the_same_is_502_with_its_id_and_advice(service:
     assert "autoremove_completed_jobs_limit" in got.json()["message"]
 
 
-def test_a_task_that_cannot_be_read_is_guarded_by_the_default(service: Service, theeye: StandIn) -> None:
-    other = "61f3e937c38201da80f96c99"
-    theeye.task(other, delay=0, history=None)
-    theeye.fault("task", Reply(403, "Forbidden"), times=1)
-    got = requests.post(f"{service.url}/acme/task/{other}/job", json=[1], headers=HEADERS, timeout=60)
-    assert got.status_code == 200
-
-
 def test_readyz_says_how_far_the_guard_reaches(service: Service) -> None:
     assert requests.get(f"{service.url}/readyz", timeout=10).json()["history_guard"] == "one process"
 
 
 def test_the_guard_can_be_turned_off(theeye: StandIn) -> None:
     env = environment(theeye, history_guard=0)
-    before = len(theeye.calls_of("task"))
     theeye.task(delay=0, history=5)
     with Service(env, worker="gevent") as off:
         assert requests.post(off.url + JOB, json=[1], headers=HEADERS, timeout=60).status_code == 200
         assert requests.get(f"{off.url}/readyz", timeout=10).json()["history_guard"] == "off"
-    assert len(theeye.calls_of("task")) == before

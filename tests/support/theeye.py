@@ -86,6 +86,7 @@ class Plan:
     early: bool
     notify: bool
     history: int | None
+    owner: Session | None
 
     def task_document(self) -> dict[str, Any]:
         # without a limit the service's history guard has nothing to hold back
@@ -347,6 +348,7 @@ class StandIn:
         document: dict[str, Any] | None = None,
         raw: bytes | None = None,
         history: int | None = None,
+        owner: Session | None = None,
         **job_fields: Any,
     ) -> None:
         """Say how jobs of this task come out, those created from now on.
@@ -357,13 +359,14 @@ class StandIn:
         document   the ended job as it is to be read; id, lifecycle and state are added if missing
         raw        the bytes to serve when the ended job is read
         history    delete the task's ended jobs beyond the newest so many at each create; None: never
+        owner      whose task it is; a create of anybody's runs it, as TheEye does it. None: everybody's
         """
         if early and delay != 0:
             raise ValueError("early needs delay=0: a job is saved before its end is published")
         output = ['{"name":"tomer"}'] if output is DEFAULT else output
         result = agent_result(output) if result is DEFAULT else result
         ended = {"state": state, "lifecycle": lifecycle, "result": result, "output": output}
-        plan = Plan(task_id, delay, ended | job_fields, document, raw, early, notify, history)
+        plan = Plan(task_id, delay, ended | job_fields, document, raw, early, notify, history, owner)
         with self._changed:
             self._plans[task_id] = plan
 
@@ -494,6 +497,7 @@ class StandIn:
         return session, names
 
     def _find_plan(self, task_id: str) -> Plan:
+        task_id = task_id.lower()
         if not HEX_ID.fullmatch(task_id):
             raise Refused(400, {"statusCode": 400, "message": "task id is invalid", "errors": []})
         if task_id not in self._plans:
@@ -561,8 +565,11 @@ class StandIn:
         return Answer(body=dumps(self._find_job(call).document["lifecycle"]))
 
     def _task(self, call: Call) -> Answer:
-        _, names = self._enter(call)
-        return Answer(body=dumps(self._find_plan(names["task"]).task_document()))
+        session, names = self._enter(call)
+        plan = self._find_plan(names["task"])
+        if plan.owner is not None and plan.owner.customer_id != session.customer_id:
+            raise Refused(404, {"message": "task not found", "statusCode": 404})
+        return Answer(body=dumps(plan.task_document()))
 
     def _cancel(self, call: Call) -> Answer:
         job = self._find_job(call)
