@@ -9,8 +9,9 @@ from typing import Any
 import flask
 import pytest
 from flask.testing import FlaskClient
+from support.client import ask, error_of, post
 from support.theeye import JOB, TASK, Html, Reply, StandIn
-from werkzeug.exceptions import TooManyRequests
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 from werkzeug.test import TestResponse
 
 from app import EXTENSION
@@ -57,13 +58,30 @@ def test_a_hook_sees_every_request_and_its_rule(
 
 
 @pytest.mark.parametrize(
+    ("path", "allowed", "methods"),
+    [(JOB, "OPTIONS, POST", "GET PUT PATCH DELETE HEAD"), (f"{JOB}/0", "DELETE, GET, HEAD, OPTIONS", "POST PUT PATCH")],
+)
+def test_another_method_is_405_with_allow(path: str, allowed: str, methods: str, client: FlaskClient) -> None:
+    for method in methods.split():
+        got = ask(client, method, path)
+        assert (got.status_code, got.headers["Allow"]) == (405, allowed), method
+        if method != "HEAD":
+            error_of(got, 405, "EMETHOD")
+
+
+def test_a_trailing_slash_is_served_without_a_redirect(client: FlaskClient) -> None:
+    assert post(client, JOB + "/").status_code == 200
+    assert post(client, "/" + JOB).status_code in (200, 404)
+
+
+@pytest.mark.parametrize(
     "path",
     [f"/../task/{TASK}/job", f"/./task/{TASK}/job", "/acme/task/../job", f"/acme%2Ftask/{TASK}/job", f"{JOB}//"],
 )
 def test_a_path_that_is_not_what_it_looks_like_reaches_no_view(path: str, theeye: StandIn, client: FlaskClient) -> None:
     for spelling in (path, f"http://host{path}", f"{path}/"):
         answer = client.post(JOB, headers=TOKEN, environ_overrides={"RAW_URI": spelling})
-        assert (answer.status_code, answer.get_json()["code"]) == (404, "ENOTFOUND")
+        error_of(answer, 404, "ENOTFOUND")
     assert theeye.calls == []
 
 
@@ -93,17 +111,12 @@ def test_an_unexpected_error_is_told_to_flasks_signal_and_with_its_job(
     flask.got_request_exception.connect(receive, app)
     services = app.extensions[EXTENSION]
     monkeypatch.setattr(type(services.waiter), "wait", crash)
-    answer = client.post(JOB, headers=TOKEN)
-    body = answer.get_json()
-    assert (answer.status_code, body["code"]) == (500, "EINTERNAL")
-    assert body["job"]["id"] == answer.headers["X-Job-Id"]
+    answer = post(client)
+    assert error_of(answer, 500, "EINTERNAL")["job"]["id"] == answer.headers["X-Job-Id"]
     assert isinstance(errors[0].__cause__, ZeroDivisionError)
 
 
-HOOKS = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
-
-
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", ["before_request", "after_request", "teardown_request", "teardown_appcontext"])
 def test_a_hook_that_fails_costs_neither_the_job_nor_the_common_headers_nor_shows_a_token(
     hook: str, app: flask.Flask, client: FlaskClient, theeye: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,20 +137,21 @@ def test_a_hook_that_fails_costs_neither_the_job_nor_the_common_headers_nor_show
     assert token not in caplog.text
 
 
-def test_what_an_extension_refuses_keeps_its_headers(app: flask.Flask, client: FlaskClient) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "code", "retry"),
+    [(TooManyRequests(retry_after=7), "EINVALID", "7"), (ServiceUnavailable(), "", None)],
+)
+def test_what_an_extension_refuses_keeps_its_status_and_headers(
+    refusal: HTTPException, code: str, retry: str | None, app: flask.Flask, client: FlaskClient
+) -> None:
     @app.before_request
-    def limit() -> None:
-        raise TooManyRequests(retry_after=7)
+    def refuse() -> None:
+        raise refusal
 
-    answer = client.post(JOB, headers=TOKEN)
-    assert (answer.status_code, answer.get_json()["code"], answer.headers["Retry-After"]) == (429, "EINVALID", "7")
+    answer = post(client)
+    error_of(answer, refusal.code or 0, code)
+    assert answer.headers.get("Retry-After") == retry
     assert answer.headers.getlist("Content-Type") == ["application/json; charset=utf-8"]
-
-
-def test_what_an_extension_cannot_serve_is_no_bad_request(app: flask.Flask, client: FlaskClient) -> None:
-    app.before_request(lambda: flask.abort(503))
-    answer = client.post(JOB, headers=TOKEN)
-    assert (answer.status_code, answer.get_json()["code"], answer.get_json()["name"]) == (503, "", "ServerError")
 
 
 def test_a_request_made_inside_of_another_leaves_that_ones_record_alone(
@@ -220,30 +234,22 @@ def spans(app: flask.Flask) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "status", "name", "route"),
+    ("method", "path", "headers", "status", "route"),
     [
-        ("POST", JOB, TOKEN, 200, f"POST {RULE}", RULE),
-        ("GET", f"{JOB}/0", TOKEN, 404, f"GET {RULE}/<job>", f"{RULE}/<job>"),
-        ("POST", JOB, {}, 401, f"POST {RULE}", RULE),
-        ("GET", "/nowhere", {}, 404, "GET", None),
-        ("PUT", JOB, {}, 405, "PUT", None),
+        ("POST", JOB, TOKEN, 200, RULE),
+        ("GET", f"{JOB}/0", TOKEN, 404, f"{RULE}/<job>"),
+        ("POST", JOB, {}, 401, RULE),
+        ("GET", "/nowhere", {}, 404, None),
+        ("PUT", JOB, {}, 405, None),
     ],
 )
 def test_opentelemetry_sees_one_span_with_the_routes_template(
-    method: str,
-    path: str,
-    headers: dict[str, str],
-    status: int,
-    name: str,
-    route: str | None,
-    spans: Any,
-    client: FlaskClient,
+    method: str, path: str, headers: dict[str, str], status: int, route: str | None, spans: Any, client: FlaskClient
 ) -> None:
     assert client.open(path, method=method, headers=headers).status_code == status
     [span] = spans.get_finished_spans()
-    assert span.attributes.get("http.route") == route
-    assert span.attributes.get("http.status_code") == status
-    assert span.name == name or (route is None and "<" not in span.name)
+    assert (span.attributes.get("http.route"), span.attributes.get("http.status_code")) == (route, status)
+    assert span.name == f"{method} {route}" or (route is None and "<" not in span.name)
 
 
 def test_theeye_gets_the_context_of_the_active_span(spans: Any, theeye: StandIn, client: FlaskClient) -> None:

@@ -1,12 +1,13 @@
 """The cancel of a job: `DELETE` on /{customer}/task/{task}/job/{job}."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from support.client import error_of
 from support.faults import Answer, Exchange
 from support.theeye import JOB, Reply, StandIn
 from support.world import World, only_job
+from werkzeug import Response
 
 from app.api import jobs
 
@@ -28,14 +29,16 @@ def test_a_job_that_runs_is_cancelled(lifecycle: str, becomes: str, world: World
 
 
 def test_a_cancel_ends_the_waits(world: World) -> None:
-    world.theeye.task(delay=None)
-    jobs = len(world.theeye.jobs)
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(world.post)
-        job_id = world.theeye.wait_for_jobs(jobs + 1)[-1]
+    with world.parked() as ([job_id], [answer]):
         assert world.delete(job_id).status_code == 204
         got = answer.result()
     assert (got.status_code, got.headers["X-Job-Id"], got.headers["X-Job-State"]) == (500, job_id, "canceled")
+
+
+def ended(got: Response, job_id: str, lifecycle: str, state: str) -> None:
+    """Check the answer about a job that cannot be cancelled any more."""
+    assert error_of(got, 409, "EJOBENDED")["job"] == {"id": job_id, "lifecycle": lifecycle, "state": state}
+    assert (got.headers["X-Job-Id"], got.headers["X-Job-State"]) == (job_id, state)
 
 
 @pytest.mark.parametrize(("state", "lifecycle"), [("success", "finished"), ("canceled", "canceled")])
@@ -43,10 +46,7 @@ def test_an_ended_job_cannot_be_cancelled(state: str, lifecycle: str, world: Wor
     world.theeye.task(state=state, lifecycle=lifecycle)
     job_id = world.post().headers["X-Job-Id"]
     with world.calls() as calls:
-        got = world.delete(job_id)
-    assert (got.status_code, got.get_json()["code"]) == (409, "EJOBENDED")
-    assert got.get_json()["job"] == {"id": job_id, "lifecycle": lifecycle, "state": state}
-    assert (got.headers["X-Job-Id"], got.headers["X-Job-State"]) == (job_id, state)
+        ended(world.delete(job_id), job_id, lifecycle, state)
     assert only_job(calls) == ["read"]
 
 
@@ -65,24 +65,24 @@ class TooLate:
 def test_a_cancel_that_came_too_late_is_409(world: World) -> None:
     job_id = world.start()
     world.theeye.fault("cancel", TooLate(world.theeye, job_id), times=1)
+    ended(world.delete(job_id), job_id, "finished", "success")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (Reply(403, {"message": "no"}), 502, "ESUPERVISOR"),
+        (Reply(500, {"message": "x"}), 502, "ESUPERVISOR"),
+        (Reply(404, "job not found"), 404, "ENOTFOUND"),
+    ],
+)
+def test_a_cancel_that_theeye_refuses_or_cannot_take(fault: Reply, status: int, code: str, world: World) -> None:
+    job_id = world.start()
+    world.theeye.fault("cancel", fault, times=1)
     got = world.delete(job_id)
-    assert (got.status_code, got.get_json()["code"]) == (409, "EJOBENDED")
-    assert got.get_json()["job"] == {"id": job_id, "lifecycle": "finished", "state": "success"}
-
-
-def test_a_cancel_that_theeye_refuses_or_cannot_take(world: World) -> None:
-    job_id = world.start()
-    for fault, code in ((Reply(403, {"message": "no"}), "ESUPERVISOR"), (Reply(500, {"message": "x"}), "ESUPERVISOR")):
-        world.theeye.fault("cancel", fault, times=1)
-        got = world.delete(job_id)
-        assert (got.status_code, got.get_json()["code"], got.headers["X-Job-Id"]) == (502, code, job_id)
+    error_of(got, status, code)
+    assert got.headers.get("X-Job-Id") == (job_id if status == 502 else None)
     assert world.theeye.jobs[job_id]["lifecycle"] == "ready"
-
-
-def test_a_job_deleted_while_it_is_cancelled_is_404(world: World) -> None:
-    job_id = world.start()
-    world.theeye.fault("cancel", Reply(404, "job not found"), times=1)
-    assert world.delete(job_id).status_code == 404
 
 
 def test_a_cancel_whose_job_goes_on_is_202(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The fate of a create: refused, failed, lost, or answered with nonsense."""
+"""What failures of TheEye become: the gateway's, and the fate of a create, refused, failed, lost or nonsense."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from support.client import error_of, post
 from support.theeye import (
+    JOB,
     CloseAfter,
     CloseBefore,
     HalfBody,
@@ -18,67 +19,63 @@ from support.theeye import (
     StandIn,
 )
 
+NO_PROFILES = (Html(503), Reply(200, b"<html>"), Reply(200, {}), Reply(200, []))
+FAILED = (Reply(500, {"m": 1}), Html(502), Stack(500), Reply(303, b""), Reply(500, b""))
+NONSENSE = (Reply(200, b"<html>"), Reply(200, {"no": "id"}), Reply(200, b""), Reply(202, b""), Reply(204, b""))
+LOST = (CloseBefore(), CloseAfter(), Reset(), HalfBody(), Silence())
+
 
 def test_the_supervisors_refusal_keeps_its_words_but_no_stack(client: FlaskClient, theeye: StandIn) -> None:
     words = {"message": "no\n    at f (x.js:1:1)", "stack": "Error: x", "errors": [{"stack": "y", "why": "z tok-acme"}]}
     theeye.fault("create", Reply(422, words), times=1)
+    assert error_of(post(client), 422, "")["value"] == {"message": "no", "errors": [{"why": "z ***"}]}
+
+
+@pytest.mark.settings(call_timeout=0.5)
+@pytest.mark.parametrize("fault", [Reply(500, {"message": "x"}), Reset(), HalfBody(), Silence(), *NO_PROFILES])
+def test_a_gateway_that_fails_is_502_not_401(fault: Any, client: FlaskClient, theeye: StandIn) -> None:
+    theeye.fault("profile", fault, times=1)
     got = post(client)
-    assert error_of(got, 422, "")["value"] == {"message": "no", "errors": [{"why": "z ***"}]}
+    error_of(got, 502, "EGATEWAY")
+    assert got.headers.get("WWW-Authenticate") is None
 
 
+@pytest.mark.settings(call_timeout=0.5)
 @pytest.mark.parametrize(
-    "fault", [Reply(500, {"m": 1}), Html(502), Stack(500), Redirect("http://127.0.0.1:1/"), Reply(303, b"")]
-)
-def test_a_supervisor_that_fails_is_502(fault: Any, client: FlaskClient, theeye: StandIn) -> None:
-    theeye.fault("create", fault, times=1)
-    before = len(theeye.calls_of("create"))
-    got = post(client)
-    error_of(got, 502, "ESUPERVISOR")
-    assert len(theeye.calls_of("create")) == before + 1
-
-
-@pytest.mark.settings(call_timeout=2)
-@pytest.mark.parametrize("fault", [CloseBefore(), CloseAfter(), Reset(), HalfBody(), Silence()])
-def test_a_create_whose_answer_was_lost_is_504_and_never_repeated(
-    fault: Any, client: FlaskClient, theeye: StandIn
-) -> None:
-    theeye.fault("create", fault, times=1)
-    before = len(theeye.calls_of("create"))
-    got = post(client)
-    error = error_of(got, 504, "EOUTCOMEUNKNOWN")
-    assert "may have started" in error["message"]
-    assert len(theeye.calls_of("create")) == before + 1
-
-
-@pytest.mark.parametrize("fault", [Reply(200, b"<html>"), Reply(200, {"no": "id"}), Reply(200, b"")])
-def test_a_create_answered_with_nonsense_says_that_it_may_have_started(
-    fault: Any, client: FlaskClient, theeye: StandIn
-) -> None:
-    theeye.fault("create", fault, times=1)
-    got = post(client)
-    error = error_of(got, 502, "EOUTCOMEUNKNOWN")
-    assert "may have started" in error["message"]
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "fate"),
+    ("fault", "status", "code", "fate"),
     [
-        (202, "EOUTCOMEUNKNOWN", "may have started"),
-        (204, "EOUTCOMEUNKNOWN", "may have started"),
-        (303, "ESUPERVISOR", "may have started"),
-        (301, "ESUPERVISOR", "nothing was started"),
-        (500, "ESUPERVISOR", "may have started"),
+        *((fault, 502, "ESUPERVISOR", "may have started") for fault in FAILED),
+        (Reply(301, b""), 502, "ESUPERVISOR", "nothing was started"),
+        (Redirect("http://127.0.0.1:1/"), 502, "ESUPERVISOR", ""),
+        *((fault, 504, "EOUTCOMEUNKNOWN", "may have started") for fault in LOST),
+        *((fault, 502, "EOUTCOMEUNKNOWN", "may have started") for fault in NONSENSE),
     ],
 )
-def test_an_odd_status_of_the_create_says_what_it_means(
-    status: int, code: str, fate: str, client: FlaskClient, theeye: StandIn
+def test_a_create_that_fails_says_what_it_means_and_is_never_repeated(
+    fault: Any, status: int, code: str, fate: str, client: FlaskClient, theeye: StandIn
 ) -> None:
-    theeye.fault("create", Reply(status, b""), times=1)
-    got = post(client)
-    assert fate in error_of(got, 502, code)["message"]
+    theeye.fault("create", fault, times=1)
+    assert fate in error_of(post(client), status, code)["message"]
+    assert len(theeye.calls_of("create")) == 1
 
 
 def test_the_supervisors_401_is_ours(client: FlaskClient, theeye: StandIn) -> None:
     theeye.fault("create", Reply(401, "Unauthorized"), times=1)
     got = post(client)
     assert (got.status_code, got.data, got.headers.get("WWW-Authenticate")) == (401, b'"Unauthorized"', "Bearer")
+
+
+@pytest.mark.parametrize("token", ["a%0d%0aX:%20y", "%00", "se%C3%B1al", "a%20b", ""])
+def test_odd_tokens_are_401_and_cost_no_call(token: str, client: FlaskClient, theeye: StandIn) -> None:
+    got = post(client, f"{JOB}?access_token={token}", Authorization="")
+    assert (got.status_code, got.data, theeye.calls) == (401, b'"Unauthorized"', [])
+
+
+def test_a_token_with_symbols_is_asked_about_as_it_is(client: FlaskClient, theeye: StandIn) -> None:
+    assert post(client, Authorization="Bearer a'\"<&>~+/=").status_code == 401
+    assert theeye.calls_of("profile")[-1].headers["authorization"] == "Bearer a'\"<&>~+/="
+
+
+def test_another_customers_session_is_forbidden(client: FlaskClient, theeye: StandIn) -> None:
+    error_of(post(client, Authorization="Bearer tok-beta"), 403, "EORACC")
+    assert not theeye.calls_of("create")

@@ -28,36 +28,20 @@ def test_a_check_that_fails_is_502_before_the_job(error: BaseException, caplog: 
     registry.register(Plugin(with_attributes(check=check)))
     with pytest.raises(FormatterFailed) as failed:
         choose(registry, {"other": ""}, "")
-    assert failed.value.body() == {
-        "message": "The formatter 'other' failed",
-        "statusCode": 502,
-        "name": "ServerError",
-        "code": "EFORMATTER",
-        "status": 502,
-        "formatter": "other",
-    }
+    told = {"message": "The formatter 'other' failed", "name": "ServerError", "code": "EFORMATTER"}
+    assert failed.value.body() == {**told, "statusCode": 502, "status": 502, "formatter": "other"}
     assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize(
     "answered",
     [
-        Answer("x", 199),
-        Answer("x", 600),
-        Answer("x", True),
-        Answer(object(), 200),
-        Answer("x", 200, headers={"X": "a\r\nSet-Cookie: b"}),
+        *(None, Answer("x", 199), Answer("x", 600), Answer("x", True), Answer(object(), 200)),
+        *(Answer("x", 200, headers={"X": "a\r\nSet-Cookie: b"}), Answer("x", 200, "text/plain\r\nX: y")),
         Answer(1, 200, "text/plain"),
-        Answer("x", 200, "text/plain\r\nX: y"),
-        None,
     ],
 )
 def test_an_answer_that_http_cannot_carry_is_the_formatters_failure(answered: Any) -> None:
-    from app.errors import FormatterFailed
-
-    class Bad(Shout):
-        def format(self, context: Context) -> Answer:
-            return answered
-
+    bad = with_attributes(format=lambda self, context: answered)
     with pytest.raises(FormatterFailed):
-        render(Bad(), Context({"id": "j1"}), [])
+        render(bad, Context({"id": "j1"}), [])

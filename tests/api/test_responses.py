@@ -5,15 +5,12 @@ import hashlib
 
 from flask.testing import FlaskClient
 from support.client import post
-from support.theeye import (
-    JOB,
-    StandIn,
-)
+from support.theeye import JOB, StandIn
+
+from app.api.responses import etag
 
 
 def test_etag_is_the_originals() -> None:
-    from app.api.responses import etag
-
     digest = base64.b64encode(hashlib.sha1(b"[]").digest()).decode()
     assert etag(b"[]") == f'W/"2-{digest[:27]}"'
 
@@ -21,11 +18,9 @@ def test_etag_is_the_originals() -> None:
 def test_the_job_stands_in_the_headers(client: FlaskClient, theeye: StandIn) -> None:
     theeye.task(state="se\xf1al\r\nX: %1 " + "a" * 200, lifecycle="terminated")
     got = post(client)
-    assert got.status_code == 500
-    assert got.headers.get("X-Job-Id") in theeye.jobs
-    assert got.headers.get("X-Job-Lifecycle") == "terminated"
-    state = got.headers.get("X-Job-State")
-    assert state is not None
+    assert (got.status_code, got.headers["X-Job-Lifecycle"]) == (500, "terminated")
+    assert got.headers["X-Job-Id"] in theeye.jobs
+    state = got.headers["X-Job-State"]
     assert state.startswith("se%C3%B1al%0D%0AX:%20%251%20aaa")
     assert len(state) <= 100
 
@@ -40,12 +35,8 @@ def test_an_origin_is_reflected_with_our_headers_exposed(client: FlaskClient, th
 def test_204_carries_no_body(client: FlaskClient, theeye: StandIn) -> None:
     theeye.task(output=['{"statusCode":204}'])
     got = post(client, JOB + "?parse")
-    assert (got.status_code, got.data, got.headers.get("Content-Length"), got.headers.get("ETag")) == (
-        204,
-        b"",
-        None,
-        None,
-    )
+    assert (got.status_code, got.data) == (204, b"")
+    assert not {"Content-Length", "ETag"} & set(got.headers.keys())
 
 
 def test_health_needs_no_token_and_is_not_stored(client: FlaskClient) -> None:
