@@ -9,7 +9,7 @@ from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
 from app.serving import cores, open_files, stopping
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, warn_of_unknown_variables
 from app.telemetry import metrics
 
 try:
@@ -47,6 +47,7 @@ logger_class = "app.serving.logger.RedactingLogger"
 
 def on_starting(server: Arbiter) -> None:
     """Prepare the master for what its workers need."""
+    warn_of_unknown_variables()
     open_files.raise_limit(_settings.open_files)
     if _settings.metrics_bind:
         metrics.prepare_folder()

@@ -13,7 +13,7 @@ from app.api import pages, responses
 from app.api.blueprint import blueprint
 from app.cli import formatters_command
 from app.services import EXTENSION, Services, assemble
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, warn_of_unknown_variables
 from app.telemetry.messages import set_up
 from app.telemetry.middleware import Tracing
 
@@ -50,9 +50,12 @@ def _logged() -> Iterator[None]:
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application; nothing connects before the first request. Raise SettingsError."""
+    from_environment = settings is None
     settings = settings or Settings.from_env()
     app = SyncFlask(__name__, static_folder=None)
     set_up(settings.log)
+    if from_environment:
+        warn_of_unknown_variables()
     app.logger = logging.getLogger("theeye_sync")  # the service's own, which redacts tokens
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

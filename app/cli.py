@@ -14,9 +14,9 @@ from app.api.query import Query
 from app.api.request import token_of
 from app.checks import findings
 from app.checks.report import print_findings
-from app.checks.variables import TOKEN_VARIABLE
 from app.errors import Unauthorized
-from app.settings import Settings, SettingsError
+from app.health import our_version
+from app.settings import TOKEN_VARIABLE, Settings, SettingsError
 from formatters import Mode, Registry
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
@@ -59,6 +59,7 @@ def _hidden_arguments() -> Iterator[None]:
 
 
 @click.group(cls=DiscreetGroup, invoke_without_command=True, help="TheEye Sync, for those who run it.")
+@click.version_option(our_version(), prog_name="theeye-sync")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Run `theeye-sync`, the console script of setup.cfg."""
@@ -111,10 +112,16 @@ def _read_token(from_stdin: bool) -> str | None:
 
 
 def formatters_command(registry: Callable[[], Registry]) -> click.Command:
-    """Return the command that lists the modes of a registry; the registry is made when the command runs."""
+    """Return the command that lists the modes of a registry, and exits with 1 where a plugin failed to load.
+
+    The registry is made when the command runs.
+    """
 
     def show() -> None:
-        click.echo(listing(registry()))
+        found = registry()
+        click.echo(listing(found))
+        if found.failures:
+            raise SystemExit(1)
 
     return click.Command("formatters", callback=show, help="List the response modes in order of precedence.")
 

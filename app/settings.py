@@ -1,10 +1,13 @@
 """Read all settings once, from the environment into one frozen object."""
 
+import logging
 import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +15,14 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 
 MIB = 1024 * 1024
+AUTO = "auto"
+TOKEN_VARIABLE = "SYNC_CHECK_TOKEN"  # read by `theeye-sync check` only
+
+# What Kubernetes sets in every container for a Service called `sync` or `sync-…`.
+_KUBERNETES_NAME = re.compile(
+    r"SYNC_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*")  # the value of SYNC_PORT
 
 
 class SettingsError(ValueError):
@@ -69,9 +80,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 def _theeye(text: str) -> str:
     url = urlsplit(_url("http", "https")(text))
-    if url.query or url.fragment or url.username is not None:
+    if "?" in text or "#" in text or url.username is not None:
         raise ValueError("must be a URL of a host and perhaps a path, without a user, query or fragment")
     return text.rstrip("/")
+
+
+def _public_url(text: str) -> str:
+    return AUTO if text == AUTO else _theeye(text)
 
 
 def _redis(text: str) -> str:
@@ -187,6 +202,12 @@ class Settings:
     query_token: bool = _setting(True, _flag, "accept `?access_token=`; `0`: the Authorization header only")
     cors_origins: tuple[str, ...] = _setting(("*",), _origins, "origins allowed, separated by commas or spaces")
     proxies: int = _setting(0, _whole(0, 10), "number of trusted proxies in front, which set `X-Forwarded-*`")
+    public_url: str = _setting(
+        "",
+        _public_url,
+        "URL of the service as clients see it, for absolute addresses in `Location`; "
+        "`auto`: as the trusted proxy says; empty: relative ones",
+    )
     plugins: tuple[str, ...] = _setting(
         (), _words, "further formatters: files (`.py`) or modules; installed ones are found"
     )
@@ -241,3 +262,25 @@ class Settings:
 def variable_of(name: str) -> str:
     """Return the name of a setting's environment variable."""
     return f"SYNC_{name.upper()}"
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return each variable that looks like a setting and is none, with the nearest name of one."""
+    known = [variable_of(each.name) for each in fields(Settings)]
+    return {
+        name: get_close_matches(name, known, 1, 0)[0]
+        for name, value in sorted(environ.items())
+        if name.startswith("SYNC_") and name not in (*known, TOKEN_VARIABLE) and not _is_kubernetes(name, value)
+    }
+
+
+@cache  # gunicorn's master warns, and its workers inherit that it has
+def warn_of_unknown_variables() -> None:
+    """Log a warning for each variable of the environment that looks like a setting and is none."""
+    for name, nearest in unknown_variables(os.environ).items():
+        logging.getLogger("theeye_sync").warning("%s is no setting; the nearest is %s", name, nearest)
+
+
+def _is_kubernetes(name: str, value: str) -> bool:
+    is_port = name.endswith("_PORT") and _KUBERNETES_PORT.fullmatch(value) is not None
+    return is_port or _KUBERNETES_NAME.fullmatch(name) is not None

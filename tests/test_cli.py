@@ -14,6 +14,7 @@ from support.theeye import StandIn
 
 from app import create_app
 from app.cli import main
+from app.health import our_version
 from app.settings import Settings
 
 SECRET = "tok-secret-0123456789"
@@ -63,6 +64,19 @@ def test_the_formatters_are_listed_as_under_flask(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SYNC_WORKERS", "none")
     ours = CliRunner().invoke(main, ["formatters"])
     assert (ours.exit_code, ours.output) == (1, "Error: SYNC_WORKERS must be a whole number from 1 to 1024\n")
+
+
+def test_a_plugin_that_failed_is_told_by_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_PLUGINS", "no_such_module")
+    theirs = create_app(Settings.from_env()).test_cli_runner().invoke(args=["formatters"])
+    for ran in (CliRunner().invoke(main, ["formatters"]), theirs):
+        assert ran.exit_code == 1
+        assert "not loaded: no_such_module: ModuleNotFoundError" in ran.output
+
+
+def test_the_version() -> None:
+    ran = CliRunner().invoke(main, ["--version"])
+    assert (ran.exit_code, ran.output) == (0, f"theeye-sync, version {our_version()}\n")
 
 
 @pytest.mark.parametrize("place", [SECRET, f"--{SECRET}", f"-{SECRET}", f"--json={SECRET}", f"--token={SECRET}"])

@@ -2,14 +2,15 @@
 
 import dataclasses
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.processes import need
+from support.processes import Service, need
 from support.tls import make_certificate
 
 from app import settings as module
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, unknown_variables
 
 
 def test_defaults() -> None:
@@ -44,6 +45,8 @@ def test_defaults() -> None:
         ("SYNC_PLUGINS", "a.py b", ("a.py", "b")),
         ("SYNC_PROXIES", "2", 2),
         ("SYNC_DISABLED_FORMATTERS", "", ()),
+        ("SYNC_PUBLIC_URL", "https://api.example.org/sync/", "https://api.example.org/sync"),
+        ("SYNC_PUBLIC_URL", "auto", "auto"),
     ],
 )
 def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
@@ -62,6 +65,8 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
         ("SYNC_SUPERVISOR_URL", "http://h:99999"),
         ("SYNC_SUPERVISOR_URL", "http://user:hunter2@h"),
         ("SYNC_SUPERVISOR_URL", "http://h/?a=1"),
+        ("SYNC_PUBLIC_URL", "api.example.org"),
+        ("SYNC_PUBLIC_URL", "https://h/?"),
         ("SYNC_REDIS_URL", "http://h"),
         ("SYNC_WAIT_SECONDS", "-1"),
         ("SYNC_WAIT_SECONDS", "nan"),
@@ -130,3 +135,32 @@ def test_a_client_certificate_that_cannot_be_used(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "nothing", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(SettingsError, match=f"^SYNC_CLIENT_CERT cannot be read: {reason}$"):
             Settings.from_env({"SYNC_CLIENT_CERT": str(path)})
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
+    kubernetes = {
+        "SYNC_SERVICE_HOST": "10.0.0.1",
+        "SYNC_SERVICE_PORT": "80",
+        "SYNC_SERVICE_PORT_HTTP": "80",
+        "SYNC_PORT": "tcp://10.0.0.1:6090",
+        "SYNC_PORT_6090_TCP": "tcp://10.0.0.1:6090",
+        "SYNC_PORT_6090_TCP_PROTO": "tcp",
+        "SYNC_PORT_6090_TCP_PORT": "6090",
+        "SYNC_PORT_53_UDP_ADDR": "10.0.0.1",
+        "SYNC_API_SERVICE_HOST": "10.0.0.1",
+        "SYNC_API_PORT": "udp://10.0.0.1:6090",
+    }
+    ours = {"SYNC_BIND": "x", "SYNC_CHECK_TOKEN": "x", "PATH": "x", "MY_SYNC_BINDS": "x"}
+    assert unknown_variables(kubernetes | ours) == {}
+    assert unknown_variables({"SYNC_MAX_WAITTING": "hunter2", "SYNC_PORT": "6090", "SYNC_REDIS": ""}) == {
+        "SYNC_MAX_WAITTING": "SYNC_MAX_WAITING",
+        "SYNC_PORT": "SYNC_LOG",
+        "SYNC_REDIS": "SYNC_REDIS_URL",
+    }
+
+
+def test_the_start_warns_of_each_once(service: Callable[..., Service]) -> None:
+    """Of several workers too, and without the value."""
+    running = service(workers=2, redis_ulr="redis://:hunter2@h")
+    assert running.log_text().count("SYNC_REDIS_ULR is no setting; the nearest is SYNC_REDIS_URL") == 1
+    assert "hunter2" not in running.log_text()

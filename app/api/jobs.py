@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from time import monotonic, perf_counter
-from urllib.parse import quote
 
 from flask import request
 
 from app import errors
+from app.api.addresses import job_address
 from app.api.body import for_supervisor, read_body
 from app.api.formatting import render
 from app.api.query import BLOCKED_NAMES, SERVICE_NAMES
-from app.api.request import JobRequest, client_socket, current_services, read_request, wsgi_text
+from app.api.request import JobRequest, client_socket, current_services, read_request
 from app.api.responses import Headers, Response, job_headers, respond
 from app.runs.idempotency import read_key
 from app.runs.runs import RunRequest, job_in_errors
-from app.telemetry.redaction import redact
 from app.telemetry.trace import current
 from app.theeye.client import Job
 from app.waiter.clients import Client
@@ -113,13 +111,7 @@ def _answer(
 
 def _location(wanted: JobRequest, customer: str, task: str, job: str) -> str:
     """Return where the same answer will be, in the same mode and without the token."""
-    mode = wanted.query.only(current_services().formatters.queries)
-    if redact(mode) != mode:  # only a mistake puts a token there: the names are enough to choose the mode
-        mode = "&".join(piece.partition("=")[0] for piece in mode.split("&"))
-    prefix = quote(wsgi_text(request.environ.get("SCRIPT_NAME", "")).rstrip("/"))
-    segments = map(partial(quote, safe="", errors="replace"), (customer, "task", task, "job", job))
-    address = "/".join([prefix, *segments])
-    return f"{address}?{mode}" if mode else address
+    return job_address(customer, task, job, wanted.query.only(current_services().formatters.queries))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _ALLOWED_HEADERS = (
     "Origin, Accept, User-Agent, Accept-Charset, Cache-Control, Accept-Encoding, "
     "Content-Type, Authorization, Content-Length, X-Requested-With"
 )
-_OUR_HEADERS = "Prefer, Idempotency-Key, X-Request-Id"
+_OUR_HEADERS = "Prefer, Idempotency-Key, X-Request-Id, traceparent, tracestate, Last-Event-ID, Content-Encoding"
 _EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, "
     "X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"

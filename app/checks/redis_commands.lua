@@ -2,12 +2,14 @@
 --
 -- KEYS: a hash, a sorted set and a set, made for this check and deleted at its end
 -- ARGV: a channel
--- Returns the names of the commands that Redis refuses.
+-- Returns the names of the commands that Redis refuses, or the error of a Redis that takes no writes at all.
 
-local refused = {}
+local refused, failed = {}, nil
 local function try(name, ...)
   local answer = redis.pcall(name, ...)
-  if type(answer) == 'table' and answer.err then table.insert(refused, name) end
+  if type(answer) ~= 'table' or not answer.err then return end
+  if answer.err:find('^OOM') or answer.err:find('^MISCONF') then failed = answer.err end
+  table.insert(refused, name)
 end
 
 try('TIME')
@@ -27,4 +29,4 @@ try('PUBLISH', ARGV[1], '')
 try('EXISTS', KEYS[1], KEYS[2])
 for _, key in ipairs(KEYS) do try('PEXPIRE', key, 1000) end
 for _, key in ipairs(KEYS) do try('DEL', key) end
-return refused
+return failed and redis.error_reply(failed) or refused

@@ -28,6 +28,12 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
             return "does not accept the password, or wants one", advice
         case exceptions.BusyLoadingError():
             return "is still loading its data", "Wait for it"
+        case _ if str(error).startswith("max number of clients"):
+            return "has as many clients as it takes", "Raise its maxclients, or close what is left open (CLIENT LIST)"
+        case _ if "OOM" in str(error) or "used memory > 'maxmemory'" in str(error):
+            return "is full: it takes no more writes", "Raise its maxmemory, or remove what fills it (INFO memory)"
+        case _ if "MISCONF" in str(error):
+            return "cannot save to its disk, so it takes no writes", "Free its disk; its log says what failed"
         case exceptions.TimeoutError():
             advice = "Look at its log, and whether redis:// or rediss:// is right in SYNC_REDIS_URL"
             return f"accepts connections and does not answer within {seconds:g} s", advice

@@ -5,9 +5,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 
 from app.checks.finding import Finding, fail, ok, plural, warn
-from app.settings import Settings, variable_of
+from app.settings import Settings, unknown_variables, variable_of
 
-TOKEN_VARIABLE = "SYNC_CHECK_TOKEN"
 PROXY_SECONDS = 60  # the default of nginx's proxy_read_timeout and of most load balancers' idle timeout
 
 _KNOWN = [variable_of(field.name) for field in fields(Settings)]
@@ -25,13 +24,11 @@ def findings(environ: Mapping[str, str], settings: Settings, wrong: Mapping[str,
 
 
 def _unread(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for name in sorted(environ):
-        if name.startswith("SYNC_") and name not in _KNOWN and name != TOKEN_VARIABLE:
-            near = get_close_matches(name, _KNOWN, 1, 0.8)
-            if near:
-                yield fail("settings", f"{name} is not read", f"Is {near[0]} meant?")
-            else:
-                yield warn("settings", f"{name} is not read", "There is no such setting")
+    for name, nearest in unknown_variables(environ).items():
+        if get_close_matches(name, [nearest], 1, 0.8):
+            yield fail("settings", f"{name} is not read", f"Is {nearest} meant?")
+        else:
+            yield warn("settings", f"{name} is not read", "There is no such setting")
 
 
 def _misfits(settings: Settings) -> Iterator[Finding]:

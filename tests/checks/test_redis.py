@@ -63,3 +63,17 @@ def test_no_redis_there(theeye: StandIn) -> None:
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         [line] = redis_lines(f"redis://127.0.0.1:{port}", theeye)
     assert "does not answer as a Redis does" in line
+
+
+def test_a_redis_that_takes_no_more(theeye: StandIn) -> None:
+    with Redis() as redis:
+        client = redis.client()
+        client.config_set("maxmemory", "1mb")
+        full = redis_lines(redis.url, theeye)[-1]
+        assert full.endswith(
+            "is full: it takes no more writes. Raise its maxmemory, or remove what fills it (INFO memory)"
+        )
+        client.config_set("maxmemory", "0")
+        client.config_set("maxclients", "1")
+        [crowded] = redis_lines(redis.url, theeye)
+    assert "has as many clients as it takes. Raise its maxclients" in crowded

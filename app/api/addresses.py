@@ -1,0 +1,54 @@
+"""Make the address of a job's answer, for `Location` and `result_url`: at this service, and without a token."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from flask import request
+from werkzeug.http import parse_list_header
+
+from app.api.request import current_services, wsgi_text
+from app.settings import AUTO
+from app.telemetry.redaction import redact
+from app.telemetry.tokens import names_token
+
+_HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+def job_address(customer: str, task: str, job: str, mode: str) -> str:
+    """Return where a job's answer is, in the mode of a query string; absolute where SYNC_PUBLIC_URL is set."""
+    segments = map(partial(quote, safe="", errors="replace"), (customer, "task", task, "job", job))
+    address = "/".join([_base(request.environ), *segments])
+    if redact(mode) != mode:  # only a mistake puts a token there: the names are enough to choose the mode
+        mode = "&".join(piece.partition("=")[0] for piece in mode.split("&"))
+    return f"{address}?{mode}" if mode else address
+
+
+def _base(environ: Mapping[str, Any]) -> str:
+    """Return what stands before the path of every address."""
+    settings = current_services().settings
+    if settings.public_url not in ("", AUTO):
+        return settings.public_url
+    origin = _origin(environ, settings.proxies) if settings.public_url == AUTO else ""
+    return origin + _prefix(environ)
+
+
+def _origin(environ: Mapping[str, Any], hops: int) -> str:
+    """Return scheme and host as the trusted proxy has written them; empty where it has not written both."""
+    scheme, host = _forwarded(environ, "PROTO", hops), _forwarded(environ, "HOST", hops)
+    return f"{scheme}://{host}" if scheme in ("http", "https") and _HOST.fullmatch(host) else ""
+
+
+def _forwarded(environ: Mapping[str, Any], name: str, hops: int) -> str:
+    values = parse_list_header(environ.get(f"HTTP_X_FORWARDED_{name}", ""))
+    return values[-hops] if 0 < hops <= len(values) else ""
+
+
+def _prefix(environ: Mapping[str, Any]) -> str:
+    """Return the path that the service is mounted at; no value of it leads to another host or out of the path."""
+    prefix = wsgi_text(environ.get("SCRIPT_NAME", ""))
+    if names_token(prefix):
+        return ""
+    return "".join(f"/{quote(part, safe='')}" for part in prefix.split("/") if part not in ("", ".", ".."))
