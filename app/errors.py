@@ -11,7 +11,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 ├── RunUnknown          409  EOUTCOMEUNKNOWN  the key's first request was lost, its job may have started
 ├── StillStarting       409  ESTARTING        the key's first request has not started its job yet
 ├── RunGone             410  EJOBGONE         the key's job is no longer there
-├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY
+├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY, or costly to read
 ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
 ├── KeyRefused          422  EKEYREUSED       the key was used for something else
 ├── Refused             4xx                   the supervisor's own refusal, its words in `value`
@@ -164,7 +164,7 @@ class RunGone(SyncError, status=410, code="EJOBGONE"):
 
 
 class TooLarge(SyncError, status=413, code="ETOOLARGE"):
-    """Refuse a body larger than SYNC_MAX_BODY."""
+    """Refuse a body larger than SYNC_MAX_BODY, or with too many values for its size."""
 
 
 class UnsupportedType(SyncError, status=415, code="EMEDIATYPE"):

@@ -30,10 +30,11 @@ from formatters.contract import (
     Mode,
     RegistrationError,
 )
+from formatters.cost import TooCostly
 from formatters.hookspecs import PROJECT_NAME, hookimpl
 from formatters.jsontext import dumps, loads
 from formatters.registry import Failure, Registry
-from formatters.rendering import Rendered, rendered
+from formatters.rendering import Rendered, answered, rendered
 
 __all__ = [
     "PROJECT_NAME",
@@ -50,6 +51,8 @@ __all__ = [
     "RegistrationError",
     "Registry",
     "Rendered",
+    "TooCostly",
+    "answered",
     "dumps",
     "hookimpl",
     "loads",

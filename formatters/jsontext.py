@@ -1,15 +1,20 @@
 """Read and write JSON as JavaScript does, without losing what JavaScript loses (RFC 8259, ECMA-262).
 
-A job may print anything: `loads` reads it or raises ValueError, and no other exception.
+A job may print anything: `loads` reads it, raises ValueError, or TooCostly before it reads it (formatters/cost.py).
 """
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
 from math import isinf
 from typing import Any, NoReturn
+
+from formatters.cost import HEAD, check, turn
+
+LONG = 4096  # characters of a text that is written in pieces
+MANY = 256  # items of a list that are written at once
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -17,7 +22,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=F
 def _number(text: str) -> float | int:
     """Read a number with a fraction or exponent; a whole one becomes an int, as JSON.stringify writes 1.0 as 1."""
     value = float(text)
-    if -(2**53) < value < 2**53:
+    if -9007199254740992.0 < value < 9007199254740992.0:
         return int(value) if value.is_integer() else value
     if isinf(value):
         raise ValueError("a number that no double can hold")
@@ -44,45 +49,55 @@ _any_number = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_tex
 _lenient = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=lambda _: None).decode
 
 
-# Matches a string, which is kept as it is, or a number that Python writes as 1e-05 and JavaScript as 0.00001 or 1e-7.
-_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|(-?)([0-9])(?:\.([0-9]+))?e-0([0-9])')
+# Matches what comes before a number that Python writes as 1e-05 and JavaScript as 0.00001 or 1e-7, and its end.
+_SMALL = re.compile(r'((?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"e]++|e(?!-0))++)(?:e-0([0-9]))?')
+_MANTISSA = re.compile(r"([0-9])(?:\.([0-9]+))?$")
 
 
 def _small(found: re.Match[str]) -> str:
     """Write a number below 0.0001 as ECMA-262's Number::toString does."""
-    sign, first, rest, exponent = found.groups()
-    if first is None:
+    before, exponent = found.groups()
+    if exponent is None:
         return found[0]
     if int(exponent) > 6:
-        return found[0].replace("e-0", "e-")
-    return f"{sign}0.{'0' * (int(exponent) - 1)}{first}{rest or ''}"
+        return f"{before}e-{exponent}"
+    number = _MANTISSA.search(before, max(len(before) - 30, 0))
+    assert number is not None
+    whole, fraction = number.groups("")
+    return f"{before[: number.start()]}0.{'0' * (int(exponent) - 1)}{whole}{fraction}"
 
 
 def loads(text: str) -> Any:
-    """Read strict JSON: no NaN, no BOM. Raise ValueError, also for a text that is nested too deeply."""
-    return _read(_strict, text)
+    """Read strict JSON: no NaN, no BOM. Raise ValueError, also where it is nested too deeply, or TooCostly."""
+    with turn(len(text)):
+        return _loads(text, text.encode("utf-8", "surrogatepass"), _strict)
 
 
 def loads_body(body: bytes) -> Any:
-    """Read strict JSON in UTF-8; a number out of range is returned as its text. Raise ValueError."""
-    text = body.decode()
-    try:
-        return loads(text)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # perhaps a number out of range: read again, slowly, so that the rest is not lost
-        return _read(_any_number, text)
+    """Read strict JSON in UTF-8; a number out of range is returned as its text. Raise ValueError or TooCostly."""
+    with turn(len(body)):
+        return _loads(body.decode(), body, _any_number)
 
 
 def loads_document(body: bytes) -> Any:
     """Read a document of TheEye as `loads_body` does, but NaN as None, which is how JSON.stringify writes it."""
-    text = body.decode("utf-8", "surrogatepass")
+    with turn(len(body)):
+        return _loads(body.decode("utf-8", "surrogatepass"), body, _lenient)
+
+
+def _loads(text: str, encoded: bytes, decode: Callable[[str], Any]) -> Any:
+    """Read strict JSON, or with `decode` where that fails: perhaps a number out of range, and the rest is not lost."""
+    if len(encoded) > HEAD:
+        _fail_early(text)
+    check(text, encoded)
     try:
-        return loads(text)
+        return _read(_strict, text)
     except json.JSONDecodeError:
         raise
     except ValueError:
-        return _read(_lenient, text)
+        if decode is _strict:
+            raise
+        return _read(decode, text)
 
 
 def _read(decode: Callable[[str], Any], text: str) -> Any:
@@ -92,11 +107,73 @@ def _read(decode: Callable[[str], Any], text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def _fail_early(text: str) -> None:
+    """Raise ValueError where the head shows that the text is no JSON: it costs nothing then, whatever follows."""
+    head = text[:HEAD]
+    try:
+        _read(_strict, head)
+    except json.JSONDecodeError as error:
+        if error.pos < HEAD - 16 and not error.msg.startswith("Unterminated"):  # not because the head ends here
+            raise
+    except ValueError as error:
+        if str(error) == "nested too deeply":
+            raise
+
+
 def dumps(value: Any) -> bytes:
     """Write compact UTF-8 in the order given; escape lone surrogates, as JSON.stringify does."""
-    text = _encode(value)
-    if "e-0" in text:
-        text = _SMALL.sub(_small, text)
+    return b"".join(_pieces(value))
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """Write a value so that long texts and lists are copied in pieces: a text can take four bytes a character."""
+    if not _is_long(value):
+        yield _utf8(_javascript(_encode(value)))
+    elif type(value) is str:
+        yield b'"'
+        for start in range(0, len(value), LONG):
+            yield _utf8(_encode(value[start : start + LONG])[1:-1])
+        yield b'"'
+    elif type(value) is list:
+        for start in range(0, len(value), MANY):
+            yield b"," if start else b"["
+            yield from _items(value[start : start + MANY])
+        yield b"]"
+    else:
+        for number, (name, item) in enumerate(value.items()):
+            yield b"," if number else b"{"
+            yield _utf8(_encode({name: 0})[1:-2])
+            yield from _pieces(item)
+        yield b"}"
+
+
+def _items(items: list[Any]) -> Iterator[bytes]:
+    """Write a part of a list, without its brackets."""
+    if not any(map(_is_long, items)):
+        yield _utf8(_javascript(_encode(items))[1:-1])
+        return
+    for number, item in enumerate(items):
+        if number:
+            yield b","
+        yield from _pieces(item)
+
+
+def _is_long(value: Any, depth: int = 4) -> bool:
+    """Return whether a value is to be written in pieces; only the upper levels of a tree are looked at."""
+    if type(value) is str:
+        return len(value) > LONG
+    if type(value) is list and len(value) > MANY:
+        return True
+    if not depth or type(value) not in (list, dict) or len(value) > MANY:
+        return False
+    return any(_is_long(item, depth - 1) for item in (value if type(value) is list else value.values()))
+
+
+def _javascript(text: str) -> str:
+    return _SMALL.sub(_small, text) if "e-0" in text else text
+
+
+def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:

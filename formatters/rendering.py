@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from formatters.contract import JSON_TYPE, Answer, BadAnswer
+from formatters.contract import JSON_TYPE, Answer, BadAnswer, Context, Formatter
+from formatters.cost import budget
 from formatters.jsontext import dumps
 
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
@@ -68,6 +69,12 @@ class Rendered:
     def header(self, name: str) -> str | None:
         """Return the value of a header, or None; upper and lower case are the same."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
+
+
+def answered(formatter: Formatter, context: Context) -> Rendered:
+    """Return the formatter's answer to one request. Raise BadAnswer, TooCostly and whatever the formatter raises."""
+    with budget():
+        return rendered(formatter.format(context))
 
 
 def rendered(answer: object) -> Rendered:

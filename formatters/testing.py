@@ -21,7 +21,7 @@ from formatters.contract import BadOutput, Context, Formatter
 from formatters.hookspecs import hookimpl
 from formatters.loading import BUILT_IN
 from formatters.registry import Registry
-from formatters.rendering import Rendered, rendered
+from formatters.rendering import Rendered, answered
 
 __all__ = ["golden_jobs", "run", "sample_jobs", "try_all"]
 
@@ -59,7 +59,7 @@ def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str =
     _choose(formatter, first, accept)
     formatter.check(first)
     document = {**USUAL, **(SUCCESS if job is None else job)}
-    return rendered(formatter.format(Context(document, first, accept=accept)))
+    return answered(formatter, Context(document, first, accept=accept))
 
 
 def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str, Rendered | BadOutput]:

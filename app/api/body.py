@@ -19,6 +19,7 @@ from werkzeug.wsgi import get_content_length, get_input_stream
 from app.api.query import BLOCKED_NAMES, base_name
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow, UnsupportedType
 from app.waiter.ticker import Ticker
+from formatters.cost import TooCostly
 from formatters.jsontext import dumps, loads_body
 
 BODY_SECONDS = 10.0  # in which the next piece of the body, or its end, must arrive
@@ -149,6 +150,8 @@ def _json(body: bytes) -> bytes:
 def _read(body: bytes) -> Any:
     try:
         return loads_body(body)
+    except TooCostly:
+        raise TooLarge("The body has too many values for its size") from None
     except ValueError as error:
         raise BadRequest(f"The body is not JSON: {_reason(error)}") from None
 

@@ -3,10 +3,11 @@
 import logging
 import signal
 from collections.abc import Mapping
+from traceback import walk_tb
 
 from app.api.responses import Headers, Response, respond
 from app.errors import BadRequest, FormatterFailed
-from formatters import BadQuery, Context, Formatter, FormatterError, Registry, rendered
+from formatters import BadQuery, Context, Formatter, FormatterError, Registry, answered
 
 MESSAGE_LENGTH = 500  # characters of a formatter's own words that reach the client
 
@@ -32,7 +33,7 @@ def render(formatter: Formatter, context: Context, headers: Headers) -> Response
     """Return the formatter's answer under the headers that the service sets itself. Raise FormatterFailed."""
     job_id = context.job.get("id")  # a formatter may change the document
     try:
-        answer = rendered(formatter.format(context))
+        answer = answered(formatter, context)
     except BaseException as error:
         if _is_for_host(error):
             raise
@@ -49,9 +50,12 @@ def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:
 
 
 def _is_for_host(error: BaseException) -> bool:
-    """Recognise a Ctrl-C that nobody else handles, and gevent ending the request."""
+    """Recognise a Ctrl-C that nobody else handles, gunicorn ending the worker, and gevent ending the request."""
     if isinstance(error, KeyboardInterrupt):
         return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if isinstance(error, SystemExit):  # of a signal's handler, which runs in the middle of whatever takes too long
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        return str(frame.f_globals.get("__name__", "")).startswith("gunicorn.")
     return type(error).__name__ == "GreenletExit"
 
 

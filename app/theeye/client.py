@@ -18,9 +18,11 @@ from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Headers, Trace
 from app.theeye.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
+from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
 ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
+WORDS_BYTES = 1 << 20  # of TheEye's answer to what it refuses, which is shown to the client
 
 _GONE = (
     "TheEye no longer has the job: newer jobs of its task may have pushed it out before it was read. "
@@ -186,7 +188,13 @@ class Supervisor(_Server):
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
         """Return the whole job. Raise Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
         path = _path(caller.customer, "job", job_id)
-        document = _value(self._ask(caller, "read", "GET", path, job_id, timeout))
+        try:
+            document = loads_document(self._ask(caller, "read", "GET", path, job_id, timeout).body)
+        except TooCostly:
+            message = "The job is too large: its document has too many values for its size"
+            raise UpstreamFailed(message, code="EJOBTOOLARGE", job=Job(job_id)) from None
+        except ValueError:
+            document = None
         if not isinstance(document, dict):
             raise Unavailable("The supervisor answered with something that is no job")
         return Job.of(document, job_id)
@@ -256,19 +264,21 @@ def _session(profile: Any) -> Session:
 
 
 def _value(reply: Reply) -> Any:
-    """Return the body as JSON; None where it is not JSON."""
+    """Return the body as JSON; None where it is not JSON, or too much of it."""
     try:
         return loads_document(reply.body)
-    except ValueError:
+    except (ValueError, TooCostly):
         return None
 
 
 def _own_answer(reply: Reply, token: str) -> Any:
-    """Return TheEye's own answer for `value`, without the token; UNSET where it is not JSON."""
+    """Return TheEye's own answer for `value`, without the token; UNSET where it is not JSON, or larger than 1 MiB."""
+    if len(reply.body) > WORDS_BYTES:
+        return UNSET
     body = reply.body.replace(token.encode(), b"***") if len(token) > 3 else b""
     try:
         return loads_document(body)
-    except ValueError:
+    except (ValueError, TooCostly):
         return UNSET
 
 

@@ -1,9 +1,12 @@
 """Formatters run inside the service: what one does wrong becomes a 400 or a 502."""
 
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Mapping
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from gunicorn.workers.base import Worker
 from support.plugins import Plugin, Shout, with_attributes
 
 from app.api.formatting import choose, render
@@ -45,3 +48,11 @@ def test_an_answer_that_http_cannot_carry_is_the_formatters_failure(answered: An
     bad = with_attributes(format=lambda self, context: answered)
     with pytest.raises(FormatterFailed):
         render(bad, Context({"id": "j1"}), [])
+
+
+@pytest.mark.parametrize("handler", [Worker.handle_abort, Worker.handle_quit])
+def test_gunicorns_end_of_the_worker_goes_through_a_formatter(handler: Callable[..., None]) -> None:
+    """Its signal handler raises SystemExit in the middle of a formatter that takes too long."""
+    spins = with_attributes(format=lambda self, context: handler(Mock(), signal.SIGABRT, None))
+    with pytest.raises(SystemExit):
+        render(spins, Context({"id": "j1"}), [])

@@ -84,6 +84,8 @@ def test_what_an_author_needs_is_in_one_place() -> None:
         "RegistrationError",
         "Registry",
         "Rendered",
+        "TooCostly",
+        "answered",
         "dumps",
         "hookimpl",
         "loads",

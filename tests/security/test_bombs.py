@@ -9,9 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from support.client import error_of, post
+from support.theeye import JOB, StandIn
 
 from app.api.body import for_supervisor
-from app.errors import BadRequest
+from app.errors import BadRequest, TooLarge
+from formatters import Answer, Context, Formatter, Registry, TooCostly, jsontext, loads
+from formatters.cost import HEAD
+from formatters.jsontext import loads_document
+from formatters.testing import run
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 SIZE = 4 << 20
@@ -27,10 +34,25 @@ PASSED_ON = {
     "one fraction": b"[0." + b"9" * SIZE + b"]",
     "one exponent": b"[1e" + b"9" * SIZE + b"]",
     "many integers": b"[" + b",".join([b"9" * 4400] * (SIZE // 4401)) + b"]",
-    "many keys": b"{" + b",".join(b'"k%d":1' % number for number in range(SIZE // 12)) + b"}",
     "one key many times": b"{" + b",".join([b'"k":1'] * (SIZE // 6)) + b"}",
-    "many empty objects": b"[" + b",".join([b"{}"] * (SIZE // 3)) + b"]",
     "many escapes": b'["' + b"\\u0041" * (SIZE // 6) + b'"]',
+}
+ITEMS = {  # each costs many times its size to read
+    "arrays": b"[]",
+    "arrays in arrays": b"[[[[1]]]]",
+    "objects": b"{}",
+    "objects with a member": b'{"a":1}',
+    "short strings": b'"ab"',
+    "strings with an escaped end": b'"\\\\","\\""',
+    "wide strings": '"\U0001f600"'.encode(),
+    "small numbers": b"1e-5",
+    "large numbers": b"9" * 4299,
+    "keys": b'{"%x":1,"%x":2}',
+}
+ORDINARY = {
+    "records": b'{"id":12345,"name":"Ada Lovelace","value":1.5,"active":true}',
+    "coordinates": b"[-34.603722,-58.381592]",
+    "lines": b'"2022-01-28 17:00:22 [INFO] {a, b}, \\"c\\": [1, 2, 3], and so on, and so forth, as logs are"',
 }
 FORMS = {
     "many fields": b"a=1&" * (SIZE // 4),
@@ -45,6 +67,13 @@ def within(seconds: float = SECONDS) -> Iterator[None]:
     began = time.thread_time()
     yield
     assert time.thread_time() - began < seconds
+
+
+def bomb(item: bytes, size: int = 2 * SIZE) -> bytes:
+    """A list of so many bytes; each `%x` in the item is another number."""
+    if b"%x" in item:
+        return b"[" + b",".join(item % (number, -number) for number in range(size // len(item))) + b"]"
+    return b"[" + b",".join([item] * (size // (len(item) + 1))) + b"]"
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -78,3 +107,68 @@ def test_a_field_that_is_not_the_callers_is_taken_out_however_it_is_written(body
     body = body.replace("\\u00XX...", f"\\u{ord(field[0]):04x}{field[1:]}").replace("F", field)
     sent: Any = json.loads(for_supervisor(body.encode(), JSON) or b"")
     assert sent == {"a": 1}
+
+
+@pytest.mark.parametrize("what", ITEMS)
+def test_what_costs_too_much_is_refused_before_it_is_read(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = bomb(ITEMS[what])
+    read: list[int] = []
+    monkeypatch.setattr(jsontext, "_strict", lambda text: read.append(len(text)))
+    with pytest.raises(TooLarge):
+        for_supervisor(text, JSON)
+    for mode in ("parse", "response"):
+        with pytest.raises(TooCostly):
+            run(Registry()[mode], {"output": [text.decode()]}, mode)
+    assert max(read) <= HEAD
+
+
+def test_texts_that_one_request_reads_cost_together_what_one_may() -> None:
+    text = bomb(b"[]", 1 << 17).decode()
+
+    class Reads(Formatter):
+        name, queries = "reads", ("reads",)
+
+        def format(self, context: Context) -> Answer:
+            return Answer(len([loads(text) for text in context.output]), 200)
+
+    assert run(Reads(), {"output": [text] * 2}, "reads").json() == 2
+    with pytest.raises(TooCostly):
+        run(Reads(), {"output": [text] * 20}, "reads")
+
+
+@pytest.mark.parametrize("what", ORDINARY)
+def test_five_megabytes_of_ordinary_json_are_read(what: str) -> None:
+    text = b"[" + b",".join([ORDINARY[what]] * (5_000_000 // len(ORDINARY[what]))) + b"]"
+    assert run(Registry()["parse"], {"output": [text.decode()]}, "parse").body == text
+    assert loads_document(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("head", ["1,", "[INFO] ", '{"a":1} ', "[" * 100_000])
+def test_what_is_no_json_stays_the_raw_output_however_much_follows(head: str) -> None:
+    output = [head + "[]," * SIZE]
+    assert run(Registry()["parse"], {"output": output}, "parse").json() == output
+
+
+def test_a_costly_output_is_502_in_a_mode_that_reads_it_and_shown_in_one_that_does_not(
+    client: FlaskClient, theeye: StandIn
+) -> None:
+    text = bomb(b"[]").decode()
+    theeye.task(output=[text], result={})
+    error = error_of(post(client, f"{JOB}?parse"), 502, "EFORMATTER")
+    assert error["job"]["lifecycle"] == "finished"
+    assert post(client).get_json() == [text]
+
+
+@pytest.mark.parametrize("query", ["", "?parse", "?full"])
+def test_a_costly_document_is_502_with_its_id(query: str, client: FlaskClient, theeye: StandIn) -> None:
+    theeye.task(output=["x"], result={"output": [[]] * SIZE})
+    error = error_of(post(client, f"{JOB}{query}"), 502, "EJOBTOOLARGE")
+    assert error["job"]["id"] in theeye.jobs
+
+
+@pytest.mark.parametrize("letters", ["x", "\U0001f600", '"e-05', "\x01"])
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_long_text_is_written_in_pieces_as_it_is_as_a_whole(letters: str, count: int) -> None:
+    value = {"a": [letters * 10_000, 1e-5] * count, letters: "e-05"}
+    whole = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace(",1e-05", ",0.00001")
+    assert jsontext.dumps(value) == whole.encode()
