@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -340,6 +341,9 @@ class RawResponse:
     @property
     def status(self) -> int:
         return int(self.status_line.split()[1])
+
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""

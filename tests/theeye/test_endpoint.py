@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-from support.tls import make_certificate
 
 from app.settings import SettingsError
 from app.theeye.endpoint import read_endpoint
@@ -117,18 +116,15 @@ def test_the_authority_is_that_of_the_url() -> None:
 # -- certificates -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("tls"))[0]
-
-
-def test_the_first_variable_of_three_names_the_bundle(certificate: Path, environ: pytest.MonkeyPatch) -> None:
+def test_the_first_variable_of_three_names_the_bundle(
+    certificate: tuple[Path, Path], environ: pytest.MonkeyPatch
+) -> None:
     assert read_endpoint(HTTPS).bundle.variable == ""
     assert read_endpoint(HTTPS).bundle.path.endswith("cacert.pem"), "certifi's"
     for variable in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        environ.setenv(variable, str(certificate))
+        environ.setenv(variable, str(certificate[0]))
         endpoint = read_endpoint(HTTPS)
-        assert (endpoint.bundle.variable, endpoint.bundle.path) == (variable, str(certificate))
+        assert (endpoint.bundle.variable, endpoint.bundle.path) == (variable, str(certificate[0]))
         assert endpoint.tls is not None
         assert len(endpoint.tls.get_ca_certs()) == 1, "these and no others"
 
@@ -156,7 +152,7 @@ def test_a_client_certificate_that_has_gone_since(tmp_path: Path) -> None:
         read_endpoint(HTTPS, str(tmp_path / "gone.pem"))
 
 
-def test_no_variable_is_read_later(certificate: Path, environ: pytest.MonkeyPatch) -> None:
+def test_no_variable_is_read_later(certificate: tuple[Path, Path], environ: pytest.MonkeyPatch) -> None:
     transport = Transport(HTTP, 1, 1, 1)
     environ.setenv("HTTP_PROXY", "http://a:1")
     assert transport.endpoint.proxy is None

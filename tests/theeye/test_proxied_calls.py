@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
-from support.forward_proxy import forward_proxy
+from support.forward_proxy import ForwardProxy, forward_proxy
 from support.processes import Service, free_port, full_listener
 from support.sockets import relay, serving
-from support.theeye import TASK, Html, StandIn
-from support.tls import make_certificate, tls_server
+from support.theeye import JOB, TASK, Html, StandIn
+from support.tls import tls_server
+from support.transport import opened
 
 from app.errors import UpstreamFailed
 from app.settings import Settings
 from app.theeye.client import Caller, Gateway, Supervisor
-from app.theeye.transport import AnswerLost, NotSent, Transport
+from app.theeye.transport import AnswerLost, NotSent
 
 TOKEN = [("Authorization", "Bearer tok-acme")]
 PASSWORD = "ada:p:w/ñ"
@@ -24,12 +24,18 @@ USER = "ada:p%3Aw%2F%C3%B1@"  # the same in a URL
 
 
 @contextmanager
-def opened(url: str, connect_timeout: float = 5.0, client_cert: str = "") -> Iterator[Transport]:
-    transport = Transport(url, connect_timeout, 10.0, 10_000, client_cert)
-    try:
-        yield transport
-    finally:
-        transport.close()
+def proxied(
+    monkeypatch: pytest.MonkeyPatch, credentials: str = "", user: str = "", refusal: int = 0, carried_out: bool = False
+) -> Iterator[ForwardProxy]:
+    """A proxy that the environment names, with this user in its URL."""
+    with forward_proxy(credentials, refusal, carried_out) as proxy:
+        use(monkeypatch, proxy.url.replace("//", f"//{user}"))
+        yield proxy
+
+
+def use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, url)
 
 
 def failed_create(url: str) -> UpstreamFailed:
@@ -41,11 +47,6 @@ def failed_create(url: str) -> UpstreamFailed:
     return caught.value
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture
 def secure(theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of the stand-in behind TLS, with a certificate that is trusted."""
@@ -54,19 +55,12 @@ def secure(theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.
         yield url
 
 
-def proxied(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, url)
-
-
 # -- plain http -------------------------------------------------------------------------------------------------------
 
 
 def test_a_plain_proxy_is_asked_for_the_whole_url(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    with forward_proxy(PASSWORD) as proxy:
-        proxied(monkeypatch, proxy.url.replace("//", f"//{USER}"))
-        with opened(f"{theeye.url}/base") as transport:
-            replies = [transport.call("POST", "/x?a=1", TOKEN, b"[1]") for _ in range(2)]
+    with proxied(monkeypatch, PASSWORD, USER) as proxy, opened(f"{theeye.url}/base") as transport:
+        replies = [transport.call("POST", "/x?a=1", TOKEN, b"[1]") for _ in range(2)]
     assert [reply.status for reply in replies] == [404, 404]
     assert proxy.lines == [f"POST {theeye.url}/base/x?a=1 HTTP/1.1"] * 2
     for call in theeye.calls:
@@ -76,8 +70,7 @@ def test_a_plain_proxy_is_asked_for_the_whole_url(theeye: StandIn, monkeypatch: 
 
 @pytest.mark.parametrize("user", ["", "ada:wrong@"])
 def test_a_plain_proxy_that_wants_a_password(user: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    with forward_proxy(PASSWORD) as proxy:
-        proxied(monkeypatch, proxy.url.replace("//", f"//{user}"))
+    with proxied(monkeypatch, PASSWORD, user):
         with opened(theeye.url) as transport:
             assert transport.call("GET", "/x").status == 407
         error = failed_create(theeye.url)
@@ -90,8 +83,7 @@ def test_a_plain_proxy_that_wants_a_password(user: str, theeye: StandIn, monkeyp
 def test_a_plain_proxys_failure_may_come_after_the_job_was_started(
     status: int, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with forward_proxy(refusal=status, carried_out=True) as proxy:
-        proxied(monkeypatch, proxy.url)
+    with proxied(monkeypatch, refusal=status, carried_out=True):
         error = failed_create(theeye.url)
     assert "the job may have started" in error.message
     assert (error.code, error.may_have_started) == ("EOUTCOMEUNKNOWN", True)
@@ -104,10 +96,8 @@ def test_a_plain_proxys_failure_may_come_after_the_job_was_started(
 def test_a_tunnel_is_opened_once_and_shows_nothing(
     secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with forward_proxy(PASSWORD) as proxy:
-        proxied(monkeypatch, proxy.url.replace("//", f"//{USER}"))
-        with opened(secure) as transport:
-            assert [transport.call("POST", "/x", TOKEN, b"[1]").status for _ in range(3)] == [404] * 3
+    with proxied(monkeypatch, PASSWORD, USER) as proxy, opened(secure) as transport:
+        assert [transport.call("POST", "/x", TOKEN, b"[1]").status for _ in range(3)] == [404] * 3
     address = secure.removeprefix("https://")
     [(line, headers)] = proxy.heads
     assert line == f"CONNECT {address} HTTP/1.1"
@@ -122,8 +112,7 @@ def test_a_tunnel_is_opened_once_and_shows_nothing(
 def test_a_tunnel_that_is_refused_is_not_sent(
     status: int, secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with forward_proxy(refusal=status) as proxy:
-        proxied(monkeypatch, proxy.url)
+    with proxied(monkeypatch, refusal=status):
         with opened(secure) as transport, pytest.raises(NotSent, match=f"the proxy refused .* status {status}"):
             transport.call("POST", "/x", TOKEN, b"[]")
         error = failed_create(secure)
@@ -136,18 +125,17 @@ def test_behind_a_tunnel_an_answer_is_theeyes_own(
     secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theeye.fault("create", Html(502))
-    with forward_proxy() as proxy:
-        proxied(monkeypatch, proxy.url)
+    with proxied(monkeypatch):
         assert failed_create(secure).code == "ESUPERVISOR"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_no_connection_to_the_proxy_is_not_sent(scheme: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxied(monkeypatch, f"http://127.0.0.1:{free_port()}")
+    use(monkeypatch, f"http://127.0.0.1:{free_port()}")
     with opened(theeye.url.replace("http", scheme)) as transport, pytest.raises(NotSent, match="cannot connect"):
         transport.call("POST", "/x", TOKEN, b"[]")
     with full_listener() as port:
-        proxied(monkeypatch, f"http://127.0.0.1:{port}")
+        use(monkeypatch, f"http://127.0.0.1:{port}")
         with (
             opened(theeye.url.replace("http", scheme), connect_timeout=0.2) as transport,
             pytest.raises(NotSent, match="timed out"),
@@ -172,7 +160,7 @@ def test_a_proxy_that_speaks_nonsense_is_not_sent(answer: bytes, monkeypatch: py
         client.sendall(answer)
 
     with serving(serve) as port:
-        proxied(monkeypatch, f"http://127.0.0.1:{port}")
+        use(monkeypatch, f"http://127.0.0.1:{port}")
         with opened("https://theeye.example") as transport, pytest.raises(NotSent, match="cannot connect"):
             transport.call("POST", "/x", TOKEN, b"[]")
 
@@ -188,7 +176,7 @@ def test_what_a_proxy_sends_before_tls_is_never_an_answer(
         relay(client, int(secure.rpartition(":")[2]))
 
     with serving(serve) as port:
-        proxied(monkeypatch, f"http://127.0.0.1:{port}")
+        use(monkeypatch, f"http://127.0.0.1:{port}")
         with opened(secure) as transport:
             assert b"forged" not in transport.call("GET", "/x").body
     assert [call.target for call in theeye.calls] == ["/x"]
@@ -196,7 +184,7 @@ def test_what_a_proxy_sends_before_tls_is_never_an_answer(
 
 def test_a_tunnel_that_is_never_answered_ends_with_the_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        proxied(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        use(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
         with (
             opened("https://theeye.example", connect_timeout=0.2) as transport,
             pytest.raises(NotSent, match="timed out"),
@@ -212,8 +200,6 @@ def test_the_service_behind_a_proxy(
     worker: str, theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gateway through a tunnel, the supervisor by whole URLs."""
-    path = f"/acme/task/{TASK}/job"
-    token = {"Authorization": "Bearer tok-acme"}
     with forward_proxy(PASSWORD) as proxy, tls_server(certificate, theeye) as url:
         environment = {
             "SYNC_GATEWAY_URL": url,
@@ -222,15 +208,15 @@ def test_the_service_behind_a_proxy(
             "CURL_CA_BUNDLE": str(certificate[0]),
         }
         with Service(environment, worker) as service:
-            good = requests.post(service.url + path, headers=token, timeout=30)
+            good = service.ask("POST", JOB)
             proxy.refusal, proxy.carried_out = 502, True
-            bad = requests.post(service.url + path, headers=token, timeout=30)
+            bad = service.ask("POST", JOB)
             log = service.log_text()
-    assert (good.status_code, good.headers["X-Job-State"]) == (200, "success")
-    assert (bad.status_code, bad.json()["code"]) == (502, "EOUTCOMEUNKNOWN")
+    assert (good.status, good.header("X-Job-State")) == (200, "success")
+    assert (bad.status, bad.json()["code"]) == (502, "EOUTCOMEUNKNOWN")
     assert len(theeye.calls_of("create")) == 2
     assert proxy.lines[0] == f"CONNECT {url.removeprefix('https://')} HTTP/1.1"
-    assert f"POST {theeye.url}{path} HTTP/1.1" in proxy.lines
+    assert f"POST {theeye.url}{JOB} HTTP/1.1" in proxy.lines
     assert not any("profile" in line for line in proxy.lines)
     assert PASSWORD not in log
     assert USER not in log
@@ -243,11 +229,9 @@ def test_a_netrc_adds_and_replaces_nothing(theeye: StandIn, tmp_path: Path, monk
     (tmp_path / ".netrc").write_text("default login ada password hunter2\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    with forward_proxy() as proxy:
-        proxied(monkeypatch, proxy.url)
-        with opened(theeye.url) as transport:
-            transport.call("GET", "/x", TOKEN)
-            transport.call("GET", "/x")
+    with proxied(monkeypatch) as proxy, opened(theeye.url) as transport:
+        transport.call("GET", "/x", TOKEN)
+        transport.call("GET", "/x")
     assert [call.headers.get("authorization") for call in theeye.calls] == ["Bearer tok-acme", None]
     assert all("proxy-authorization" not in headers for _, headers in proxy.heads)
 
@@ -270,10 +254,8 @@ def test_a_client_certificate_is_shown(
     with tls_server(certificate, theeye, clients=certificate[0]) as url:
         with opened(url, client_cert=str(client_cert)) as transport:
             assert [transport.call("GET", "/x").status for _ in range(2)] == [404, 404]
-        with forward_proxy() as proxy:
-            proxied(monkeypatch, proxy.url)
-            with opened(url, client_cert=str(client_cert)) as transport:
-                assert transport.call("GET", "/x").status == 404
+        with proxied(monkeypatch), opened(url, client_cert=str(client_cert)) as transport:
+            assert transport.call("GET", "/x").status == 404
         with opened(url) as transport, pytest.raises((NotSent, AnswerLost)):
             transport.call("GET", "/without")
     assert len(theeye.calls) == 3

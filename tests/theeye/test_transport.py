@@ -3,9 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,30 +25,21 @@ from support.theeye import (
     StandIn,
     Verbatim,
 )
-from support.tls import make_certificate, tls_server
+from support.tls import tls_server
+from support.transport import LIMIT, opened
 
 from app.theeye import transport as module
 from app.theeye.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
 
-LIMIT = 10_000
 HANGS = 6.0  # seconds after which a call has not kept to its deadline of half a second, on the busiest machine
 TOKEN = [("Authorization", "Bearer tok")]
 SECRET = [("Authorization", "Bearer tok-secret")]
 ACME = [("Authorization", "Bearer tok-acme")]
 
 
-@contextmanager
-def opened(url: str, call_timeout: float = 5.0, connect_timeout: float = 2.0) -> Iterator[Transport]:
-    transport = Transport(url, connect_timeout, call_timeout, LIMIT)
-    try:
-        yield transport
-    finally:
-        transport.close()
-
-
 @pytest.fixture
 def transport(theeye: StandIn) -> Iterator[Transport]:
-    with opened(theeye.url) as transport:
+    with opened(theeye.url, connect_timeout=2.0, call_timeout=5.0) as transport:
         yield transport
 
 
@@ -85,10 +75,15 @@ def test_a_body_is_json_of_a_known_length(theeye: StandIn, transport: Transport)
     assert "authorization" not in third.headers
 
 
-def test_the_base_urls_path_comes_first(theeye: StandIn) -> None:
-    with opened(f"{theeye.url}/base") as transport:
-        transport.call("GET", "/x")
-    assert theeye.calls[0].target == "/base/x"
+def test_what_is_passed_on_as_it_is(theeye: StandIn, transport: Transport) -> None:
+    with opened(f"{theeye.url}/base") as based:
+        based.call("GET", "/x")
+    assert theeye.calls[0].target == "/base/x", "the base URL's path comes first"
+    transport.call("GET", "/x", [("X-Name", "Ada\tñ")])
+    assert theeye.calls[1].headers["x-name"] == "Ada\tñ"
+    theeye.fault("any", Reply(429, {}, {"retry-AFTER": "7"}), times=1)
+    reply = transport.call("GET", "/x")
+    assert (reply.headers["Retry-After"], reply.headers.get("X-Other")) == ("7", None), "in any case"
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 404, 500])
@@ -104,17 +99,6 @@ def test_a_redirect_is_not_followed(theeye: StandIn, transport: Transport) -> No
     theeye.fault("any", Redirect(f"{theeye.url}/elsewhere"))
     assert transport.call("GET", "/x", TOKEN).status == 302
     assert [call.target for call in theeye.calls] == ["/x"]
-
-
-def test_an_answers_headers_are_found_in_any_case(theeye: StandIn, transport: Transport) -> None:
-    theeye.fault("any", Reply(429, {}, {"retry-AFTER": "7"}), times=1)
-    reply = transport.call("GET", "/x")
-    assert (reply.headers["Retry-After"], reply.headers.get("X-Other")) == ("7", None)
-
-
-def test_a_header_may_hold_latin_1(theeye: StandIn, transport: Transport) -> None:
-    transport.call("GET", "/x", [("X-Name", "Ada\tñ")])
-    assert theeye.calls[0].headers["x-name"] == "Ada\tñ"
 
 
 @pytest.mark.parametrize(
@@ -146,25 +130,18 @@ def test_what_http_cannot_carry_is_not_sent(
 # -- reuse --------------------------------------------------------------------------------------------------
 
 
-def test_calls_share_a_connection(theeye: StandIn, transport: Transport) -> None:
+def test_calls_share_a_connection_until_the_other_side_closes_it(theeye: StandIn, transport: Transport) -> None:
     for _ in range(3):
         transport.call("GET", "/x")
     assert connections(theeye) == [1, 1, 1]
-
-
-def test_the_other_sides_wish_to_close_is_respected(theeye: StandIn, transport: Transport) -> None:
+    assert theeye.drop_idle() == 1
+    assert transport.call("POST", "/y", body=b"[]").status == 404
+    assert [call.target for call in theeye.calls] == ["/x", "/x", "/x", "/y"], "one closed while idle costs nothing"
+    assert connections(theeye) == [1, 1, 1, 2]
     theeye.fault("any", Reply(200, b"{}", {"Connection": "close"}), times=1)
     transport.call("GET", "/x")
     transport.call("GET", "/x")
-    assert connections(theeye) == [1, 2]
-
-
-def test_a_connection_closed_while_idle_costs_nothing(theeye: StandIn, transport: Transport) -> None:
-    transport.call("GET", "/x")
-    assert theeye.drop_idle() == 1
-    assert transport.call("POST", "/y", body=b"[]").status == 404
-    assert [call.target for call in theeye.calls] == ["/x", "/y"]
-    assert connections(theeye) == [1, 2]
+    assert connections(theeye) == [1, 1, 1, 2, 2, 3], "its wish is respected"
 
 
 def test_several_connections_closed_while_idle_cost_nothing(theeye: StandIn, transport: Transport) -> None:
@@ -176,35 +153,30 @@ def test_several_connections_closed_while_idle_cost_nothing(theeye: StandIn, tra
     assert len(theeye.calls) == 6
 
 
-def test_bytes_that_nobody_asked_for_spoil_a_connection(theeye: StandIn, transport: Transport) -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-    theeye.fault("any", TwoAnswers(answer), times=1)
-    transport.call("GET", "/x")
-    theeye.wait_for_calls("any", 1)
-    wait_until(lambda: not quiet(transport), 20, "the second answer")
-    assert transport.call("GET", "/y").status == 404, "and not the answer that came too much"
-    assert connections(theeye) == [1, 2]
-
-
 @dataclass(frozen=True)
 class TwoAnswers:
-    """An answer, and a little later another one; or both at once."""
+    """An answer, and another one: at once, or so much later."""
 
-    answer: bytes
-    at_once: bool = False
+    later: float
+    answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
     def play(self, exchange: Exchange) -> bool:
-        exchange.connection.send(self.answer * 2 if self.at_once else self.answer, last=self.at_once)
-        if not self.at_once:
-            exchange.connection.gate.pause(0.05)
-            exchange.connection.send(self.answer, last=True)
+        if not self.later:
+            exchange.connection.send(self.answer * 2, last=True)
+            return True
+        exchange.connection.send(self.answer)
+        exchange.connection.gate.pause(self.later)
+        exchange.connection.send(self.answer, last=True)
         return True
 
 
-def test_an_answer_that_came_with_another_one_is_never_used(theeye: StandIn, transport: Transport) -> None:
-    theeye.fault("any", TwoAnswers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", at_once=True), times=1)
+@pytest.mark.parametrize("later", [0, 0.05])
+def test_bytes_that_nobody_asked_for_spoil_a_connection(later: float, theeye: StandIn, transport: Transport) -> None:
+    theeye.fault("any", TwoAnswers(later), times=1)
     assert transport.call("GET", "/x").status == 200
-    assert transport.call("GET", "/y").status == 404
+    if later:
+        wait_until(lambda: not quiet(transport), 20, "the second answer")
+    assert transport.call("GET", "/y").status == 404, "and not the answer that came too much"
     assert connections(theeye) == [1, 2]
 
 
@@ -217,26 +189,17 @@ def quiet(transport: Transport) -> bool:
         return True
 
 
-def test_a_connection_idle_for_long_is_not_reused(
-    theeye: StandIn, transport: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idle_connections_end(theeye: StandIn, transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= module.IDLE_SECONDS < 5, "before Node's five seconds"
     transport.call("GET", "/x")
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
     transport.call("GET", "/x")
-    assert connections(theeye) == [1, 2]
+    assert connections(theeye) == [1, 2], "one that was idle for long is not reused"
     wait_until(lambda: theeye.open_connections == 1, 20, "the end of the old connection")
-
-
-def test_idle_connections_end_before_nodes_five_seconds() -> None:
-    assert 1 <= module.IDLE_SECONDS < 5
-
-
-def test_close_ends_the_idle_connections(theeye: StandIn, transport: Transport) -> None:
-    transport.call("GET", "/x")
     transport.close()
     wait_until(lambda: theeye.open_connections == 0, 20, "the end of the connection")
     transport.call("GET", "/x")
-    assert connections(theeye) == [1, 2]
+    assert connections(theeye) == [1, 2, 3]
 
 
 # -- not sent -------------------------------------------------------------------------------------------------
@@ -374,7 +337,7 @@ def test_a_call_can_have_an_earlier_deadline_but_no_later_one(
     call_timeout: float, timeout: float, theeye: StandIn
 ) -> None:
     theeye.fault("any", Silence())
-    with opened(theeye.url, call_timeout) as transport:
+    with opened(theeye.url, call_timeout=call_timeout) as transport:
         began = time.monotonic()
         with pytest.raises(AnswerLost, match="timed out"):
             transport.call("GET", "/x", timeout=timeout)
@@ -388,13 +351,17 @@ def test_a_slow_answer_within_the_deadline_is_whole(theeye: StandIn, transport: 
     assert connections(theeye) == [1, 1], "a socket's timeout is set anew for each call"
 
 
-def test_a_peer_that_reads_nothing_ends_at_the_deadline() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        opened(f"http://127.0.0.1:{listener.getsockname()[1]}", call_timeout=0.3) as transport,
-    ):
-        began = time.monotonic()
-        with pytest.raises(AnswerLost, match="timed out"):
+@pytest.mark.parametrize(
+    ("scheme", "limits", "error"),
+    [("http", {"call_timeout": 0.3}, AnswerLost), ("https", {"connect_timeout": 0.3}, NotSent)],
+    ids=["reads nothing", "never ends its handshake"],
+)
+def test_a_peer_that_says_nothing_ends_at_the_deadline(
+    scheme: str, limits: dict[str, float], error: type[TransportError]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        began, url = time.monotonic(), f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        with opened(url, **limits) as transport, pytest.raises(error, match="timed out"):
             transport.call("POST", "/x", body=b"x" * 50_000_000)
         assert 0.25 <= time.monotonic() - began < HANGS
 
@@ -422,68 +389,32 @@ def test_an_answer_may_have_the_limit_but_not_a_byte_more(framing: str, theeye: 
     theeye.fault("any", Sized(LIMIT, framing), times=1)
     theeye.fault("any", Sized(LIMIT + 1, framing), times=1)
     theeye.fault("any", Sized(100 * LIMIT, framing), times=1)
+    theeye.fault("any", Verbatim(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode()), times=1)
     assert len(transport.call("GET", "/x").body) == LIMIT
-    for _ in range(2):
+    for _ in range(3):  # the last one's size is announced, and it does not come
         with pytest.raises(AnswerTooLarge, match=f"more than {LIMIT} bytes"):
             transport.call("GET", "/x")
     assert transport.call("GET", "/x").status == 404, "the rest of it is not taken for the next answer"
 
 
-def test_an_announced_size_is_refused_before_it_comes(theeye: StandIn, transport: Transport) -> None:
-    theeye.fault("any", Verbatim(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode()), times=1)
-    with pytest.raises(AnswerTooLarge):
-        transport.call("GET", "/x")
-
-
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-def test_an_untrusted_certificate_is_not_sent(certificate: tuple[Path, Path], theeye: StandIn) -> None:
-    with (
-        tls_server(certificate, theeye) as url,
-        opened(url) as transport,
-        pytest.raises(NotSent, match="cannot connect"),
-    ):
-        transport.call("POST", "/x", SECRET, b"[]")
-    assert theeye.calls == []
-
-
-def test_a_trusted_certificate_is_used_and_its_connection_too(
-    certificate: tuple[Path, Path], theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trusted", [False, True])
+def test_an_untrusted_certificate_or_one_for_another_host_is_not_sent(
+    trusted: bool, certificate: tuple[Path, Path], theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    with tls_server(certificate, theeye) as url, opened(url) as transport:
-        assert [transport.call("GET", "/x").status for _ in range(3)] == [404] * 3
-    assert connections(theeye) == [1, 1, 1]
-
-
-def test_a_certificate_for_another_host_is_not_sent(
-    certificate: tuple[Path, Path], theeye: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    with (
-        tls_server(certificate, theeye) as url,
-        opened(url.replace("127.0.0.1", "localhost")) as transport,
-        pytest.raises(NotSent, match="cannot connect"),
-    ):
-        transport.call("GET", "/x")
-    assert theeye.calls == []
-
-
-def test_a_handshake_that_never_ends_is_not_sent() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        opened(f"https://127.0.0.1:{listener.getsockname()[1]}", connect_timeout=0.2) as transport,
-    ):
-        began = time.monotonic()
-        with pytest.raises(NotSent, match="timed out"):
-            transport.call("GET", "/x")
-        assert time.monotonic() - began < HANGS
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with tls_server(certificate, theeye) as url:
+        host = "localhost" if trusted else "127.0.0.1"
+        with opened(url.replace("127.0.0.1", host)) as transport, pytest.raises(NotSent, match="cannot connect"):
+            transport.call("POST", "/x", SECRET, b"[]")
+        assert theeye.calls == []
+        if trusted:
+            with opened(url) as transport:
+                assert [transport.call("GET", "/x").status for _ in range(3)] == [404] * 3
+            assert connections(theeye) == [1, 1, 1], "and its connection is used again"
 
 
 # -- many at once -----------------------------------------------------------------------------------------------------
@@ -507,15 +438,11 @@ def test_200_threads_each_get_their_own_answer(theeye: StandIn, transport: Trans
 
 def test_a_call_that_fails_gives_its_slot_back(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECTIONS", 1)
-    failures: list[Callable[[Transport], object]] = [
-        lambda transport: transport.call("GET", "/x"),
-        lambda transport: transport.call("GET", "/\xf1"),
-    ]
     with opened(theeye.url) as transport:
-        for fail in failures:
+        for path in ("/x", "/\xf1"):
             theeye.fault("any", CloseBefore(), times=1)
             with pytest.raises((AnswerLost, NotSent)):
-                fail(transport)
+                transport.call("GET", path)
             theeye.heal()
             assert transport.call("GET", "/y", timeout=1).status == 404
 

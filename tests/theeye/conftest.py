@@ -1,0 +1,12 @@
+"""Fixture: a certificate that nobody signed."""
+
+from pathlib import Path
+
+import pytest
+from support.tls import make_certificate
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """It and its key."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
