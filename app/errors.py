@@ -241,17 +241,20 @@ class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
     """Report that the job has not ended in time; it goes on, and its result can be read later."""
 
     def __init__(self, job: Job, result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Take the URL where the answer will be, and headers beside `Location` and `Retry-After`."""
+        """Take the URL where the answer will be, and headers beside `Location`.
+
+        A 504 has no `Retry-After`: clients take it for an invitation to repeat the POST, which runs the task again.
+        """
         super().__init__("The job has not ended in time, it goes on running", job=job)
         self.result_url = result_url
-        self.headers = {"Location": result_url, "Retry-After": "1", **dict(headers)}
+        self.headers = {"Location": result_url, **type(self).headers, **dict(headers)}
 
     def body(self) -> Any:
         """Return the JSON body with the URL of the result."""
         return {**super().body(), "result_url": self.result_url}
 
 
-class Accepted(TimeIsUp, status=202, code=""):
+class Accepted(TimeIsUp, status=202, code="", retry_after=1):
     """Tell a client that preferred not to wait where the result will be; this is not an error."""
 
 
