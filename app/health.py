@@ -1,31 +1,23 @@
 """Tell whether the service is alive, whether it is ready, and which server carries it."""
 
-import logging
 import os
 import platform
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from time import monotonic
 from typing import Any
 
+from app.probes import Probe
 from app.runs.redis_scripts import RedisScripts
 from app.settings import Settings
-from app.theeye.transport import Transport, TransportError
 from app.waiter.notifications import Notifications
 from formatters import Failure
 
-REMEMBERED = 2.0  # seconds that a probe's result is kept, so that frequent checks do not become calls to TheEye
-PROBE_TIMEOUT = 3.0  # seconds
 ONE = "one request at a time"
 UNKNOWN = "unknown"
-
-log = logging.getLogger("theeye_sync.health")
 
 _STARTED = time.time()
 
@@ -36,8 +28,8 @@ class Health:
     def __init__(
         self,
         settings: Settings,
-        gateway: Transport,
-        supervisor: Transport,
+        gateway: Probe,
+        supervisor: Probe,
         notifications: Notifications,
         formatters: Iterable[Failure] = (),
         scripts: RedisScripts | None = None,
@@ -53,20 +45,35 @@ class Health:
         self._gateway = gateway
         self._supervisor = supervisor
         self._notifications = notifications
-        self._lock = threading.Lock()
-        self._seen: tuple[bool, bool] = (False, False)
-        self._seen_at = float("-inf")
+        self._settled = False  # whether Redis has answered, or failed to, in the beginning
+
+    def begin(self) -> None:
+        """Start to find out, with the first request of each process, what `ready` will answer from."""
+        self._gateway.begin()
+        self._supervisor.begin()
+        self._notifications.keep_listening()
+
+    def stop(self) -> None:
+        """Report that the service is stopping, and look at nothing any more."""
+        self.stopping = True
+        self._gateway.stop()
+        self._supervisor.stop()
 
     def ready(self, environ: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Return status and body: 503 only while stopping or when the supervisor cannot be reached."""
+        """Return status and body from what is known, at once: 200 where a task could be run."""
         if self.stopping:
             return 503, {"status": "stopping", "degraded": []}
+        self._gateway.ask()
+        self._supervisor.ask()
+        gateway, supervisor = self._gateway.reachable, self._supervisor.reachable
+        if gateway is None or supervisor is None or not (self._settled or self._notifications.settled):
+            return 503, {"status": "starting", "degraded": []}
+        self._settled = True
         host = read_host(environ, self.stop_is_told, self._max_waiting)
-        gateway, supervisor = self._probe()
-        self._notifications.listen()
         return 200 if supervisor else 503, {
             "status": "ready" if supervisor else "unreachable",
             "degraded": [*self._degraded(gateway, supervisor), *host.degraded(self._max_waiting)],
+            "age": round(max(self._gateway.age, self._supervisor.age), 1),
             "history_guard": self._guard_spans(),
             "host": host.shown(),
         }
@@ -88,25 +95,6 @@ class Health:
             return "off"
         shared = self._scripts is not None and self._notifications.live and not self._scripts.is_down
         return "all processes" if shared else "one process"
-
-    def _probe(self) -> tuple[bool, bool]:
-        """Return whether gateway and supervisor can be reached; the lock makes concurrent callers share one probe."""
-        with self._lock:
-            if monotonic() - self._seen_at > REMEMBERED:
-                with ThreadPoolExecutor(2) as both:
-                    gateway, supervisor = both.map(_reachable, (self._gateway, self._supervisor))
-                self._seen, self._seen_at = (gateway, supervisor), monotonic()
-            return self._seen
-
-
-def _reachable(transport: Transport) -> bool:
-    """Return whether the server gives any HTTP answer: the probe carries no token, so its status does not matter."""
-    try:
-        transport.call("GET", "/api/status", timeout=PROBE_TIMEOUT)
-    except TransportError as error:
-        log.debug("probe: %s", error)
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 
 from app.health import Health
+from app.probes import Probe
 from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue
 from app.runs.history_redis import RedisQueue
 from app.runs.idempotency import Keys
@@ -41,7 +42,7 @@ class Services:
 
     def stop(self, most: float = float("inf")) -> None:
         """Report not ready, end every wait within SYNC_GRACE_SECONDS or `most` seconds, and send pending cancels."""
-        self.health.stopping = True
+        self.health.stop()
         self.waiter.end_all(min(self.settings.grace_seconds, most))
         self.cancellations.all_now()
 
@@ -63,7 +64,14 @@ def assemble(settings: Settings) -> Services:
         waiter=waiter,
         runs=Runs(supervisor, waiter, guard, Keys(scripts, settings.call_timeout) if scripts else None),
         cancellations=Cancellations(supervisor, notifications),
-        health=Health(settings, gateway.transport, supervisor.transport, notifications, formatters.failures, scripts),
+        health=Health(
+            settings,
+            Probe("gateway", gateway.transport),
+            Probe("supervisor", supervisor.transport),
+            notifications,
+            formatters.failures,
+            scripts,
+        ),
         metrics=metrics,
     )
 

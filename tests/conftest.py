@@ -70,6 +70,7 @@ def make_app(theeye: StandIn) -> Iterator[Callable[..., Flask]]:
     yield make
     for app in made:
         services: Services = app.extensions[EXTENSION]
+        services.health.stop()
         services.supervisor.transport.close()
         services.sessions._gateway.transport.close()
 

@@ -24,7 +24,7 @@ TELEMETRY = {"telemetry", *BASE}
 THEEYE = {"theeye", *TELEMETRY}
 WAITER = {"waiter", *THEEYE}
 RUNS = {"runs", *WAITER}
-HEALTH = {"health", *RUNS}
+HEALTH = {"health", "probes", *RUNS}
 SERVICES = {"services", *HEALTH}
 MAY_IMPORT = {
     "__main__": {"cli"},
@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "serving": {"services", *TELEMETRY},
     "api": SERVICES,
     "services": HEALTH,
-    "health": RUNS,
+    "health": {"probes", *RUNS},
+    "probes": WAITER,
     "runs": WAITER,
     "waiter": THEEYE,
     "theeye": TELEMETRY,

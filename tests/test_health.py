@@ -1,5 +1,7 @@
 """Alive, ready, degraded, stopping: what the health pages say, and what they cost TheEye."""
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,17 +9,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from flask import Flask
-from support.health import GATEWAY, SUPERVISOR, probes
+from support.health import GATEWAY, REDIS, SUPERVISOR
+from support.processes import wait_until
 from support.theeye import TASK, Html, Reply, Silence, StandIn
 
 import app
-from app import health
+from app import probes
 from app.health import ONE, UNKNOWN, read_host
 
 # -- in this process, where time can be turned ------------------------------------------------------------------
+
+
+READY = (200, {"status": "ready", "degraded": []})
+STARTING = (503, {"status": "starting", "degraded": []})
 
 
 @dataclass(frozen=True)
@@ -35,103 +43,126 @@ class Parts:
         got = self.flask.test_client().get("/readyz")
         return got.status_code, {name: got.get_json()[name] for name in ("status", "degraded")}
 
+    def becomes(self, *expected: Any) -> None:
+        wait_until(lambda: self.ready() == expected, 30, f"{expected}, not {self.ready()}")
+
 
 @contextmanager
 def assembled(**settings: Any) -> Iterator[Parts]:
     with StandIn() as gateway, StandIn() as supervisor:
-        settings |= {"gateway_url": gateway.url, "supervisor_url": supervisor.url}
+        settings = {"gateway_url": gateway.url, "supervisor_url": supervisor.url} | settings
         parts = Parts(gateway, supervisor, app.create_app(app.Settings(**settings)))
         yield parts
-        parts.services.health._gateway.close()
+        parts.services.health.stop()
+        parts.services.health._gateway._transport.close()
         parts.services.supervisor.transport.close()
 
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    """Nothing is remembered here, and a probe takes no longer than 0.5 s."""
-    monkeypatch.setattr(health, "REMEMBERED", -1.0)
-    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.5)
+    """Looks that come often."""
+    monkeypatch.setattr(probes, "LOOK_SECONDS", 0.02)
     with assembled() as parts:
         yield parts
 
 
-def test_ready(parts: Parts) -> None:
-    assert parts.ready() == (200, {"status": "ready", "degraded": []})
-
-
 def test_the_probes_carry_no_token(parts: Parts) -> None:
-    parts.ready()
+    parts.becomes(*READY)
     for theeye in (parts.gateway, parts.supervisor):
-        [probe] = probes(theeye)
+        probe = theeye.probes[0]
         assert probe.method == "GET"
         assert "authorization" not in probe.headers
 
 
-def test_a_gateway_that_is_down_degrades(parts: Parts) -> None:
+def test_the_looks_begin_with_the_first_request_of_any_kind(parts: Parts) -> None:
+    assert parts.gateway.probes == parts.supervisor.probes == []
+    parts.flask.test_client().get("/healthz")
+    parts.gateway.wait_for_calls("probe", 1)
+    parts.supervisor.wait_for_calls("probe", 1)
+    parts.becomes(*READY)
+    assert 0 <= parts.flask.test_client().get("/readyz").get_json()["age"] < 60
+
+
+def test_what_is_down_is_named_until_it_is_back(parts: Parts) -> None:
+    parts.becomes(*READY)
     parts.gateway.stop()
-    assert parts.ready() == (200, {"status": "ready", "degraded": [GATEWAY]})
-    parts.gateway.start()
-    assert parts.ready() == (200, {"status": "ready", "degraded": []})
-
-
-def test_a_supervisor_that_is_down_is_503(parts: Parts) -> None:
+    parts.becomes(200, {"status": "ready", "degraded": [GATEWAY]})
     parts.supervisor.stop()
-    assert parts.ready() == (503, {"status": "unreachable", "degraded": [SUPERVISOR]})
-    parts.gateway.stop()
-    assert parts.ready() == (503, {"status": "unreachable", "degraded": [SUPERVISOR, GATEWAY]})
+    parts.becomes(503, {"status": "unreachable", "degraded": [SUPERVISOR, GATEWAY]})
     parts.supervisor.start()
-    assert parts.ready() == (200, {"status": "ready", "degraded": [GATEWAY]})
+    parts.becomes(200, {"status": "ready", "degraded": [GATEWAY]})
+    parts.gateway.start()
+    parts.becomes(*READY)
 
 
-def test_both_silent_cost_one_probes_time(parts: Parts) -> None:
-    parts.gateway.fault("other", Silence())
-    parts.supervisor.fault("other", Silence())
-    began = time.monotonic()
-    assert parts.ready()[0] == 503
-    assert 0.45 <= time.monotonic() - began < 20
+@pytest.mark.parametrize("hanging", ["gateway", "supervisor"])
+def test_a_server_that_hangs_delays_nobody(hanging: str, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "ANSWER_SECONDS", 3600)
+    other = "supervisor" if hanging == "gateway" else "gateway"
+    getattr(parts, hanging).fault("probe", Silence())
+    assert parts.ready() == STARTING
+    getattr(parts, other).wait_for_calls("probe", 2)
+    assert len(getattr(parts, hanging).wait_for_calls("probe", 1)) == 1
+    assert parts.ready() == STARTING, "while the first look has not ended"
+    getattr(parts, hanging).heal()
+    getattr(parts, hanging).stop()
+    parts.becomes(503 if hanging == "supervisor" else 200, ANY)
 
 
-def test_both_are_asked_side_by_side(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "PROBE_TIMEOUT", 30)
-    parts.gateway.fault("other", Silence())
-    parts.supervisor.fault("other", Silence())
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(parts.ready)
-        for theeye in (parts.gateway, parts.supervisor):
-            theeye.wait_for_calls("other", 1)
-        assert not answer.done()
-        parts.gateway.stop()
-        parts.supervisor.stop()
-        assert answer.result(20)[0] == 503
+def test_a_server_that_hangs_later_is_down_once_its_time_is_up(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.becomes(*READY)
+    monkeypatch.setattr(probes, "ANSWER_SECONDS", 0.3)
+    parts.supervisor.fault("probe", Silence())
+    parts.becomes(503, {"status": "unreachable", "degraded": [SUPERVISOR]})
 
 
-@pytest.mark.parametrize("answer", [Reply(401, "Unauthorized"), Reply(404, {}), Html(500)])
-def test_whatever_it_answers_it_is_there(answer: Any, parts: Parts) -> None:
-    parts.gateway.fault("other", answer)
-    parts.supervisor.fault("other", answer)
-    assert parts.ready() == (200, {"status": "ready", "degraded": []})
+def test_a_redis_that_hangs_delays_nobody() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        assembled(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}") as parts,
+    ):
+        assert parts.ready() == STARTING
+        parts.becomes(200, {"status": "ready", "degraded": [REDIS]})
+
+
+@pytest.mark.parametrize(
+    ("answer", "down"),
+    [(Reply(401, "Unauthorized"), False), (Reply(404, {}), False), (Html(500), False)]
+    + [(Html(status), True) for status in (502, 503, 504, 522)]
+    + [(Reply(503, {"message": "no server"}), True), (Reply(407, {}), True)],
+)
+def test_an_answer_of_a_proxy_is_none_of_theeyes(answer: Any, down: bool, parts: Parts) -> None:
+    parts.gateway.fault("probe", answer)
+    parts.supervisor.fault("probe", answer)
+    expected = (503, {"status": "unreachable", "degraded": [SUPERVISOR, GATEWAY]}) if down else READY
+    parts.becomes(*expected)
 
 
 @pytest.mark.parametrize(("guard", "spans"), [(True, "one process"), (False, "off")])
 def test_whom_the_history_guard_holds_back(guard: bool, spans: str) -> None:
     with assembled(history_guard=guard) as parts:
+        parts.becomes(*READY)
         assert parts.flask.test_client().get("/readyz").get_json()["history_guard"] == spans
 
 
-def test_what_was_seen_is_remembered_for_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_theeye_is_looked_at_often_only_while_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(health, "monotonic", lambda: now[0])
+    monkeypatch.setattr(probes, "monotonic", lambda: now[0])
     with assembled() as parts:
-        for elapsed, seen in ((0.0, 1), (1.0, 1), (0.9, 1), (0.2, 2), (1.9, 2), (60.0, 3)):
+        probe = parts.services.health._supervisor
+        for elapsed, seen in ((0, 1), (29, 1), (1, 2), (0, 3), (59, 4), (1, 4)):
             now[0] += elapsed
-            assert parts.ready()[0] == 200
-            assert (len(probes(parts.gateway)), len(probes(parts.supervisor))) == (seen, seen)
+            if not elapsed and seen > 1:
+                probe.ask()
+            probe._look_if_due()
+            assert len(parts.supervisor.probes) == seen, elapsed
 
 
-def test_stopping_is_503_and_asks_nobody(parts: Parts) -> None:
+def test_stopping_is_503_and_ends_the_looks(parts: Parts) -> None:
+    parts.becomes(*READY)
     parts.services.stop()
+    wait_until(lambda: not [t for t in threading.enumerate() if "probe" in t.name and t.is_alive()], 20, "their end")
     assert parts.ready() == (503, {"status": "stopping", "degraded": []})
-    assert probes(parts.supervisor) == []
     assert parts.flask.test_client().get("/healthz").status_code == 200, "and yet it is alive"
 
 

@@ -53,6 +53,12 @@ def openapi() -> Response:
     return json_response(200, document(services.formatters.modes, services.settings))
 
 
+@blueprint.before_app_request
+def begin() -> None:
+    """Start the looks at TheEye in this process, so that `/readyz` knows what it is asked for."""
+    current_services().health.begin()
+
+
 @blueprint.app_url_value_preprocessor
 def hold_path_against_rule(endpoint: str | None, segments: dict[str, Any] | None) -> None:
     """Let a path that is not what it looks like match no rule; hooks and error handlers see the request all the same.

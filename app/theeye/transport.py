@@ -69,6 +69,7 @@ class Transport:
         self._max_answer = max_answer
         self._target, self._common = _common(self.endpoint)
         self._idle: deque[Connection] = deque()  # the one used last at the right
+        self._is_closed = False
         self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore that costs little under gevent too
         for _ in range(CONNECTIONS):
             self._slots.put(None)
@@ -95,7 +96,8 @@ class Transport:
             self._slots.put(None)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and from now on each other one after its call."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -167,6 +169,8 @@ class Transport:
         """Keep a connection for the next call, and close those that a burst of calls has left behind."""
         connection.idle_since = monotonic()
         self._idle.append(connection)
+        if self._is_closed:
+            self.close()
         while True:
             try:
                 oldest = self._idle.popleft()

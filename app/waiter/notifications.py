@@ -35,6 +35,11 @@ class Notifications:
         self._waiting: dict[str, list[threading.Event]] = {}
         self._early: dict[str, None] = {}
 
+    @property
+    def settled(self) -> bool:
+        """Return whether it is clear by now if notifications arrive."""
+        return True
+
     def listen(self) -> None:
         """Return once notifications arrive, or once it is clear that they do not for now."""
 
@@ -98,6 +103,11 @@ class RedisNotifications(Notifications):
         self._settled = threading.Event()
         self._starting = threading.Lock()
         self._listening_in = 0  # the process, while the listener lives: gevent takes 10 µs to say whether a thread does
+
+    @property
+    def settled(self) -> bool:
+        """Return whether it is clear by now if notifications arrive."""
+        return self._settled.is_set()
 
     def keep_listening(self) -> None:
         """Start the listener in this process, also again where it has died."""

@@ -11,11 +11,16 @@ log = logging.getLogger("theeye_sync")
 class Ticker:
     """Call `work` every `seconds`. Its thread starts with the first need, so after any fork, and never at import."""
 
-    def __init__(self, name: str, work: Callable[[], None], seconds: float = 1.0) -> None:
-        """Start nothing yet; an error of `work` is logged and does not end the thread."""
+    def __init__(self, name: str, work: Callable[[], None], seconds: float = 1.0, at_once: bool = False) -> None:
+        """Start nothing yet; `at_once`: do not pause before the first call.
+
+        An error of `work` is logged and does not end the thread.
+        """
         self._name = name
         self._work = work
         self._seconds = seconds
+        self._at_once = at_once
+        self._stopped = threading.Event()
         self._starting = threading.Lock()
         self._running_in = 0  # process id, while the thread lives: gevent takes 10 µs to say whether a thread does
 
@@ -24,15 +29,19 @@ class Ticker:
         if self._running_in == os.getpid():
             return
         with self._starting:
-            if self._running_in != os.getpid():
+            if self._running_in != os.getpid() and not self._stopped.is_set():
                 threading.Thread(target=self._run, name=self._name, daemon=True).start()
                 self._running_in = os.getpid()
 
+    def stop(self) -> None:
+        """End the thread after the call that is under way; it never starts again."""
+        self._stopped.set()
+
     def _run(self) -> None:
-        pause = threading.Event()
+        pause = 0.0 if self._at_once else self._seconds
         try:
-            while True:
-                pause.wait(self._seconds)
+            while not self._stopped.wait(pause):
+                pause = self._seconds
                 try:
                     self._work()
                 except Exception:

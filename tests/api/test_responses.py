@@ -5,6 +5,7 @@ import hashlib
 
 from flask.testing import FlaskClient
 from support.client import post
+from support.health import when_known
 from support.theeye import JOB, StandIn
 
 from app.api.responses import etag
@@ -40,6 +41,7 @@ def test_204_carries_no_body(client: FlaskClient, theeye: StandIn) -> None:
 
 
 def test_health_needs_no_token_and_is_not_stored(client: FlaskClient) -> None:
+    when_known(lambda: client.get("/readyz").get_json())
     for path in ("/healthz", "/readyz", "/api/status"):
         got = client.get(path)
         assert got.status_code == 200, got.text

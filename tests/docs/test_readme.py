@@ -34,6 +34,7 @@ LIVE = [  # what differs from run to run, with what stands for it
     (r"^[0-9a-f]{32}$", "<request id>"),
     (r"dur=\d+\.\d\b", "dur=<ms>"),
     (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
+    (r'"age":\d+\.\d', '"age":<seconds>'),
     (r'"load_average":\[\d+\.\d+,\d+\.\d+,\d+\.\d+\]', '"load_average":<load>'),
 ]
 

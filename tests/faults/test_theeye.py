@@ -21,7 +21,7 @@ from support.load import (
     why_not_unknown,
     why_wrong,
 )
-from support.processes import Redis
+from support.processes import Redis, wait_until
 from support.theeye import Call, CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence, Stack, StandIn
 
 __all__ = ["printed_table"]
@@ -188,7 +188,7 @@ def test_gateway_down(redis_server: Redis) -> None:
             record("gateway down, new sessions: EGATEWAY, nothing started", worker, 5, right, 0)
             assert right == 5
             assert len(theeye.calls_of("create")) == before
-            assert "gateway" in str(get(service, "/readyz").body["degraded"])
+            wait_until(lambda at=service: "gateway" in str(get(at, "/readyz").body["degraded"]), 20, "told")
         gateway.start()
         services.warm()
 

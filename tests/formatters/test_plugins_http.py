@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.health import when_known
 from support.processes import CHECKOUT, RawResponse, Service, clean_environment, raw_request
 from support.theeye import TASK, StandIn
 
@@ -259,6 +260,7 @@ def test_a_plugins_query_names_are_no_arguments_of_the_task(gunicorn: Service, i
 
 
 def test_readyz_names_what_was_not_loaded(gunicorn: Service) -> None:
+    when_known(lambda: json.loads(ask(gunicorn, "", "GET", "/readyz").body))
     got = ask(gunicorn, "", "GET", "/readyz")
     assert got.status == 200
     degraded = json.loads(got.body)["degraded"]

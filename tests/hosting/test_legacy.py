@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.health import when_known
 from support.host_checks import (
     DEPLOY,
     JOB,
@@ -48,7 +49,7 @@ class World:
         return self.host.url
 
     def readyz(self) -> Any:
-        return json.loads(ask(self.url, "/readyz").body)
+        return when_known(lambda: json.loads(ask(self.url, "/readyz").body))
 
 
 @contextmanager

@@ -33,6 +33,7 @@ JOB = f"/acme/task/{TASK}/job"
 ENDED = {"finished", "terminated", "canceled", "expired", "completed"}
 KEPT = {"ready", "assigned", "onhold", "syncing", "locked"}
 ROUTES = [
+    ("probe", "GET", re.compile(r"/api/status")),
     ("profile", "GET", re.compile(r"/api/session/profile")),
     ("create", "POST", re.compile(r"/(?P<customer>[^/]+)/task/(?P<task>[^/]+)/job")),
     ("task", "GET", re.compile(r"/(?P<customer>[^/]+)/task/(?P<task>[^/]+)")),
@@ -174,7 +175,8 @@ class Armed:
     when: Callable[[Call], bool]
 
     def takes(self, call: Call) -> bool:
-        return self.left != 0 and self.kind in ("any", call.kind) and self.when(call)
+        is_its_kind = self.kind == call.kind or (self.kind == "any" and call.kind != "probe")
+        return self.left != 0 and is_its_kind and self.when(call)
 
 
 class Server:
@@ -267,6 +269,7 @@ class StandIn:
         self.tokens: dict[str, Session] = {"tok-acme": ACME, "tok-beta": BETA}
         self.knows_scopes = True  # False: an old gateway, which ignores scopes[]
         self.calls: list[Call] = []
+        self.probes: list[Call] = []  # they come at times of their own, and are counted apart
         self._redis_url = redis_url
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
@@ -426,7 +429,8 @@ class StandIn:
 
     def wait_for_calls(self, kind: str, count: int, timeout: float = 30.0) -> list[Call]:
         """The calls of a kind ("any": all), once they are that many; a call counts when it has arrived."""
-        return self._wait(lambda: [c for c in self.calls if kind in ("any", c.kind)], count, f"{kind} calls", timeout)
+        calls = self.probes if kind == "probe" else self.calls
+        return self._wait(lambda: [c for c in calls if kind in ("any", c.kind)], count, f"{kind} calls", timeout)
 
     def wait_for_jobs(self, count: int, timeout: float = 30.0) -> list[str]:
         """The ids of the jobs, once they are that many."""
@@ -446,7 +450,7 @@ class StandIn:
 
     def _serve(self, connection: Connection, call: Call) -> bool:
         with self._changed:
-            self.calls.append(call)
+            (self.probes if call.kind == "probe" else self.calls).append(call)
             self._changed.notify_all()
         connection.gate.enter()
         fault = self._take_fault(call)
@@ -472,6 +476,8 @@ class StandIn:
 
     def _other(self, call: Call) -> Answer:
         raise Refused(404, {"message": f"{call.path} not found", "statusCode": 404})
+
+    _probe = _other
 
     def _profile(self, call: Call) -> Answer:
         session = self.tokens.get(find_token(call))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.logs import FIELDS, LoggedService, newest
-from support.processes import CHECKOUT
+from support.processes import CHECKOUT, wait_until
 from support.theeye import JOB, TASK, Reply, Stack
 
 from app.telemetry.access_log import LONGEST, json_line, text_line
@@ -110,6 +110,7 @@ def test_a_client_that_goes_has_a_line_too(logged: LoggedService) -> None:
 
 
 def test_health_checks_have_a_line_only_when_they_fail(logged: LoggedService) -> None:
+    wait_until(lambda: logged.ask("GET", "/readyz", "r-first") == 200, 20, "ready")
     for path in ("/healthz", "/readyz"):
         assert logged.ask("GET", path, "r-health") == 200
         assert logged.ask("POST", path, f"r-405-{path[1:]}") == 405
