@@ -1,5 +1,6 @@
 """What a formatter may declare, and what an author imports."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,42 +10,30 @@ import formatters
 from app.api.query import BLOCKED_NAMES, SERVICE_NAMES
 from formatters import RegistrationError, Registry
 
+REFUSED: list[tuple[Any, str]] = [
+    (Shout, "Shout is a class: register an object of it"),
+    ("shout", "str is not a Formatter"),
+    (None, "NoneType is not a Formatter"),
+    *(({"name": name}, f"the name of Other cannot be {name!r:.40}") for name in ("", "a b", "a\r\nb", 7, "x" * 100)),
+    *(({"name": name}, f"the name '{name}' is taken") for name in ("parse", "output")),
+    ({"queries": "csv"}, "it must stand in a tuple, not in str"),
+    ({"queries": None}, "it must stand in a tuple"),
+    *(({"queries": (query,)}, f"a query name of 'other' cannot be {query!r}") for query in ("a&b", "a[]", 1)),
+    *(({"queries": queries}, f"the query '{queries[0]}' is taken") for queries in (("x", "x"), ("full",))),
+    ({"queries": ()}, "nothing selects 'other'"),
+    *(({"media_types": (kind,)}, "a media type of 'other' cannot be") for kind in ("*/*", "text/*", "text/CSV")),
+    ({"media_types": ("text/csv; a=b",)}, "a media type of 'other' cannot be"),
+    ({"media_types": ("application/json",)}, "what the service answers anyway"),
+    *(({"precedence": odd}, "the precedence of 'other' is not a number") for odd in ("high", True, float("nan"))),
+]
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        (Shout, "Shout is a class: register an object of it"),
-        ("shout", "str is not a Formatter"),
-        (None, "NoneType is not a Formatter"),
-        (with_attributes(name=""), "the name of Other cannot be ''"),
-        (with_attributes(name="a b"), "the name of Other cannot be 'a b'"),
-        (with_attributes(name="a\r\nb"), "the name of Other cannot be"),
-        (with_attributes(name=7), "the name of Other cannot be 7"),
-        (with_attributes(name="x" * 100), "the name of Other cannot be"),
-        (with_attributes(queries="csv"), "it must stand in a tuple, not in str"),
-        (with_attributes(queries=None), "it must stand in a tuple"),
-        (with_attributes(queries=("a&b",)), "a query name of 'other' cannot be 'a&b'"),
-        (with_attributes(queries=("a[]",)), "a query name of 'other' cannot be"),
-        (with_attributes(queries=(1,)), "a query name of 'other' cannot be 1"),
-        (with_attributes(queries=("x", "x")), "the query 'x' is taken"),
-        (with_attributes(queries=()), "nothing selects 'other'"),
-        (with_attributes(media_types=("*/*",)), "a media type of 'other' cannot be"),
-        (with_attributes(media_types=("text/*",)), "a media type of 'other' cannot be"),
-        (with_attributes(media_types=("text/CSV",)), "a media type of 'other' cannot be"),
-        (with_attributes(media_types=("text/csv; a=b",)), "a media type of 'other' cannot be"),
-        (with_attributes(media_types=("application/json",)), "what the service answers anyway"),
-        (with_attributes(precedence="high"), "the precedence of 'other' is not a number"),
-        (with_attributes(precedence=True), "the precedence of 'other' is not a number"),
-        (with_attributes(precedence=float("nan")), "the precedence of 'other' is not a number"),
-        (with_attributes(name="parse"), "the name 'parse' is taken"),
-        (with_attributes(name="output"), "the name 'output' is taken"),
-        (with_attributes(queries=("full",)), "the query 'full' is taken"),
-    ],
-)
+
+@pytest.mark.parametrize(("given", "words"), REFUSED)
 def test_nonsense_is_refused_and_changes_nothing(given: Any, words: str) -> None:
     registry = Registry()
     before = registry.modes
-    with pytest.raises(RegistrationError, match=words.replace("[", r"\[")):
+    given = with_attributes(**given) if isinstance(given, dict) else given
+    with pytest.raises(RegistrationError, match=re.escape(words)):
         registry.register(Plugin(with_attributes(name="fine", queries=("fine",)), given))
     assert registry.modes == before, "the whole plugin is refused"
     registry.register(Plugin(with_attributes(name="fine", queries=("fine",))))
@@ -70,24 +59,7 @@ def test_a_media_type_is_taken_only_once() -> None:
 
 def test_what_an_author_needs_is_in_one_place() -> None:
     assert sorted(formatters.__all__) == [
-        "Answer",
-        "BadAnswer",
-        "BadOutput",
-        "BadQuery",
-        "Context",
-        "Failure",
-        "Formatter",
-        "FormatterError",
-        "Mode",
-        "PROJECT_NAME",
-        "RESERVED",
-        "RegistrationError",
-        "Registry",
-        "Rendered",
-        "TooCostly",
-        "answered",
-        "dumps",
-        "hookimpl",
-        "loads",
-        "rendered",
+        *("Answer", "BadAnswer", "BadOutput", "BadQuery", "Context", "Failure", "Formatter", "FormatterError", "Mode"),
+        *("PROJECT_NAME", "RESERVED", "RegistrationError", "Registry", "Rendered", "TooCostly"),
+        *("answered", "dumps", "hookimpl", "loads", "rendered"),
     ]

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from support.plugins import GOOD, names
 
+from app import Settings, create_app
 from app.cli import listing
 from formatters import Registry
 from formatters.loading import BUILT_IN
 
+HOOK = "from formatters import hookimpl\n@hookimpl\ndef register_formatters({}): {}"
 BROKEN = {
     "raises": ("raise RuntimeError('no such luck')", "RuntimeError: no such luck"),
     "exits": ("import sys; sys.exit('bye')", "SystemExit: bye"),
@@ -20,22 +22,13 @@ BROKEN = {
     "loops": ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
     "no_hook": ("x = 1", "it registers no formatter"),
     "signature": (
-        "from formatters import hookimpl\n@hookimpl\ndef register_formatters(config): return []",
-        "Argument(s) {'config'} are declared in the hookimpl but can not be found in the hookspec",
+        HOOK.format("config", "return []"),
+        "Argument(s) {'config'} are declared in the hookimpl but",
     ),
-    "unknown_hook": ("from formatters import hookimpl\n@hookimpl\ndef register_outputs(): return []", "unknown hook"),
-    "returns_none": (
-        "from formatters import hookimpl\n@hookimpl\ndef register_formatters(): pass",
-        "it registers no formatter",
-    ),
-    "returns_number": (
-        "from formatters import hookimpl\n@hookimpl\ndef register_formatters(): return 7",
-        "TypeError: 'int' object is not iterable",
-    ),
-    "hook_raises": (
-        "from formatters import hookimpl\n@hookimpl\ndef register_formatters(): raise KeyError('x')",
-        "KeyError: 'x'",
-    ),
+    "unknown_hook": (HOOK.format("", "return []").replace("formatters()", "outputs()"), "unknown hook"),
+    "returns_none": (HOOK.format("", "pass"), "it registers no formatter"),
+    "returns_number": (HOOK.format("", "return 7"), "TypeError: 'int' object is not iterable"),
+    "hook_raises": (HOOK.format("", "raise KeyError('x')"), "KeyError: 'x'"),
     "taken": (GOOD.format(name="parse"), "the name 'parse' is taken by another formatter"),
 }
 
@@ -74,12 +67,17 @@ def test_two_files_of_one_name_do_not_mix(write: Callable[[str, str], str], tmp_
     assert [failure.reason for failure in registry.failures] == ["the plugin name 'same' is taken"]
 
 
+def origin(registry: Registry, name: str = "good") -> tuple[str, str]:
+    """The plugin that a mode comes from, and its version."""
+    [mode] = [mode for mode in registry.modes if mode.name == name]
+    return mode.plugin, mode.version
+
+
 def test_an_installed_package_is_found_by_its_entry_point(package: Callable[..., None]) -> None:
     package("sync_good", GOOD.format(name="good"), "good = sync_good")
     registry = Registry()
     assert registry.choose({"good": ""}).name == "good"
-    mode = next(mode for mode in registry.modes if mode.name == "good")
-    assert (mode.plugin, mode.version) == ("sync-good", "1.2")
+    assert origin(registry) == ("sync-good", "1.2")
 
 
 def test_one_broken_package_does_not_take_the_others_along(package: Callable[..., None]) -> None:
@@ -88,11 +86,8 @@ def test_one_broken_package_does_not_take_the_others_along(package: Callable[...
     package("sync_c", GOOD.format(name="c"), "c = sync_c\nparse = sync_c")
     registry = Registry()
     assert names(registry)[-2:] == ["b", "c"]
-    assert [(failure.name, failure.source) for failure in registry.failures] == [
-        ("a", "sync-a"),
-        ("missing", "sync-b"),
-        ("parse", "sync-c"),
-    ]
+    failures = [(failure.name, failure.source) for failure in registry.failures]
+    assert failures == [("a", "sync-a"), ("missing", "sync-b"), ("parse", "sync-c")]
 
 
 def test_one_broken_installation_does_not_take_the_others_along(package: Callable[..., None], tmp_path: Path) -> None:
@@ -145,8 +140,7 @@ def test_the_default_cannot_be_turned_off() -> None:
 def test_a_module_can_be_named(package: Callable[..., None]) -> None:
     package("sync_module", GOOD.format(name="good"), "")
     registry = Registry(plugins=["sync_module"])
-    mode = next(mode for mode in registry.modes if mode.name == "good")
-    assert (mode.plugin, mode.version) == ("sync_module", "3.2.1")
+    assert origin(registry) == ("sync_module", "3.2.1")
 
 
 def test_the_listing(package: Callable[..., None], write: Callable[[str, str], str]) -> None:
@@ -161,8 +155,6 @@ def test_the_listing(package: Callable[..., None], write: Callable[[str, str], s
 
 
 def test_the_command_lists_the_formatters_of_the_app() -> None:
-    from app import Settings, create_app
-
     app = create_app(Settings(disabled_formatters=("parse",)))
     output = app.test_cli_runner().invoke(args=["formatters"]).output
     assert "?response" in output
@@ -172,22 +164,3 @@ def test_the_command_lists_the_formatters_of_the_app() -> None:
 def test_a_reason_cannot_play_with_the_terminal(write: Callable[[str, str], str]) -> None:
     (failure,) = Registry(plugins=[write("odd", "raise ValueError('\\x1b[2J\\r\\nx')")]).failures
     assert failure.reason == "ValueError: ?[2J x"
-
-
-def test_a_plugin_file_is_loaded_and_a_broken_one_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    good, broken = tmp_path / "good.py", tmp_path / "broken.py"
-    good.write_text(
-        "from formatters import Answer, Formatter, hookimpl\n"
-        "class F(Formatter):\n"
-        "    name = 'good'\n"
-        "    queries = ('good',)\n"
-        "    def format(self, context):\n"
-        "        return Answer('fine', 200)\n"
-        "@hookimpl\n"
-        "def register_formatters():\n"
-        "    return [F()]\n"
-    )
-    broken.write_text("raise RuntimeError('no')\n")
-    registry = Registry(plugins=[str(broken), str(good)])
-    assert registry["good"]
-    assert f"plugin {broken} is skipped" in caplog.text

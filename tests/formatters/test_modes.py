@@ -39,14 +39,7 @@ def test_answers_as_the_original_did(case: dict[str, Any]) -> None:
     else:
         assert json.loads(body) == json.loads(case["body"])
         assert repr(json.loads(body)) == repr(json.loads(case["body"])), "the order and the kinds of numbers too"
-
-
-def test_golden_bodies_are_compact() -> None:
-    for case in GOLDEN:
-        if case.get("body") and "differs" not in case:
-            assert answer(case["job"], case["query"])[1] == case["body"].encode("utf-8", "backslashreplace"), case[
-                "name"
-            ]
+        assert "differs" in case or body == case["body"].encode("utf-8", "backslashreplace"), "compact"
 
 
 JOB = {"state": "failure", "output": ['{"a":1,"statusCode":404}', "x"], "result": {"code": 1}}
@@ -63,9 +56,8 @@ def test_built_in_parse() -> None:
 
 
 def test_built_in_response() -> None:
-    answer = run(
-        Registry()["response"], {"output": ['{"body":"<p>","headers":{"Content-Type":"text/html"}}']}, "response"
-    )
+    page = '{"body":"<p>","headers":{"Content-Type":"text/html"}}'
+    answer = run(Registry()["response"], {"output": [page]}, "response")
     assert (answer.status, answer.content_type, answer.text) == (200, "text/html; charset=utf-8", "<p>")
 
 
