@@ -8,7 +8,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
-from app.serving import cores, open_files, stopping
+from app.serving import cores, memory, open_files, stopping
 from app.settings import Settings, SettingsError, warn_of_unknown_variables
 from app.telemetry import metrics
 
@@ -56,6 +56,7 @@ def on_starting(server: Arbiter) -> None:
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Prepare a worker that has just been forked."""
     gc.freeze()  # a collection writes to every object; the master's stay in the pages that all processes share
+    memory.give_back_large_blocks()
     stopping.reset_signals()
     if hasattr(worker, "tpool"):  # a threaded one
         cores.take_one(server.WORKERS, worker.log)

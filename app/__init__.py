@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import pages, responses
 from app.api.blueprint import blueprint
+from app.api.sending import Sending
 from app.cli import formatters_command
 from app.services import EXTENSION, Services, assemble
 from app.settings import Settings, SettingsError, warn_of_unknown_variables
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app, settings.log, services.metrics, settings.metrics_bind
     )
     app.cli.add_command(formatters_command(lambda: services.formatters))
+    app.wsgi_app = Sending(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.proxies:
         trusting = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
         app.wsgi_app = trusting  # type: ignore[method-assign]

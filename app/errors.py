@@ -21,7 +21,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
-├── TooBusy             503  EBUSY            SYNC_MAX_WAITING is reached; nothing was started
+├── TooBusy             503  EBUSY            SYNC_MAX_WAITING or SYNC_MAX_ANSWER_BYTES is reached
 │   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
 ├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
@@ -240,12 +240,18 @@ class OutcomeUnknown(SyncError, status=504, code="EOUTCOMEUNKNOWN"):
 class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
     """Report that the job has not ended in time; it goes on, and its result can be read later."""
 
-    def __init__(self, job: Job, result_url: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        job: Job,
+        result_url: str,
+        headers: Iterable[tuple[str, str]] = (),
+        message: str = "The job has not ended in time, it goes on running",
+    ) -> None:
         """Take the URL where the answer will be, and headers beside `Location`.
 
         A 504 has no `Retry-After`: clients take it for an invitation to repeat the POST, which runs the task again.
         """
-        super().__init__("The job has not ended in time, it goes on running", job=job)
+        super().__init__(message, job=job)
         self.result_url = result_url
         self.headers = {"Location": result_url, **type(self).headers, **dict(headers)}
 

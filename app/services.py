@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.telemetry.metrics import FOLDER_VARIABLE, Metrics
 from app.theeye.client import Gateway, Supervisor
 from app.theeye.sessions import Sessions
+from app.waiter.answers import Answers
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import JobWaiter
@@ -36,6 +37,7 @@ class Services:
     supervisor: Supervisor
     waiter: JobWaiter
     runs: Runs
+    answers: Answers
     cancellations: Cancellations
     health: Health
     metrics: Metrics | None = None
@@ -63,6 +65,7 @@ def assemble(settings: Settings) -> Services:
         supervisor=supervisor,
         waiter=waiter,
         runs=Runs(supervisor, waiter, guard, Keys(scripts, settings.call_timeout) if scripts else None),
+        answers=Answers(settings.max_answer_bytes),
         cancellations=Cancellations(supervisor, notifications),
         health=Health(
             settings,

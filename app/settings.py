@@ -199,6 +199,11 @@ class Settings:
     )
     max_body: int = _setting(16 * MIB, _whole(0, 1 << 40), "bytes of the largest request body (16 MiB)")
     max_job: int = _setting(64 * MIB, _whole(1, 1 << 40), "bytes of the largest answer read from TheEye (64 MiB)")
+    max_answer_bytes: int = _setting(
+        256 * MIB,
+        _whole(1, 1 << 40),
+        "bytes of answers that one process is sending; above that the next gets 503 (256 MiB)",
+    )
     query_token: bool = _setting(True, _flag, "accept `?access_token=`; `0`: the Authorization header only")
     cors_origins: tuple[str, ...] = _setting(("*",), _origins, "origins allowed, separated by commas or spaces")
     proxies: int = _setting(0, _whole(0, 10), "number of trusted proxies in front, which set `X-Forwarded-*`")

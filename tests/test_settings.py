@@ -24,6 +24,7 @@ def test_defaults() -> None:
     assert (settings.wait_seconds, settings.grace_seconds, settings.session_ttl) == (60, 30, 30)
     assert (settings.connect_timeout, settings.call_timeout) == (3, 15)
     assert (settings.max_waiting, settings.max_body, settings.max_job) == (1000, 16 * 2**20, 64 * 2**20)
+    assert settings.max_answer_bytes == 256 * 2**20
     assert (settings.redis_url, settings.plugins, settings.disabled_formatters) == ("", (), ())
     assert settings.query_token
     assert settings.history_guard
@@ -75,6 +76,7 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
         ("SYNC_CALL_TIMEOUT", "0"),
         ("SYNC_MAX_WAITING", "1.5"),
         ("SYNC_MAX_BODY", "16M"),
+        ("SYNC_MAX_ANSWER_BYTES", "0"),
         ("SYNC_HISTORY_GUARD", "yes"),
         ("SYNC_QUERY_TOKEN", "true"),
         ("SYNC_BIND", "127.0.0.1:99999"),

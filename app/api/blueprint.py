@@ -12,6 +12,7 @@ from app.api import jobs, responses
 from app.api.openapi import document
 from app.api.request import current_services, raw_path, wsgi_text
 from app.api.responses import Response, error_response, json_response
+from app.api.sending import held_until_sent
 from app.telemetry.tokens import cut_path, names_token
 from app.telemetry.trace import current
 from app.theeye.client import Job
@@ -85,6 +86,13 @@ def add_common_headers(response: AnyResponse) -> AnyResponse:
     for name in [name for name, _ in headers if name in ours]:  # a hook's
         del headers[name]
     headers[:0] = common
+    return response
+
+
+@blueprint.after_app_request
+def hold_no_slot_for_little(response: AnyResponse) -> AnyResponse:
+    """Free the request's slot where the answer is small."""
+    held_until_sent(request.environ).close_if_small(response.content_length)
     return response
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic, perf_counter
 
 from flask import request
@@ -13,6 +14,7 @@ from app.api.formatting import render
 from app.api.query import BLOCKED_NAMES, SERVICE_NAMES
 from app.api.request import JobRequest, client_socket, current_services, read_request
 from app.api.responses import Headers, Response, job_headers, respond
+from app.api.sending import held_until_sent
 from app.runs.idempotency import read_key
 from app.runs.runs import RunRequest, job_in_errors
 from app.telemetry.trace import current
@@ -72,11 +74,15 @@ def cancel(customer: str, task: str, job: str) -> Response:
 
 @contextmanager
 def _slot(customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest, Client]]:
-    """Hold a slot for a request, and do what follows when its token is refused or its client goes."""
+    """Hold a slot until the answer is sent, and do what follows when the token is refused or the client goes."""
     if (trace := current()) is not None:
         trace.customer, trace.task, trace.job = customer, task, job
     services = current_services()
-    with services.waiter.slot(client_socket(request.environ)) as client:
+    services.answers.admit()
+    held = held_until_sent(request.environ)
+    held.enter_context(services.waiter.slot())
+    held.slot = True
+    with services.waiter.watch(client_socket(request.environ)) as client:
         wanted = read_request(request, customer)
         try:
             yield wanted, client
@@ -95,18 +101,30 @@ def _answer(
     """Answer with the ended job in the mode asked for. Raise `late` where it has not ended."""
     if applied := wanted.budget.applied(accepted=not job.has_ended and late is errors.Accepted):
         headers = [*headers, ("Preference-Applied", applied)]
+    location = partial(_location, wanted, customer, task, job.id)
     if not job.has_ended:
-        raise late(job, _location(wanted, customer, task, job.id), headers)
+        raise late(job, location(), headers)
+    response = _rendered(wanted, job, headers)
+    try:
+        held_until_sent(request.environ).enter_context(current_services().answers.hold(response.content_length or 0))
+    except errors.TooBusy:
+        raise late(
+            job, location(), headers, "The job has ended, but other answers fill the memory: fetch it later"
+        ) from None
+    wanted.caller.trace.by = "job"
+    return response
+
+
+def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
+    """Return the ended job in the mode asked for."""
     trace, began = wanted.caller.trace, perf_counter()
     trace.job = job.id
     try:
         with job_in_errors(job):
             context = Context({**job.document}, wanted.query.first, accept=wanted.accept)
-            response = render(wanted.formatter, context, [*job_headers(job), *headers])
+            return render(wanted.formatter, context, [*job_headers(job), *headers])
     finally:
         trace.format = perf_counter() - began
-    trace.by = "job"
-    return response
 
 
 def _location(wanted: JobRequest, customer: str, task: str, job: str) -> str:

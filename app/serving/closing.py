@@ -1,6 +1,8 @@
 """Close a connection after its last answer, and end a worker at once."""
 
+import logging
 import socket
+import struct
 from typing import Any
 
 from gunicorn.util import close_graceful
@@ -16,6 +18,13 @@ def close_after_client(sock: socket.socket) -> None:
     A socket that is closed while the client still sends resets the connection, and the answer may be lost.
     """
     close_graceful(sock, max_drain=MAX_DRAIN)
+
+
+def cut_off(sock: socket.socket, log: logging.Logger) -> None:
+    """Reset the connection of a client that has not taken its answer in time: the kernel drops what it still holds."""
+    log.warning("a client did not take its answer in time, its connection was cut off")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
 
 
 class QuitsOnce:

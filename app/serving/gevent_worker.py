@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.serving.closing import QuitsOnce, close_after_client
+from app.serving.closing import QuitsOnce, close_after_client, cut_off
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way; gunicorn's threaded worker waits as long
 
@@ -66,6 +66,9 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
             super().handle_request(listener_name, request, sock, address)
             if request.body.failed:  # where a next request would begin is unknown
                 raise StopIteration
+        except TimeoutError:
+            cut_off(sock, self.log)
+            raise StopIteration from None
         except StopIteration:
             close_after_client(sock)
             raise

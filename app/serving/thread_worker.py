@@ -8,7 +8,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.serving.closing import QuitsOnce, close_after_client
+from app.serving.closing import QuitsOnce, close_after_client, cut_off
 
 HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
 
@@ -35,7 +35,11 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     def handle_request(self, request: Any, conn: Any) -> Any:
         """Serve one request, whose head is here."""
         self._reading.pop(conn, None)
-        return super().handle_request(request, conn)
+        try:
+            return super().handle_request(request, conn)
+        except TimeoutError:
+            cut_off(conn.sock, self.log)
+            return False
 
     def notify(self) -> None:
         """Tell the master that the worker lives, once a second; end the reading of heads that are late.

@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 
 from app.errors import ClientGone, TooBusy, Unavailable
@@ -60,8 +60,8 @@ class JobWaiter:
         self._end = float("inf")
 
     @contextmanager
-    def slot(self, sock: socket.socket | None) -> Iterator[Client]:
-        """Hold one of the SYNC_MAX_WAITING slots, for the client behind the socket. Raise TooBusy."""
+    def slot(self) -> Iterator[None]:
+        """Hold one of the SYNC_MAX_WAITING slots. Raise TooBusy."""
         with self._lock:
             if self.waiting >= self._max_waiting:
                 raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
@@ -69,13 +69,16 @@ class JobWaiter:
         try:
             if self._metrics is not None:
                 self._metrics.parked(+1)
-            with self._clients.watch(sock) as client:
-                yield client
+            yield
         finally:
             with self._lock:
                 self.waiting -= 1
             if self._metrics is not None:
                 self._metrics.parked(-1)
+
+    def watch(self, sock: socket.socket | None) -> AbstractContextManager[Client]:
+        """Watch the client behind the socket: `gone` turns true when it hangs up."""
+        return self._clients.watch(sock)
 
     def listen(self) -> int:
         """Start listening. To be called before the create: with the epoch returned, `wait` misses nothing since."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import select
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 import pytest
-from support.processes import Service, raw_request
+from support.processes import Service, raw_request, wait_until
 from support.settings import environment
 from support.theeye import StandIn
 from support.wire import CHUNKED, HEAD, rest
@@ -21,8 +22,9 @@ exec(compile(open("gunicorn.conf.py").read(), "gunicorn.conf.py", "exec"))
 _before, keepalive = post_worker_init, 1
 
 def post_worker_init(worker):
-    import app.serving.thread_worker, app.api.body
+    import app.serving.thread_worker, app.api.body, app.api.sending
     app.api.body.BODY_SECONDS, app.api.body.BODY_PIECE = 1.0, 1000
+    app.api.sending.PIECE_SECONDS = 3.0
     app.serving.thread_worker.HEAD_SECONDS = 1.0
     _before(worker)
 """
@@ -32,7 +34,7 @@ def post_worker_init(worker):
 def service(
     request: pytest.FixtureRequest, shared_theeye: StandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """One slot, a second for each 1000 bytes of a body and for a head."""
+    """One slot, a second for each 1000 bytes of a body and for a head, 3 for each piece of an answer."""
     config = tmp_path_factory.mktemp("slow") / "impatient.conf.py"
     config.write_text(CONFIG)
     env = environment(shared_theeye, max_waiting=1)
@@ -101,3 +103,22 @@ def test_headers_that_drip_are_cut_off(service: Service) -> None:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
         assert 0.9 < drip(sock, [b"a"] * 100) < 15
         assert rest(sock) == b""
+
+
+def test_who_does_not_read_is_cut_off_and_who_reads_slowly_is_not(service: Service, shared_theeye: StandIn) -> None:
+    shared_theeye.task(output=["x" * 20_000_000], result={})
+    before = service.log_text().count("was cut off")
+    with socket.create_connection(("127.0.0.1", service.port), 30) as idle:
+        idle.sendall(HEAD + b"Content-Length: 3\r\n\r\n[1]")
+        wait_until(lambda: service.log_text().count("was cut off") == before + 1, 30, "the end of who does not read")
+        assert len(rest(idle)) < 20_000_000
+    job = f"/job/{list(shared_theeye.jobs)[-1]} ".encode()
+    with socket.create_connection(("127.0.0.1", service.port), 30) as slow:
+        slow.sendall(HEAD.replace(b"POST", b"GET").replace(b"/job ", job) + b"Connection: close\r\n\r\n")
+        for _ in range(5):  # the whole takes longer than a piece may
+            threading.Event().wait(1)
+            assert slow.recv(1 << 20)
+        assert len(rest(slow)) > 14_000_000
+    shared_theeye.task()
+    assert service.log_text().count("was cut off") == before + 1
+    assert "Traceback" not in service.log_text()
