@@ -3,34 +3,31 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from time import monotonic
+from typing import Any
 
 import pytest
-import requests
+from support.client import error_of
 from support.health import when_known
 from support.load import Recorder, record
 from support.processes import Redis, Service
 from support.settings import environment
-from support.theeye import JOB, StandIn
-
-HEADERS = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
-
-
-def call(url: str, number: int) -> tuple[int, bool]:
-    """One call with an argument of its own: its status, and whether the answer was its own."""
-    with requests.Session() as session:
-        session.trust_env = False
-        got = session.post(url + JOB, json=[number], headers=HEADERS, timeout=60)
-        return got.status_code, got.json() == [str(number)]
+from support.theeye import StandIn
+from support.wire import run
 
 
 def three_hundred_calls(theeye: Recorder, services: list[Service]) -> list[tuple[int, bool]]:
-    """By 12 parallel callers, of tasks that take from no time to 0.2 s."""
+    """By 12 parallel callers, of tasks that take from no time to 0.2 s: the status, and whether the answer was its own.
+
+    Each call has an argument of its own.
+    """
     lengths = [0.0, 0.0, 0.01, 0.05, 0.2]
 
     def one(number: int) -> tuple[int, bool]:
         theeye.task(delay=lengths[number % 5], history=5)
-        return call(services[number % len(services)].url, number)
+        got = run(services[number % len(services)], body=b"[%d]" % number)
+        return got.status, got.json() == [str(number)]
 
     with ThreadPoolExecutor(12) as pool:
         return list(pool.map(one, range(300)))
@@ -61,77 +58,62 @@ def test_no_result_is_lost_to_a_history_of_five(guard: str, drill: str, redis_se
 
 
 @pytest.fixture(scope="module")
-def theeye() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def service(theeye: StandIn) -> Iterator[Service]:
-    env = environment(theeye, wait_seconds=10)
-    with Service(env, worker="gevent") as running:
+def service(shared_theeye: StandIn) -> Iterator[Service]:
+    with Service(environment(shared_theeye, wait_seconds=10)) as running:
         yield running
 
 
-def test_no_free_slot_in_time_is_503_and_starts_nothing(service: Service, theeye: StandIn) -> None:
-    theeye.task(delay=None, history=1)
+def test_no_free_slot_in_time_is_503_and_starts_nothing(service: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=None, history=1)
     with ThreadPoolExecutor(1) as pool:
-        before = len(theeye.jobs)
-        slow = pool.submit(requests.post, service.url + JOB, json=[1], headers=HEADERS, timeout=60)
-        theeye.wait_for_jobs(before + 1)
-        late = requests.post(f"{service.url}{JOB}?wait=1", json=[2], headers=HEADERS, timeout=60)
-        assert late.status_code == 503
-        assert late.json()["code"] == "EHISTORY"
-        assert late.headers["Retry-After"]
-        assert len(theeye.jobs) == before + 1
-        theeye.finish()
-        assert slow.result(30).status_code == 200
+        before = len(its_theeye.jobs)
+        slow = pool.submit(run, service)
+        its_theeye.wait_for_jobs(before + 1)
+        late = run(service, query="?wait=1")
+        error_of(late, 503, "EHISTORY")
+        assert late.header("Retry-After")
+        assert len(its_theeye.jobs) == before + 1
+        its_theeye.finish()
+        assert slow.result(30).status == 200
 
 
-def test_a_wait_that_is_over_no_longer_holds_the_task_up(service: Service, theeye: StandIn) -> None:
-    theeye.task(delay=None, history=1)
-    assert requests.post(f"{service.url}{JOB}?wait=1", json=[1], headers=HEADERS, timeout=60).status_code == 504
-    theeye.task(delay=0, history=1)
-    assert requests.post(service.url + JOB, json=[2], headers=HEADERS, timeout=60).status_code == 200
+def test_a_wait_that_is_over_no_longer_holds_the_task_up(service: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=None, history=1)
+    assert run(service, query="?wait=1").status == 504
+    its_theeye.task(delay=0, history=1)
+    assert run(service).status == 200
 
 
-def test_queueing_is_told_and_advice_is_given_once(service: Service, theeye: StandIn) -> None:
-    theeye.task(delay=0.5, history=1)
+def test_queueing_is_told_and_advice_is_given_once(service: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=0.5, history=1)
     with ThreadPoolExecutor(3) as pool:
-        answers = list(
-            pool.map(lambda n: requests.post(service.url + JOB, json=[n], headers=HEADERS, timeout=60), range(3))
-        )
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
-    timings = sorted(answer.headers.get("Server-Timing", "") for answer in answers)
+        answers = list(pool.map(run, [service] * 3))
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    timings = [answer.header("Server-Timing") or "" for answer in answers]
     assert sorted("queue;dur=" in timing for timing in timings) == [False, True, True]
     assert service.log_text().count("raise its autoremove_completed_jobs_limit") == 1
 
 
-def test_a_job_that_vanishes_all_the_same_is_502_with_its_id_and_advice(service: Service, theeye: StandIn) -> None:
-    theeye.task(delay=None, history=5)
+def test_a_job_that_vanishes_all_the_same_is_502_with_its_id_and_advice(service: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=None, history=5)
     with ThreadPoolExecutor(1) as pool:
-        before = len(theeye.jobs)
-        running = pool.submit(requests.post, service.url + JOB, json=[1], headers=HEADERS, timeout=60)
-        job_id = theeye.wait_for_jobs(before + 1)[-1]
-        theeye.forget(job_id)
+        before = len(its_theeye.jobs)
+        running = pool.submit(run, service)
+        job_id = its_theeye.wait_for_jobs(before + 1)[-1]
+        its_theeye.forget(job_id)
         got = running.result(30)
-    assert got.status_code == 502
-    assert got.json()["code"] == "EJOBGONE"
-    assert got.json()["job"]["id"] == got.headers["X-Job-Id"] == job_id
-    assert "autoremove_completed_jobs_limit" in got.json()["message"]
+    error = error_of(got, 502, "EJOBGONE")
+    assert error["job"]["id"] == got.header("X-Job-Id") == job_id
+    assert "autoremove_completed_jobs_limit" in error["message"]
 
 
-def guarded(service: Service) -> object:
-    return when_known(lambda: requests.get(f"{service.url}/readyz", timeout=10).json())["history_guard"]
+def ready(service: Service) -> Any:
+    return service.ask("GET", "/readyz").json()
 
 
-def test_readyz_says_how_far_the_guard_reaches(service: Service) -> None:
-    assert guarded(service) == "one process"
-
-
-def test_the_guard_can_be_turned_off(theeye: StandIn) -> None:
-    env = environment(theeye, history_guard=0)
-    theeye.task(delay=0, history=5)
-    with Service(env, worker="gevent") as off:
-        assert requests.post(off.url + JOB, json=[1], headers=HEADERS, timeout=60).status_code == 200
-        assert guarded(off) == "off"
+def test_readyz_says_how_far_the_guard_reaches(service: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=0, history=5)
+    with Service(environment(its_theeye, history_guard=0)) as off:
+        assert run(off).status == 200
+        for each, reach in ((service, "one process"), (off, "off")):
+            assert when_known(partial(ready, each))["history_guard"] == reach

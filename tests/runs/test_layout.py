@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from redis import Redis as Client
+from support.client import error_of
 from support.faults import Exchange
 from support.load import Recorder
-from support.processes import CHECKOUT, Redis, Service, wait_until
+from support.processes import CHECKOUT, RawResponse, Redis, Service, wait_until
 from support.redis_layout import GUARDED, RECORDED, job_ids, layout, messages, restore
 from support.settings import environment
-from support.theeye import TASK, CloseAfter, StandIn
+from support.theeye import CloseAfter, Late, StandIn
+from support.wire import run
 
 BEFORE = "6bed629"
 OTHER, KEEPS_FIVE = "61f3e937c38201da80f96c98", "61f3e937c38201da80f96c99"
@@ -107,10 +108,8 @@ def client(redis_server: Redis, theeye: Recorder) -> Iterator[Any]:
         yield client
 
 
-def post(service: Service, key: str | None = None, query: str = "?color=red", **more: Any) -> requests.Response:
-    headers = {"Authorization": "Bearer tok-acme", **({"Idempotency-Key": key} if key else {})}
-    body, task = more.get("body", [1]), more.get("task", TASK)
-    return requests.post(f"{service.url}/acme/task/{task}/job{query}", json=body, headers=headers, timeout=60)
+def post(service: Service, key: str | None = None, query: str = "?color=red", **more: Any) -> RawResponse:
+    return run(service, key, query, **more)
 
 
 # -- what is left in Redis ----------------------------------------------------------------------------------------
@@ -147,12 +146,12 @@ def steps(first: Service, second: Service, theeye: StandIn, client: Any) -> dict
         wait_until(lambda: client.zcard(f"{GUARDED}:queue") == 1, 10, "a queue")
         seen["a request queues"] = layout(client)
         theeye.finish(job_ids(client)[0])
-        assert [one.result().status_code, other.result().status_code] == [200, 200]
+        assert [one.result().status, other.result().status] == [200, 200]
         seen["all is read"] = layout(client)
         seen["messages"] = messages(pubsub)
     client.flushall()
     theeye.fault("create", CloseAfter(), times=1)
-    assert post(first, "lost").status_code == 504
+    assert post(first, "lost").status == 504
     seen["a create's answer was lost"] = layout(client)
     return seen
 
@@ -180,13 +179,12 @@ def creates(theeye: StandIn) -> int:
 
 def test_a_key_of_the_code_before_is_joined(now: Service, theeye: Recorder, client: Any) -> None:
     theeye.task(delay=0, history=1)
-    job = post(now).headers["X-Job-Id"]
+    job = post(now).header("X-Job-Id")
     restore(client, RECORDED["a job runs"], job)
     known = creates(theeye)
     got = post(now, "first")
-    assert (got.status_code, got.headers["X-Job-Id"], got.headers["Idempotency-Replayed"]) == (200, job, "true")
-    other = post(now, "first", body=[2])
-    assert (other.status_code, other.json()["code"]) == (422, "EKEYREUSED")
+    assert (got.status, got.header("X-Job-Id"), got.header("Idempotency-Replayed")) == (200, job, "true")
+    error_of(post(now, "first", body=b"[2]"), 422, "EKEYREUSED")
     assert creates(theeye) == known
 
 
@@ -203,8 +201,7 @@ def test_a_key_of_the_code_before_without_a_job_starts_none(
 ) -> None:
     restore(client, RECORDED[state])
     known = creates(theeye)
-    got = post(now, key, "?color=red&wait=0")
-    assert (got.status_code, got.json()["code"]) == (409, code)
+    error_of(post(now, key, "?color=red&wait=0"), 409, code)
     assert creates(theeye) == known
 
 
@@ -214,11 +211,10 @@ def test_a_job_of_the_code_before_is_protected_until_its_lease_ends(
     theeye.task(delay=0, history=1)
     restore(client, RECORDED["a request queues"])
     known = creates(theeye)
-    got = post(now, query="?wait=1")
-    assert (got.status_code, got.json()["code"]) == (503, "EHISTORY")
+    error_of(post(now, query="?wait=1"), 503, "EHISTORY")
     assert creates(theeye) == known
     client.zadd(f"{GUARDED}:lease", dict.fromkeys(client.zrange(f"{GUARDED}:lease", 0, -1), 1))
-    assert post(now).status_code == 200
+    assert post(now).status == 200
     assert client.keys(f"{GUARDED}:*") == []
 
 
@@ -231,31 +227,20 @@ def test_one_key_is_one_run(before: Service, now: Service, theeye: Recorder, cli
     with ThreadPoolExecutor(20) as pool:
         calls = [pool.submit(post, (before, now)[number % 2], "same", task=OTHER) for number in range(20)]
         answers = [call.result() for call in calls]
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.headers["X-Job-Id"] for answer in answers}) == 1
-    assert sum("Idempotency-Replayed" in answer.headers for answer in answers) == 19
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.header("X-Job-Id") for answer in answers}) == 1
+    assert sum(answer.header("Idempotency-Replayed") is not None for answer in answers) == 19
     assert creates(theeye) == known + 1
-
-
-@dataclass(frozen=True)
-class Slow:
-    """A read that is late: the job can be deleted meanwhile."""
-
-    seconds: float
-
-    def play(self, exchange: Exchange) -> bool:
-        exchange.connection.gate.pause(self.seconds)
-        return exchange.reply(exchange.carry_out())
 
 
 def test_a_guarded_task_loses_no_result(before: Service, now: Service, theeye: Recorder, client: Any) -> None:
     theeye.task(KEEPS_FIVE, delay=0, history=5)
     reads = itertools.count()
-    theeye.fault("read", Slow(0.2), when=lambda call: next(reads) % 2 == 0)
+    theeye.fault("read", Late(0.2, all_of_it=True), when=lambda call: next(reads) % 2 == 0)
 
     def one(number: int) -> tuple[int, Any]:
-        got = post((before, now)[number % 2], body=[number], task=KEEPS_FIVE)
-        return got.status_code, got.json()
+        got = post((before, now)[number % 2], body=b"[%d]" % number, task=KEEPS_FIVE)
+        return got.status, got.json()
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(one, range(100)))

@@ -299,14 +299,17 @@ class Reset:
 
 @dataclass(frozen=True)
 class Late:
-    """Carried out at once, answered later."""
+    """Carried out at once, answered later; or a fault played later, or all of it."""
 
     seconds: float
+    fault: Fault | None = None
+    all_of_it: bool = False
 
     def play(self, exchange: Exchange) -> bool:
-        answer = exchange.carry_out()
+        if not self.fault and not self.all_of_it:
+            exchange.carry_out()
         exchange.connection.gate.pause(self.seconds)
-        return exchange.reply(answer)
+        return self.fault.play(exchange) if self.fault else exchange.reply(exchange.carry_out())
 
 
 @dataclass(frozen=True)

@@ -363,7 +363,7 @@ def request_bytes(method: str, target: str, body: bytes = b"", **headers: str) -
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def raw_request(host: str, port: int, data: bytes, timeout: float = 30.0) -> RawResponse:
+def raw_request(host: str, port: int, data: bytes, timeout: float = 60.0) -> RawResponse:
     """Send these bytes as they are, however odd, and read one response."""
     with socket.create_connection((host, port), timeout) as sock:
         sock.sendall(data)

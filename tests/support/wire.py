@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from support.processes import RawResponse, Service, raw_request
-from support.theeye import JOB
+from support.theeye import JOB, TASK
 
 HEAD = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\n".encode()
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
@@ -28,6 +28,14 @@ def send(
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     data = request(method, target, {name: value for name, value in sent.items() if value}, body)
     return raw_request("127.0.0.1", service.port, data)
+
+
+def run(
+    service: Service, key: str | None = None, query: str = "", body: bytes = b"[1]", task: str = TASK, **headers: str
+) -> RawResponse:
+    """Run a task, with this Idempotency-Key (None: without the header)."""
+    target = f"/acme/task/{task}/job{query}"
+    return send(service, target, body, **headers if key is None else {"Idempotency_Key": key or " ", **headers})
 
 
 def talk(service: Service, data: bytes, timeout: float = 5.0, ends: bool = False) -> bytes:
