@@ -217,6 +217,7 @@ class Settings:
         (), _words, "further formatters: files (`.py`) or modules; installed ones are found"
     )
     disabled_formatters: tuple[str, ...] = _setting((), _words, "formatters and plugins not to load, e.g. `full`")
+    console: bool = _setting(True, _flag, "the console at `/console`; `0`: the path is 404")
     docs: bool = _setting(True, _flag, "the API page at `/docs`; `0`: the path is 404")
     log: str = _setting("text", _log, "one line for each request on standard output: `text`, `json` or `off`")
     metrics_bind: str = _setting(

@@ -1,4 +1,4 @@
-"""The API page: what it needs stands beside it, and nothing else is reachable there."""
+"""The pages: what they need stands beside them, and nothing else is reachable there."""
 
 import re
 from collections.abc import Callable
@@ -11,22 +11,23 @@ from flask.testing import FlaskClient
 from app.api import pages
 
 
-@pytest.mark.parametrize(("path", "prefix"), [("/docs", "/"), ("/docs/", "/"), ("/docs", "/sync/")])
-def test_every_file_that_the_page_names_is_there(path: str, prefix: str, client: FlaskClient) -> None:
-    page = client.get(path, environ_overrides={"SCRIPT_NAME": prefix.rstrip("/")})
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/console", "/console/", "/"])
+def test_every_file_that_a_page_names_is_there(path: str, client: FlaskClient) -> None:
+    page = client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
     assert (page.status_code, page.mimetype) == (200, "text/html")
     policy = page.headers["Content-Security-Policy"]
     assert {"script-src 'self'", "frame-ancestors 'none'"} < set(policy.split("; "))
     assert "unsafe" not in policy
     assert page.headers["Referrer-Policy"] == "no-referrer"
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert named[0] == ("../" if path.endswith("/") else "./"), "the base of all others"
+    assert named[0] == ("../" if path in ("/docs/", "/console/") else "./"), "the base of all others"
+    with client.get("/console/console.js") as script:
+        named += [f"console/{name}" for name in re.findall(r'from "./([a-z.]+)"', script.text)]
     for name in named[1:]:
         assert "//" not in name
-        found = client.get(f"/{name}")
-        assert found.status_code == 200, name
-        found.close()
-    assert not re.search(r"<script(?! src=)|<style| on\w+=", page.text), "nothing inline"
+        with client.get(f"/{name}") as found:
+            assert found.status_code == 200, name
+    assert not re.search(r"<script(?![^>]* src=)|<style| on\w+=", page.text), "nothing inline"
 
 
 @pytest.mark.parametrize(
@@ -36,10 +37,21 @@ def test_no_other_file_is_reachable(path: str, client: FlaskClient) -> None:
     assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/docs/swagger-ui.css"])
-def test_it_can_be_switched_off(path: str, make_app: Callable[..., Flask]) -> None:
-    answer = make_app(docs=False).test_client().get(path)
+@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/docs/swagger-ui.css", "/console", "/console/console.js"])
+def test_the_pages_can_be_switched_off(path: str, make_app: Callable[..., Flask]) -> None:
+    answer = make_app(docs=False, console=False).test_client().get(path)
     assert (answer.status_code, answer.json["message"]) == (404, f"{path} not found")
+
+
+@pytest.mark.parametrize(
+    ("accept", "on"), [("*/*", True), ("application/json", True), ("text/html;q=0", True), ("text/html", False)]
+)
+def test_the_root_is_the_console_for_browsers_alone(accept: str, on: bool, make_app: Callable[..., Flask]) -> None:
+    answer = make_app(console=on).test_client().get("/", headers={"Accept": accept})
+    assert (answer.status_code, answer.json["message"]) == (
+        404,
+        "/ not found; look at /console, /docs and /openapi.json",
+    )
 
 
 def test_without_the_extra_it_names_it(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,35 @@ _VIEWER = "flask_swagger_ui"  # carries the files of Swagger UI 5; its own bluep
 _HEADERS = [
     (
         "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
         "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
     ),
     ("Referrer-Policy", "no-referrer"),
     ("X-Content-Type-Options", "nosniff"),
 ]
+
+
+@blueprint.route("/", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def home() -> Response:
+    """Show the console to a browser. For all other clients nothing is here, whatever the method."""
+    asked_for_html = any(name == "text/html" and quality for name, quality in request.accept_mimetypes)
+    if not (asked_for_html and request.method in ("GET", "HEAD") and current_services().settings.console):
+        raise NotFound("/ not found; look at /console, /docs and /openapi.json")
+    return _page("console.html")
+
+
+@blueprint.get("/console")
+def console() -> Response:
+    """Show the console: run a task from the browser."""
+    _check_console()
+    return _page("console.html")
+
+
+@blueprint.get("/console/<name>")
+def console_file(name: str) -> Response:
+    """Return a file of the console."""
+    _check_console()
+    return _file(_OWN / "console", name)
 
 
 @blueprint.get("/docs")
@@ -45,6 +68,11 @@ def swagger_ui(name: str) -> Response:
     return _file(_viewer(), name)
 
 
+def _check_console() -> None:
+    if not current_services().settings.console:
+        raise NotFound(f"{request.path} not found")
+
+
 def _viewer() -> Path:
     """Return the folder of Swagger UI's files. Raise NotFound where the page is off or they are not installed."""
     if not current_services().settings.docs:
@@ -57,7 +85,7 @@ def _viewer() -> Path:
 
 def _page(name: str) -> Response:
     """Return a page whose relative addresses begin where this service does, with or without a slash at its end."""
-    base = "../" if request.path.endswith("/") else "./"
+    base = "../" if request.path.rstrip("/") and request.path.endswith("/") else "./"
     text = (_OWN / name).read_text("utf-8").replace("{base}", base)
     return respond(200, text.encode(), "text/html; charset=utf-8", _HEADERS)
 

@@ -1,0 +1,63 @@
+"""Fixtures for the pages: Debian's Chromium, headless, before the service on the sandbox's TheEye."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from support.processes import Redis, Service, need
+from support.settings import environment
+
+from sandbox import Sandbox
+
+# The machine's network is closed: without these Chromium looks for its own hosts first.
+QUIET = (
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = need("chromium", "chromium")
+    arguments = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    database = tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3"
+    with (
+        Sandbox(database=database, redis_url=redis_server.url) as sandbox,
+        Service(environment(sandbox, redis_url=redis_server.url), "gevent") as service,
+    ):
+        yield service
+
+
+@pytest.fixture
+def page(browser: Browser, site: Service, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of its own profile. It asked no other host, its policy refused nothing, and no script of it failed."""
+    wrong: list[str] = []
+    context = browser.new_context(locale=getattr(request, "param", "en-US"))
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if "Policy" in message.text else None)
+    page.on("request", lambda asked: wrong.append(asked.url) if is_foreign(asked.url, site.url) else None)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def is_foreign(address: str, home: str) -> bool:
+    url = urlsplit(address)
+    return url.scheme not in ("blob", "data", "about") and url.netloc != urlsplit(home).netloc
