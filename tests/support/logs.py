@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support.processes import Service, raw_request, wait_until
+from support.processes import Service, wait_until
 from support.settings import environment
 from support.theeye import StandIn
 
@@ -41,12 +41,8 @@ class LoggedService:
 
     def ask(self, method: str, target: str, name: str = "", body: bytes = b"", **headers: str) -> int:
         """One request, its status; `name` becomes its id."""
-        sent = {"Host": "x", "Content-Type": "application/json", "Authorization": "Bearer tok-acme"}
-        sent |= {"X-Request-Id": name, "Content-Length": str(len(body))}
-        sent |= {key.replace("_", "-"): value for key, value in headers.items()}
-        lines = [f"{method} {target} HTTP/1.1", *(f"{key}: {value}" for key, value in sent.items() if value)]
-        raw = ("\r\n".join([*lines, "", ""])).encode("latin-1") + body
-        return raw_request("127.0.0.1", self.service.port, raw).status
+        sent = {"Content_Type": "application/json", "X_Request_Id": name, "Content_Length": str(len(body)), **headers}
+        return self.service.ask(method, target, body, **sent).status
 
     def lines_of(self, name: str) -> list[str]:
         """Return the lines on standard output that name a request."""

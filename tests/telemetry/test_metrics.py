@@ -8,17 +8,29 @@ import os
 import re
 import signal
 import socket
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from prometheus_client.openmetrics.parser import text_fd_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families
-from support.processes import CHECKOUT, RawResponse, Redis, Service, free_port, raw_request, read_response, wait_until
+from support.load import WORKERS
+from support.processes import (
+    CHECKOUT,
+    RawResponse,
+    Redis,
+    Service,
+    free_port,
+    raw_request,
+    read_response,
+    request_bytes,
+    wait_until,
+)
 from support.settings import environment
 from support.theeye import JOB, TASK, CloseAfter, Reply, StandIn
 
@@ -28,28 +40,27 @@ from app.telemetry.metrics import MetricsSocket, outcome_of
 from app.telemetry.trace import Trace
 
 
+@dataclass
 class World:
     """The service with metrics, in front of a stand-in."""
 
-    def __init__(self, service: Service, theeye: StandIn, port: int) -> None:
-        self.service, self.theeye, self.port = service, theeye, port
+    service: Service
+    theeye: StandIn
+    port: int
 
     def ask(self, method: str = "POST", target: str = JOB, **headers: str) -> int:
-        return raw_request("127.0.0.1", self.service.port, request(method, target, **headers), 30).status
+        return self.service.ask(method, target, **headers).status
+
+    def metrics(self, method: str = "GET", target: str = "/metrics", **headers: str) -> RawResponse:
+        return raw_request("127.0.0.1", self.port, request_bytes(method, target, **headers))
 
     def scrape(self) -> dict[str, float]:
-        return samples(raw_request("127.0.0.1", self.port, request("GET", "/metrics")))
+        return samples(self.metrics())
 
     def wait_for(self, name: str, value: float) -> dict[str, float]:
         """A request is counted a moment after it was answered."""
         wait_until(lambda: self.scrape().get(name) == value, 10, f"{name} {value}, {self.scrape().get(name)}")
         return self.scrape()
-
-
-def request(method: str, target: str, **headers: str) -> bytes:
-    sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Content-Length": "0"}
-    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return "\r\n".join([f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items()), "", ""]).encode()
 
 
 def samples(answer: RawResponse) -> dict[str, float]:
@@ -66,22 +77,21 @@ def samples(answer: RawResponse) -> dict[str, float]:
     return found
 
 
+def of(found: dict[str, float], metric: str) -> dict[str, float]:
+    """The numbers of one metric by their labels."""
+    start = f"theeye_sync_{metric}{{"
+    return {name[len(start) : -1]: value for name, value in found.items() if name.startswith(start)}
+
+
 @contextmanager
 def serving(theeye: StandIn, worker: str = "gevent", workers: int = 1, **env: str) -> Iterator[World]:
     port = free_port()
-    env = {
-        "SYNC_GATEWAY_URL": theeye.url,
-        "SYNC_SUPERVISOR_URL": theeye.url,
-        "SYNC_CALL_TIMEOUT": "2",
-        "SYNC_GRACE_SECONDS": "1",
-        "SYNC_METRICS_BIND": f"127.0.0.1:{port}",
-        **env,
-    }
+    env = environment(theeye, call_timeout=2, grace_seconds=1, metrics_bind=f"127.0.0.1:{port}") | env
     with Service(env, worker=worker, workers=workers) as service:
         yield World(service, theeye, port)
 
 
-@pytest.fixture(params=["gevent", "gthread"])
+@pytest.fixture(params=WORKERS)
 def world(request: pytest.FixtureRequest, theeye: StandIn) -> Iterator[World]:
     theeye.task(output=['{"statusCode":404}'])
     with serving(theeye, request.param) as world:
@@ -108,27 +118,25 @@ def test_what_is_counted(world: World) -> None:
     assert world.ask() == 502
     found = world.wait_for("theeye_sync_requests_total{mode=output,outcome=upstream_error}", 3)
     theeye.start()
-    requests = {name: value for name, value in found.items() if name.startswith("theeye_sync_requests_total")}
-    assert requests == {
-        "theeye_sync_requests_total{mode=output,outcome=success}": 1,
-        "theeye_sync_requests_total{mode=parse,outcome=failure}": 1,
-        "theeye_sync_requests_total{mode=full,outcome=failure}": 1,
-        "theeye_sync_requests_total{mode=output,outcome=timeout}": 1,
-        "theeye_sync_requests_total{mode=output,outcome=accepted}": 1,
-        "theeye_sync_requests_total{mode=output,outcome=client_error}": 1,
-        "theeye_sync_requests_total{mode=output,outcome=upstream_error}": 3,
-        "theeye_sync_requests_total{mode=none,outcome=client_error}": 2,
-        "theeye_sync_requests_total{mode=output,outcome=refused}": 1,
-        "theeye_sync_requests_total{mode=none,outcome=success}": 1,
+    assert of(found, "requests_total") == {
+        "mode=output,outcome=success": 1,
+        "mode=parse,outcome=failure": 1,
+        "mode=full,outcome=failure": 1,
+        "mode=output,outcome=timeout": 1,
+        "mode=output,outcome=accepted": 1,
+        "mode=output,outcome=client_error": 1,
+        "mode=output,outcome=upstream_error": 3,
+        "mode=none,outcome=client_error": 2,
+        "mode=output,outcome=refused": 1,
+        "mode=none,outcome=success": 1,
     }
-    refused = {name: value for name, value in found.items() if name.startswith("theeye_sync_refused_total")}
-    assert refused == {"theeye_sync_refused_total{code=EORACC}": 1, "theeye_sync_refused_total{code=ENOKEYS}": 1}
-    calls = {name: value for name, value in found.items() if name.startswith("theeye_sync_theeye_calls_total")}
+    assert of(found, "refused_total") == {"code=EORACC": 1, "code=ENOKEYS": 1}
+    calls = of(found, "theeye_calls_total")
     expected = {"session,status=200": 1, "session,status=401": 1, "task,status=200": 1, "create,status=200": 5}
     expected |= {"create,status=400": 1, "create,status=500": 1, "create,status=lost": 1, "create,status=not_sent": 1}
     for name, value in expected.items():
-        assert calls.pop(f"theeye_sync_theeye_calls_total{{kind={name}}}") == value, name
-    assert {name.partition(",")[0][31:] for name in calls} <= {"kind=read", "kind=lifecycle"}
+        assert calls.pop(f"kind={name}") == value, name
+    assert {name.partition(",")[0] for name in calls} <= {"kind=read", "kind=lifecycle"}
     assert found["theeye_sync_sessions_total{cache=hit}"] == 10
     assert found["theeye_sync_sessions_total{cache=miss}"] == 2
     assert found["theeye_sync_parked"] == 0
@@ -141,12 +149,8 @@ def test_what_is_counted(world: World) -> None:
 
 def test_no_client_makes_labels_up(world: World) -> None:
     theeye = world.theeye
-    assert [world.ask(), world.ask("PUT"), world.ask(target=f"{JOB}?wait=x"), world.ask("GET", "/x")] == [
-        200,
-        405,
-        400,
-        404,
-    ]
+    asked = [("POST", JOB), ("PUT", JOB), ("POST", f"{JOB}?wait=x"), ("GET", "/x")]
+    assert [world.ask(*each) for each in asked] == [200, 405, 400, 404]
     theeye.fault("create", Reply(418, {}), times=1)
     assert world.ask() == 418
     before = world.wait_for("theeye_sync_requests_total{mode=none,outcome=client_error}", 3).keys()
@@ -167,7 +171,7 @@ def test_the_metrics_name_nobody(world: World) -> None:
         world.ask(target=target, **token)
         world.ask("TOK-ACME", target)
     world.wait_for("theeye_sync_requests_total{mode=none,outcome=client_error}", 6)
-    told = raw_request("127.0.0.1", world.port, request("GET", "/metrics")).body.decode().lower()
+    told = world.metrics().body.decode().lower()
     [job, *_] = world.theeye.jobs
     for secret in ("tok-", "acme", "beta", TASK, job):
         assert secret not in told
@@ -183,18 +187,13 @@ def test_the_socket_serves_metrics_and_nothing_else(world: World) -> None:
         ("HEAD", "/metrics", 200),
         ("POST", "/metrics", 405),
     ]:
-        sent = request(method, target, Host=f"127.0.0.1:{world.service.port}")
-        assert raw_request("127.0.0.1", world.port, sent).status == status, target
+        assert world.metrics(method, target, Host=f"127.0.0.1:{world.service.port}").status == status, target
     forged = {"Host": f"127.0.0.1:{world.port}", "X_Forwarded_Host": f"127.0.0.1:{world.port}"}
     assert world.ask("GET", "/metrics", **forged, X_Forwarded_Port=str(world.port)) == 404
     assert world.ask("GET", f"http://127.0.0.1:{world.port}/metrics", **forged) == 404
     assert world.theeye.calls == []
-
-
-def test_the_format_is_what_the_client_accepts(world: World) -> None:
     accept = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4;q=0.5"
-    sent = request("GET", "/metrics", Accept=accept, Accept_Encoding="gzip")
-    answer = raw_request("127.0.0.1", world.port, sent)
+    answer = world.metrics(Accept=accept, Accept_Encoding="gzip")
     assert (answer.status, answer.header("Content-Encoding")) == (200, "gzip")
     assert (answer.header("Content-Type") or "").startswith("application/openmetrics-text; version=1.0.0")
     text = gzip.decompress(answer.body).decode()
@@ -207,34 +206,24 @@ def test_a_dead_workers_gauges_go_and_its_counts_stay(theeye: StandIn) -> None:
         assert [world.ask() for _ in range(6)] == [200] * 6
         world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 6)
         theeye.task(delay=None)
-        waiting, gone = 12, threading.Semaphore(0)
-
-        def wait() -> None:
-            try:
-                world.ask()
-            except OSError:
-                gone.release()
-
+        waiting = 12
         with ThreadPoolExecutor(waiting) as pool:
-            for _ in range(waiting):
-                pool.submit(wait)
+            requests = {pool.submit(world.ask) for _ in range(waiting)}
             world.wait_for("theeye_sync_parked", waiting)
-            first, second = world.service.worker_pids()
-            broken = 0
-            for pid in (first, second):
+            for pid in world.service.worker_pids():
                 os.kill(pid, signal.SIGKILL)
                 wait_until(lambda pid=pid: pid not in world.service.worker_pids(), 10, "the end")  # type: ignore[misc]
-                while gone.acquire(timeout=0.5):
-                    broken += 1
-                found = world.wait_for("theeye_sync_parked", waiting - broken)
-            assert broken == waiting
+                broken = wait(requests, timeout=0.5).done
+                found = world.wait_for("theeye_sync_parked", waiting - len(broken))
+            assert broken == requests
+            assert all(isinstance(request.exception(), OSError) for request in requests)
         assert found["theeye_sync_requests_total{mode=output,outcome=success}"] == 6
         theeye.task()
         assert world.ask() == 200
         world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 7)
 
 
-@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+@pytest.mark.parametrize("worker", WORKERS)
 def test_metrics_are_served_while_all_places_are_taken(theeye: StandIn, worker: str) -> None:
     theeye.task(delay=None)
     with serving(theeye, worker, SYNC_MAX_WAITING="3") as world, ThreadPoolExecutor(3) as pool:
@@ -263,35 +252,30 @@ def test_the_listener_and_joined_requests(redis_server: Redis, theeye_redis: Sta
         world.wait_for("theeye_sync_listener_up", 1)
 
 
-@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+@pytest.mark.parametrize("worker", WORKERS)
 def test_unix_sockets_are_told_apart(theeye: StandIn, worker: str, tmp_path: Path) -> None:
     with serving(theeye, worker, SYNC_METRICS_BIND=f"unix:{tmp_path}/metrics.sock") as world:
-        served = over_unix(tmp_path / "metrics.sock", request("GET", "/metrics", Host=f"x:{world.service.port}"))
+        served = over_unix(tmp_path / "metrics.sock", request_bytes("GET", "/metrics", Host=f"x:{world.service.port}"))
         assert samples(served)["theeye_sync_parked"] == 0
-        assert over_unix(tmp_path / "metrics.sock", request("GET", "/healthz")).status == 404
+        assert over_unix(tmp_path / "metrics.sock", request_bytes("GET", "/healthz")).status == 404
         assert world.ask("GET", "/metrics", Host=f"{tmp_path}/metrics.sock") == 404
 
 
 def test_a_service_on_a_unix_socket_serves_no_metrics(theeye: StandIn, tmp_path: Path) -> None:
     with serving(theeye) as world:
-        args = {"SYNC_METRICS_BIND": f"127.0.0.1:{free_port()}"}
-        port = args["SYNC_METRICS_BIND"].rpartition(":")[2]
-        options = ("--bind", f"unix:{tmp_path}/sync.sock", "--bind", args["SYNC_METRICS_BIND"])
-        second = Service(args | environment(theeye), args=options)
-        second.launch(second._command, cwd=CHECKOUT, env=second._env)
-        try:
+        bind = f"127.0.0.1:{free_port()}"
+        options = ("--bind", f"unix:{tmp_path}/sync.sock", "--bind", bind)
+        with closing(Service(environment(theeye, metrics_bind=bind), args=options)) as second:
+            second.launch_only()
             wait_until((tmp_path / "sync.sock").exists, 20, "the socket")
-            wait_until(lambda: answers(int(port)), 20, "the metrics")
-            forged = request("GET", "/metrics", Host=f"127.0.0.1:{port}")
-            assert over_unix(tmp_path / "sync.sock", forged).status == 404
-        finally:
-            second.close()
+            wait_until(lambda: answers(int(bind.rpartition(":")[2])), 20, "the metrics")
+            assert over_unix(tmp_path / "sync.sock", request_bytes("GET", "/metrics", Host=bind)).status == 404
         assert world.scrape()["theeye_sync_parked"] == 0  # each gunicorn has a folder of its own
 
 
 def answers(port: int) -> bool:
     try:
-        return raw_request("127.0.0.1", port, request("GET", "/metrics")).status == 200
+        return raw_request("127.0.0.1", port, request_bytes("GET", "/metrics")).status == 200
     except OSError:
         return False
 
@@ -362,16 +346,7 @@ def test_it_is_off_by_default_and_elsewhere(monkeypatch: pytest.MonkeyPatch, cap
     assert "SYNC_METRICS_BIND is for gunicorn" in caplog.text
 
 
-class Socket:
-    """A client's connection, by the name of our end of it."""
-
-    def __init__(self, name: object) -> None:
-        self._name = name
-
-    def getsockname(self) -> object:
-        if self._name is None:
-            raise OSError("gone")
-        return self._name
+NO_SOCKET = object()
 
 
 @pytest.mark.parametrize(
@@ -392,16 +367,15 @@ class Socket:
         ("unix:/run/m.sock", "80", "/run/m.sock", True),
         ("unix:/run/m.sock", "80", "/run/sync.sock", False),
         ("unix:/run/m.sock", "80", ("127.0.0.1", 80), False),
+        ("127.0.0.1:9090", "9090", NO_SOCKET, False),
+        ("unix:/run/m.sock", "80", NO_SOCKET, False),
     ],
 )
 def test_which_requests_are_for_the_metrics(bind: str, port: str, name: object, takes: bool) -> None:
-    environ = {"SERVER_PORT": port, "gunicorn.socket": Socket(name)}
+    """By our end of a client's connection; None: it has gone, NO_SOCKET: the host does not tell."""
+    ours = Mock(getsockname=Mock(side_effect=[OSError("gone") if name is None else name]))
+    environ = {"SERVER_PORT": port} | ({} if name is NO_SOCKET else {"gunicorn.socket": ours})
     assert MetricsSocket(bind).takes(environ) is takes
-
-
-def test_a_host_without_its_sockets_serves_no_metrics() -> None:
-    assert MetricsSocket("127.0.0.1:9090").takes({"SERVER_PORT": "9090"}) is False
-    assert MetricsSocket("unix:/run/m.sock").takes({"SERVER_PORT": "80"}) is False
 
 
 @pytest.mark.parametrize(
@@ -439,7 +413,7 @@ def test_the_reference_names_every_metric_and_its_labels(world: World) -> None:
     assert world.ask(Prefer="respond-async") == 202
     assert world.ask(target=f"/beta/task/{TASK}/job") == 403
     world.wait_for("theeye_sync_refused_total{code=EORACC}", 1)
-    text = raw_request("127.0.0.1", world.port, request("GET", "/metrics")).body.decode()
+    text = world.metrics().body.decode()
     served = {
         family.name: (family.type, {label for sample in family.samples for label in sample.labels} - {"le"})
         for family in text_string_to_metric_families(text)

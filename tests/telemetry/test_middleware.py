@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from support.client import ask, error_of
 from support.logs import LoggedService
-from support.processes import raw_request
 from support.theeye import JOB
 
 from app import Settings, create_app, errors
@@ -20,8 +20,7 @@ from app import Settings, create_app, errors
 def test_every_answer_carries_the_id(logged: LoggedService) -> None:
     asked = [("OPTIONS", JOB), ("GET", "/nothing"), ("PUT", JOB), ("GET", "/healthz"), ("POST", JOB), ("GET", "/%2F")]
     for method, target in asked:
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nX-Request-Id: r-back\r\n"
-        got = raw_request("127.0.0.1", logged.service.port, f"{head}Content-Length: 0\r\n\r\n".encode())
+        got = logged.service.ask(method, target, Authorization="", Origin="https://a.example", X_Request_Id="r-back")
         assert [value for name, value in got.headers if name == "X-Request-Id"] == ["r-back"]
         exposed = got.header("Access-Control-Expose-Headers")
         assert method == "OPTIONS" or (exposed is not None and "X-Request-Id" in exposed)
@@ -48,24 +47,20 @@ def test_a_bug_is_told_once(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
+    ours: logging.Logger,
 ) -> None:
     monkeypatch.setattr(flask.extensions["theeye_sync"].waiter, "slot", None)
-    logging.getLogger("theeye_sync").addHandler(caplog.handler)
-    try:
-        got = flask.test_client().get("/fail/crash", headers={"X-Request-Id": "r-bug"})
-        hopeless = flask.test_client().get("/fail/hopeless", headers={"X-Request-Id": "r-worse"})
-        short = flask.test_client().post(JOB, headers={"X-Request-Id": "r-short"})
-        long = flask.test_client().post(f"{JOB}/", headers={"X-Request-Id": "r-long"})
-    finally:
-        logging.getLogger("theeye_sync").removeHandler(caplog.handler)
-    for answer, name in ((got, "r-bug"), (hopeless, "r-worse"), (short, "r-short"), (long, "r-long")):
-        assert (answer.status_code, answer.json["code"]) == (500, "EINTERNAL")  # type: ignore[index]
-        assert answer.headers["X-Request-Id"] == name
+    ours.addHandler(caplog.handler)
+    asked = [("GET", "/fail/crash"), ("GET", "/fail/hopeless"), ("POST", JOB), ("POST", f"{JOB}/")]
+    for method, target in asked:
+        got = ask(flask.test_client(), method, target, X_Request_Id=f"r-{target}")
+        error_of(got, 500, "EINTERNAL")
+        assert got.headers["X-Request-Id"] == f"r-{target}"
     assert len(caplog.records) == 4
     assert all(record.exc_info for record in caplog.records)
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [(line["request_id"], line["status"], line["code"], line["level"]) for line in lines] == [
-        (name, 500, "EINTERNAL", "ERROR") for name in ("r-bug", "r-worse", "r-short", "r-long")
+        (f"r-{target}", 500, "EINTERNAL", "ERROR") for _, target in asked
     ]
 
 

@@ -4,9 +4,8 @@ import re
 from time import monotonic
 
 import pytest
-import requests
 from support.logs import LoggedService, newest
-from support.processes import Service
+from support.processes import RawResponse, Service
 from support.theeye import ACME, JOB, Late, Reply, StandIn
 
 from app.telemetry.trace import begin, current
@@ -83,14 +82,13 @@ def test_every_call_to_theeye_carries_the_id(logged: LoggedService) -> None:
 # -- Server-Timing ----------------------------------------------------------------------------------------
 
 
-def ask(gunicorn: Service, method: str = "POST", path: str = JOB, token: str = "tok-acme") -> requests.Response:
-    headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
-    return requests.request(method, gunicorn.url + path, headers=headers, timeout=30)
+def post(gunicorn: Service, query: str = "", token: str = "tok-acme") -> RawResponse:
+    return gunicorn.ask("POST", JOB + query, Authorization=f"Bearer {token}")
 
 
-def timing(answer: requests.Response) -> dict[str, float]:
+def timing(answer: RawResponse) -> dict[str, float]:
     """The one header, read strictly; milliseconds by name, in their order."""
-    text = answer.headers["Server-Timing"]
+    text = answer.header("Server-Timing") or ""
     assert re.fullmatch(r"[a-z]+;dur=\d+\.\d(, [a-z]+;dur=\d+\.\d)*", text)
     return {name: float(ms) for name, ms in re.findall(r"([a-z]+);dur=([\d.]+)", text)}
 
@@ -102,45 +100,43 @@ def test_each_part_is_where_its_time_goes(gunicorn: Service, its_theeye: StandIn
     its_theeye.fault("create", Late(0.2), times=1)
     its_theeye.fault("read", Late(0.3), times=1)
     began = monotonic()
-    found = timing(ask(gunicorn, token="tok-timing"))
+    found = timing(post(gunicorn, token="tok-timing"))
     most = (monotonic() - began) * 1000
     assert list(found) == ["session", "create", "wait", "read", "format"]
     for name, least in (("session", 100), ("create", 200), ("wait", 150), ("read", 300)):
         assert least <= found[name], found
     assert sum(found.values()) <= most + 1, f"{found}: no time is in two parts"
-    again = timing(ask(gunicorn, token="tok-timing"))
+    again = timing(post(gunicorn, token="tok-timing"))
     assert again["session"] < found["session"]
     assert again["read"] < found["read"]
 
 
 def test_a_get_has_it_too(gunicorn: Service, its_theeye: StandIn) -> None:
-    job = ask(gunicorn).headers["X-Job-Id"]
-    assert list(timing(ask(gunicorn, "GET", f"{JOB}/{job}"))) == ["session", "read", "format"]
+    job = post(gunicorn).header("X-Job-Id")
+    assert list(timing(gunicorn.ask("GET", f"{JOB}/{job}"))) == ["session", "read", "format"]
     its_theeye.task(delay=None)
-    job = ask(gunicorn, path=f"{JOB}?wait=0").headers["X-Job-Id"]
-    late = ask(gunicorn, "GET", f"{JOB}/{job}?wait=0.1")
-    assert (late.status_code, list(timing(late))) == (202, ["session", "wait", "read"])
+    job = post(gunicorn, "?wait=0").header("X-Job-Id")
+    late = gunicorn.ask("GET", f"{JOB}/{job}?wait=0.1")
+    assert (late.status, list(timing(late))) == (202, ["session", "wait", "read"])
 
 
 def test_errors_have_what_was_measured(gunicorn: Service, its_theeye: StandIn) -> None:
     its_theeye.fault("create", Reply(400, {"message": "no"}), times=1)
-    refused = ask(gunicorn)
-    assert (refused.status_code, list(timing(refused))) == (400, ["session", "create"])
+    refused = post(gunicorn)
+    assert (refused.status, list(timing(refused))) == (400, ["session", "create"])
     its_theeye.task(delay=None)
-    late = ask(gunicorn, path=f"{JOB}?wait=1")
-    assert (late.status_code, list(timing(late))) == (504, ["session", "create", "wait", "read"])
+    late = post(gunicorn, "?wait=1")
+    assert (late.status, list(timing(late))) == (504, ["session", "create", "wait", "read"])
     assert timing(late)["wait"] >= 100
-    assert list(timing(ask(gunicorn, token="nobody"))) == ["session"]
+    assert list(timing(post(gunicorn, token="nobody"))) == ["session"]
 
 
 def test_what_measured_nothing_has_none(gunicorn: Service, its_theeye: StandIn) -> None:
-    assert "Server-Timing" not in ask(gunicorn, token="").headers
-    assert "Server-Timing" not in ask(gunicorn, "GET", "/healthz").headers
-    assert "Server-Timing" not in ask(gunicorn, "OPTIONS").headers
+    assert gunicorn.ask("POST", JOB, Authorization="").header("Server-Timing") is None
+    assert gunicorn.ask("GET", "/healthz").header("Server-Timing") is None
+    assert gunicorn.ask("OPTIONS", JOB).header("Server-Timing") is None
 
 
 def test_pages_may_read_it(gunicorn: Service, its_theeye: StandIn) -> None:
-    headers = {"Authorization": "Bearer tok-acme", "Origin": "https://app.example.org", "Connection": "close"}
-    got = requests.post(gunicorn.url + JOB, headers=headers, timeout=30)
-    exposed = re.split(", ", got.headers["Access-Control-Expose-Headers"])
-    assert {"Server-Timing", "X-Request-Id"} <= {*exposed}
+    exposed = gunicorn.ask("POST", JOB, Origin="https://app.example.org").header("Access-Control-Expose-Headers") or ""
+    assert {"Server-Timing", "X-Request-Id"} <= {*exposed.split(", ")}
