@@ -74,7 +74,7 @@ def test_an_application_that_fails_altogether_still_answers(capfd: pytest.Captur
     def broken(environ: object, start: object) -> Any:
         raise RuntimeError("not even Flask")
 
-    flask.wsgi_app._application = broken  # type: ignore[union-attr, attr-defined]
+    flask.wsgi_app._application._application = broken  # type: ignore[attr-defined]
     got = flask.test_client().get("/", headers={"X-Request-Id": "r-broken"})
     assert (got.status_code, got.json["code"], got.headers["X-Request-Id"]) == (500, "EINTERNAL", "r-broken")  # type: ignore[index]
     assert json.loads(capfd.readouterr().out)["code"] == "EINTERNAL"
