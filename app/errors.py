@@ -14,11 +14,12 @@ SyncError                                     EINTERNAL: an unexpected error of 
 ├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY, or costly to read
 ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
 ├── KeyRefused          422  EKEYREUSED       the key was used for something else
-├── Refused             4xx                   the supervisor's own refusal, its words in `value`
+├── Refused             4xx                   TheEye's own refusal, or that of a proxy before it; its words in `value`
 ├── ClientGone          499  ECLIENTGONE      the client closed its connection; seen in logs only
 ├── NotSupported        501  ENOKEYS          a key, but no Redis to store it in
 ├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE, EOUTCOMEUNKNOWN   TheEye failed or sent nonsense
 │   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
+│   │   └── TheEyeBusy  503, 429              TheEye, or a proxy before it, takes no more calls now
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode's own code failed
 ├── TooBusy             503  EBUSY            SYNC_MAX_WAITING or SYNC_MAX_ANSWER_BYTES is reached
@@ -82,10 +83,12 @@ class SyncError(Exception):
         value: Any = UNSET,
         job: Job | None = None,
         may_have_started: bool | None = None,
+        retry_after: str = "",
     ) -> None:
         """Take the message and whatever differs from the class.
 
-        `value` is TheEye's own answer, `job` the job as last seen; `may_have_started` tells of a job without an id.
+        `value` is TheEye's own answer, `job` the job as last seen; `may_have_started` tells of a job without an id,
+        `retry_after` is the value of the header.
         """
         super().__init__(message)
         self.may_have_started = self.may_have_started if may_have_started is None else may_have_started
@@ -94,6 +97,8 @@ class SyncError(Exception):
         self.code = self.code if code is None else code
         self.value = value
         self.job = job
+        if retry_after:
+            self.headers = {**self.headers, "Retry-After": retry_after}
 
     def body(self) -> Any:
         """Return the JSON body, in TheEye's shape."""
@@ -176,7 +181,7 @@ class KeyRefused(SyncError, status=422, code="EKEYREUSED"):
 
 
 class Refused(SyncError, code=""):
-    """Pass on the supervisor's own refusal; nothing was started."""
+    """Pass on the refusal of TheEye or of a proxy before it; without `job`, nothing was started."""
 
 
 class ClientGone(SyncError, status=499, code="ECLIENTGONE"):
@@ -193,6 +198,10 @@ class UpstreamFailed(SyncError, status=502, code="ESUPERVISOR"):
 
 class Unavailable(UpstreamFailed):
     """Report that a read of the job failed; the wait tries again."""
+
+
+class TheEyeBusy(Unavailable, status=503, code=""):
+    """Pass on a 429, or a 503 with Retry-After, of TheEye or of a proxy before it; the call has had no effect."""
 
 
 class JobGone(UpstreamFailed, code="EJOBGONE"):

@@ -86,8 +86,9 @@ def _slot(customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest,
         wanted = read_request(request, customer)
         try:
             yield wanted, client
-        except errors.Unauthorized:
-            services.sessions.forget(wanted.caller.token)
+        except (errors.Unauthorized, errors.Refused) as error:
+            if error.status in (401, 409):  # 409: the token's session is another organisation's by now
+                services.sessions.forget(wanted.caller.token)
             raise
         except errors.ClientGone as error:
             if wanted.cancels_on_disconnect and error.job is not None:

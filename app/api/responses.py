@@ -89,7 +89,7 @@ def _record(error: errors.SyncError) -> None:
         return
     trace.code = error.code
     refused = isinstance(error, errors.Unauthorized) and trace.secrets is not None
-    trace.by = "theeye" if refused or isinstance(error, errors.Refused) else "service"
+    trace.by = "theeye" if refused or isinstance(error, errors.Refused | errors.TheEyeBusy) else "service"
     if error.job is not None:
         trace.job = error.job.id
 

@@ -1,5 +1,6 @@
 """Call TheEye's two servers: the gateway knows whose a token is, the supervisor runs tasks and shows their jobs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from app.errors import (
     JobGone,
     OutcomeUnknown,
     Refused,
+    TheEyeBusy,
     Unauthorized,
     Unavailable,
     UpstreamFailed,
@@ -29,6 +31,10 @@ _GONE = (
     "Raise the task's autoremove_completed_jobs_limit"
 )
 
+# Of a member who was removed while the session lives; the second are the gateway's words, also for its own bug there.
+_NO_SESSION = re.compile("authentication failed", re.IGNORECASE)
+_NO_MEMBER = re.compile("authentication failed|invalid session|no members|cannot read propert.*\\bid\\b", re.IGNORECASE)
+_RETRY_AFTER = re.compile("[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 _NO_ANSWER = (  # as seen on a real TheEye
     "TheEye did not answer; nothing was started. It never answers callers whom the task's empty `acl` shuts out"
 )
@@ -136,10 +142,12 @@ class Gateway(_Server):
             reply = self._call(caller, "session", "GET", self._PROFILE)
         except TransportError as error:
             raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
-        if reply.status == 401:
+        if reply.status == 401 or _says(reply, _NO_MEMBER):
             raise Unauthorized
+        message = f"The gateway answered with status {reply.status}"
+        _check_busy(reply, message)
         if reply.status != 200:
-            raise UpstreamFailed(f"The gateway answered with status {reply.status}", code="EGATEWAY")
+            raise UpstreamFailed(message, code="EGATEWAY")
         return _session(_value(reply))
 
 
@@ -161,7 +169,8 @@ class Supervisor(_Server):
             message = f"The answer to the create was lost, the job may have started: {error}"
             raise OutcomeUnknown(message) from None
         if reply.status != 200 and reply.status != 201:
-            _refuse(reply, caller.token, self.transport.endpoint.is_relayed)
+            _check_refused(reply, caller.token)
+            _fail(reply, caller.token, self.transport.endpoint.is_relayed)
         document = _value(reply)
         job = Job.of(document) if isinstance(document, dict) else None
         if job is None or not job.id:
@@ -177,8 +186,7 @@ class Supervisor(_Server):
             raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
         except TransportError as error:
             raise UpstreamFailed(f"{_NO_ANSWER}: {error}") from None
-        if 400 <= reply.status < 500:
-            _refuse(reply, caller.token, self.transport.endpoint.is_relayed)
+        _check_refused(reply, caller.token)
         document = _value(reply) if reply.status == 200 else None
         if not isinstance(document, dict) or str(document.get("id") or document.get("_id")).lower() != task.lower():
             message = f"The supervisor did not show the task, with status {reply.status}, nothing was started"
@@ -224,30 +232,57 @@ class Supervisor(_Server):
             return reply
         if reply.status in (400, 404) and _value(reply) is not None:  # 400: no id; without JSON it is not TheEye's
             raise JobGone(_GONE, job=job)
-        if reply.status == 401:
-            raise Unauthorized(job=job)
-        if 400 <= reply.status < 500 and reply.status not in (400, 404, 408, 425, 429):
-            message = f"The supervisor refused to show the job, with status {reply.status}"
-            raise UpstreamFailed(message, value=_own_answer(reply, caller.token), job=job)
-        raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
+        message = f"The supervisor answered with status {reply.status}"
+        if reply.status in (400, 404, 408, 425):
+            raise Unavailable(message, job=job)
+        _check_refused(reply, caller.token, job)
+        raise Unavailable(message, job=job)
 
 
-def _refuse(reply: Reply, token: str, relayed: bool) -> NoReturn:
-    """Raise the error of a create that was not accepted.
+def _check_refused(reply: Reply, token: str, job: Job | None = None) -> None:
+    """Raise where TheEye, or a proxy before it, has refused a call, which has had no effect then."""
+    if reply.status == 401 or _says(reply, _NO_SESSION):
+        raise Unauthorized(job=job)
+    fate = "" if job else ", nothing was started"
+    if reply.status == 407:
+        raise UpstreamFailed(f"The proxy before the supervisor wants other credentials{fate}", job=job)
+    _check_busy(reply, f"TheEye is too busy{fate}", _own_answer(reply, token), job)
+    if 400 <= reply.status < 500:
+        value = _own_answer(reply, token)
+        message = "Invalid Request" if value is not UNSET else f"Refused before TheEye, with status {reply.status}"
+        raise Refused(message, status=reply.status, value=value, job=job)
+
+
+def _check_busy(reply: Reply, message: str, value: Any = UNSET, job: Job | None = None) -> None:
+    """Raise where a server takes no more calls now (RFC 6585, 4); a 503 that does not say how long is any failure."""
+    retry_after = _retry_after(reply)
+    if reply.status == 429 or (reply.status == 503 and retry_after):
+        raise TheEyeBusy(message, status=reply.status, value=value, job=job, retry_after=retry_after)
+
+
+def _fail(reply: Reply, token: str, relayed: bool) -> NoReturn:
+    """Raise the error of a create that was neither accepted nor refused.
 
     `relayed`: a proxy may have answered instead of TheEye, also after it had passed the create on.
     """
-    if reply.status == 401:
-        raise Unauthorized
-    if reply.status == 407 and relayed:
-        raise UpstreamFailed("The proxy before the supervisor wants other credentials, nothing was started")
-    if 400 <= reply.status < 500:
-        raise Refused("Invalid Request", status=reply.status, value=_own_answer(reply, token))
     started = not 300 <= reply.status < 400 or reply.status == 303
     fate = "the job may have started" if started else "nothing was started"
     message = f"The supervisor answered the create with status {reply.status}, {fate}"
     code = OutcomeUnknown.code if reply.status < 300 or (relayed and started) else None
     raise UpstreamFailed(message, code=code, value=_own_answer(reply, token), may_have_started=started)
+
+
+def _says(reply: Reply, words: re.Pattern[str]) -> bool:
+    """Return whether TheEye's 500 means that the token's session is no longer one."""
+    answer = _value(reply) if reply.status == 500 else None
+    message = answer.get("message") if isinstance(answer, dict) else answer
+    return isinstance(message, str) and words.match(message) is not None
+
+
+def _retry_after(reply: Reply) -> str:
+    """Return the value of Retry-After (RFC 9110, 10.2.3), empty where there is none that can be passed on."""
+    value = (reply.headers.get("Retry-After") or "").strip()
+    return value if _RETRY_AFTER.fullmatch(value) else ""
 
 
 def _session(profile: Any) -> Session:

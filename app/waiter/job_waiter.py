@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 
-from app.errors import ClientGone, TooBusy, Unavailable
+from app.errors import ClientGone, Refused, TooBusy, Unavailable
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
 from app.theeye.client import Caller, Job, Supervisor
@@ -111,8 +111,8 @@ class JobWaiter:
                 raise ClientGone("The client has gone", job=Job(job_id))
             try:
                 return _read(self._supervisor, caller, job_id, max(self.left(deadline), LAST_LOOK))
-            except Unavailable:
-                if self.left(deadline) <= 0:
+            except Unavailable as error:
+                if self.left(deadline) <= 0 or "Retry-After" in error.headers:  # the client is told when to come again
                     raise
                 pause.wait(min(back_off.next(), max(self.left(deadline), 0)))
 
@@ -183,6 +183,7 @@ class _Look:
         """Begin with the job as it was created; `seconds`: how long a look may take."""
         self.job = job
         self.failed = False
+        self._light = True
         self._supervisor = supervisor
         self._caller = caller
         self._seconds = seconds
@@ -190,7 +191,7 @@ class _Look:
     def shows_end(self, whole: bool) -> bool:
         """Look once: at the document where `whole` or the last look failed, else at the lifecycle first."""
         try:
-            self._look(whole or self.failed)
+            self._look(whole or self.failed or not self._light)
         except Unavailable as error:
             if not self.failed:
                 log.warning("job %s cannot be looked at for now: %s", self.job.id, error)
@@ -200,13 +201,18 @@ class _Look:
         return self.job.has_ended
 
     def _look(self, whole: bool) -> None:
-        if not whole:
-            lifecycle = self._supervisor.lifecycle(self._caller, self.job.id, self._seconds())
-            seen = self.job.at(lifecycle)
-            if not seen.has_ended:
-                self.job = seen
-                return
+        if not whole and (seen := self._at_lifecycle()) is not None and not seen.has_ended:
+            self.job = seen
+            return
         self.job = _read(self._supervisor, self._caller, self.job.id, self._seconds())
+
+    def _at_lifecycle(self) -> Job | None:
+        """Return the job at its lifecycle; None where TheEye does not show that: it needs more rights than the job."""
+        try:
+            return self.job.at(self._supervisor.lifecycle(self._caller, self.job.id, self._seconds()))
+        except Refused:
+            self._light = False
+            return None
 
 
 def _read(supervisor: Supervisor, caller: Caller, job_id: str, timeout: float) -> Job:

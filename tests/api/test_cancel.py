@@ -1,6 +1,7 @@
 """The cancel of a job: `DELETE` on /{customer}/task/{task}/job/{job}."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from support.client import error_of
@@ -69,19 +70,21 @@ def test_a_cancel_that_came_too_late_is_409(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "code"),
+    ("answer", "status", "code"),
     [
-        (Reply(403, {"message": "no"}), 502, "ESUPERVISOR"),
-        (Reply(500, {"message": "x"}), 502, "ESUPERVISOR"),
-        (Reply(404, "job not found"), 404, "ENOTFOUND"),
+        ({"statusCode": 403, "message": "Job is not cancellable"}, 403, ""),
+        ({"statusCode": 409, "message": "session of another organization"}, 409, ""),
+        ({"statusCode": 500, "message": "x"}, 502, "ESUPERVISOR"),
+        ({"statusCode": 404, "message": "job not found"}, 404, "ENOTFOUND"),
     ],
 )
-def test_a_cancel_that_theeye_refuses_or_cannot_take(fault: Reply, status: int, code: str, world: World) -> None:
+def test_a_cancel_that_theeye_refuses_or_cannot_take(answer: Any, status: int, code: str, world: World) -> None:
     job_id = world.start()
-    world.theeye.fault("cancel", fault, times=1)
+    world.theeye.fault("cancel", Reply(answer["statusCode"], answer), times=1)
     got = world.delete(job_id)
-    error_of(got, status, code)
-    assert got.headers.get("X-Job-Id") == (job_id if status == 502 else None)
+    error = error_of(got, status, code)
+    assert error.get("value") == (None if code else answer)
+    assert got.headers.get("X-Job-Id") == (None if status == 404 else job_id)
     assert world.theeye.jobs[job_id]["lifecycle"] == "ready"
 
 

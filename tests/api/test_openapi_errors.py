@@ -60,6 +60,7 @@ ERRORS: dict[str, SyncError] = {
     "EFORMATTER": failed(ENDED, "the job's output is not JSON"),
     "EFORMATTER_without_a_job": failed(None),
     "EBUSY": errors.TooBusy("1000 requests are waiting already, nothing was started"),
+    "TheEyeBusy": errors.TheEyeBusy("TheEye is too busy, nothing was started"),
     "EHISTORY": errors.NoFreeSlot(),
     "EKEYSDOWN": errors.KeysUnavailable(
         "Idempotency keys cannot be kept just now, nothing was started: Redis did not answer: TimeoutError"
