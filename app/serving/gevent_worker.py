@@ -5,6 +5,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from gevent.server import StreamServer
+from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.serving.closing import QuitsOnce, close_after_client, cut_off
@@ -22,6 +24,17 @@ class ListenerName:
     def getsockname(self) -> Any:
         """Return the address."""
         return self._name
+
+
+class Server(StreamServer):
+    """Accept the connections of one listening socket."""
+
+    def close(self) -> None:
+        """Accept the connections that wait, and no more: closing the socket would reset them."""
+        with suppress(OSError):
+            while not (self.closed or self.full()) and (accepted := self.do_read()):
+                self.do_handle(*accepted)
+        super().close()
 
 
 class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
@@ -46,6 +59,7 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the worker is told to stop."""
         self._listener_names = {sock: ListenerName(sock) for sock in self.sockets}
+        ggevent.StreamServer = Server  # gunicorn names the class itself
         super().run()
 
     def handle(self, listener: Any, client: socket.socket, address: Any) -> None:

@@ -57,6 +57,21 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or end accepting connections; when stopping, accept those that wait, and have later ones refused.
+
+        gunicorn leaves both in the queue of the socket, and the end of the worker resets them: a proxy does not know
+        whether these requests were read, and may not send them again.
+        """
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                known = -1
+                while known != self.nr_conns:
+                    known = self.nr_conns
+                    self.accept(listener)
+                listener.close()
+
     def finish_request(self, conn: Any, future: Future[Any]) -> None:
         """Keep a connection for its next request, or close it after its last one.
 

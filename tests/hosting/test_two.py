@@ -73,7 +73,7 @@ def pair(theeye_redis: StandIn, redis_server: Redis) -> Iterator[Pair]:
     theeye_redis.task(PARKED, delay=None)
     redis = redis_server.client()
     redis.flushdb()
-    env = service_environment(theeye_redis, redis_server.url, SYNC_CALL_TIMEOUT="1", SYNC_PROXIES="1")
+    env = service_environment(theeye_redis, redis_server.url, SYNC_PROXIES="1")
     with Service(env) as one, Service(env) as other, Nginx(one.port, other.port) as nginx:
         yield Pair(theeye_redis, (one, other), nginx, redis)
         nginx.stop()
@@ -95,7 +95,7 @@ class Load:
         got = []
         while not got or got[-1].status == 502:
             assert len(got) < 5, got
-            got.append(ask(self.pair.nginx.url, f"/acme/task/{TASK}/job?wait=10", "POST", body, **headers))
+            got.append(ask(self.pair.nginx.url, f"/acme/task/{TASK}/job?wait=60", "POST", body, **headers))
         self.answers.append((argument, got))
 
     @contextmanager
@@ -121,7 +121,7 @@ class Load:
 
     def more(self, count: int) -> None:
         enough = self.count() + count
-        wait_until(lambda: self.count() >= enough, 20, f"{count} more answers")
+        wait_until(lambda: self.count() >= enough, 60, f"{count} more answers")
 
 
 def park(pair: Pair, pool: ThreadPoolExecutor, number: int) -> Future[RawResponse]:
@@ -141,7 +141,7 @@ def test_one_of_two_is_killed_and_started_again_under_load(pair: Pair) -> None:
     with ThreadPoolExecutor(40) as pool:
         waits = {number: park(pair, pool, number) for number in range(20)}
         try:
-            wait_until(lambda: pair.keys_with_jobs() == 20, 10, "the keys of 20 parked requests")
+            wait_until(lambda: pair.keys_with_jobs() == 20, 60, "the keys of 20 parked requests")
             with load.running():
                 load.more(30)
                 killed.kill()
@@ -155,7 +155,7 @@ def test_one_of_two_is_killed_and_started_again_under_load(pair: Pair) -> None:
             for job_id, job in pair.theeye.jobs.items():
                 if job["task_id"] == PARKED:
                     pair.theeye.finish(job_id, output=job["task_arguments_values"])
-        answers = {number: wait.result(20) for number, wait in (waits | again).items()}
+        answers = {number: wait.result(60) for number, wait in (waits | again).items()}
 
     assert 0 < len(lost) < 20
     assert {waits[number].result().status for number in lost} == {502}

@@ -34,12 +34,12 @@ def test_each_worker_has_a_core_of_its_own_and_so_has_its_successor() -> None:
             assert len(set.union(*found)) == workers
             first = service.worker_pids()[0]
             os.kill(first, signal.SIGKILL)
-            wait_until(partial(succeeded, service, first, found), 10, "a successor")
+            wait_until(partial(succeeded, service, first, found), 60, "a successor")
 
 
 def test_more_workers_than_cores_share_them_evenly() -> None:
     with Service(worker="gthread", workers=2 * len(CORES)) as service:
-        wait_until(lambda: sorted(map(min, taken(service))) == sorted([*CORES, *CORES]), 10, "two on each core")
+        wait_until(lambda: sorted(map(min, taken(service))) == sorted([*CORES, *CORES]), 60, "two on each core")
 
 
 def test_greenlets_run_anywhere() -> None:

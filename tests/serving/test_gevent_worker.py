@@ -1,14 +1,18 @@
 """The gevent worker: what it refuses, what it logs, and connections while it stops."""
 
 import http.client
+import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from support.processes import CHECKOUT, Service, clean_environment, free_port, read_response
+from support.processes import CHECKOUT, Service, clean_environment, free_port, read_response, wait_until
 
 WORKERS = ["gevent", "gthread"]
 BURST = 400
@@ -51,6 +55,28 @@ def test_connections_that_come_in_during_a_reload_are_served(worker: str) -> Non
             while before in service.worker_pids():
                 assert burst(service.port) == [200] * BURST
         assert "Traceback" not in service.log_text()
+
+
+def has_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a process that is stopped (SIGSTOP) has a signal to handle once it goes on."""
+    pending = re.findall(r"^(?:SigPnd|ShdPnd):\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in pending)
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_connections_that_are_not_yet_accepted_at_a_stop_are_served(worker: str) -> None:
+    with Service(worker=worker) as service, ExitStack() as stack:
+        [pid] = service.worker_pids()
+        os.kill(pid, signal.SIGSTOP)
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 20)) for _ in range(50)]
+        for sock in socks:
+            sock.sendall(GET)
+        service.terminate()
+        wait_until(lambda: has_pending(pid, signal.SIGTERM), 20, "SIGTERM at the worker")
+        time.sleep(1.1)  # gunicorn looks once a second whether its gevent worker is to stop
+        os.kill(pid, signal.SIGCONT)
+        assert [read_response(stack.enter_context(sock.makefile("rb"))).status for sock in socks] == [200] * 50
+        assert service.wait(20) == 0
 
 
 @pytest.mark.parametrize("worker", WORKERS)
