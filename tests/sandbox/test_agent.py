@@ -16,6 +16,7 @@ from sandbox.script import Script
 
 ID = "c" * 24
 Start = Callable[[], Client]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -26,21 +27,27 @@ def tasks(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
+def start(tmp_path: Path, tasks: Path) -> Iterator[Start]:
+    """Start a sandbox with the recipes written so far; a second call is a restart."""
     with ExitStack() as stack:
-        yield stack
+
+        def start() -> Client:
+            stack.close()
+            sandbox = stack.enter_context(Sandbox(database=tmp_path / "theeye.sqlite3", tasks=[tasks]))
+            return stack.enter_context(Client(sandbox.url))
+
+        yield start
 
 
 @pytest.fixture
-def start(tmp_path: Path, tasks: Path, stack: ExitStack) -> Start:
-    """Start a sandbox with the recipes written so far; a second call is a restart."""
+def run(start: Start, tasks: Path) -> Run:
+    """Run a script in a new sandbox with these values; give its job once it has ended."""
 
-    def start() -> Client:
-        stack.close()
-        sandbox = stack.enter_context(Sandbox(database=tmp_path / "theeye.sqlite3", tasks=[tasks]))
-        return stack.enter_context(Client(sandbox.url))
+    def run(script: str, *values: Any, runas: str = "sh %script%", **task: Any) -> Any:
+        recipe(tasks, ID, script, runas, **task)
+        return start().run(ID, *values)
 
-    return start
+    return run
 
 
 def is_alive(process: int) -> bool:
@@ -55,38 +62,43 @@ def written_number(path: Path) -> int:
     return int(eventually(lambda: path.exists() and path.read_text().strip()))
 
 
-def test_stdout_and_stderr_are_one_log_in_order(start: Start, tasks: Path) -> None:
-    recipe(tasks, ID, "for i in 1 2 3; do echo out$i; echo err$i >&2; done; echo failure")
-    job = start().run(ID)
-    assert job["result"]["log"] == "out1\nerr1\nout2\nerr2\nout3\nerr3\nfailure\n"
-    assert (job["result"]["lastline"], job["state"], job["output"]) == ("failure", "failure", None)
+LATER = {"state": "success", "components": {"a": 1}, "next": {"b": 2}, "event_name": "later"}
+SCRIPTS = {
+    "stdout and stderr are one log in order": (
+        "for i in 1 2 3; do echo out$i; echo err$i >&2; done; echo failure",
+        {"log": "out1\nerr1\nout2\nerr2\nout3\nerr3\nfailure\n", "state": "failure"}
+        | {"lastline": "failure", "output": None},
+    ),
+    "the exit code is reported but does not decide": (
+        """echo '{"data":1}'; exit 3""",
+        {"state": "success", "output": ["1"], "code": 3},
+    ),
+    "components, next and event of the last line": (
+        f"echo '{json.dumps(LATER)}'",
+        {"components": {"a": 1}, "next": {"b": 2}, "trigger_name": "later"},
+    ),
+    "one that closes its output is still waited for": ("echo '[1]'; exec >&- 2>&-; sleep 0.2; exit 4", {"code": 4}),
+}
 
 
-def test_the_exit_code_is_reported_but_does_not_decide(start: Start, tasks: Path) -> None:
-    recipe(tasks, ID, """echo '{"data":1}'; exit 3""")
-    job = start().run(ID)
-    assert (job["state"], job["output"], job["result"]["code"]) == ("success", ["1"], 3)
+@pytest.mark.parametrize("what", SCRIPTS)
+def test_what_a_script_does_is_the_jobs(what: str, run: Run) -> None:
+    script, expected = SCRIPTS[what]
+    job = run(script)
+    assert expected.items() <= (job["result"] | job).items()
 
 
-def test_components_next_and_event_of_the_last_line(start: Start, tasks: Path) -> None:
-    line = {"state": "success", "components": {"a": 1}, "next": {"b": 2}, "event_name": "later"}
-    recipe(tasks, ID, f"echo '{json.dumps(line)}'")
-    job = start().run(ID)
-    assert (job["components"], job["next"], job["trigger_name"]) == ({"a": 1}, {"b": 2}, "later")
-
-
-def test_arguments_and_environment_reach_the_script(start: Start, tasks: Path) -> None:
+def test_arguments_and_environment_reach_the_script(run: Run) -> None:
     script = 'import json, os, sys; print(json.dumps([*sys.argv[1:], os.environ["COLOUR"], os.environ["HOME"]]))'
-    recipe(tasks, ID, script, "python3 %script%", env={"COLOUR": "dark blue"})
     values = ["$(touch x)", "it's; `y`", None, 7, {"a": "ñ"}, "two\nlines"]
-    output = start().run(ID, *values)["output"]
+    output = run(script, *values, runas="python3 %script%", env={"COLOUR": "dark blue"})["output"]
     expected = ["$(touch x)", "it's; `y`", "", "7", '{"a":"ñ"}', "two\nlines", "dark blue"]
     assert output == [*expected, os.environ["HOME"]]
 
 
-def test_a_data_url_is_a_file_as_long_as_the_job_runs(start: Start, tasks: Path) -> None:
-    recipe(tasks, ID, """printf '["%s","%s"]' "$(cat "$1")" "$1" """)
-    text, path = start().run(ID, "data:text/plain;base64,aGVsbG8=")["output"]
+def test_a_data_url_is_a_file_as_long_as_the_job_runs(run: Run) -> None:
+    script = """printf '["%s","%s"]' "$(cat "$1")" "$1" """
+    text, path = run(script, "data:text/plain;base64,aGVsbG8=")["output"]
     assert text == "hello"
     assert eventually(lambda: not Path(path).parent.exists())
 
@@ -120,14 +132,9 @@ def test_hostile_output_breaks_nothing(start: Start, tasks: Path) -> None:
         assert (name, client.ended(job)["output"]) == (name, output)
 
 
-def test_a_huge_log_is_capped_but_its_last_line_counts(start: Start, tasks: Path) -> None:
-    recipe(
-        tasks,
-        ID,
-        "import os\nfor _ in range(20): os.write(1, b'x' * (1 << 20) + b'\\n')\nprint('[1]')",
-        "python3 %script%",
-    )
-    job = start().run(ID)
+def test_a_huge_log_is_capped_but_its_last_line_counts(run: Run) -> None:
+    script = "import os\nfor _ in range(20): os.write(1, b'x' * (1 << 20) + b'\\n')\nprint('[1]')"
+    job = run(script, runas="python3 %script%")
     assert job["output"] == ["1"]
     assert "[the sandbox left out " in job["result"]["log"]
     assert len(job["result"]["log"]) < 17 * 1024 * 1024
@@ -141,19 +148,15 @@ def test_a_huge_log_is_capped_but_its_last_line_counts(start: Start, tasks: Path
         ("sh %script%", ["x" * 3_000_000], "could not be started"),
     ],
 )
-def test_what_cannot_be_run_is_a_failed_job(
-    start: Start, tasks: Path, runas: str, values: list[str], reason: str
-) -> None:
-    recipe(tasks, ID, "", runas)
-    job = start().run(ID, *values)
+def test_what_cannot_be_run_is_a_failed_job(run: Run, runas: str, values: list[str], reason: str) -> None:
+    job = run("", *values, runas=runas)
     assert (job["lifecycle"], job["state"]) == ("finished", "failure")
     assert reason in job["result"]["log"]
 
 
-def test_the_timeout_kills_grandchildren_too(start: Start, tasks: Path, tmp_path: Path) -> None:
+def test_the_timeout_kills_grandchildren_too(run: Run, tmp_path: Path) -> None:
     # The leader is gone long before: only the group holds the grandchild.
-    recipe(tasks, ID, f"sh -c 'sleep 60 & echo $! > {tmp_path}/number; wait' & echo started", timeout=400)
-    job = start().run(ID)
+    job = run(f"sh -c 'sleep 60 & echo $! > {tmp_path}/number; wait' & echo started", timeout=400)
     assert (job["lifecycle"], job["state"], job["result"]["log"]) == ("terminated", "timeout", "started\n")
     number = written_number(tmp_path / "number")
     assert eventually(lambda: not is_alive(number))
@@ -170,19 +173,11 @@ def test_cancel_kills_grandchildren_too(start: Start, tasks: Path, tmp_path: Pat
     assert client.job(job)["lifecycle"] == "terminated"
 
 
-def test_a_process_that_left_the_group_does_not_hold_the_job(start: Start, tasks: Path) -> None:
-    script = (
-        "import subprocess, sys\nprint('[1]', flush=True)\nsubprocess.Popen(['sleep', '40'], start_new_session=True)"
-    )
-    recipe(tasks, ID, script, "python3 %script%", timeout=700)
+def test_a_process_that_left_the_group_does_not_hold_the_job(run: Run) -> None:
+    script = "import subprocess\nprint('[1]', flush=True)\nsubprocess.Popen(['sleep', '40'], start_new_session=True)"
     begin = time.monotonic()
-    assert start().run(ID)["state"] == "timeout"
+    assert run(script, runas="python3 %script%", timeout=700)["state"] == "timeout"
     assert time.monotonic() - begin < 30
-
-
-def test_a_script_that_closes_its_output_is_still_waited_for(start: Start, tasks: Path) -> None:
-    recipe(tasks, ID, "echo '[1]'; exec >&- 2>&-; sleep 0.2; exit 4")
-    assert start().run(ID)["result"]["code"] == 4
 
 
 def test_a_script_killed_before_it_started_ends_at_once(tmp_path: Path) -> None:
@@ -249,14 +244,13 @@ def test_a_ready_job_whose_task_is_gone_fails(start: Start, tasks: Path) -> None
 
 
 def test_a_bug_in_the_agent_is_a_failed_job_and_a_log_line(
-    start: Start, tasks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise LookupError("a bug")
 
     monkeypatch.setattr("sandbox.agent.run_task", broken)
-    recipe(tasks, ID, "")
-    job = start().run(ID)
+    job = run("")
     assert (job["state"], "a bug" in job["result"]["log"]) == ("failure", True)
     assert "broke the agent" in caplog.text
 

@@ -1,4 +1,4 @@
-"""The seed's examples through gunicorn on the sandbox's TheEye, with and without Redis, and `make run` itself."""
+"""The seed's examples through gunicorn on the sandbox's TheEye, with and without Redis."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,114 +8,105 @@ from typing import Any
 import pytest
 import requests
 from support.processes import Redis, Service
-from support.sandbox import TEXT_418, check_live
+from support.sandbox import (
+    ECHO,
+    FAILURE,
+    FIVE,
+    NOT_JSON,
+    SEVERAL,
+    SLEEPER,
+    TASK,
+    TEXT_418,
+    TIMEOUT,
+    Client,
+    check_live,
+)
 from support.settings import environment
 
 from app.api.responses import etag
-from sandbox import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER, Sandbox
-
-REST_API_RESPONSE = "61f3e937c38201da80f96c27"
-ECHO = "61f3e937c38201da80f96c28"
-SLEEPER = "61f3e937c38201da80f96c29"
-SEVERAL_OUTPUTS = "61f3e937c38201da80f96c2a"
-NOT_JSON = "61f3e937c38201da80f96c2b"
-FAILURE = "61f3e937c38201da80f96c2c"
-TIMEOUT = "61f3e937c38201da80f96c2d"
-HISTORY_OF_FIVE = "61f3e937c38201da80f96c2e"
+from sandbox import CUSTOMER_ID, PASSWORD, TOKEN, USER, Sandbox
 
 ERROR_418 = {
     "message": "Validation Error. Invalid Argument Value",
-    "statusCode": 418,
-    "name": "ClientError",
-    "code": "",
-    "status": 418,
+    **{"statusCode": 418, "name": "ClientError", "code": "", "status": 418},
 }
 
 
 @dataclass(frozen=True)
-class World:
+class Person:
+    """A user of the service in front of a sandbox."""
+
     sandbox: Sandbox
-    service: Service
-    http: requests.Session
+    client: Client
 
     def post(self, task: str, arguments: list[Any], query: str = "", **headers: str) -> requests.Response:
-        headers = {"Authorization": f"Bearer {TOKEN}"} | headers
-        url = f"{self.service.url}/{CUSTOMER}/task/{task}/job{query}"
-        return self.http.post(url, json={"task_arguments": arguments}, headers=headers)
-
-    def ask(self, method: str, path: str) -> requests.Response:
-        return self.http.request(method, self.service.url + path, headers={"Authorization": f"Bearer {TOKEN}"})
+        body = {"task_arguments": arguments}
+        return self.client.call("POST", f"/acme/task/{task}/job{query}", json=body, headers=headers)
 
 
 @pytest.fixture(scope="module", params=["gevent-notified", "gthread-polling"])
-def world(
+def person(
     request: pytest.FixtureRequest, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+) -> Iterator[Person]:
     worker, _, waits = request.param.partition("-")
     redis_url = redis_server.url if waits == "notified" else ""
     with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3", redis_url=redis_url) as sandbox:
         env = environment(sandbox, redis_url=redis_url)
-        with Service(env, worker=worker) as service, requests.Session() as http:
-            http.trust_env = False
-            http.headers["Connection"] = "close"  # an idle connection would hold up the service's end
-            yield World(sandbox, service, http)
+        with Service(env, worker=worker) as service, Client(service.url) as client:
+            client.http.headers["Connection"] = "close"  # an idle connection would hold up the service's end
+            yield Person(sandbox, client)
 
 
 # -- the seed's examples ----------------------------------------------------------------------------------------
 
 
-def test_the_output_of_a_success(world: World) -> None:
-    got = world.post(REST_API_RESPONSE, [100])
+def test_the_output(person: Person) -> None:
+    got = person.post(TASK, [100])
     assert (got.status_code, got.reason) == (200, "OK")
     [output] = got.json()
     check_live(output)
-    assert got.headers["Content-Length"] == "62"
-    assert got.headers["ETag"] == etag(got.content)
-
-
-def test_the_output_of_a_failure(world: World) -> None:
-    got = world.post(REST_API_RESPONSE, [200])
-    assert (got.status_code, got.reason) == (500, "Internal Server Error")
-    assert got.json() == [TEXT_418]
+    assert (got.headers["Content-Length"], got.headers["ETag"]) == ("62", etag(got.content))
+    got = person.post(TASK, [200])
+    assert (got.status_code, got.reason, got.json()) == (500, "Internal Server Error", [TEXT_418])
     assert got.headers["ETag"] == 'W/"87-+Fzdxc2Q7NsFIfhclF3lcqgSScY"'
     assert (got.headers["X-Job-Lifecycle"], got.headers["X-Job-State"]) == ("finished", "failure")
 
 
-def test_parse(world: World) -> None:
-    got = world.post(REST_API_RESPONSE, [100], "?parse")
+def test_parse(person: Person) -> None:
+    got = person.post(TASK, [100], "?parse")
     assert (got.status_code, got.headers["Content-Length"]) == (200, "50")
     check_live(got.text)
-    got = world.post(REST_API_RESPONSE, [200], "?parse")
+    got = person.post(TASK, [200], "?parse")
     assert (got.status_code, got.reason, got.text) == (418, "I'm a Teapot", TEXT_418)
     assert got.headers["ETag"] == 'W/"73-FBmPIgGdDNzn6NM27joxlSUMWp4"'
 
 
-def test_result(world: World) -> None:
-    got = world.post(REST_API_RESPONSE, [200], "?result")
+def test_result(person: Person) -> None:
+    got = person.post(TASK, [200], "?result")
     result = got.json()
     assert got.status_code == 500
     assert result.keys() == {"code", "log", "lastline", "output", "signal", "killed", "times", "user"}
     assert (result["output"], result["killed"], result["user"]["username"]) == (ERROR_418, False, USER)
 
 
-def test_full(world: World) -> None:
-    got = world.post(REST_API_RESPONSE, [100], "?full")
+def test_full(person: Person) -> None:
+    got = person.post(TASK, [100], "?full")
     job = got.json()
     assert got.status_code == 200
-    assert (job["id"], job["task_id"], job["customer_id"]) == (got.headers["X-Job-Id"], REST_API_RESPONSE, CUSTOMER_ID)
+    assert (job["id"], job["task_id"], job["customer_id"]) == (got.headers["X-Job-Id"], TASK, CUSTOMER_ID)
     assert (job["lifecycle"], job["state"], job["task_arguments_values"]) == ("finished", "success", [100])
     check_live(job["output"][0])
-    assert world.ask("GET", f"/{CUSTOMER}/task/{REST_API_RESPONSE}/job/{job['id']}?full").json() == job
+    assert person.client.get(f"/acme/task/{TASK}/job/{job['id']}?full").json() == job
 
 
-def test_the_token_in_the_query_and_the_customers_id(world: World) -> None:
-    url = f"{world.service.url}/{CUSTOMER_ID}/task/{REST_API_RESPONSE}/job?parse&access_token={TOKEN}"
-    got = world.http.post(url, json={"task_arguments": [200]})
+def test_the_token_in_the_query_and_the_customers_id(person: Person) -> None:
+    path = f"/{CUSTOMER_ID}/task/{TASK}/job?parse&access_token={TOKEN}"
+    got = person.client.call("POST", path, json={"task_arguments": [200]}, headers={"Authorization": None})
     assert (got.status_code, got.json()) == (418, ERROR_418)
 
 
-def test_wrong_arguments_are_theeyes_400(world: World) -> None:
-    got = world.post(REST_API_RESPONSE, [])
+def test_wrong_arguments_are_theeyes_400(person: Person) -> None:
+    got = person.post(TASK, [])
     assert got.status_code == 400
     assert "array of length 1" in got.json()["value"]["message"]
     assert "X-Job-Id" not in got.headers
@@ -123,61 +114,47 @@ def test_wrong_arguments_are_theeyes_400(world: World) -> None:
 
 # -- the other tasks ----------------------------------------------------------------------------------------------
 
+OUTPUTS = ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]
+ODD = ["text", "se\xf1al \u2615 \U0001f600", '{"a":1}', "'; rm -rf / #", ""]
+
 
 @pytest.mark.parametrize(
-    ("query", "status", "body"),
+    ("task", "arguments", "query", "status", "body"),
     [
-        ("?parse", 200, {"first": 1}),
-        ("?parse=0", 200, {"first": 1}),
-        ("?parse=1", 201, {"second": 2, "statusCode": 201}),
-        ("?parse=2", 200, ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]),
-        ("?parse=3", 200, ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]),
-        ("", 200, ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]),
+        *((SEVERAL, [], query, 200, {"first": 1}) for query in ("?parse", "?parse=0")),
+        (SEVERAL, [], "?parse=1", 201, {"second": 2, "statusCode": 201}),
+        *((SEVERAL, [], query, 200, OUTPUTS) for query in ("?parse=2", "?parse=3", "")),
+        *((NOT_JSON, [], query, 200, ["plain words, not JSON"]) for query in ("", "?parse")),
+        (FAILURE, [], "?parse", 422, {"message": "It did not work", "statusCode": 422}),
+        (SLEEPER, [0.2], "?parse", 200, {"slept": 0.2}),
+        *((task, ODD, "", 200, ODD) for task in (ECHO, FIVE)),
+        *((task, [{"b": [1, None]}], "?parse", 200, {"b": [1, None]}) for task in (ECHO, FIVE)),
     ],
 )
-def test_several_outputs(query: str, status: int, body: Any, world: World) -> None:
-    got = world.post(SEVERAL_OUTPUTS, [], query)
+def test_a_task(task: str, arguments: list[Any], query: str, status: int, body: Any, person: Person) -> None:
+    got = person.post(task, arguments, query)
     assert (got.status_code, got.json()) == (status, body)
+    assert got.headers["X-Job-State"] == ("failure" if task == FAILURE else "success")
 
 
-@pytest.mark.parametrize("query", ["", "?parse"])
-def test_an_output_that_is_not_json(query: str, world: World) -> None:
-    got = world.post(NOT_JSON, [], query)
-    assert (got.status_code, got.json()) == (200, ["plain words, not JSON"])
+@pytest.mark.parametrize(
+    ("task", "state", "lifecycle", "log", "fields"),
+    [
+        (FAILURE, "failure", "finished", "about to fail\nsomething is wrong\n", {"code": 1}),
+        (TIMEOUT, "timeout", "terminated", "going to sleep", {"killed": True}),
+    ],
+)
+def test_a_result(task: str, state: str, lifecycle: str, log: str, fields: dict[str, Any], person: Person) -> None:
+    got = person.post(task, [], "?result")
+    assert (got.status_code, got.headers["X-Job-State"], got.headers["X-Job-Lifecycle"]) == (500, state, lifecycle)
+    assert fields.items() <= got.json().items()
+    assert got.json()["log"].startswith(log)
 
 
-def test_a_failure(world: World) -> None:
-    got = world.post(FAILURE, [], "?parse")
-    assert (got.status_code, got.json()) == (422, {"message": "It did not work", "statusCode": 422})
-    assert got.headers["X-Job-State"] == "failure"
-    result = world.post(FAILURE, [], "?result")
-    assert (result.status_code, result.json()["code"]) == (500, 1)
-    assert result.json()["log"].startswith("about to fail\nsomething is wrong\n")
-
-
-def test_a_timeout(world: World) -> None:
-    got = world.post(TIMEOUT, [], "?result")
-    assert got.status_code == 500
-    assert (got.headers["X-Job-State"], got.headers["X-Job-Lifecycle"]) == ("timeout", "terminated")
-    assert got.json()["killed"] is True
-    assert got.json()["log"].startswith("going to sleep")
-
-
-def test_a_sleeper(world: World) -> None:
-    assert world.post(SLEEPER, [0.2], "?parse").json() == {"slept": 0.2}
-
-
-@pytest.mark.parametrize("task", [ECHO, HISTORY_OF_FIVE])
-def test_a_dummy_echoes_its_arguments(task: str, world: World) -> None:
-    arguments = ["text", "se\xf1al \u2615 \U0001f600", '{"a":1}', "'; rm -rf / #", ""]
-    assert world.post(task, arguments).json() == arguments
-    assert world.post(task, [{"b": [1, None]}], "?parse").json() == {"b": [1, None]}
-
-
-def test_50_callers_each_get_their_own_answer(world: World) -> None:
+def test_50_callers_each_get_their_own_answer(person: Person) -> None:
     def ask(number: int) -> Any:
         task, arguments = (SLEEPER, [number / 1000]) if number % 2 else (ECHO, [f'{{"slept":{number / 1000}}}'])
-        got = world.post(task, arguments, "?parse")
+        got = person.post(task, arguments, "?parse")
         return got.status_code, got.json()
 
     with ThreadPoolExecutor(50) as pool:
@@ -185,22 +162,23 @@ def test_50_callers_each_get_their_own_answer(world: World) -> None:
     assert answers == [(200, {"slept": number / 1000}) for number in range(50)]
 
 
-def test_a_running_job_is_cancelled(world: World) -> None:
-    started = world.post(SLEEPER, [60], Prefer="respond-async")
+def test_a_running_job_is_cancelled(person: Person) -> None:
+    started = person.post(SLEEPER, [60], Prefer="respond-async")
     assert started.status_code == 202
     with ThreadPoolExecutor(1) as pool:
-        parked = pool.submit(world.ask, "GET", started.headers["Location"] + "?full")
-        assert world.ask("DELETE", started.headers["Location"]).status_code == 204
+        parked = pool.submit(person.client.get, started.headers["Location"] + "?full")
+        assert person.client.call("DELETE", started.headers["Location"]).status_code == 204
         got = parked.result()
     assert (got.status_code, got.headers["X-Job-State"]) == (500, "canceled")
     assert got.headers["X-Job-Lifecycle"] in ("canceled", "terminated")
-    again = world.ask("DELETE", started.headers["Location"])
+    again = person.client.call("DELETE", started.headers["Location"])
     assert (again.status_code, again.json()["code"]) == (409, "EJOBENDED")
 
 
-def test_a_token_from_the_login(world: World) -> None:
-    login = f"{world.sandbox.url}/api/auth/login"
-    for customer, status in ((CUSTOMER, 200), ("beta", 403)):
-        token = world.http.post(f"{login}?customer={customer}", auth=(USER, PASSWORD)).json()["access_token"]
-        assert world.post(ECHO, ["x"], Authorization=f"Bearer {token}").status_code == status
-    assert world.post(ECHO, ["x"], Authorization="Bearer " + "0" * 64).status_code == 401
+def test_a_token_from_the_login(person: Person) -> None:
+    with Client(person.sandbox.url) as sandbox:
+        for customer, status in (("acme", 200), ("beta", 403)):
+            login = sandbox.call("POST", f"/api/auth/login?customer={customer}", auth=(USER, PASSWORD))
+            token = login.json()["access_token"]
+            assert person.post(ECHO, ["x"], Authorization=f"Bearer {token}").status_code == status
+    assert person.post(ECHO, ["x"], Authorization="Bearer " + "0" * 64).status_code == 401

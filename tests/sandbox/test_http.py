@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from requests import Response
+from support.processes import read_response
 from support.sandbox import (
     ECHO,
     FAILURE,
@@ -21,8 +22,10 @@ from support.sandbox import (
     SEVERAL,
     SLEEPER,
     TASK,
+    TEXT_418,
     TIMEOUT,
     Client,
+    check_live,
     eventually,
     recipe,
 )
@@ -57,28 +60,35 @@ def stranger(url: str) -> Iterator[Client]:
         yield client
 
 
+def login(client: Client, customer: str = "acme", auth: tuple[str, str] | None = ("ada", "lovelace")) -> Response:
+    return client.call("POST", f"/api/auth/login?customer={customer}", auth=auth)
+
+
 @pytest.fixture
-def beta(url: str) -> Iterator[Client]:
-    with Client(url) as client:
-        path = "/api/auth/login?customer=beta"
-        token = client.call("POST", path, auth=("ada", "lovelace")).json()["access_token"]
-    with Client(url, token) as client:
-        yield client
+def beta(client: Client) -> Iterator[Client]:
+    with Client(client.url, login(client, "beta").json()["access_token"]) as beta:
+        yield beta
 
 
-def test_the_seeds_success(client: Client) -> None:
-    job = client.run(TASK, 100)
-    assert (job["lifecycle"], job["state"]) == ("finished", "success")
-    assert re.fullmatch(r'\{"name":"tomer","date":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}', job["output"][0])
+KILLED = {"killed": True, "signal": "SIGKILL", "log": "going to sleep\n"}
+RUNS: list[tuple[str, list[Any], dict[str, Any], str]] = [
+    (TASK, [100], {"lifecycle": "finished", "state": "success"}, ""),
+    (TASK, [200], {"lifecycle": "finished", "trigger_name": "failure", "state": "failure", "output": [TEXT_418]}, ""),
+    (SEVERAL, [], {"output": ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]}, ""),
+    (NOT_JSON, [], {"output": ["plain words, not JSON"]}, ""),
+    (SLEEPER, [0], {"output": ['{"slept":0}']}, ""),
+    (FAILURE, [], {"state": "failure", "code": 1}, "about to fail\nsomething is wrong\n"),
+    (TIMEOUT, [], {"lifecycle": "terminated", "state": "timeout", "output": None, **KILLED}, ""),
+]
 
 
-def test_the_seeds_failure_to_the_byte(client: Client) -> None:
-    job = client.run(TASK, 200)
-    assert (job["lifecycle"], job["state"], job["trigger_name"]) == ("finished", "failure", "failure")
-    assert job["output"] == [
-        '{"message":"Validation Error. Invalid Argument Value","statusCode":418,'
-        '"name":"ClientError","code":"","status":418}'
-    ]
+@pytest.mark.parametrize(("task", "values", "expected", "log"), RUNS)
+def test_what_a_task_does(client: Client, task: str, values: list[Any], expected: dict[str, Any], log: str) -> None:
+    job = client.run(task, *values)
+    assert expected.items() <= (job["result"] | job).items()
+    assert job["result"]["log"].startswith(log)
+    if values == [100]:
+        check_live(job["output"][0])
 
 
 @pytest.mark.parametrize("value", ["many", "", None, "nan"])
@@ -86,22 +96,6 @@ def test_what_is_not_a_number_is_a_failure(client: Client, value: str | None) ->
     job = client.run(TASK, value)
     assert job["state"] == "failure"
     assert json.loads(job["output"][0])["statusCode"] == (418 if value == "nan" else 400)
-
-
-def test_the_other_tasks(client: Client) -> None:
-    assert client.run(SEVERAL)["output"] == ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]
-    assert client.run(NOT_JSON)["output"] == ["plain words, not JSON"]
-    assert client.run(SLEEPER, 0)["output"] == ['{"slept":0}']
-    failed = client.run(FAILURE)
-    assert (failed["state"], failed["result"]["code"]) == ("failure", 1)
-    assert failed["result"]["log"].startswith("about to fail\nsomething is wrong\n")
-
-
-def test_a_job_that_is_too_slow_is_terminated(client: Client) -> None:
-    job = client.run(TIMEOUT)
-    assert (job["lifecycle"], job["state"], job["output"]) == ("terminated", "timeout", None)
-    assert (job["result"]["killed"], job["result"]["signal"]) == (True, "SIGKILL")
-    assert job["result"]["log"] == "going to sleep\n"
 
 
 def test_a_job_document_has_every_field(client: Client) -> None:
@@ -139,38 +133,27 @@ def test_a_task_document(client: Client) -> None:
 
 
 def test_login_gives_a_token_that_works(client: Client) -> None:
-    answer = client.call("POST", "/api/auth/login?customer=acme", auth=("ada", "lovelace"))
+    answer = login(client)
     assert answer.status_code == 200
     with Client(client.url, answer.json()["access_token"]) as ada:
         assert ada.get("/api/session/profile").json()["current_customer"]["name"] == "acme"
 
 
-@pytest.mark.parametrize("auth", [("ada", "wrong"), ("eve", "lovelace"), None])
-def test_login_refuses(client: Client, auth: tuple[str, str] | None) -> None:
-    assert client.call("POST", "/api/auth/login", auth=auth).status_code == 401
-
-
-def test_login_refuses_an_unknown_customer(client: Client) -> None:
-    answer = client.call("POST", "/api/auth/login?customer=Acme", auth=("ada", "lovelace"))
-    assert answer.status_code == 401
+@pytest.mark.parametrize(
+    ("customer", "auth"),
+    [("", ("ada", "wrong")), ("", ("eve", "lovelace")), ("", None), ("Acme", ("ada", "lovelace"))],
+)
+def test_login_refuses(client: Client, customer: str, auth: tuple[str, str] | None) -> None:
+    assert login(client, customer, auth).status_code == 401
 
 
 def test_the_profile(client: Client) -> None:
     profile = client.get("/api/session/profile").json()
     assert {"id", "name", "username", "email", "credential", "customers"} <= set(profile)
-    assert profile["current_customer"] == {
-        "id": CUSTOMER_ID,
-        "name": "acme",
-        "display_name": "Acme",
-        "config": {},
-    }
-
-
-def test_the_profile_by_query_token(client: Client) -> None:
-    with requests.Session() as anonymous:
-        anonymous.trust_env = False
-        answer = anonymous.get(f"{client.url}/api/session/profile?access_token={TOKEN}", timeout=20)
-    assert answer.json()["username"] == "ada"
+    acme = {"id": CUSTOMER_ID, "name": "acme", "display_name": "Acme", "config": {}}
+    assert profile["current_customer"] == acme
+    anonymous = client.get(f"/api/session/profile?access_token={TOKEN}", headers={"Authorization": None})
+    assert anonymous.json()["username"] == "ada"
 
 
 def test_the_short_profile(client: Client) -> None:
@@ -199,41 +182,33 @@ def test_the_scope_that_never_answers_does_not_keep_the_sandbox_from_stopping(tm
 # Supervisor
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", f"/acme/task/{TASK}/job"),
-        ("GET", f"/acme/task/{TASK}"),
-        ("GET", f"/acme/job/{NOBODY}"),
-        ("GET", f"/acme/job/{NOBODY}/lifecycle"),
-        ("PUT", f"/acme/job/{NOBODY}/cancel"),
-        ("PUT", f"/job/{NOBODY}/synced"),
-        ("GET", "/acme/job/not-an-id"),
-        ("GET", "/nowhere/task/not-an-id"),
-    ],
-)
-def test_an_unknown_token_is_refused_everywhere(stranger: Client, method: str, path: str) -> None:
-    answer = stranger.call(method, path)
-    assert (answer.status_code, answer.json()) == (401, "Unauthorized")
+REFUSALS = [
+    ("POST", f"/Acme/task/{TASK}/job", 404, "organization not found"),
+    ("POST", "/acme/task/xyz/job", 400, "task id is invalid"),
+    ("POST", f"/acme/task/{NOBODY}/job", 404, "task not found"),
+    ("GET", f"/acme/task/{NOBODY}", 404, "task not found"),
+    ("GET", f"/acme/job/{NOBODY}", 404, "job not found"),
+    ("GET", "/acme/job/61f42186c38201da80f9a00", 400, "job id is invalid"),
+    ("GET", "/acme/job/x/lifecycle", 400, "job id is invalid"),
+    ("GET", f"/acme/job/{NOBODY}/lifecycle", 404, "job not found"),
+    ("PUT", f"/job/{NOBODY}/synced", 404, "job not found"),
+]
+FOR_ALL = [
+    *(("POST", f"/acme/task/{TASK}/job"), ("GET", f"/acme/task/{TASK}"), ("PUT", f"/acme/job/{NOBODY}/cancel")),
+    *(("GET", "/acme/job/not-an-id"), ("GET", "/nowhere/task/not-an-id")),
+]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "body"),
-    [
-        ("POST", f"/Acme/task/{TASK}/job", 404, "organization not found"),
-        ("POST", "/acme/task/xyz/job", 400, "task id is invalid"),
-        ("POST", f"/acme/task/{NOBODY}/job", 404, "task not found"),
-        ("GET", f"/acme/task/{NOBODY}", 404, "task not found"),
-        ("GET", f"/acme/job/{NOBODY}", 404, "job not found"),
-        ("GET", "/acme/job/61f42186c38201da80f9a00", 400, "job id is invalid"),
-        ("GET", "/acme/job/x/lifecycle", 400, "job id is invalid"),
-        ("GET", f"/acme/job/{NOBODY}/lifecycle", 404, "job not found"),
-        ("PUT", f"/job/{NOBODY}/synced", 404, "job not found"),
-    ],
-)
+@pytest.mark.parametrize(("method", "path", "status", "body"), REFUSALS)
 def test_refusals(client: Client, method: str, path: str, status: int, body: str) -> None:
     answer = client.call(method, path)
     assert (answer.status_code, answer.json()) == (status, body)
+
+
+@pytest.mark.parametrize(("method", "path"), [*FOR_ALL, *((method, path) for method, path, _, _ in REFUSALS)])
+def test_an_unknown_token_is_refused_everywhere(stranger: Client, method: str, path: str) -> None:
+    answer = stranger.call(method, path)
+    assert (answer.status_code, answer.json()) == (401, "Unauthorized")
 
 
 def test_a_session_of_another_organisation_is_a_conflict(client: Client, beta: Client) -> None:
@@ -341,22 +316,21 @@ def cancel(client: Client, job: str) -> None:
     assert (answer.status_code, answer.text) == (204, "")
 
 
-def test_cancel_of_a_parked_job(client: Client) -> None:
-    job = client.create(ECHO, lifecycle="onhold")
+@pytest.mark.parametrize(
+    ("task", "more", "before", "after"),
+    [
+        pytest.param(ECHO, {"lifecycle": "onhold"}, "onhold", "canceled", id="parked"),
+        pytest.param(SLEEPER, {}, "assigned", "terminated", id="running: it is killed"),
+    ],
+)
+def test_cancel(client: Client, task: str, more: dict[str, str], before: str, after: str) -> None:
+    job = client.create(task, 60, **more)
+    eventually(lambda: client.lifecycle(job) == before)
     cancel(client, job)
     document = client.job(job)
-    assert (document["lifecycle"], document["state"]) == ("canceled", "canceled")
+    assert (document["lifecycle"], document["state"]) == (after, "canceled")
     assert json.loads(document["output"][0])["username"] == "ada"
     assert document["result"]["user"]["email"] == "ada@example.org"
-
-
-def test_cancel_of_a_running_job_kills_it(client: Client) -> None:
-    job = client.create(SLEEPER, 60)
-    eventually(lambda: client.lifecycle(job) == "assigned")
-    cancel(client, job)
-    document = client.job(job)
-    assert (document["lifecycle"], document["state"]) == ("terminated", "canceled")
-    assert json.loads(document["output"][0])["username"] == "ada"
 
 
 def test_cancel_of_an_ended_or_syncing_job_changes_nothing(client: Client) -> None:
@@ -388,41 +362,29 @@ def test_the_history_limit_can_be_off(tmp_path: Path) -> None:
 
 
 def test_a_connection_is_kept_and_answers_at_once(client: Client) -> None:
-    with socket.create_connection(_address(client.url)) as connection:
-        stream = connection.makefile("rb")
+    create = f"/acme/task/{ECHO}/job"
+    rest = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 3\r\n\r\n[1]"
+    with socket.create_connection(_address(client.url)) as connection, connection.makefile("rb") as stream:
+
+        def ask(path: str) -> Any:
+            connection.sendall(f"POST {path} HTTP/1.1\r\n{rest}".encode())
+            got = read_response(stream)
+            assert got.header("Connection") is None
+            return json.loads(got.body)
+
         took = []
         for _ in range(10):
             begin = time.monotonic()
-            connection.sendall(_request(f"/acme/task/{ECHO}/job", b"[1]"))
-            assert _read_answer(stream)["lifecycle"] == "ready"
+            assert ask(create)["lifecycle"] == "ready"
             took.append(time.monotonic() - begin)
-        # A refused request must not leave its body on the connection.
-        connection.sendall(_request("/nowhere", b"[1]"))
-        assert _read_answer(stream)["message"] == "Not Found"
-        connection.sendall(_request(f"/acme/task/{ECHO}/job", b"[1]"))
-        assert _read_answer(stream)["lifecycle"] == "ready"
+        assert ask("/nowhere")["message"] == "Not Found"
+        assert ask(create)["lifecycle"] == "ready", "a refused request leaves no body on the connection"
         assert min(took) < 0.04, "what a delayed acknowledgement would add to each"
-        stream.close()
 
 
 def _address(url: str) -> tuple[str, int]:
     host, _, port = url.removeprefix("http://").rpartition(":")
     return host, int(port)
-
-
-def _request(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-def _read_answer(stream: Any) -> Any:
-    length = 0
-    assert stream.readline().startswith(b"HTTP/1.1 ")
-    while (line := stream.readline().strip()) != b"":
-        name, _, value = line.partition(b":")
-        assert name.lower() != b"connection"
-        length = int(value) if name.lower() == b"content-length" else length
-    return json.loads(stream.read(length))
 
 
 def test_two_hundred_callers_at_once(client: Client) -> None:

@@ -22,15 +22,9 @@ RECIPES = Path(__file__).parents[1] / "data" / "recipes"
 @pytest.mark.parametrize(
     ("log", "line"),
     [
-        ("", ""),
-        ("\n", ""),
-        ("one", "one"),
-        ("one\n", "one"),
-        ("one\r\n", "one"),
-        ("one\ntwo", "two"),
-        ("one\n  two\t \n", "two"),
-        ("one\n\n", ""),
-        ("one\n\ufefftwo\u00a0\n", "two"),
+        *((log, "") for log in ("", "\n", "one\n\n")),
+        *((log, "one") for log in ("one", "one\n", "one\r\n")),
+        *((log, "two") for log in ("one\ntwo", "one\n  two\t \n", "one\n\ufefftwo\u00a0\n")),
         ("one\n\x1ctwo\n", "\x1ctwo"),
     ],
 )
@@ -57,15 +51,8 @@ LINES: list[tuple[str, str, list[str] | None]] = [
     ('"failure"', "failure", ["failure"]),
     ('"words"', "success", ["words"]),
     ("failure", "failure", None),
-    ("success", "success", None),
-    ("words", "success", None),
-    ("", "success", None),
-    ("5", "success", None),
-    ("null", "success", None),
-    ('{"data":NaN}', "success", None),
-    ("[" * 100_000, "success", None),
-    ("[" * 600 + "]" * 600, "success", None),
-    ("[" + "9" * 5000 + "]", "success", None),
+    *((line, "success", None) for line in ("success", "words", "", "5", "null", '{"data":NaN}')),
+    *((line, "success", None) for line in ("[" * 100_000, "[" * 600 + "]" * 600, "[" + "9" * 5000 + "]")),
     ('{"data":{"s":"\\ud83d","ñ":"☕"}}', "success", ['{"s":"\\ud83d","ñ":"☕"}']),
     ('{"data":{"n":1.0,"e":1e3,"i":1e999,"f":1.5}}', "success", ['{"n":1,"e":1000,"i":null,"f":1.5}']),
     ('{"data":"nul\\u0000"}', "success", ["nul\0"]),
@@ -123,14 +110,8 @@ def test_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, ""),
-        ("x", "x"),
-        (1.5, "1.5"),
-        (True, "true"),
-        ({"a": [1]}, '{"a":[1]}'),
-        ("\ud83d", "\ufffd"),
-        ("data: three words, no URL", "data: three words, no URL"),
-        ("data:text/plain;base64,%%", "data:text/plain;base64,%%"),
+        *((None, ""), (1.5, "1.5"), (True, "true"), ({"a": [1]}, '{"a":[1]}'), ("\ud83d", "\ufffd")),
+        *((text, text) for text in ("x", "data: three words, no URL", "data:text/plain;base64,%%")),
     ],
 )
 def test_an_argument_as_text(tmp_path: Path, value: Any, text: str) -> None:
@@ -157,14 +138,9 @@ def test_a_data_url_is_a_file(tmp_path: Path, url: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("runas", "missing"),
     [
-        ("python3 %script%", None),
-        ("LANG=C sh %script%", None),
-        ("cd / && sh %script%", None),
-        ("%script%", None),
-        ("", None),
-        ("'unclosed", None),
-        ("no-such-thing -x %script%", "no-such-thing"),
-        ("/usr/bin/env no-such-thing %script%", "no-such-thing"),
+        *((runas, None) for runas in ("python3 %script%", "LANG=C sh %script%", "cd / && sh %script%", "%script%")),
+        *((runas, None) for runas in ("", "'unclosed")),
+        *((f"{runas} %script%", "no-such-thing") for runas in ("no-such-thing -x", "/usr/bin/env no-such-thing")),
     ],
 )
 def test_the_missing_interpreter(runas: str, missing: str | None) -> None:
@@ -212,17 +188,13 @@ def test_broken_recipes_are_skipped_and_named(caplog: pytest.LogCaptureFixture) 
         assert name in caplog.text
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        {"timeout": "soon"},
-        {"env": []},
-        {"task_arguments": {}},
-        {"task_arguments": [1]},
-        {"source_model_id": 5},
-        {"script_runas": 1},
-    ],
-)
+WRONG_TYPES: list[dict[str, Any]] = [
+    *({"timeout": "soon"}, {"env": []}, {"task_arguments": {}}, {"task_arguments": [1]}, {"source_model_id": 5}),
+    {"script_runas": 1},
+]
+
+
+@pytest.mark.parametrize("task", WRONG_TYPES)
 def test_recipes_with_wrong_types(tmp_path: Path, task: dict[str, Any]) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"task": {"name": "x", "type": "dummy", **task}}))
