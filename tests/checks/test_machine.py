@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.checks import check, lines, only
+from support.checks import check, finding, lines, only
 from support.processes import CHECKOUT, clean_environment
 from support.settings import environment
 from support.theeye import StandIn
@@ -27,8 +27,8 @@ def test_plugins(tmp_path: Path, theeye: StandIn) -> None:
     assert "names fulll, which turns nothing off" in first
     assert "names output, which turns nothing off" in second
     assert modes == "ok plugins modes: result, response, parse, output"
-    status, output = check(**environment(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="broken")
-    assert (status, only(output, "plugins")) == (0, "ok plugins modes: result, full, response, parse, output")
+    said = finding("plugins", 0, **environment(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="broken")
+    assert said == "ok plugins modes: result, full, response, parse, output"
 
 
 def test_a_mode_that_is_disabled_by_its_own_name(tmp_path: Path, theeye: StandIn) -> None:
@@ -45,10 +45,10 @@ def test_a_mode_that_is_disabled_by_its_own_name(tmp_path: Path, theeye: StandIn
         "def register_formatters():\n"
         "    return [Shout()]\n"
     )
-    _, output = check(**environment(theeye), SYNC_PLUGINS=str(plugin))
-    assert only(output, "plugins").endswith(f"parse, shout ({plugin}), output")
-    _, output = check(**environment(theeye), SYNC_PLUGINS=str(plugin), SYNC_DISABLED_FORMATTERS="shout")
-    assert only(output, "plugins") == "ok plugins modes: result, full, response, parse, output"
+    environ = environment(theeye) | {"SYNC_PLUGINS": str(plugin)}
+    assert finding("plugins", 0, **environ).endswith(f"parse, shout ({plugin}), output")
+    said = finding("plugins", 0, **environ, SYNC_DISABLED_FORMATTERS="shout")
+    assert said == "ok plugins modes: result, full, response, parse, output"
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_extras_that_are_missing(theeye: StandIn, monkeypatch: pytest.MonkeyPatc
     assert all(line.startswith("warn extras no ") for line in said)
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "hiredis" else name)
     monkeypatch.setattr(machine, "version", lambda _: "0.6.10")
-    assert only(check(**environment(theeye))[1], "extras").startswith("warn extras no hiredis")
+    assert finding("extras", 0, **environment(theeye)).startswith("warn extras no hiredis")

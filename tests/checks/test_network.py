@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.checks import check, only, talker
+from support.checks import finding, talker
 from support.processes import free_port, full_listener
 from support.settings import environment
 from support.theeye import StandIn
@@ -25,45 +25,41 @@ from support.tls import make_certificate, tls_server
 def test_nobody_there(side: str, url: str, words: str, theeye: StandIn) -> None:
     port = str(free_port())
     variable = f"SYNC_{side.upper()}_URL"
-    status, output = check(**environment(theeye) | {variable: url.replace("PORT", port)})
-    assert status == 1
-    assert words.replace("PORT", port) in only(output, side)
-    assert only(output, side).endswith(f"({variable})")
+    line = finding(side, **environment(theeye) | {variable: url.replace("PORT", port)})
+    assert words.replace("PORT", port) in line
+    assert line.endswith(f"({variable})")
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30) and [])
     began = time.monotonic()
-    status, output = check(**environment(theeye), SYNC_CONNECT_TIMEOUT="0.2")
+    line = finding("gateway", **environment(theeye), SYNC_CONNECT_TIMEOUT="0.2")
     answered.set()
-    assert (status, time.monotonic() - began < 10) == (1, True), "the resolver takes 30 seconds"
-    assert "the name 127.0.0.1 was not resolved within 0.2 s. Look at this host's DNS" in only(output, "gateway")
+    assert time.monotonic() - began < 20, "the resolver takes 30 seconds"
+    assert "the name 127.0.0.1 was not resolved within 0.2 s. Look at this host's DNS" in line
 
 
 def test_a_host_that_takes_no_connection(theeye: StandIn) -> None:
     with full_listener() as port:
-        status, output = check(
-            **environment(theeye) | {"SYNC_GATEWAY_URL": f"http://127.0.0.1:{port}", "SYNC_CONNECT_TIMEOUT": "0.3"}
-        )
-    assert status == 1
-    assert f"127.0.0.1:{port} did not accept a connection within 0.3 s. Look for a firewall" in only(output, "gateway")
+        environ = environment(theeye) | {"SYNC_GATEWAY_URL": f"http://127.0.0.1:{port}", "SYNC_CONNECT_TIMEOUT": "0.3"}
+        line = finding("gateway", **environ)
+    assert f"127.0.0.1:{port} did not accept a connection within 0.3 s. Look for a firewall" in line
 
 
 def test_certificates(tmp_path: Path, theeye: StandIn) -> None:
+    def gateway(url: str, status: int = 1, **environ: str) -> str:
+        return finding("gateway", status, **environment(theeye) | {"SYNC_GATEWAY_URL": url} | environ)
+
     certificate = make_certificate(tmp_path)
+    trusted = {"SSL_CERT_FILE": str(certificate[0])}
     with tls_server(certificate, theeye) as url:
-        _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": url})
-        assert "is not accepted: self-signed certificate. Use the name that it was made for" in only(output, "gateway")
-        _, output = check(**environment(theeye), SYNC_REDIS_URL=url.replace("https", "rediss"))
-        assert "has a certificate that is not accepted. Name its authority's file" in only(output, "redis")
-        trusted = {"SSL_CERT_FILE": str(certificate[0])}
-        _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": url.replace("127.0.0.1", "localhost")} | trusted)
-        assert "certificate is not valid for 'localhost'" in only(output, "gateway")
-        _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": url} | trusted)
-        assert only(output, "gateway").startswith("ok")
-        _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": url.replace("https", "http")})
-        assert "It may not be an HTTP server, or want TLS" in only(output, "gateway")
+        assert "is not accepted: self-signed certificate. Use the name that it was made for" in gateway(url)
+        redis = finding("redis", **environment(theeye), SYNC_REDIS_URL=url.replace("https", "rediss"))
+        assert "has a certificate that is not accepted. Name its authority's file" in redis
+        other_name = gateway(url.replace("127.0.0.1", "localhost"), **trusted)
+        assert "certificate is not valid for 'localhost'" in other_name
+        assert gateway(url, 0, **trusted).startswith("ok")
+        assert "It may not be an HTTP server, or want TLS" in gateway(url.replace("https", "http"))
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": f"https://127.0.0.1:{port}"})
-    assert "does not speak TLS" in only(output, "gateway")
+        assert "does not speak TLS" in gateway(f"https://127.0.0.1:{port}")

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support.checks import SECRET, check, lines, only
+from support.checks import SECRET, check, finding, lines, only
 from support.faults import Fault
 from support.settings import environment
 from support.theeye import Html, Redirect, Reply, Silence, StandIn, Verbatim
@@ -50,15 +50,13 @@ def test_swapped_urls_are_recognised() -> None:
 
 
 def test_a_path_too_much(theeye: StandIn) -> None:
-    _, output = check(**environment(theeye) | {"SYNC_GATEWAY_URL": f"{theeye.url}/api"})
-    assert only(output, "gateway").endswith("Leave /api out of SYNC_GATEWAY_URL")
+    line = finding("gateway", **environment(theeye) | {"SYNC_GATEWAY_URL": f"{theeye.url}/api"})
+    assert line.endswith("Leave /api out of SYNC_GATEWAY_URL")
 
 
 def test_a_slow_side_is_told(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.checks.theeye.SLOW", 0.0)
-    status, output = check(**environment(theeye))
-    assert status == 0
-    assert "That is slow" in only(output, "gateway")
+    assert "That is slow" in finding("gateway", 0, **environment(theeye))
 
 
 def test_a_token_from_standard_input(theeye: StandIn) -> None:
@@ -66,8 +64,7 @@ def test_a_token_from_standard_input(theeye: StandIn) -> None:
     status, output = check("--token", "-", stdin=f"{SECRET}\n", **environment(theeye))
     assert status == 0
     assert [line.split()[:3] for line in lines(output, "token")] == [
-        ["ok", "token", "customer"],
-        ["ok", "token", "the"],
+        ["ok", "token", word] for word in ("customer", "the")
     ]
     assert "customer beta" in output
 
@@ -78,9 +75,8 @@ def test_a_token_that_no_header_can_carry(token: str) -> None:
 
 
 def test_an_unknown_token(theeye: StandIn) -> None:
-    status, output = check(**environment(theeye), SYNC_CHECK_TOKEN=SECRET)
-    assert status == 1
-    assert only(output, "token").startswith("FAIL token the gateway does not know it")
+    line = finding("token", **environment(theeye), SYNC_CHECK_TOKEN=SECRET)
+    assert line.startswith("FAIL token the gateway does not know it")
 
 
 @pytest.mark.parametrize(

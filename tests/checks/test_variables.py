@@ -1,7 +1,7 @@
 """Bad values, unknown names, and values that do not fit together."""
 
 import pytest
-from support.checks import check, lines, only
+from support.checks import check, finding, lines, only
 from support.settings import environment
 from support.theeye import StandIn
 
@@ -15,28 +15,21 @@ def test_every_bad_variable_is_named_at_once(theeye: StandIn) -> None:
 
 
 def test_a_name_that_nobody_reads(theeye: StandIn) -> None:
-    status, output = check(**environment(theeye), SYNC_REDIS_ULR="redis://:hunter2@h")
-    assert (status, only(output, "settings")) == (
-        1,
-        "FAIL settings SYNC_REDIS_ULR is not read. Is SYNC_REDIS_URL meant?",
-    )
-    status, output = check(**environment(theeye), SYNC_COFFEE="1")
-    assert (status, only(output, "settings")) == (0, "warn settings SYNC_COFFEE is not read. There is no such setting")
+    near = finding("settings", **environment(theeye), SYNC_REDIS_ULR="redis://:hunter2@h")
+    assert near == "FAIL settings SYNC_REDIS_ULR is not read. Is SYNC_REDIS_URL meant?"
+    far = finding("settings", 0, **environment(theeye), SYNC_COFFEE="1")
+    assert far == "warn settings SYNC_COFFEE is not read. There is no such setting"
 
 
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        (
-            {"SYNC_WAIT_SECONDS": "61"},
-            "most proxies give up after 60 s. Give the proxy in front more than 61 s",
-        ),
+        ({"SYNC_WAIT_SECONDS": "61"}, "most proxies give up after 60 s. Give the proxy in front more than 61 s"),
         ({"SYNC_CONNECT_TIMEOUT": "16"}, "SYNC_CONNECT_TIMEOUT (16) is above SYNC_CALL_TIMEOUT (15)"),
         ({"SYNC_SESSION_TTL": "0"}, "every request asks the gateway"),
     ],
 )
 def test_values_that_do_not_fit(environ: dict[str, str], words: str, theeye: StandIn) -> None:
-    status, output = check(**environment(theeye), **environ)
-    assert status == 0
-    assert only(output, "settings").startswith("warn")
-    assert words in only(output, "settings")
+    line = finding("settings", 0, **environment(theeye), **environ)
+    assert line.startswith("warn")
+    assert words in line

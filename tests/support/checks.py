@@ -37,6 +37,13 @@ def only(output: str, subject: str) -> str:
     return line
 
 
+def finding(subject: str, status: int = 1, **environ: str) -> str:
+    """What one run, which ends with this status, says of a subject."""
+    got, output = check(**environ)
+    assert got == status, output
+    return only(output, subject)
+
+
 def redis_lines(url: str, theeye: StandIn, status: int = 1, **environ: str) -> list[str]:
     got, output = check(**environment(theeye), SYNC_REDIS_URL=url, **environ)
     assert got == status, output
