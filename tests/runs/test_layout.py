@@ -6,14 +6,16 @@ must go on from there. Where the clone has that commit, both also run at the sam
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import shutil
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,32 +73,29 @@ def theeye(redis_server: Redis) -> Iterator[Recorder]:
 
 
 @pytest.fixture(scope="module")
-def env(theeye: Recorder, redis_server: Redis) -> dict[str, str]:
-    return environment(theeye, redis_url=redis_server.url, wait_seconds=30)
+def named(theeye: Recorder, redis_server: Redis, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Service]]:
+    """Each service that a test names, started once: "now" and "also now", "before" and "also before"."""
+    env = environment(theeye, redis_url=redis_server.url, wait_seconds=30)
+    with ExitStack() as stack:
+
+        @functools.cache
+        def start(name: str) -> Service:
+            if "now" in name:
+                return stack.enter_context(Service(env, "gthread" if "also" in name else "gevent"))
+            tree = request.getfixturevalue("tree")
+            return stack.enter_context(ServiceBefore(tree, env, "gevent" if "also" in name else "gthread"))
+
+        yield start
 
 
-@pytest.fixture(scope="module")
-def now(env: dict[str, str]) -> Iterator[Service]:
-    with Service(env, worker="gevent") as service:
-        yield service
+@pytest.fixture
+def now(named: Callable[[str], Service]) -> Service:
+    return named("now")
 
 
-@pytest.fixture(scope="module")
-def also_now(env: dict[str, str]) -> Iterator[Service]:
-    with Service(env, worker="gthread") as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def before(tree: Path, env: dict[str, str]) -> Iterator[Service]:
-    with ServiceBefore(tree, env, worker="gthread") as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def also_before(tree: Path, env: dict[str, str]) -> Iterator[Service]:
-    with ServiceBefore(tree, env, worker="gevent") as service:
-        yield service
+@pytest.fixture
+def before(named: Callable[[str], Service]) -> Service:
+    return named("before")
 
 
 @pytest.fixture
@@ -156,18 +155,13 @@ def steps(first: Service, second: Service, theeye: StandIn, client: Any) -> dict
     return seen
 
 
+@pytest.mark.parametrize(
+    "pair", [("now", "also now"), ("before", "also before"), ("before", "now"), ("now", "before")], ids=" and ".join
+)
 def test_this_code_leaves_what_the_code_before_left(
-    now: Service, also_now: Service, theeye: Recorder, client: Any
+    pair: tuple[str, str], named: Callable[[str], Service], theeye: Recorder, client: Any
 ) -> None:
-    assert steps(now, also_now, theeye, client) == RECORDED
-
-
-@pytest.mark.parametrize("pair", [("before", "also_before"), ("before", "now"), ("now", "before")])
-def test_the_code_before_leaves_it_too(
-    pair: tuple[str, str], theeye: Recorder, client: Any, request: pytest.FixtureRequest
-) -> None:
-    first, second = (request.getfixturevalue(name) for name in pair)
-    assert steps(first, second, theeye, client) == RECORDED
+    assert steps(named(pair[0]), named(pair[1]), theeye, client) == RECORDED
 
 
 # -- this code goes on from there -----------------------------------------------------------------------------------

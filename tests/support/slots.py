@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
+from app.errors import NoFreeSlot
 from app.runs.history import LocalQueue, Queue
 from app.runs.history_redis import RedisQueue
 from app.runs.redis_scripts import PREFIX
@@ -20,6 +21,15 @@ def slot_of_a_job(queue: Queue, limit: int) -> str:
     slot = queue.acquire("t", limit, within(0)).id
     queue.created("t", slot)
     return slot
+
+
+def is_full(queue: Queue, limit: int, task: str = "t") -> bool:
+    """Whether nobody is let in now."""
+    try:
+        queue.release(task, queue.acquire(task, limit, within(0)).id, nothing_started=True)
+    except NoFreeSlot:
+        return True
+    return False
 
 
 def wait_for_queue(queue: Queue, length: int) -> None:
