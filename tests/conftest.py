@@ -23,6 +23,7 @@ from support.theeye import StandIn
 from support.world import World, in_process
 
 from app import EXTENSION, Services, Settings, create_app
+from sandbox import Sandbox
 
 WORKERS = ("gevent", "gthread")
 
@@ -141,3 +142,17 @@ def its_theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
     shared_theeye.task(output=['{"a":1}'])
     yield shared_theeye
     shared_theeye.heal()
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox for all tests of a file."""
+    with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def demo_service(sandbox: Sandbox) -> Iterator[Service]:
+    """What `make run` serves, on other ports."""
+    with Service(environment(sandbox)) as running:
+        yield running

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from support.contract import Contract, document, documented_codes
-from support.processes import RawResponse, Redis, Service, raw_request, wait_until
+from support.processes import RawResponse, Redis, Service, wait_until
 from support.settings import environment
 from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
+from support.wire import send
 
 from app import Settings, create_app
 
@@ -21,23 +22,14 @@ class Caller:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        raw = raw_request("127.0.0.1", service.port, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
-        self.contract = Contract(json.loads(raw.body))
+        self.contract = Contract(json.loads(send(service, "/openapi.json", b"", "GET").body))
 
     def ask(
-        self,
-        method: str,
-        target: str,
-        code: str = "",
-        status: int | None = 200,
-        body: bytes = b"",
-        own: str = "",
-        **headers: str,
+        self, method: str, target: str, code: str = "", status: int | None = 200, body: bytes = b"", **more: str
     ) -> RawResponse:
-        sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
-        sent |= {"Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items() if value)]
-        got = raw_request("127.0.0.1", self._service.port, "\r\n".join([*lines, "", ""]).encode() + body, 30)
+        """Ask, and check; `own` names the headers that the job sets, the rest are headers to send."""
+        own = more.pop("own", "")
+        got = send(self._service, target, body, method, **more)
         assert status in (None, got.status), got
         self.contract.check(method, target, got, set(own.split()))
         if code:
@@ -48,10 +40,6 @@ class Caller:
         self, query: str = "", code: str = "", status: int = 200, body: bytes = b"[1]", **more: Any
     ) -> RawResponse:
         return self.ask("POST", JOB + query, code, status, body, **more)
-
-
-def env(theeye: StandIn, **more: str) -> dict[str, str]:
-    return environment(theeye, session_ttl=0) | more
 
 
 def described(**answer: Any) -> list[str]:
@@ -189,16 +177,15 @@ def nobody_there(caller: Caller, theeye: StandIn) -> None:
     theeye.start()
 
 
-DOWN = "redis://127.0.0.1:1"
-SCENES: list[tuple[str, dict[str, str], list[Callable[[Caller, StandIn], None]]]] = [
+SCENES: list[tuple[str, dict[str, object], list[Callable[[Caller, StandIn], None]]]] = [
     (
         "gevent",
-        {"SYNC_MAX_BODY": "65536", "SYNC_MAX_JOB": "100000"},
+        {"max_body": 65536, "max_job": 100000},
         [modes_and_pages, refusals, failures, later, queued, nobody_there],
     ),
-    ("gthread", {"SYNC_MAX_WAITING": "2"}, [too_many]),
+    ("gthread", {"max_waiting": 2}, [too_many]),
     ("gevent", {}, [keys]),
-    ("gthread", {"SYNC_REDIS_URL": DOWN}, [keys_down]),
+    ("gthread", {"redis_url": "redis://127.0.0.1:1"}, [keys_down]),
 ]
 NEVER_SENT = {
     ("ECLIENTGONE", 499),  # nobody is there to receive it
@@ -217,7 +204,7 @@ def test_everything_that_a_service_sends_is_documented_and_all_of_it_is_sent(
         redis_url = redis_server.url if keys in scenes else ""
         with (
             StandIn(redis_url) as theeye,
-            Service(env(theeye, **{"SYNC_REDIS_URL": redis_url, **settings}), worker=worker) as service,
+            Service(environment(theeye, session_ttl=0, **{"redis_url": redis_url, **settings}), worker) as service,
         ):
             caller = Caller(service)
             for scene in scenes:

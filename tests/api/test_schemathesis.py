@@ -6,17 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import requests
 from support.processes import CHECKOUT, Service, clean_environment
-from support.settings import environment
+from support.sandbox import ECHO
 
-from sandbox import CUSTOMER, TOKEN, Sandbox
+from sandbox import CUSTOMER, TOKEN
 
-ECHO = "61f3e937c38201da80f96c28"
 HOOKS = CHECKOUT / "tests" / "api" / "schemathesis_hooks.py"
 
 # What TheEye or a mode makes fail is documented: 502, 504, and 501 for a key without Redis. A 500 or 503 is a bug here,
@@ -51,14 +50,6 @@ INSIDE = f"""
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with Sandbox(database=tmp_path_factory.mktemp("schemathesis") / "theeye.sqlite3") as sandbox:
-        env = environment(sandbox, wait_seconds=10)
-        with Service(env) as running:
-            yield running
-
-
 def run(folder: Path, config: str, document: str, options: Sequence[str]) -> tuple[int, str]:
     (folder / "schemathesis.toml").write_text(config)
     ran = subprocess.run(
@@ -79,20 +70,20 @@ def run(folder: Path, config: str, document: str, options: Sequence[str]) -> tup
     [(INSIDE, "examples,coverage,fuzzing,stateful"), ("", "examples,coverage")],
     ids=["inside", "outside"],
 )
-def test_it_finds_nothing(further: str, phases: str, service: Service, tmp_path: Path) -> None:
-    code, said = run(tmp_path, CONFIG + further, f"{service.url}/openapi.json", ["--phases", phases])
+def test_it_finds_nothing(further: str, phases: str, demo_service: Service, tmp_path: Path) -> None:
+    code, said = run(tmp_path, CONFIG + further, f"{demo_service.url}/openapi.json", ["--phases", phases])
     assert code == 0, said
     tested = re.search(r"(\d+) generated, (\d+) passed", said)
     assert tested, said
     assert int(tested[1]) == int(tested[2]) > 150
-    assert "unexpected error" not in service.log_text()
+    assert "unexpected error" not in demo_service.log_text()
 
 
-def test_it_would_find_something(service: Service, tmp_path: Path) -> None:
-    document = requests.get(f"{service.url}/openapi.json", timeout=10).json()
+def test_it_would_find_something(demo_service: Service, tmp_path: Path) -> None:
+    document = requests.get(f"{demo_service.url}/openapi.json", timeout=10).json()
     document["components"]["schemas"]["Alive"]["properties"]["status"] = {"const": "well"}
     (tmp_path / "openapi.json").write_text(json.dumps(document))
-    options = ["--url", service.url, "--include-path", "/healthz", "--phases", "coverage"]
+    options = ["--url", demo_service.url, "--include-path", "/healthz", "--phases", "coverage"]
     code, said = run(tmp_path, CONFIG, "openapi.json", options)
     assert code == 1
     assert "was expected" in said

@@ -37,8 +37,9 @@ def bare_environment(**more: str) -> dict[str, str]:
     return kept | OFFLINE | more
 
 
-def run(*command: str | Path, cwd: Path, env: dict[str, str]) -> str:
+def run(*command: str | Path, cwd: Path) -> str:
     """What a program prints; AssertionError if it fails."""
+    env = bare_environment()
     ran = subprocess.run(list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True, timeout=SECONDS)
     assert ran.returncode == 0, f"{command}:\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout
@@ -61,23 +62,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """The Python of a fresh virtual environment with the service and the example installed by pip."""
     folder = tmp_path_factory.mktemp("fresh")
-    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder, env=bare_environment())
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     python = folder / "venv" / "bin" / "python"
-    library = run(
-        python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder, env=bare_environment()
-    )
+    library = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder)
     (Path(library.strip()) / "tests_environment.pth").write_text(f"{PACKAGES}\n")
-    install = ["install", "--quiet", "--ignore-installed", "--no-deps", "--no-build-isolation"]
-    run(
-        python,
-        "-m",
-        "pip",
-        *install,
-        checkout,
-        checkout / "examples" / EXAMPLE.name,
-        cwd=folder,
-        env=bare_environment(),
-    )
+    install = ["-m", "pip", "install", "--quiet", "--ignore-installed", "--no-deps", "--no-build-isolation"]
+    run(python, *install, checkout, checkout / "examples" / EXAMPLE.name, cwd=folder)
     return python
 
 
@@ -88,9 +78,11 @@ class Installed(Process):
         super().__init__()
         bind = f"127.0.0.1:{free_port()}"
         self.url = f"http://{bind}"
-        theeye = environment(sandbox)
-        env = bare_environment(SYNC_BIND=bind, SYNC_WORKERS="1", **theeye)
-        self.launch([str(python), "-m", "gunicorn", "--config", str(config)], cwd=self.directory, env=env)
+        self._command = [str(python), "-m", "gunicorn", "--config", str(config)]
+        self._env = bare_environment(SYNC_BIND=bind, SYNC_WORKERS="1", **environment(sandbox))
+
+    def start(self) -> None:
+        self.launch(self._command, cwd=self.directory, env=self._env)
         wait_until(self._is_up, 20, "gunicorn")
 
     def _is_up(self) -> bool:
@@ -100,14 +92,10 @@ class Installed(Process):
 
 
 @pytest.fixture(scope="module")
-def service(fresh: Path, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def service(fresh: Path, checkout: Path, sandbox: Sandbox) -> Iterator[Installed]:
     need("curl", "curl")
-    with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3") as sandbox:
-        running = Installed(fresh, checkout / "gunicorn.conf.py", sandbox)
-        try:
-            yield running
-        finally:
-            running.close()
+    with Installed(fresh, checkout / "gunicorn.conf.py", sandbox) as running:
+        yield running
 
 
 def curl(service: Installed, query: str, arguments: str, *options: str) -> str:
@@ -115,14 +103,14 @@ def curl(service: Installed, query: str, arguments: str, *options: str) -> str:
     url = f"{service.url}/acme/task/61f3e937c38201da80f96c28/job{query}"
     sent = ["--header", f"authorization: Bearer {TOKEN}", "--header", "content-type: application/json"]
     command = ["curl", "--silent", "--show-error", "--include", "--data", arguments, *sent, *options, url]
-    return run(*command, cwd=service.directory, env=bare_environment()).replace("\r\n", "\n")
+    return run(*command, cwd=service.directory).replace("\r\n", "\n")
 
 
 ROWS = '{"task_arguments":[{"server":"web-1","note":"=1+1"},{"server":"web \\"2\\"","load":0.5}]}'
 
 
 def test_the_example_is_installed_and_listed(fresh: Path, tmp_path: Path) -> None:
-    listed = run(fresh, "-m", "flask", "--app", "wsgi", "formatters", cwd=tmp_path, env=bare_environment())
+    listed = run(fresh, "-m", "flask", "--app", "wsgi", "formatters", cwd=tmp_path)
     line = next(line for line in listed.splitlines() if line.startswith("csv"))
     assert line.split() == ["csv", "150", "?csv,", "Accept:", "text/csv", "theeye-sync-csv", "1.0.0"]
     assert "not loaded" not in listed
@@ -130,13 +118,13 @@ def test_the_example_is_installed_and_listed(fresh: Path, tmp_path: Path) -> Non
 
 def test_what_runs_is_what_was_installed(fresh: Path, tmp_path: Path) -> None:
     program = "import app, formatters, theeye_sync_csv as c; print(app.__file__, formatters.__file__, c.__file__)"
-    for file in run(fresh, "-c", program, cwd=tmp_path, env=bare_environment()).split():
+    for file in run(fresh, "-c", program, cwd=tmp_path).split():
         assert Path(file).is_relative_to(fresh.parent.parent)
 
 
 def test_the_examples_own_tests_pass(fresh: Path, checkout: Path) -> None:
     folder = checkout / "examples" / EXAMPLE.name
-    assert " passed" in run(fresh, "-m", "pytest", "-q", "tests", cwd=folder, env=bare_environment())
+    assert " passed" in run(fresh, "-m", "pytest", "-q", "tests", cwd=folder)
 
 
 @pytest.mark.parametrize("way", ["query", "accept"])

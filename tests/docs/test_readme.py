@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.codes import codes_with_statuses
@@ -116,7 +117,7 @@ class Runner:
         return text
 
     def _output(self, command: str) -> str:
-        service = "service_with_redis" if "idempotency-key" in command else "service"
+        service = "service_with_redis" if "idempotency-key" in command else "demo_service"
         assert ADDRESS in command
         command = command.replace(ADDRESS, self._request.getfixturevalue(service).url)
         ran = subprocess.run(["sh", "-c", command], env=self._environment, capture_output=True, timeout=30)
@@ -125,21 +126,11 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """What `make run` serves, on other ports."""
-    with (
-        Sandbox(database=tmp_path_factory.mktemp("readme") / "theeye.sqlite3") as sandbox,
-        Service(environment(sandbox)) as running,
-    ):
-        yield running
-
-
-@pytest.fixture(scope="module")
 def service_with_redis(tmp_path_factory: pytest.TempPathFactory, redis_server: Redis) -> Iterator[Service]:
     database = tmp_path_factory.mktemp("readme") / "theeye.sqlite3"
     with (
         Sandbox(database=database, redis_url=redis_server.url) as sandbox,
-        Service({**environment(sandbox), "SYNC_REDIS_URL": redis_server.url}) as running,
+        Service(environment(sandbox, redis_url=redis_server.url)) as running,
     ):
         yield running
 
@@ -266,28 +257,22 @@ def test_every_error_code_has_an_example_of_its_shape(page: str) -> None:
 # -- the two languages ----------------------------------------------------------------------------------
 
 
-def test_both_languages_have_the_same_headings() -> None:
-    def levels(page: str) -> list[str]:
-        return re.findall(r"^#+(?= )", prose(page), re.MULTILINE)
-
-    assert len(levels(ENGLISH)) > 20
-    assert levels(ENGLISH) == levels(SPANISH)
+def headings(page: str) -> list[str]:
+    return re.findall(r"^#+(?= )", prose(page), re.MULTILINE)
 
 
-def test_both_languages_have_the_same_tables() -> None:
-    def shape(page: str) -> list[list[list[str]]]:
-        return [[sorted(re.findall(r"`[^`]+`", cell)) for cell in row] for row in rows(page)]
-
-    assert len(shape(ENGLISH)) > 50
-    for number, (english, spanish) in enumerate(zip(shape(ENGLISH), shape(SPANISH), strict=True)):
-        assert english == spanish, rows(SPANISH)[number]
+def tables(page: str) -> list[list[list[str]]]:
+    return [[sorted(re.findall(r"`[^`]+`", cell)) for cell in row] for row in rows(page)]
 
 
-def test_both_languages_have_the_same_code_blocks() -> None:
-    def code(page: str) -> list[tuple[str, str]]:
-        return [(block.language, block.text) for block in blocks(page)]
+def code(page: str) -> list[tuple[str, str]]:
+    return [(block.language, block.text) for block in blocks(page)]
 
-    assert code(ENGLISH) == code(SPANISH)
+
+@pytest.mark.parametrize(("parts_of", "at_least"), [(headings, 20), (tables, 50), (code, 20)])
+def test_both_languages_have_the_same(parts_of: Callable[[str], list[Any]], at_least: int) -> None:
+    assert len(parts_of(ENGLISH)) > at_least
+    assert parts_of(ENGLISH) == parts_of(SPANISH)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,8 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -18,9 +17,8 @@ TASKS = "61f3e937c38201da80f96c3"
 
 
 @pytest.fixture
-def sandbox_client(tmp_path: Path, make_app: Callable[..., Flask]) -> Iterator[FlaskClient]:
-    with Sandbox(database=tmp_path / "theeye.sqlite3") as sandbox:
-        yield make_app(gateway_url=sandbox.url, supervisor_url=sandbox.url).test_client()
+def sandbox_client(sandbox: Sandbox, make_app: Callable[..., Flask]) -> FlaskClient:
+    return make_app(gateway_url=sandbox.url, supervisor_url=sandbox.url).test_client()
 
 
 def ask_sandbox(client: FlaskClient, task: str, query: str = "response") -> TestResponse:
