@@ -66,6 +66,12 @@ def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Bluepri
             agent.take(job)
         return _see_other(job["id"], query) if _wants_result(body, query) else created
 
+    @routes.get("/<customer>/task")
+    def list_tasks(customer: str) -> Response:
+        organization(customer)
+        limit = request.args.get("limit", type=int)
+        return answer([task.document for task in tasks.values()][:limit])
+
     @routes.get("/<customer>/task/<task_id>")
     def read_task(customer: str, task_id: str) -> Response:
         return answer(find_task(organization(customer), task_id).document)

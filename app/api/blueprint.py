@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from app import errors, health
-from app.api import jobs, responses
+from app.api import jobs, responses, tasks
 from app.api.openapi import document
 from app.api.request import current_services, raw_path, wsgi_text
 from app.api.responses import Response, error_response, json_response
@@ -24,6 +24,7 @@ blueprint = Blueprint("sync", __name__)
 # A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
 _ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
+blueprint.add_url_rule("/<customer>/task", "list_tasks", tasks.list_tasks, methods=["GET"])
 blueprint.add_url_rule("/<customer>/task/<task>/job", "run_task", jobs.run, methods=["POST"])
 blueprint.add_url_rule("/<customer>/task/<task>/job/<job>", "read_job", jobs.read, methods=["GET"])
 blueprint.add_url_rule("/<customer>/task/<task>/job/<job>", "cancel_job", jobs.cancel, methods=["DELETE"])

@@ -28,7 +28,7 @@ CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 def run(customer: str, task: str) -> Response:
     """Run a task, wait for its job, and answer in the mode that the query asks for."""
     services, environ = current_services(), request.environ
-    with _slot(customer, task) as (wanted, client):
+    with hold_slot(customer, task) as (wanted, client):
         session, budget = wanted.session, wanted.budget
         body = for_supervisor(read_body(environ, services.settings.max_body), environ.get("CONTENT_TYPE", ""))
         query = wanted.query.without(SERVICE_NAMES | BLOCKED_NAMES | services.formatters.queries)
@@ -44,7 +44,7 @@ def read(customer: str, task: str, job: str) -> Response:
     """Answer as the POST would have answered, later, in any mode."""
     services = current_services()
     waiter = services.waiter
-    with _slot(customer, task, job) as (wanted, client), _gone_as_not_found():
+    with hold_slot(customer, task, job) as (wanted, client), _gone_as_not_found():
         deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
         since = waiter.listen()
         found = _owned(waiter.fetch(wanted.caller, job, deadline, client), task, wanted)
@@ -57,7 +57,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
     """Cancel a job, then read it: TheEye says yes to any cancel, whether it had an effect or not."""
     services = current_services()
     waiter = services.waiter
-    with _slot(customer, task, job) as (wanted, _), _gone_as_not_found():
+    with hold_slot(customer, task, job) as (wanted, _), _gone_as_not_found():
         deadline = monotonic() + CANCEL_SECONDS
         since = waiter.listen()
         found = _owned(waiter.fetch(wanted.caller, job, deadline, Client()), task, wanted)
@@ -73,7 +73,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
 
 
 @contextmanager
-def _slot(customer: str, task: str, job: str = "") -> Iterator[tuple[JobRequest, Client]]:
+def hold_slot(customer: str, task: str = "", job: str = "") -> Iterator[tuple[JobRequest, Client]]:
     """Hold a slot until the answer is sent, and do what follows when the token is refused or the client goes."""
     if (trace := current()) is not None:
         trace.customer, trace.task, trace.job = customer, task, job

@@ -1,7 +1,7 @@
 """Call TheEye's two servers: the gateway knows whose a token is, the supervisor runs tasks and shows their jobs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -180,18 +180,32 @@ class Supervisor(_Server):
 
     def task(self, caller: Caller, task: str, timeout: float) -> Mapping[str, Any]:
         """Return the task's document, before anything is started. Raise Refused, Unauthorized or UpstreamFailed."""
-        try:
-            reply = self._call(caller, "task", "GET", _path(caller.customer, "task", task), timeout=timeout)
-        except NotSent as error:
-            raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
-        except TransportError as error:
-            raise UpstreamFailed(f"{_NO_ANSWER}: {error}") from None
-        _check_refused(reply, caller.token)
+        reply = self._show(caller, "task", _path(caller.customer, "task", task), timeout)
         document = _value(reply) if reply.status == 200 else None
         if not isinstance(document, dict) or str(document.get("id") or document.get("_id")).lower() != task.lower():
             message = f"The supervisor did not show the task, with status {reply.status}, nothing was started"
             raise UpstreamFailed(message, value=UNSET if reply.status == 200 else _own_answer(reply, caller.token))
         return document
+
+    def tasks(self, caller: Caller, limit: int) -> Sequence[Any]:
+        """Return the documents of the tasks that the token may see, at most `limit`. Raise as `task` does."""
+        reply = self._show(caller, "tasks", _path(caller.customer, "task") + f"?limit={limit}", None)
+        documents = _value(reply) if reply.status == 200 else None
+        if not isinstance(documents, list):
+            message = f"The supervisor did not show the tasks, with status {reply.status}"
+            raise UpstreamFailed(message, value=UNSET if reply.status == 200 else _own_answer(reply, caller.token))
+        return documents
+
+    def _show(self, caller: Caller, kind: str, path: str, timeout: float | None) -> Reply:
+        """Make a call that starts nothing. Raise Refused, Unauthorized or UpstreamFailed."""
+        try:
+            reply = self._call(caller, kind, "GET", path, timeout=timeout)
+        except NotSent as error:
+            raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
+        except TransportError as error:
+            raise UpstreamFailed(f"{_NO_ANSWER}: {error}") from None
+        _check_refused(reply, caller.token)
+        return reply
 
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
         """Return the whole job. Raise Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""

@@ -21,7 +21,7 @@ from app.api.preferences import WAIT_PATTERN
 from formatters.modes.job_output import INDEX
 
 CSV = CHECKOUT / "examples" / "theeye-sync-csv" / "theeye_sync_csv.py"
-PATHS = {"/{customer}/task/{task}/job", "/{customer}/task/{task}/job/{job}"}
+PATHS = {"/{customer}/task", "/{customer}/task/{task}/job", "/{customer}/task/{task}/job/{job}"}
 
 
 def operations(of: Node) -> Iterator[tuple[str, str, Node]]:

@@ -56,6 +56,16 @@ def test_the_page_at_each_of_its_paths(path: str, page: Page, site: Service) -> 
     expect(page.locator("#answer > p").first).to_have_text("Status 500 · failure")
 
 
+def test_a_task_chosen_by_its_name(page: Page, site: Service) -> None:
+    open_console(page, site)
+    page.get_by_role("button", name="List the tasks").click()
+    page.get_by_label("Task", exact=True).select_option(TASK)
+    expect(page.locator("#by-id")).to_be_hidden()
+    page.locator("#arguments input").fill("100")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#answer > p").first).to_have_text("Status 200 · success")
+
+
 @SPANISH
 def test_the_page_in_spanish(page: Page, site: Service) -> None:
     open_console(page, site)

@@ -37,6 +37,7 @@ ROUTES = [
     ("profile", "GET", re.compile(r"/api/session/profile")),
     ("create", "POST", re.compile(r"/(?P<customer>[^/]+)/task/(?P<task>[^/]+)/job")),
     ("task", "GET", re.compile(r"/(?P<customer>[^/]+)/task/(?P<task>[^/]+)")),
+    ("tasks", "GET", re.compile(r"/(?P<customer>[^/]+)/task")),
     ("lifecycle", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/lifecycle")),
     ("cancel", "PUT", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/cancel")),
     ("read", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)")),
@@ -576,6 +577,11 @@ class StandIn:
         if plan.owner is not None and plan.owner.customer_id != session.customer_id:
             raise Refused(404, {"message": "task not found", "statusCode": 404})
         return Answer(body=dumps(plan.task_document()))
+
+    def _tasks(self, call: Call) -> Answer:
+        session, _ = self._enter(call)
+        plans = [plan for plan in self._plans.values() if plan.owner in (None, session)]
+        return Answer(body=dumps([plan.task_document() for plan in plans]))
 
     def _cancel(self, call: Call) -> Answer:
         job = self._find_job(call)

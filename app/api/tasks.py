@@ -1,0 +1,47 @@
+"""List a customer's tasks: what TheEye shows to the caller's own token, without what is nobody's to see."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.api.jobs import hold_slot
+from app.api.request import current_services
+from app.api.responses import Response, json_response
+from app.errors import BadRequest
+
+MOST = 1000  # tasks in one answer
+
+_TASK = ("id", "name", "type")
+_ARGUMENT = ("id", "order", "type", "label", "required", "readonly")
+_DEFAULTS = ("value", "options")  # an argument's, where the caller may change it
+_SECRET = re.compile(r"pass|secret|token|credential|api.?key|\bpin\b|clave|contrase", re.IGNORECASE)
+
+
+def list_tasks(customer: str) -> Response:
+    """Answer with the tasks that the token may see: id, name, type and arguments."""
+    with hold_slot(customer) as (wanted, _):
+        limit = _limit(wanted.query.first.get("limit"))
+        found = current_services().supervisor.tasks(wanted.caller, limit)
+    return json_response(200, [_task(task) for task in found if isinstance(task, dict)][:limit])
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return MOST
+    if not re.fullmatch("[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > MOST:
+        raise BadRequest(f"limit must be a whole number from 1 to {MOST}")
+    return int(text)
+
+
+def _task(task: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = task.get("task_arguments")
+    shown = [_argument(each) for each in arguments if isinstance(each, dict)] if isinstance(arguments, list) else []
+    return {**{name: task.get(name) for name in _TASK}, "task_arguments": shown}
+
+
+def _argument(argument: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an argument; a value that the caller cannot change, or that looks like a secret, stays with TheEye."""
+    fixed = argument.get("type") == "fixed" or argument.get("readonly")
+    secret = any(_SECRET.search(str(argument.get(name, ""))) for name in ("type", "label", "id"))
+    names = _ARGUMENT if fixed or secret else _ARGUMENT + _DEFAULTS
+    return {name: argument[name] for name in names if name in argument}

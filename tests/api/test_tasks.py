@@ -1,0 +1,98 @@
+"""The list of a customer's tasks: as TheEye shows it to the token, without what is nobody's to see."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from support.client import ask, error_of
+from support.theeye import Reply, StandIn
+
+LIST = "/acme/task"
+FREE = {
+    "id": 1,
+    "order": 1,
+    "type": "select",
+    "label": "Region",
+    "value": "eu",
+    "required": True,
+    "options": ["eu", "us"],
+}
+
+
+def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
+    task = {
+        "id": "t1",
+        "name": "One",
+        "type": "script",
+        "task_arguments": arguments,
+        "env": {"KEY": "x"},
+        "secret": "y",
+    }
+    theeye.fault("tasks", Reply(200, [task, "nonsense"]), times=1)
+    [found] = ask(client, "GET", LIST).get_json()
+    assert found.keys() == {"id", "name", "type", "task_arguments"}
+    return found["task_arguments"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "hidden"),
+    [
+        ({}, False),
+        ({"readonly": False, "masked": True}, False),
+        ({"type": "fixed"}, True),
+        ({"readonly": True}, True),
+        ({"type": "password"}, True),
+        ({"label": "API key"}, True),
+        ({"label": "Contraseña"}, True),
+        ({"label": "ACCESS_TOKEN"}, True),
+    ],
+)
+def test_values_that_are_not_the_callers(changes: Any, hidden: bool, client: FlaskClient, theeye: StandIn) -> None:
+    [argument] = shown(client, theeye, [FREE | changes])
+    expected = {name: value for name, value in (FREE | changes).items() if name != "masked"}
+    if hidden:
+        del expected["value"], expected["options"]
+    assert argument == expected
+
+
+@pytest.mark.parametrize("arguments", [None, {}, "x", []])
+def test_a_task_without_arguments(arguments: Any, client: FlaskClient, theeye: StandIn) -> None:
+    assert shown(client, theeye, arguments) == []
+
+
+def test_the_callers_own_token_asks_each_time(client: FlaskClient, theeye: StandIn) -> None:
+    for query, limit in (("", 1000), ("?limit=7&x=1", 7), ("?limit=1000", 1000)):
+        got = ask(client, "GET", LIST + query)
+        assert (got.status_code, got.headers["Cache-Control"]) == (200, "no-store")
+        call = theeye.calls_of("tasks")[-1]
+        assert (call.target, call.headers["authorization"]) == (f"{LIST}?limit={limit}", "Bearer tok-acme")
+    assert len(theeye.calls_of("tasks")) == 3
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1e2", "%D9%A3", "10000000"])
+def test_a_limit_that_is_none(limit: str, client: FlaskClient, theeye: StandIn) -> None:
+    error_of(ask(client, "GET", f"{LIST}?limit={limit}"), 400, "EINVALID")
+    assert theeye.calls_of("tasks") == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "code"),
+    [
+        (Reply(403, {"message": "no"}), 403, ""),
+        (Reply(404, "organization not found"), 404, ""),
+        (Reply(429, {"message": "slow down"}), 429, ""),
+        (Reply(500, {"message": "x"}), 502, "ESUPERVISOR"),
+        (Reply(200, {"tasks": []}), 502, "ESUPERVISOR"),
+        (Reply(200, b"not JSON"), 502, "ESUPERVISOR"),
+    ],
+)
+def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: FlaskClient, theeye: StandIn) -> None:
+    theeye.fault("tasks", reply)
+    error_of(ask(client, "GET", LIST), status, code)
+
+
+@pytest.mark.settings(max_waiting=1)
+def test_it_holds_a_slot_while_theeye_is_asked(client: FlaskClient, theeye: StandIn) -> None:
+    for _ in range(3):
+        assert ask(client, "GET", LIST).status_code == 200
+    assert ask(client, "GET", "/beta/task").status_code == 403
