@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.load import RawClient
 from support.logs import FIELDS, LoggedService, newest
-from support.processes import CHECKOUT, wait_until
+from support.processes import CHECKOUT, request_bytes, wait_until
 from support.theeye import JOB, TASK, Reply, Stack
 
 from app.telemetry.access_log import LONGEST, json_line, text_line
@@ -100,11 +100,10 @@ def test_a_job_that_takes_too_long(logged: LoggedService) -> None:
 
 def test_a_client_that_goes_has_a_line_too(logged: LoggedService) -> None:
     logged.theeye.task(delay=None)
-    head = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\nX-Request-Id: r-gone\r\n"
     before = len(logged.theeye.calls_of("create"))
-    with socket.create_connection(("127.0.0.1", logged.service.port)) as sock:
-        sock.sendall(f"{head}Content-Length: 0\r\n\r\n".encode())
-        logged.theeye.wait_for_calls("create", before + 1)
+    client = RawClient(logged.service, request_bytes("POST", JOB, X_Request_Id="r-gone"))
+    logged.theeye.wait_for_calls("create", before + 1)
+    client.leave()
     line = logged.line_of("r-gone")
     assert (line["status"], line["code"], line["by"]) == (499, "ECLIENTGONE", "service")
 
