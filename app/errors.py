@@ -53,6 +53,9 @@ class Job(Protocol):
     def state(self) -> str | None: ...  # noqa: D102
 
     @property
+    def exit_code(self) -> int | None: ...  # noqa: D102
+
+    @property
     def has_ended(self) -> bool: ...  # noqa: D102
 
 

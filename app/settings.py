@@ -205,6 +205,9 @@ class Settings:
         "bytes of answers that one process is sending; above that the next gets 503 (256 MiB)",
     )
     query_token: bool = _setting(True, _flag, "accept `?access_token=`; `0`: the Authorization header only")
+    strict: bool = _setting(
+        False, _flag, "answer 500 where a script has crashed, as with `?strict`; `?strict=0` turns it off"
+    )
     cors_origins: tuple[str, ...] = _setting(("*",), _origins, "origins allowed, separated by commas or spaces")
     proxies: int = _setting(0, _whole(0, 10), "number of trusted proxies in front, which set `X-Forwarded-*`")
     public_url: str = _setting(

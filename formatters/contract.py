@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 JSON_TYPE = "application/json; charset=utf-8"
 TEXT_TYPE = "text/plain; charset=utf-8"
-RESERVED = frozenset({"access_token", "wait", "on_disconnect", "lifecycle", "wait_result", "task_arguments"})
+RESERVED = frozenset({"access_token", "wait", "on_disconnect", "strict", "lifecycle", "wait_result", "task_arguments"})
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")

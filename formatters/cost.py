@@ -68,7 +68,7 @@ class Cost:
             self._add_strings(strings, between[0 if inside else 1 :])
             inside ^= len(parts) % 2 == 0
             self.check()
-            time.sleep(0)  # under gevent others get their turn
+            time.sleep(0)
 
     def _add_outside(self, text: bytes) -> None:
         """Count all but the strings."""
@@ -122,6 +122,7 @@ def turn(size: int) -> Iterator[None]:
     else:
         with _turn():
             yield
+        time.sleep(0)  # under gevent others get their turn
 
 
 @cache

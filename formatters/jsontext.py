@@ -5,13 +5,14 @@ A job may print anything: `loads` reads it, raises ValueError, or TooCostly befo
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
 from math import isinf
 from typing import Any, NoReturn
 
-from formatters.cost import HEAD, check, turn
+from formatters.cost import HEAD, PIECE, check, turn
 
 LONG = 4096  # characters of a text that is written in pieces
 MANY = 256  # items of a list that are written at once
@@ -85,6 +86,16 @@ def loads_document(body: bytes) -> Any:
         return _loads(body.decode("utf-8", "surrogatepass"), body, _lenient)
 
 
+def is_json(text: str) -> bool:
+    """Return whether a text is JSON to JavaScript, which reads any number. Raise TooCostly."""
+    try:
+        with turn(len(text)):
+            _loads(text, text.encode("utf-8", "surrogatepass"), _any_number)
+    except ValueError:
+        return False
+    return True
+
+
 def _loads(text: str, encoded: bytes, decode: Callable[[str], Any]) -> Any:
     """Read strict JSON, or with `decode` where that fails: perhaps a number out of range, and the rest is not lost."""
     if len(encoded) > HEAD:
@@ -131,8 +142,9 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield _utf8(_javascript(_encode(value)))
     elif type(value) is str:
         yield b'"'
-        for start in range(0, len(value), LONG):
-            yield _utf8(_encode(value[start : start + LONG])[1:-1])
+        for start in range(0, len(value), PIECE):
+            yield _utf8(_encode(value[start : start + PIECE])[1:-1])
+            time.sleep(0)  # under gevent others get their turn
         yield b'"'
     elif type(value) is list:
         for start in range(0, len(value), MANY):

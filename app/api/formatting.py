@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from traceback import walk_tb
 
 from app.api.responses import Headers, Response, respond
@@ -29,11 +29,17 @@ def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Forma
     return formatter
 
 
-def render(formatter: Formatter, context: Context, headers: Headers) -> Response:
-    """Return the formatter's answer under the headers that the service sets itself. Raise FormatterFailed."""
+def render(
+    formatter: Formatter, context: Context, headers: Headers, has_crashed: Callable[[], bool] = lambda: False
+) -> Response:
+    """Return the formatter's answer under the headers that the service sets itself. Raise FormatterFailed.
+
+    `has_crashed`: tells of a job that is to be 500 unless the formatter finds a worse status than a success for it.
+    """
     job_id = context.job.get("id")  # a formatter may change the document
     try:
         answer = answered(formatter, context)
+        status = 500 if answer.status < 400 and has_crashed() else answer.status
     except BaseException as error:
         if _is_for_host(error):
             raise
@@ -41,7 +47,7 @@ def render(formatter: Formatter, context: Context, headers: Headers) -> Response
         raise _failed(formatter, error) from None
     ours = {name.lower() for name, _ in headers}
     own = [(name, value) for name, value in answer.headers if name.lower() not in ours]
-    return respond(answer.status, answer.body, answer.content_type, [*headers, *own])
+    return respond(status, answer.body, answer.content_type, [*headers, *own])
 
 
 def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:

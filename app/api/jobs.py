@@ -8,10 +8,11 @@ from time import monotonic, perf_counter
 from flask import request
 
 from app import errors
+from app.api import strict
 from app.api.addresses import job_address
 from app.api.body import for_supervisor, read_body
 from app.api.formatting import render
-from app.api.query import BLOCKED_NAMES, SERVICE_NAMES
+from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, STRICT
 from app.api.request import JobRequest, client_socket, current_services, read_request
 from app.api.responses import Headers, Response, job_headers, respond
 from app.api.sending import held_until_sent
@@ -22,6 +23,7 @@ from app.theeye.client import Job
 from app.waiter.clients import Client
 from formatters import Context
 
+RESULT = "result"  # the mode that shows what the agent has reported
 CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 
 
@@ -106,6 +108,8 @@ def _answer(
     if not job.has_ended:
         raise late(job, location(), headers)
     response = _rendered(wanted, job, headers)
+    if (job.exit_code or response.status_code >= 400) and response.data in (b"null", b"[]"):
+        response.headers.extend(_link_to_result(wanted, customer, task, job.id))
     try:
         held_until_sent(request.environ).enter_context(current_services().answers.hold(response.content_length or 0))
     except errors.TooBusy:
@@ -123,14 +127,22 @@ def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
     try:
         with job_in_errors(job):
             context = Context({**job.document}, wanted.query.first, accept=wanted.accept)
-            return render(wanted.formatter, context, [*job_headers(job), *headers])
+            has_crashed = partial(strict.has_crashed, job) if wanted.is_strict else lambda: False
+            return render(wanted.formatter, context, [*job_headers(job), *headers], has_crashed)
     finally:
         trace.format = perf_counter() - began
 
 
 def _location(wanted: JobRequest, customer: str, task: str, job: str) -> str:
     """Return where the same answer will be, in the same mode and without the token."""
-    return job_address(customer, task, job, wanted.query.only(current_services().formatters.queries))
+    return job_address(customer, task, job, wanted.query.only(current_services().formatters.queries | {STRICT}))
+
+
+def _link_to_result(wanted: JobRequest, customer: str, task: str, job: str) -> Headers:
+    """Return the Link header (RFC 8288) of an answer that says nothing: what the agent has reported may say more."""
+    if RESULT not in current_services().formatters.queries or wanted.formatter.name == RESULT:
+        return []
+    return [("Link", f'<{job_address(customer, task, job, RESULT)}>; rel="describedby"')]
 
 
 @contextmanager

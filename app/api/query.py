@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
-SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect"})
+STRICT = "strict"
+SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect", STRICT})
 BLOCKED_NAMES = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
 
 _BRACKETS = re.compile(r"[\[\]]+")

@@ -11,6 +11,7 @@ from flask import Request, current_app
 from app.api.formatting import choose
 from app.api.preferences import Budget, cancels_on_disconnect, read_budget
 from app.api.query import Query
+from app.api.strict import is_strict
 from app.errors import Unauthorized
 from app.services import EXTENSION, Services
 from app.telemetry.trace import Trace, current
@@ -33,6 +34,7 @@ class JobRequest:
     accept: str
     budget: Budget
     cancels_on_disconnect: bool
+    is_strict: bool
 
 
 def current_services() -> Services:
@@ -55,7 +57,8 @@ def read_request(request: Request, customer: str) -> JobRequest:
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
     trace.mode = formatter.name
-    return JobRequest(query, Caller(session.customer, token, trace), session, formatter, accept, budget, cancels)
+    caller, strict = Caller(session.customer, token, trace), is_strict(query, settings.strict)
+    return JobRequest(query, caller, session, formatter, accept, budget, cancels, strict)
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:

@@ -33,8 +33,8 @@ _ALLOWED_HEADERS = (
 )
 _OUR_HEADERS = "Prefer, Idempotency-Key, X-Request-Id, traceparent, tracestate, Last-Event-ID, Content-Encoding"
 _EXPOSED_HEADERS = (
-    "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, "
-    "X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
+    "ETag, Idempotency-Replayed, Link, Location, Preference-Applied, Retry-After, Server-Timing, "
+    "X-Job-Exit-Code, X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
 )
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
@@ -124,11 +124,13 @@ def cors_headers(origins: tuple[str, ...], origin: str | None, preflight: bool) 
 
 
 def job_headers(job: errors.Job) -> Headers:
-    """Return the job's id, and once it has ended its lifecycle and state."""
+    """Return the job's id, and once it has ended its lifecycle, its state and the script's exit code."""
     headers = [("X-Job-Id", visible(job.id))]
     if job.has_ended:
         told = (("X-Job-Lifecycle", job.lifecycle), ("X-Job-State", job.state))
         headers += [(name, visible(value)) for name, value in told if value]
+        if job.exit_code is not None:
+            headers.append(("X-Job-Exit-Code", visible(str(job.exit_code))))
     return headers
 
 

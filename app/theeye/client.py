@@ -42,12 +42,16 @@ _NO_ANSWER = (  # as seen on a real TheEye
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known."""
+    """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known.
+
+    `exit_code` is that of the script, where the agent has reported an integer.
+    """
 
     id: str
     lifecycle: str | None = None
     state: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    exit_code: int | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
@@ -55,7 +59,7 @@ class Job:
         own, lifecycle, state = document.get("id"), document.get("lifecycle"), document.get("state")
         if not isinstance(own, str) or not own:
             own, document = job_id, {**document, "id": job_id}
-        return cls(own, _text(lifecycle), _text(state), document)
+        return cls(own, _text(lifecycle), _text(state), document, _exit_code(document))
 
     @property
     def has_ended(self) -> bool:
@@ -334,6 +338,12 @@ def _own_answer(reply: Reply, token: str) -> Any:
 def _path(*segments: str) -> str:
     """Join path segments; nothing in a segment can end it or the path."""
     return "".join(f"/{quote(segment, safe='', errors='replace')}" for segment in segments)
+
+
+def _exit_code(document: Mapping[str, Any]) -> int | None:
+    result = document.get("result")
+    code = result.get("code") if isinstance(result, dict) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def _text(value: Any) -> str | None:

@@ -73,7 +73,7 @@ def test_the_modes_are_those_that_are_loaded() -> None:
     every = parameters(document())
     assert [name for name in every if every[name]["in"] == "query"] == [
         *("result", "full", "response", "parse"),
-        *("wait", "on_disconnect", "arguments"),
+        *("wait", "on_disconnect", "strict", "arguments"),
     ]
     fewer = parameters(document(disabled_formatters=("full", "parse")))
     assert {"result", "response"} < fewer.keys()

@@ -56,6 +56,8 @@ def modes_and_pages(caller: Caller, theeye: StandIn) -> None:
     theeye.task(state="failure", output=['{"statusCode":301}'])
     for query, status in (("", 500), ("?parse", 301), ("?full", 500), ("?result", 500)):
         caller.post(query, status=status)
+    theeye.task(state="failure", output=[])
+    caller.post("?strict", status=500)
     theeye.task(output=None, document={"output": {"old": True}})
     caller.post()
     theeye.task(output=described(body="<p>", headers={"Content-Type": "text/html", "X-Own": "1"}))

@@ -1,0 +1,24 @@
+"""Show a caller that a script has crashed: TheEye does not look at its exit code and calls the job a success."""
+
+from app.api.query import STRICT, Query
+from app.theeye.client import Job
+from formatters.jsontext import is_json
+
+OFF = ("0", "false")
+
+
+def is_strict(query: Query, usual: bool) -> bool:
+    """Return whether the request wants 500 for a crashed script: the presence of `strict`, but for `0` and `false`."""
+    asked = query.first.get(STRICT)
+    return usual if asked is None else asked not in OFF
+
+
+def has_crashed(job: Job) -> bool:
+    """Return whether the exit code is not 0, or the last line no JSON as TheEye's agent reads it. Raise TooCostly.
+
+    A script that ends early prints a trace or nothing where its answer should be. A job without a result, which no
+    agent has run, has not crashed.
+    """
+    result = job.document.get("result")
+    line = result.get("lastline") if isinstance(result, dict) else None
+    return bool(job.exit_code) or (isinstance(line, str) and not is_json(line))
