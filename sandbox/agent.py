@@ -36,10 +36,10 @@ class Agent:
         self._stopping = False
 
     def start(self) -> None:
-        """Fail the jobs that a stop interrupted, and pick up the ready ones."""
+        """End the jobs that a stop interrupted, and pick up the ready ones."""
         stopped = "The sandbox was stopped while this job was running."
         for job_id in self._store.jobs_in("assigned"):
-            self._end(job_id, partial(jobs.fail, lifecycle="terminated", message=stopped))
+            self._end(job_id, partial(jobs.lose, message=stopped))
         for job_id in self._store.jobs_in("ready"):
             self._submit(job_id)
 
@@ -75,11 +75,11 @@ class Agent:
         try:
             self._execute(job_id)
         except CannotRun as error:
-            self._end(job_id, partial(jobs.fail, lifecycle="finished", message=str(error)))
+            self._end(job_id, partial(jobs.fail, message=str(error)))
         except Exception as error:
             _logger.exception("job %s broke the agent", job_id)
             message = f"The sandbox could not run this job: {error!r}"
-            self._end(job_id, partial(jobs.fail, lifecycle="finished", message=message))
+            self._end(job_id, partial(jobs.fail, message=message))
 
     def _execute(self, job_id: str) -> None:
         script = Script()
@@ -106,7 +106,7 @@ class Agent:
         ended = run_task(task, job["task_arguments_values"], script)
         # Stopping leaves the job assigned: the next start reports it, as after a crash.
         if not self._stopping:
-            self._end(job["id"], partial(jobs.finish_script, ended=ended))
+            self._end(job["id"], partial(jobs.finish_script, ended=ended, default_state=task.default_state))
 
     def _end(self, job_id: str, change: Callable[[Document], None], allowed: tuple[str, ...] = ("assigned",)) -> None:
         job = self._store.change(job_id, allowed, change)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from sandbox.jsontext import dumps
 from sandbox.recipes import Task
 
-_INDEXED = re.compile(r"task_arguments\[\d*\]")
+_INDEXED = re.compile(r"(task_arguments|assignee)\[\d*\]")
 
 
 class WrongArguments(ValueError):
@@ -16,12 +17,16 @@ class WrongArguments(ValueError):
         super().__init__(f"Invalid Task Arguments. An array of length {length} is required. Optionals must be null")
 
 
+class WrongPosition(ValueError):
+    """Report an object whose `order` is that of another argument."""
+
+
 def query_object(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return the query as an object: a name that is repeated, or has brackets, becomes an array."""
     query: dict[str, Any] = {}
     for name, value in pairs:
-        if _INDEXED.fullmatch(name):
-            query.setdefault("task_arguments", []).append(value)
+        if indexed := _INDEXED.fullmatch(name):
+            query.setdefault(indexed[1], []).append(value)
         elif name in query:
             before = query[name]
             query[name] = [*before, value] if isinstance(before, list) else [before, value]
@@ -31,17 +36,26 @@ def query_object(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def argument_values(task: Task, body: Any, query: dict[str, Any]) -> list[Any]:
-    """Return the job's arguments; fixed ones take their value from the task. Raise WrongArguments."""
+    """Return the job's arguments. Raise WrongArguments, or WrongPosition where TheEye makes a job that has failed."""
     given = _given(body, query)
-    if not task.arguments:
-        if body is None and not query:
-            return []
-        return given if isinstance(given, list) else [given]
-    wanted = sum(argument.get("type") != "fixed" for argument in task.arguments)
-    if not isinstance(given, list) or len(given) < wanted:
+    if task.takes_any_arguments:
+        values = given if isinstance(given, list) else [given]
+        return [_value(value, {"order": position}, task) for position, value in enumerate(values)]
+    wanted = len(task.arguments)
+    if wanted and (not isinstance(given, list) or len(given) < wanted):
         raise WrongArguments(wanted)
-    rest = iter(given)
-    return [argument.get("value") if argument.get("type") == "fixed" else next(rest) for argument in task.arguments]
+    return [_value(value, argument, task) for value, argument in zip(given, task.arguments, strict=False)]
+
+
+def _value(given: Any, argument: dict[str, Any], task: Task) -> Any:
+    """Return one argument's value: a fixed one takes it from the task, and an object may carry it in its `value`."""
+    if argument.get("type") == "fixed":
+        return argument.get("value")
+    if isinstance(given, dict) and task.arguments_type != "text":
+        if given.get("order") and given["order"] != argument.get("order"):
+            raise WrongPosition
+        given = given.get("value", given)
+    return dumps(given) if task.arguments_type == "json" else given
 
 
 def _given(body: Any, query: dict[str, Any]) -> Any:

@@ -59,10 +59,16 @@ def new_job(task: Task, arguments: list[Any], lifecycle: str) -> Document:
         "user": who(),
         "components": {},
         "next": {},
-        "result": {},
-        "output": None,
+        "output": [],
         "id": new_id(),
     }
+
+
+def failed_in_the_making(task: Task, reason: str) -> Document:
+    """Return the document of a job that TheEye ends while it creates it: its output is a plain string."""
+    job = new_job(task, [], "terminated")
+    del job["customer_id"]
+    return {**job, "state": "error", "output": reason}
 
 
 def move(job: Document, lifecycle: str, state: str) -> None:
@@ -77,12 +83,12 @@ def finish_dummy(job: Document) -> None:
     job.update(trigger_name="success", result={"output": arguments}, output=stored_output(arguments))
 
 
-def finish_script(job: Document, ended: Ended) -> None:
-    """End a script's job by what the script printed."""
+def finish_script(job: Document, ended: Ended, default_state: str) -> None:
+    """End a script's job by what the script printed; `default_state` is for a script that names none."""
     line = last_line(ended.log)
     report = read_last_line(line, killed=ended.killed)
-    state = "timeout" if ended.killed else stored_state(report)
-    move(job, "terminated" if ended.killed else "finished", state)
+    state = "timeout" if ended.killed else stored_state(report, default_state)
+    move(job, "finished" if state in ("success", "failure") else "terminated", state)
     details = report.details or {}
     event = details.get("event_name")
     job["trigger_name"] = event if isinstance(event, str) and event else _trigger(state)
@@ -91,13 +97,19 @@ def finish_script(job: Document, ended: Ended) -> None:
     job["output"] = stored_output(report.output)
 
 
-def fail(job: Document, lifecycle: str, message: str) -> None:
+def fail(job: Document, message: str) -> None:
     """End a job that could not be run; the message is its log."""
-    move(job, lifecycle, "failure")
+    move(job, "finished", "failure")
     log = f"{message}\n"
-    killed = lifecycle == "terminated"
-    ended = Ended(log, code=None, signal=None, killed=killed, nanoseconds=0)
-    job.update(trigger_name="failure", result=_result(ended, last_line(log), None), output=None)
+    ended = Ended(log, code=None, signal=None, killed=False, nanoseconds=0)
+    job.update(trigger_name="failure", result=_result(ended, last_line(log), None), output=[])
+
+
+def lose(job: Document, message: str) -> None:
+    """End a job whose agent died; TheEye waits for the task's timeout and a minute before it does."""
+    move(job, "terminated", "canceled")
+    output = [message]
+    job.update(trigger_name="canceled", result={"killed": True, "output": output}, output=stored_output(output))
 
 
 def cancel(job: Document) -> None:
@@ -108,7 +120,7 @@ def cancel(job: Document) -> None:
 
 
 def _trigger(state: str) -> str:
-    return "failure" if state == "failure" else "success"
+    return state if state in ("failure", "canceled") else "success"
 
 
 def _result(ended: Ended, line: str, output: Any) -> Document:

@@ -41,15 +41,15 @@ def read_last_line(line: str, *, killed: bool = False) -> Report:
     return Report(state=value, output=value) if isinstance(value, str) else Report(state=line)
 
 
-def stored_state(report: Report) -> str:
-    """Return the state that the supervisor stores: `failure`, and for everything else `success`."""
-    return str(report.state) if report.state in ("success", "failure") else "success"
+def stored_state(report: Report, default: str = "success") -> str:
+    """Return the state that the supervisor stores: one that it knows, else `default`. The exit code plays no part."""
+    return str(report.state) if report.state in ("success", "failure", "canceled") else default
 
 
-def stored_output(output: Any) -> list[str] | None:
-    """Return the array of strings that the supervisor stores, or None when there was no output."""
-    if output is None:
-        return None
+def stored_output(output: Any) -> list[str]:
+    """Return the array of strings that the supervisor stores; null, `0`, `""` and `false` are an empty one."""
+    if not output and not isinstance(output, dict):
+        return []
     if isinstance(output, str):
         return _from_string(output)
     if isinstance(output, list):
@@ -63,7 +63,7 @@ def _read_object(value: dict[str, Any]) -> Report:
     return Report(value.get("state"), output, value)
 
 
-def _from_string(output: str) -> list[str] | None:
+def _from_string(output: str) -> list[str]:
     try:
         value = loads(output)
     except ValueError:

@@ -53,11 +53,25 @@ class Task:
         return sorted(self.document["task_arguments"], key=lambda argument: argument.get("order") or 0)
 
     @property
+    def takes_any_arguments(self) -> bool:
+        """Return whether all arguments are taken as they come: the sandbox's own, in TheEye they are declared."""
+        return self.document.get("takes_any_arguments") is True
+
+    @property
+    def arguments_type(self) -> str:
+        """Return how argument values are read: `legacy`, `json` or `text`."""
+        return str(self.document.get("arguments_type") or "legacy")
+
+    @property
+    def default_state(self) -> str:
+        """Return the state of a job whose script reports none that TheEye knows."""
+        return "failure" if self.document.get("default_state_evaluation") == "failure" else "success"
+
+    @property
     def history_limit(self) -> int | None:
         """Return how many newer jobs there may be before an ended job is deleted; None: any number."""
-        if self.document.get("autoremove_completed_jobs") is False:
-            return None
-        return int(self.document["autoremove_completed_jobs_limit"])
+        limit = int(self.document["autoremove_completed_jobs_limit"])
+        return None if limit < 0 or self.document.get("autoremove_completed_jobs") is False else limit
 
 
 class BrokenRecipe(ValueError):
@@ -112,7 +126,7 @@ def _task_document(task: dict[str, Any]) -> dict[str, Any]:
         "timeout": _positive(task, "timeout", DEFAULT_TIMEOUT),
         "script_runas": _typed(task, "script_runas", str, "%script%"),
         "env": {key: str(value) for key, value in _typed(task, "env", dict, {}).items()},
-        "autoremove_completed_jobs_limit": _positive(task, "autoremove_completed_jobs_limit", DEFAULT_LIMIT),
+        "autoremove_completed_jobs_limit": _typed(task, "autoremove_completed_jobs_limit", int, 0) or DEFAULT_LIMIT,
         "customer_id": CUSTOMER_ID,
         "customer_name": CUSTOMER,
     }

@@ -69,7 +69,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
         found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
         raise errors.Accepted(found, _location(wanted, customer, task, job))
-    if found.state != "canceled":
+    if "canceled" not in (found.state, found.lifecycle):  # TheEye may show `canceled` with the state `in_progress`
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
 
@@ -155,11 +155,15 @@ def _gone_as_not_found() -> Iterator[None]:
 
 
 def _owned(found: Job, task: str, wanted: JobRequest) -> Job:
-    """Return the job as found. Raise JobGone when it is not of the path's task and the caller's customer."""
+    """Return the job as found. Raise JobGone when it is not of the path's task and the caller's customer.
+
+    A document may lack its task or its customer, as that of a job which failed while it was created, but not both.
+    """
     document = found.document
     task_of_job = document.get("task")
-    of_task = document.get("task_id") or (task_of_job.get("id") if isinstance(task_of_job, dict) else None)
-    of_customer = document.get("customer_id", wanted.session.customer_id)
-    if not isinstance(of_task, str) or of_task.lower() != task.lower() or of_customer != wanted.session.customer_id:
+    of_task = document.get("task_id") or (task_of_job.get("id") if isinstance(task_of_job, dict) else None) or None
+    of_customer = document.get("customer_id")
+    is_ours = str(of_task or task).lower() == task.lower() and of_customer in (None, wanted.session.customer_id)
+    if not is_ours or (of_task is None and of_customer is None):
         raise errors.JobGone("The job is another's")
     return found

@@ -52,6 +52,27 @@ def test_an_ended_job_cannot_be_cancelled(state: str, lifecycle: str, world: Wor
 
 
 @dataclass(frozen=True)
+class Ends:
+    """A cancel after which TheEye shows the job like this."""
+
+    theeye: StandIn
+    lifecycle: str
+    state: str
+
+    def play(self, exchange: Exchange) -> bool:
+        self.theeye.finish(lifecycle=self.lifecycle, state=self.state)
+        return exchange.reply(Answer(204))
+
+
+@pytest.mark.parametrize(("lifecycle", "state"), [("canceled", "in_progress"), ("terminated", "canceled")])
+def test_a_cancelled_job_in_any_of_theeyes_words_is_204(lifecycle: str, state: str, world: World) -> None:
+    job_id = world.start()
+    world.theeye.fault("cancel", Ends(world.theeye, lifecycle, state), times=1)
+    got = world.delete(job_id)
+    assert (got.status_code, got.headers["X-Job-Lifecycle"], got.headers["X-Job-State"]) == (204, lifecycle, state)
+
+
+@dataclass(frozen=True)
 class TooLate:
     """A cancel that TheEye says yes to, but the job has just ended."""
 

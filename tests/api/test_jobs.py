@@ -239,3 +239,26 @@ def test_a_job_that_is_not_there_is_the_same_404(find: Callable[[World], str], w
         assert error["message"] == "Job not found"
         assert not {"X-Job-Id", "X-Job-State", "Location"} & set(got.headers.keys())
     assert only_job(calls) == ["read"] * 3, "and nothing is cancelled"
+
+
+FAILED_IN_THE_MAKING = {"lifecycle": "terminated", "state": "error", "output": "InvalidTaskArguments"}
+
+
+@pytest.mark.parametrize(
+    ("without", "status"),
+    [((), 500), (("customer_id",), 500), (("task", "task_id"), 500), (("task", "task_id", "customer_id"), 404)],
+)
+def test_a_job_that_failed_in_the_making(without: tuple[str, ...], status: int, world: World) -> None:
+    """The create's answer shows it ended, and its output is a string; its document may lack what others have."""
+    job_id = world.start()
+    document = world.theeye.jobs[job_id] | FAILED_IN_THE_MAKING
+    shown = Reply(200, {name: value for name, value in document.items() if name not in without})
+    world.theeye.fault("create", shown, times=1)
+    world.theeye.fault("read", shown)
+    for query in ("", "?parse"):
+        later = world.get(job_id, query)
+        assert later.status_code == status
+        if status == 500:
+            assert (later.get_json(), later.headers["X-Job-State"]) == ("InvalidTaskArguments", "error")
+    got = world.post()
+    assert (got.status_code, got.get_json(), got.headers["X-Job-Id"]) == (500, "InvalidTaskArguments", job_id)

@@ -44,6 +44,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "three.json").write_text(
         json.dumps({"task": {"name": "three", "type": "dummy", "id": "a" * 24, "task_arguments": arguments}})
     )
+    one = {"type": "dummy", "task_arguments": [{"type": "input", "order": 0}]}
+    for letter, kind in (("b", "text"), ("c", "json")):
+        recipe = {"task": {"name": kind, "id": letter * 24, "arguments_type": kind, **one}}
+        (folder / f"{kind}.json").write_text(json.dumps(recipe))
     with Sandbox(database=folder / "theeye.sqlite3", tasks=[folder]) as sandbox:
         yield sandbox.url
 
@@ -78,7 +82,7 @@ RUNS: list[tuple[str, list[Any], dict[str, Any], str]] = [
     (NOT_JSON, [], {"output": ["plain words, not JSON"]}, ""),
     (SLEEPER, [0], {"output": ['{"slept":0}']}, ""),
     (FAILURE, [], {"state": "failure", "code": 1}, "about to fail\nsomething is wrong\n"),
-    (TIMEOUT, [], {"lifecycle": "terminated", "state": "timeout", "output": None, **KILLED}, ""),
+    (TIMEOUT, [], {"lifecycle": "terminated", "state": "timeout", "output": [], **KILLED}, ""),
 ]
 
 
@@ -115,10 +119,10 @@ def test_a_job_document_has_every_field(client: Client) -> None:
 
 
 def test_a_created_job_is_shown_as_it_was_created(client: Client) -> None:
-    answer = client.call("POST", f"/acme/task/{ECHO}/job", json=["x"])
-    assert answer.status_code == 200
-    assert (answer.json()["lifecycle"], answer.json()["output"]) == ("ready", None)
-    assert client.ended(answer.json()["id"])["output"] == ["x"]
+    created = client.call("POST", f"/acme/task/{TASK}/job", json=[100]).json()
+    assert (created["lifecycle"], created["output"], "result" in created) == ("ready", [], False)
+    ended = client.call("POST", f"/acme/task/{ECHO}/job", json=["x"]).json()  # a dummy has ended by then
+    assert (ended["lifecycle"], ended["output"]) == ("finished", ["x"])
 
 
 def test_a_task_document(client: Client) -> None:
@@ -270,7 +274,7 @@ EVERYTHING = [
     (ECHO, "", {"a": 1}, [{"a": 1}]),
     (ECHO, "", {}, [{}]),
     (ECHO, "", "text", ["text"]),
-    (ECHO, "", None, []),
+    (ECHO, "", None, [{}]),
     (ECHO, "?a=1&a=2&b=3", None, [{"a": ["1", "2"], "b": "3"}]),
     (ECHO, "?task_arguments=a&task_arguments=b", None, ["a", "b"]),
     (ECHO, "?task_arguments[]=a", {"c": 1}, ["a"]),
@@ -279,7 +283,14 @@ EVERYTHING = [
     (TASK, "", {"task_arguments": [5, 6]}, [5]),
     (TASK, "", {"a": 1}, [{"a": 1}]),
     (TASK, "", None, [{}]),
-    ("a" * 24, "", ["first", "second"], ["first", "always", "second"]),
+    ("a" * 24, "", ["first", None, "second"], ["first", "always", "second"]),
+    (SEVERAL, "", ["x"], []),
+    (TASK, "", [{"value": "v", "a": 1}], ["v"]),
+    (TASK, "", [{"value": {"order": 7}}], [{"order": 7}]),
+    ("a" * 24, "", [{"order": 0}, {"order": 5}, {"order": 2, "value": "v"}], [{"order": 0}, "always", "v"]),
+    ("b" * 24, "", [{"value": "v", "order": 5}], [{"value": "v", "order": 5}]),
+    ("c" * 24, "", [{"value": {"a": 1}}], ['{"a":1}']),
+    ("c" * 24, "", ["x"], ['"x"']),
 ]
 
 
@@ -299,13 +310,33 @@ def test_a_form_is_an_object(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("task", "body", "length"),
-    [(TASK, [], 1), (TASK, {"task_arguments": "x"}, 1), (TASK, {"task_arguments": []}, 1), ("a" * 24, ["x"], 2)],
+    [(TASK, [], 1), (TASK, {"task_arguments": "x"}, 1), (TASK, {"task_arguments": []}, 1), ("a" * 24, ["x", "y"], 3)],
 )
 def test_too_few_arguments(client: Client, task: str, body: Any, length: int) -> None:
     answer = client.call("POST", f"/acme/task/{task}/job", json=body)
     message = f"Invalid Task Arguments. An array of length {length} is required. Optionals must be null"
     assert answer.status_code == 400
     assert answer.json() == {"statusCode": 400, "message": message, "errors": []}
+
+
+def test_an_object_for_another_position_is_a_job_that_has_failed(client: Client) -> None:
+    job = client.call("POST", f"/acme/task/{TASK}/job", json=[{"order": 3, "value": 1}]).json()
+    assert (job["lifecycle"], job["state"], job["output"]) == ("terminated", "error", "InvalidTaskArguments")
+    assert client.job(job["id"]) == job
+
+
+@pytest.mark.parametrize("lifecycle", ["nonsense", 7])
+def test_a_lifecycle_that_is_none(client: Client, lifecycle: Any) -> None:
+    answer = client.call("POST", f"/acme/task/{ECHO}/job", json={"lifecycle": lifecycle, "task_arguments": []})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(("assignee", "status"), [(["ada"], 200), ([], 200), ("ada", 400), (["eve"], 400), ({}, 400)])
+def test_an_assignee_is_a_list_of_known_users(client: Client, assignee: Any, status: int) -> None:
+    answer = client.call("POST", f"/acme/task/{ECHO}/job", json={"assignee": assignee, "task_arguments": ["x"]})
+    assert answer.status_code == status
+    assert status != 200 or answer.json()["assigned_users"] == assignee
+    assert client.call("POST", f"/acme/task/{ECHO}/job?assignee[]=eve").status_code == 400
 
 
 # Cancel and history
@@ -375,10 +406,10 @@ def test_a_connection_is_kept_and_answers_at_once(client: Client) -> None:
         took = []
         for _ in range(10):
             begin = time.monotonic()
-            assert ask(create)["lifecycle"] == "ready"
+            assert ask(create)["lifecycle"] == "finished"
             took.append(time.monotonic() - begin)
         assert ask("/nowhere")["message"] == "Not Found"
-        assert ask(create)["lifecycle"] == "ready", "a refused request leaves no body on the connection"
+        assert ask(create)["lifecycle"] == "finished", "a refused request leaves no body on the connection"
         assert min(took) < 0.04, "what a delayed acknowledgement would add to each"
 
 

@@ -32,7 +32,7 @@ def test_the_last_line(log: str, line: str) -> None:
     assert last_line(log) == line
 
 
-LINES: list[tuple[str, str, list[str] | None]] = [
+LINES: list[tuple[str, str, list[str]]] = [
     # last line, stored state, stored output
     ('{"state":"success","data":{"a":1}}', "success", ['{"a":1}']),
     ('{"state":"failure","data":{"a":1},"output":{"b":2}}', "failure", ['{"b":2}']),
@@ -41,18 +41,22 @@ LINES: list[tuple[str, str, list[str] | None]] = [
     ("{}", "success", ["{}"]),
     ('{"state":"failure"}', "failure", ['{"state":"failure"}']),
     ('{"state":"Failure","data":1}', "success", ["1"]),
-    ('{"state":7,"data":false}', "success", ["false"]),
-    ('{"state":["failure"],"data":""}', "success", [""]),
+    ('{"state":7,"data":false}', "success", []),
+    ('{"state":["failure"],"data":""}', "success", []),
     ('{"data":"[1,\\"x\\",null]"}', "success", ["1", "x", "null"]),
     ('{"data":"{\\"a\\": 1}"}', "success", ['{"a": 1}']),
     ('{"data":"words"}', "success", ["words"]),
     ('[{"a":1},"x",[2]]', "success", ['{"a":1}', "x", "[2]"]),
     ("[]", "success", []),
+    ('{"data":0}', "success", []),
+    ('{"data":[0,"",null,false]}', "success", ["0", "", "null", "false"]),
+    ('{"data":{}}', "success", ["{}"]),
+    ('{"state":"canceled","data":{"a":1}}', "canceled", ['{"a":1}']),
     ('"failure"', "failure", ["failure"]),
     ('"words"', "success", ["words"]),
-    ("failure", "failure", None),
-    *((line, "success", None) for line in ("success", "words", "", "5", "null", '{"data":NaN}')),
-    *((line, "success", None) for line in ("[" * 100_000, "[" * 600 + "]" * 600, "[" + "9" * 5000 + "]")),
+    ("failure", "failure", []),
+    *((line, "success", []) for line in ("success", "words", "", "5", "null", '{"data":NaN}')),
+    *((line, "success", []) for line in ("[" * 100_000, "[" * 600 + "]" * 600, "[" + "9" * 5000 + "]")),
     ('{"data":{"s":"\\ud83d","ñ":"☕"}}', "success", ['{"s":"\\ud83d","ñ":"☕"}']),
     ('{"data":{"n":1.0,"e":1e3,"i":1e999,"f":1.5}}', "success", ['{"n":1,"e":1000,"i":null,"f":1.5}']),
     ('{"data":"nul\\u0000"}', "success", ["nul\0"]),
@@ -60,9 +64,11 @@ LINES: list[tuple[str, str, list[str] | None]] = [
 
 
 @pytest.mark.parametrize(("line", "state", "output"), LINES, ids=lambda value: str(value)[:30])
-def test_the_last_line_rule(line: str, state: str, output: list[str] | None) -> None:
+def test_the_last_line_rule(line: str, state: str, output: list[str]) -> None:
     report = read_last_line(line)
     assert (stored_state(report), stored_output(report.output)) == (state, output)
+    known = report.state in ("success", "failure", "canceled")
+    assert stored_state(report, "failure") == (state if known else "failure")
 
 
 def test_a_killed_script_reports_that() -> None:
@@ -74,7 +80,7 @@ def test_a_killed_script_reports_that() -> None:
 def test_whatever_is_printed_is_stored_as_strings(value: Any, text: str) -> None:
     for line in (dumps(value), text, dumps({"data": value})):
         stored = stored_output(read_last_line(line).output)
-        assert stored is None or all(isinstance(item, str) for item in stored)
+        assert all(isinstance(item, str) for item in stored)
 
 
 def test_json_is_compact_and_can_be_sent() -> None:
