@@ -11,6 +11,7 @@ from gunicorn.workers.base import Worker
 from app.serving import cores, memory, open_files, stopping
 from app.settings import Settings, SettingsError, warn_of_unknown_variables
 from app.telemetry import metrics
+from app.theeye.keepalive import keep_alive
 
 try:
     _settings = Settings.from_env()
@@ -58,6 +59,8 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     gc.freeze()  # a collection writes to every object; the master's stay in the pages that all processes share
     memory.give_back_large_blocks()
     stopping.reset_signals()
+    for listener in worker.sockets:
+        keep_alive(listener)
     if hasattr(worker, "tpool"):  # a threaded one
         cores.take_one(server.WORKERS, worker.log)
 

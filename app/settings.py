@@ -254,8 +254,8 @@ class Settings:
 
     @property
     def threads(self) -> int:
-        """Return the threads of a gunicorn worker: more than may wait, so that health checks are still answered."""
-        return self.max_waiting + 64
+        """Return the threads of a gunicorn worker: more than may wait, for health checks, refusals and slow heads."""
+        return self.max_waiting + 256
 
     @property
     def connections(self) -> int:

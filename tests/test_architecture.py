@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "__init__": {"api", "cli", *SERVICES},
     "cli": {"api", "checks", *SERVICES},
     "checks": RUNS,
-    "serving": {"services", *TELEMETRY},
+    "serving": {"services", *THEEYE},
     "api": SERVICES,
     "services": HEALTH,
     "health": {"probes", *RUNS},

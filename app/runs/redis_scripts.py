@@ -8,6 +8,8 @@ from importlib import resources
 from time import monotonic
 from typing import Any
 
+from app.theeye.keepalive import redis_keep_alive
+
 log = logging.getLogger("theeye_sync.redis")
 
 PREFIX = "theeye-sync"  # of every name in Redis that is ours
@@ -80,6 +82,7 @@ class RedisScripts:
             timeout=CALL_SECONDS,
             socket_connect_timeout=CALL_SECONDS,
             socket_timeout=CALL_SECONDS,
+            **redis_keep_alive(self._url),
             retry=Retry(NoBackoff(), 0),
         )
         return redis.Redis(connection_pool=pool)

@@ -27,6 +27,15 @@ def cut_off(sock: socket.socket, log: logging.Logger) -> None:
     sock.close()
 
 
+def refuse_max_requests(cfg: Any) -> None:
+    """Raise SystemExit for `max_requests`: a worker that has had so many takes none until all its waits have ended.
+
+    Only then does gunicorn start another (benoitc/gunicorn#2297): health checks would wait for minutes.
+    """
+    if cfg.max_requests:
+        raise SystemExit("theeye-sync: max_requests cannot go with requests that wait: leave it out, or send SIGHUP")
+
+
 class QuitsOnce:
     """Ignore the second of two signals to end at once; a mixin for worker classes.
 

@@ -1,6 +1,7 @@
 """Adapt gunicorn's gevent worker: a test fails without each of these methods, and the upstream issues are named."""
 
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -9,7 +10,8 @@ from gevent.server import StreamServer
 from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.serving.closing import QuitsOnce, close_after_client, cut_off
+from app.serving.closing import QuitsOnce, close_after_client, cut_off, refuse_max_requests
+from app.serving.crowd import ROOM, longest_silent
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way; gunicorn's threaded worker waits as long
 
@@ -43,7 +45,8 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take what gunicorn passes on."""
         super().__init__(*args, **options)
-        self._idle: set[socket.socket] = set()
+        self._idle: dict[socket.socket, float] = {}  # connections that await a request, and since when
+        self._open = 0
         self._listener_names: dict[socket.socket, ListenerName] = {}
         self._linger_until = 0.0
 
@@ -51,8 +54,9 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Raise SystemExit for `preload_app`: gevent patches too late then, and no request is answered.
 
-        benoitc/gunicorn#1566
+        benoitc/gunicorn#1566; and for `max_requests`.
         """
+        refuse_max_requests(cfg)
         if cfg.preload_app:
             raise SystemExit("theeye-sync: preload_app cannot go with gevent: locks would be made before the patching")
 
@@ -67,15 +71,17 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
 
         gunicorn asks the closed socket for its address, fails and resets the connection: benoitc/gunicorn#1877.
         """
-        self._idle.add(client)
+        self._idle[client] = monotonic()
+        self._open += 1
         try:
             super().handle(self._listener_names[listener], client, address)
         finally:
-            self._idle.discard(client)
+            self._idle.pop(client, None)
+            self._open -= 1
 
     def handle_request(self, listener_name: Any, request: Any, sock: socket.socket, address: Any) -> None:
         """Serve one request. After the last one of a connection wait for the client: benoitc/gunicorn#3334."""
-        self._idle.discard(sock)
+        self._idle.pop(sock, None)
         try:
             super().handle_request(listener_name, request, sock, address)
             if request.body.failed:  # where a next request would begin is unknown
@@ -87,21 +93,22 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
             close_after_client(sock)
             raise
         finally:
-            self._idle.add(sock)
+            self._idle[sock] = monotonic()
 
     def notify(self) -> None:
-        """Tell the master that the worker lives, once a second; when stopping, close idle connections.
+        """Tell the master that the worker lives, once a second, and make room; when stopping, close idle connections.
 
         gunicorn would wait for them until `graceful_timeout`: benoitc/gunicorn#3227.
         """
         super().notify()
+        self._end(longest_silent(self._idle.items(), self._open + ROOM - self.worker_connections))
         if not self.alive:
             self._linger_until = self._linger_until or monotonic() + LINGER_SECONDS
             if monotonic() >= self._linger_until:
-                self._end_idle()
+                self._end(list(self._idle))
 
-    def _end_idle(self) -> None:
+    def _end(self, idle: Iterable[socket.socket]) -> None:
         """End the reading of idle connections, as if the client had hung up; their greenlets then close them."""
-        for sock in list(self._idle):
+        for sock in idle:
             with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                 getattr(sock, "_sock", sock).shutdown(socket.SHUT_RD)

@@ -1,16 +1,20 @@
 """Adapt gunicorn's threaded worker: a test fails without each of these methods, and the upstream issues are named."""
 
+import selectors
 import socket
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.serving.closing import QuitsOnce, close_after_client, cut_off
+from app.serving.closing import QuitsOnce, close_after_client, cut_off, refuse_max_requests
+from app.serving.crowd import ROOM, longest_silent
 
 HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
+HEADS = 32  # threads that may read heads for longer than a second; 256 are there beside the slots
 
 
 class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
@@ -20,6 +24,25 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         """Take what gunicorn passes on."""
         super().__init__(*args, **options)
         self._reading: dict[Any, float] = {}  # connections whose head is awaited, and since when
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Raise SystemExit for `max_requests`."""
+        refuse_max_requests(cfg)
+        super().check_config(cfg, log)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Give a connection a thread, a new one once something has come.
+
+        gunicorn would let it hold a thread for 5 s: benoitc/gunicorn#3518.
+        """
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+        else:
+            conn.set_timeout()
+            self.pending_conns.append(conn)
+            readable = partial(self.on_pending_socket_readable, conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, readable)
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection; its head must arrive within HEAD_SECONDS.
@@ -40,9 +63,11 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         except TimeoutError:
             cut_off(conn.sock, self.log)
             return False
+        finally:
+            self._reading[conn] = monotonic()  # gunicorn drops the rest of a body that nobody has read
 
     def notify(self) -> None:
-        """Tell the master that the worker lives, once a second; end the reading of heads that are late.
+        """Tell the master that the worker lives, once a second; make room, and end the reading of heads that are late.
 
         When stopping, also close connections on which nothing came yet: gunicorn waits for those that it has handed
         back to its loop until `graceful_timeout` (test_a_silent_connection_does_not_hold_up_the_end).
@@ -51,11 +76,22 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         if not self.alive:
             for conn in self.pending_conns:
                 conn.timeout = 0.0
-        earliest = monotonic() - HEAD_SECONDS
-        for conn, since in self._reading.copy().items():
-            if since < earliest:
-                with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RD)
+        self._end_silent()
+        reading, earliest = list(self._reading.copy().items()), monotonic() - HEAD_SECONDS
+        late = [conn for conn, since in reading if since < earliest]
+        for conn in late or longest_silent(reading, len(reading) - HEADS):
+            with suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_RD)
+
+    def _end_silent(self) -> None:
+        """Let gunicorn's loop close the connections that are silent for longest where there are too many."""
+        excess = self.nr_conns + ROOM - self.worker_connections
+        if excess > 0:
+            for silent in (self.pending_conns, self.keepalived_conns):
+                ended = longest_silent(((conn, conn.timeout - self.cfg.keepalive) for conn in silent), excess)
+                excess -= len(ended)
+                for conn in ended:
+                    conn.timeout = 0.0
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end accepting connections; when stopping, accept those that wait, and have later ones refused.

@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
+from app.theeye.keepalive import keep_alive
+
 FRESH_SECONDS = 1.0  # connections opened at the same time share one answer of the resolver
 HANG_SECONDS = 1.0  # where addresses are known, do not wait longer for the resolver
 LOOKUP_SECONDS = 30.0  # after that a lookup counts as hung, and another one may start
@@ -93,6 +95,7 @@ def _connect(address: Address, seconds: float) -> socket.socket:
         sock.settimeout(seconds)
         sock.connect(where)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(sock)
         sock.setblocking(False)
     except BaseException:
         sock.close()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from app.theeye.keepalive import redis_keep_alive
+
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
 # Ours: a request in the history guard's queue has got its slot. `turn` stays: processes of older versions use it too.
 SLOT_GIVEN = "theeye-sync:turn:*"
@@ -171,6 +173,7 @@ class RedisNotifications(Notifications):
             self._url,
             socket_connect_timeout=self._settle_seconds,
             socket_timeout=PING_SECONDS,
+            **redis_keep_alive(self._url),
             retry=Retry(NoBackoff(), 0),
             protocol=2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 from flask import Flask
@@ -13,7 +14,7 @@ from support.world import World
 from werkzeug import Response
 
 from app import Services
-from app.api.sending import PIECE
+from app.api.sending import PIECE, PIECE_SECONDS, SECONDS_WITHOUT_SLOT, SLOW_WITHOUT_SLOT
 
 
 def test_a_large_answer_goes_out_in_pieces(client: FlaskClient, theeye: StandIn) -> None:
@@ -61,3 +62,17 @@ def test_answers_that_are_read_slowly_are_bounded(world: World, services: Servic
         assert told["job"] == {"id": job_id, "lifecycle": "finished", "state": "success"}
         slow.close()
     assert world.get(told["result_url"].rpartition("/")[2]).get_json() == ["late"]
+
+
+def test_few_answers_without_a_slot_may_be_taken_slowly(app: Flask) -> None:
+    ours, _theirs = socket.socketpair()
+    with ours, _theirs:
+        environ = {"gunicorn.socket": ours}
+        slow = [app.test_client().get("/healthz", environ_overrides=environ) for _ in range(SLOW_WITHOUT_SLOT)]
+        assert ours.gettimeout() == PIECE_SECONDS
+        with app.test_client().get("/healthz", environ_overrides=environ):
+            assert ours.gettimeout() == SECONDS_WITHOUT_SLOT
+        assert ours.gettimeout() is None, "as it was"
+        slow[0].close()
+        app.test_client().get("/healthz", environ_overrides=environ)
+        assert ours.gettimeout() == PIECE_SECONDS

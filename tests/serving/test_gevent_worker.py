@@ -19,12 +19,20 @@ BURST = 400
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-def test_preloading_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("worker", "option", "words"),
+    [
+        ("gevent", "--preload", "preload_app cannot go with gevent"),
+        ("gevent", "--max-requests=9", "max_requests cannot go with requests that wait"),
+        ("thread", "--max-requests=9", "max_requests cannot go with requests that wait"),
+    ],
+)
+def test_what_does_not_go_with_waits_is_refused(worker: str, option: str, words: str) -> None:
     env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{free_port()}"}
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "app.serving.gevent_worker.Worker", "--preload"]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", f"app.serving.{worker}_worker.Worker", option]
     ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=30)
     assert ran.returncode != 0
-    assert "preload_app cannot go with gevent" in ran.stderr
+    assert words in ran.stderr
 
 
 def test_start_and_stop_log_no_warning() -> None:

@@ -1,0 +1,21 @@
+"""Choose whom to end where connections that ask for nothing would take all that a worker has.
+
+A gunicorn worker accepts no more than `worker_connections`, health checks included, and lets each of them be silent
+for `keepalive` seconds (benoitc/gunicorn#1296, #2222): 2,500 that send nothing would stop it for 75 s.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from time import monotonic
+from typing import TypeVar
+
+Connection = TypeVar("Connection")
+
+ROOM = 512  # of a worker's connections to be kept free of silent ones
+YOUNG_SECONDS = 1.0  # a new connection's request may be on its way for so long
+
+
+def longest_silent(since: Iterable[tuple[Connection, float]], count: int) -> list[Connection]:
+    """Return the first `count` connections that are not young; `since` when each is silent, the longest first."""
+    young = monotonic() - YOUNG_SECONDS
+    return [connection for connection, began in islice(since, max(count, 0)) if began < young]
