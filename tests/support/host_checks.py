@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from support.processes import CHECKOUT, RawResponse, clean_environment, raw_request
+from support.processes import CHECKOUT, RawResponse, clean_environment, raw_request, request_bytes
+from support.sandbox import TEXT_418
 from support.settings import environment
 from support.theeye import JOB, StandIn
 
@@ -51,31 +52,13 @@ class Example:
     body: str
 
 
-_ERROR = (
-    '{"message":"Validation Error. Invalid Argument Value","statusCode":418,"name":"ClientError",'
-    '"code":"","status":418}'
-)
+_ERROR = TEXT_418
 _FIRST = '{"name":"tomer","date":"2022-01-28T17:00:22.676Z"}'
 _SECOND = '{"name":"tomer","date":"2022-01-28T16:26:41.201Z"}'
+_LISTED = [json.dumps([text], separators=(",", ":")) for text in (_ERROR, _FIRST)]
 EXAMPLES = [
-    Example(
-        "",
-        200,
-        "failure",
-        _ERROR,
-        "500 Internal Server Error",
-        'W/"87-+Fzdxc2Q7NsFIfhclF3lcqgSScY"',
-        json.dumps([_ERROR], separators=(",", ":")),
-    ),
-    Example(
-        "",
-        100,
-        "success",
-        _FIRST,
-        "200 OK",
-        'W/"3e-Earn8PE7JwarkhTciq4Sn4inI3g"',
-        json.dumps([_FIRST], separators=(",", ":")),
-    ),
+    Example("", 200, "failure", _ERROR, "500 Internal Server Error", 'W/"87-+Fzdxc2Q7NsFIfhclF3lcqgSScY"', _LISTED[0]),
+    Example("", 100, "success", _FIRST, "200 OK", 'W/"3e-Earn8PE7JwarkhTciq4Sn4inI3g"', _LISTED[1]),
     Example("parse&", 100, "success", _SECOND, "200 OK", 'W/"32-QGrCXrCY2sEcc1V/fL6omhdvPKY"', _SECOND),
     Example("parse&", 200, "failure", _ERROR, "418 I'm a Teapot", 'W/"73-FBmPIgGdDNzn6NM27joxlSUMWp4"', _ERROR),
 ]
@@ -92,14 +75,8 @@ def ask(
 ) -> RawResponse:
     """One request on a connection of its own; an underscore in a header's name stands for a hyphen."""
     place = urlsplit(url)
-    assert place.hostname
-    sent = {"Host": place.netloc, "Connection": "close"}
-    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    if body or method == "POST":
-        sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    data = f"{method} {place.path}{target} HTTP/1.1\r\n{head}\r\n".encode() + body
-    return raw_request(place.hostname, place.port or 80, data, timeout)
+    data = request_bytes(method, place.path + target, body, **{"Host": place.netloc, "Authorization": "", **headers})
+    return raw_request(str(place.hostname), place.port or 80, data, timeout)
 
 
 def run(url: str, *arguments: object, query: str = "", timeout: float = 30, **headers: str) -> RawResponse:

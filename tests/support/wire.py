@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
-from support.processes import RawResponse, Service, raw_request
+from support.processes import RawResponse, Service
 from support.theeye import JOB, TASK
 
 HEAD = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tok-acme\r\n".encode()
@@ -24,10 +24,7 @@ def send(
     service: Service, target: str = JOB, body: bytes = b"[1]", method: str = "POST", **headers: str
 ) -> RawResponse:
     """The answer to a request with acme's token; an empty header is not sent, an underscore stands for a hyphen."""
-    sent = {"Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
-    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    data = request(method, target, {name: value for name, value in sent.items() if value}, body)
-    return raw_request("127.0.0.1", service.port, data)
+    return service.ask(method, target, body, **{"Content_Type": "application/json", **headers})
 
 
 def run(

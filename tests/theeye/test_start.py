@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.processes import CHECKOUT, Process, clean_environment, free_port
+from support.processes import CHECKOUT, Service, clean_environment
 
 WRONG = {
     "a proxy of another kind": (
@@ -19,15 +20,10 @@ WRONG = {
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])
 @pytest.mark.parametrize(("variables", "words"), WRONG.values(), ids=WRONG.keys())
 def test_gunicorn_ends_with_one_line(worker: str, variables: dict[str, str], words: str) -> None:
-    ours = {"gevent": "app.serving.gevent_worker.Worker", "gthread": "app.serving.thread_worker.Worker"}
-    environment = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{free_port()}", "SYNC_WORKERS": "1"} | variables
-    process = Process()
-    try:
-        process.launch([sys.executable, "-m", "gunicorn", "-k", ours[worker]], cwd=CHECKOUT, env=environment)
+    with closing(Service({"SYNC_WORKERS": "1"} | variables, worker)) as process:
+        process.launch_only()
         assert process.wait(30) == 3, "gunicorn's status for a worker that does not boot"
         log = process.log_text()
-    finally:
-        process.close()
     assert words in log
     assert "hunter2" not in log
     assert "Traceback" not in log
