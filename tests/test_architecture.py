@@ -2,12 +2,11 @@
 
 import ast
 import functools
-import subprocess
-import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from support.processes import run_python
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
@@ -127,14 +126,13 @@ def test_a_library_stays_in_its_rooms(library: str) -> None:
     assert knowing, "then it has no place in this list"
 
 
-def test_nothing_connects_or_starts_at_import() -> None:
+@pytest.mark.parametrize("module", ["wsgi", "app.cli"])
+def test_nothing_connects_or_starts_at_import(module: str) -> None:
     program = (
         "import socket, threading\n"
         "def no(*a, **k): raise AssertionError('a connection at import')\n"
-        "socket.socket.connect = no\n"
-        "import wsgi\n"
+        "socket.socket.connect = socket.getaddrinfo = no\n"
+        f"import {module}\n"
         "assert threading.active_count() == 1, threading.enumerate()\n"
     )
-    environ = {"SYNC_REDIS_URL": "redis://127.0.0.1:1", "PATH": "/usr/bin:/bin"}
-    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environ, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    run_python("-c", program, SYNC_REDIS_URL="redis://127.0.0.1:1")

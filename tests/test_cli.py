@@ -29,17 +29,6 @@ def test_the_command_is_installed_and_is_the_module_too(theeye: StandIn) -> None
         assert ran.stdout.endswith("All is well, 1 warning.\n")
 
 
-def test_nothing_connects_at_import() -> None:
-    program = (
-        "import socket, threading\n"
-        "def no(*a, **k): raise AssertionError('a connection at import')\n"
-        "socket.socket.connect = socket.getaddrinfo = no\n"
-        "import app.cli\n"
-        "assert threading.active_count() == 1\n"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True, timeout=30)
-
-
 def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
     theeye.freeze()
     environ = clean_environment() | environment(theeye)

@@ -5,14 +5,12 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.processes import CHECKOUT, Service, clean_environment, free_port, read_response, wait_until
+from support.processes import Service, free_port, read_response, run_python, wait_until
 
 WORKERS = ["gevent", "gthread"]
 BURST = 400
@@ -28,10 +26,8 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     ],
 )
 def test_what_does_not_go_with_waits_is_refused(worker: str, option: str, words: str) -> None:
-    env = clean_environment() | {"SYNC_BIND": f"127.0.0.1:{free_port()}"}
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", f"app.serving.{worker}_worker.Worker", option]
-    ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=30)
-    assert ran.returncode != 0
+    options = ["--worker-class", f"app.serving.{worker}_worker.Worker", option]
+    ran = run_python("-m", "gunicorn", *options, status=1, SYNC_BIND=f"127.0.0.1:{free_port()}")
     assert words in ran.stderr
 
 

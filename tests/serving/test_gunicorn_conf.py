@@ -1,12 +1,10 @@
 """gunicorn.conf.py: what it chooses, and that its limits and timeouts fit the settings."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
-from support.processes import CHECKOUT, clean_environment
+from support.processes import run_python
 
 SHOW = """
 import json, runpy, sys
@@ -18,14 +16,7 @@ print(json.dumps({name: value for name, value in found.items() if isinstance(val
 
 def conf(*missing: str, **settings: str) -> dict[str, Any]:
     """What stands in the file, for these settings."""
-    run = subprocess.run(
-        [sys.executable, "-c", SHOW, *missing],
-        cwd=CHECKOUT,
-        env=clean_environment() | settings,
-        capture_output=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(run.stdout)
+    found: dict[str, Any] = json.loads(run_python("-c", SHOW, *missing, **settings).stdout)
     return found
 
 
@@ -58,7 +49,7 @@ def test_a_workers_collections_leave_the_masters_objects_alone() -> None:
         "hooks['post_fork'](SimpleNamespace(WORKERS={}), SimpleNamespace(sockets=[]))\n"
         "assert gc.get_freeze_count() > inherited // 2, (gc.get_freeze_count(), inherited)\n"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True)
+    run_python("-c", program)
 
 
 def test_it_does_nothing_before_the_start() -> None:
@@ -70,4 +61,4 @@ def test_it_does_nothing_before_the_start() -> None:
         "assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 500\n"
         "assert threading.active_count() == 1\n"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True)
+    run_python("-c", program)

@@ -329,6 +329,14 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+def run_python(*arguments: str, status: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the checkout until it ends with this status, such as `run_python("-c", program)`."""
+    command, env = [sys.executable, *arguments], clean_environment() | environ
+    ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == status, ran.stdout + ran.stderr
+    return ran
+
+
 @dataclass(frozen=True)
 class RawResponse:
     """A response as it came; not `complete` if the connection ended too early."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from support.logs import LoggedService, serve
-from support.processes import CHECKOUT, clean_environment, wait_until
+from support.processes import run_python, wait_until
 from support.theeye import ACME, JOB, TASK, Reply, Stack, StandIn
 from support.wire import talk
 
@@ -69,9 +67,8 @@ def test_messages_on_a_host_of_another_kind() -> None:
     )
     said = {}
     for form in ("json", "text"):
-        command = [sys.executable, "-c", program.format(form=form)]
-        ran = subprocess.run(command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=30)
-        assert (ran.returncode, ran.stdout) == (0, "")
+        ran = run_python("-c", program.format(form=form))
+        assert ran.stdout == ""
         said[form] = ran.stderr
     message = json.loads(said["json"])
     assert (message["message"], message["request_id"]) == ("a\nb ?access_token=***", "r-1")

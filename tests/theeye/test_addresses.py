@@ -1,8 +1,6 @@
 """Names and addresses: every address is tried, and a resolver that hangs holds up as little as can be."""
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from support.processes import CHECKOUT, clean_environment, free_port, full_listener
+from support.processes import free_port, full_listener, run_python
 from support.theeye import StandIn
 from support.transport import opened
 
@@ -206,10 +204,7 @@ sys.stdout.flush()
 
 def test_under_gevent_a_resolver_that_hangs_stops_no_other_call(theeye: StandIn) -> None:
     pytest.importorskip("gevent")
-    command = [sys.executable, "-c", HANGING, str(theeye.port)]
-    ran = subprocess.run(
-        command, cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, timeout=40, check=False
-    )
+    ran = run_python("-c", HANGING, str(theeye.port))
     assert (ran.stdout, ran.stderr) == ("404\n{'cannot connect: timed out'}\n", "")
 
 

@@ -1,12 +1,10 @@
 """What stops the start: a proxy or certificates that cannot be used, in one line, without a password."""
 
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.processes import CHECKOUT, Service, clean_environment
+from support.processes import Service, run_python
 
 WRONG = {
     "a proxy of another kind": (
@@ -31,14 +29,10 @@ def test_gunicorn_ends_with_one_line(worker: str, variables: dict[str, str], wor
 
 
 def test_a_bad_client_certificate_stops_gunicorn_before_it_listens(tmp_path: Path) -> None:
-    environment = clean_environment() | {"SYNC_CLIENT_CERT": str(tmp_path / "nothing.pem")}
-    command = [sys.executable, "-m", "gunicorn"]
-    ran = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=30)
-    assert ran.returncode == 1
+    ran = run_python("-m", "gunicorn", status=1, SYNC_CLIENT_CERT=str(tmp_path / "nothing.pem"))
     assert ran.stderr == "theeye-sync: SYNC_CLIENT_CERT cannot be read: No such file or directory\n"
 
 
 def test_gunicorns_master_does_not_import_requests() -> None:
     """Imported before gevent patches ssl, it would break TLS for whatever uses requests in a worker."""
-    program = "import runpy, sys; runpy.run_path('gunicorn.conf.py'); assert 'urllib3' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, env=clean_environment(), check=True, timeout=30)
+    run_python("-c", "import runpy, sys; runpy.run_path('gunicorn.conf.py'); assert 'urllib3' not in sys.modules")
