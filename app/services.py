@@ -55,13 +55,14 @@ def assemble(settings: Settings) -> Services:
     gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
     notifications = make_notifications(settings.redis_url, metrics.listener if metrics else None)
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
-    waiter = JobWaiter(supervisor, notifications, Clients(), settings.max_waiting, metrics)
+    most = settings.waiting_of_customer
+    waiter = JobWaiter(supervisor, notifications, Clients(), settings.max_waiting, metrics, most)
     guard = _history_guard(settings, scripts, notifications)
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(
         settings=settings,
         formatters=formatters,
-        sessions=Sessions(gateway, settings.session_ttl, metrics),
+        sessions=Sessions(gateway, settings.session_ttl, metrics, most),
         supervisor=supervisor,
         waiter=waiter,
         runs=Runs(supervisor, waiter, guard, Keys(scripts, settings.call_timeout) if scripts else None),

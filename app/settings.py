@@ -194,6 +194,11 @@ class Settings:
     )
     session_ttl: float = _setting(30.0, _number(0, 86400), "seconds that a token's session is remembered; `0`: never")
     max_waiting: int = _setting(1000, _whole(1, 1_000_000), "requests that may wait in one process; the next gets 503")
+    max_waiting_customer: int = _setting(
+        0,
+        _whole(0, 1_000_000),
+        "of these, requests of one customer; its next gets 503. `0`: nine tenths of `SYNC_MAX_WAITING`",
+    )
     history_guard: bool = _setting(
         True, _flag, "delay a create while it would make TheEye delete a job that nobody has read yet"
     )
@@ -251,6 +256,11 @@ class Settings:
         if settings.metrics_bind == settings.bind:
             wrong.setdefault(variable_of("metrics_bind"), "must not be that of SYNC_BIND")
         return settings, wrong
+
+    @property
+    def waiting_of_customer(self) -> int:
+        """Return how many requests of one customer may wait in one process: nine tenths of all, rounded up."""
+        return self.max_waiting_customer or -(-self.max_waiting * 9 // 10)
 
     @property
     def threads(self) -> int:

@@ -106,6 +106,7 @@ class Bench:
         """Run the service as its users do, and give it once it is warm: it knows the session and has subscribed."""
         env = {"SYNC_GATEWAY_URL": self.theeye.url, "SYNC_SUPERVISOR_URL": self.theeye.url}
         env |= {"SYNC_REDIS_URL": self.redis.url, "SYNC_MAX_WAITING": str(waiting)}
+        env["SYNC_MAX_WAITING_CUSTOMER"] = str(waiting)
         service = self._service(env, worker=worker, workers=WORKERS)
         try:
             service.__enter__()

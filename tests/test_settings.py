@@ -24,6 +24,7 @@ def test_defaults() -> None:
     assert (settings.wait_seconds, settings.grace_seconds, settings.session_ttl) == (60, 30, 30)
     assert (settings.connect_timeout, settings.call_timeout) == (3, 15)
     assert (settings.max_waiting, settings.max_body, settings.max_job) == (1000, 16 * 2**20, 64 * 2**20)
+    assert settings.waiting_of_customer == 900
     assert settings.max_answer_bytes == 256 * 2**20
     assert (settings.redis_url, settings.plugins, settings.disabled_formatters) == ("", (), ())
     assert settings.query_token
@@ -46,6 +47,7 @@ def test_defaults() -> None:
         ("SYNC_CORS_ORIGINS", "https://a.example, https://b.example", ("https://a.example", "https://b.example")),
         ("SYNC_PLUGINS", "a.py b", ("a.py", "b")),
         ("SYNC_PROXIES", "2", 2),
+        ("SYNC_MAX_WAITING_CUSTOMER", "7", 7),
         ("SYNC_DISABLED_FORMATTERS", "", ()),
         ("SYNC_PUBLIC_URL", "https://api.example.org/sync/", "https://api.example.org/sync"),
         ("SYNC_PUBLIC_URL", "auto", "auto"),

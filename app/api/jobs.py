@@ -85,7 +85,8 @@ def hold_slot(customer: str, task: str = "", job: str = "") -> Iterator[tuple[Jo
     held.enter_context(services.waiter.slot())
     held.slot = True
     with services.waiter.watch(client_socket(request.environ)) as client:
-        wanted = read_request(request, customer)
+        wanted = read_request(request, customer, task)
+        held.enter_context(services.waiter.slot_of_customer(wanted.session.customer_id))
         try:
             yield wanted, client
         except (errors.Unauthorized, errors.Refused) as error:

@@ -43,8 +43,8 @@ def current_services() -> Services:
     return found
 
 
-def read_request(request: Request, customer: str) -> JobRequest:
-    """Read a request about a job. Raise BadRequest, Unauthorized, Forbidden or UpstreamFailed."""
+def read_request(request: Request, customer: str, task: str) -> JobRequest:
+    """Read a request about a job. Raise BadRequest, Unauthorized, Forbidden, TooBusy or UpstreamFailed."""
     services, environ, trace = current_services(), request.environ, current() or Trace()
     settings = services.settings
     query = Query(environ.get("QUERY_STRING", ""))
@@ -57,7 +57,7 @@ def read_request(request: Request, customer: str) -> JobRequest:
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
     trace.mode = formatter.name
-    caller, strict = Caller(session.customer, token, trace), is_strict(query, settings.strict)
+    caller, strict = Caller(session.customer, token, trace, task.lower()), is_strict(query, settings.strict)
     return JobRequest(query, caller, session, formatter, accept, budget, cancels, strict)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -19,7 +20,8 @@ from app.errors import (
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Headers, Trace
-from app.theeye.transport import AnswerTooLarge, NotSent, Reply, Transport, TransportError
+from app.theeye.shares import Share, Shares, ShareTaken
+from app.theeye.transport import CONNECTIONS, AnswerTooLarge, NotSent, Reply, Transport, TransportError
 from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
@@ -86,11 +88,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Hold on whose behalf TheEye is called: the customer by name, the token, and the record of the request."""
+    """Hold on whose behalf TheEye is called: customer (by name), token and task, and the record of the request."""
 
     customer: str
     token: str = field(repr=False)
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+    task: str = ""
 
     @property
     def headers(self) -> Headers:
@@ -107,20 +110,28 @@ class _Server:
             url, settings.connect_timeout, settings.call_timeout, settings.max_job, settings.client_cert
         )
         self._metrics = metrics
+        self._call_timeout = settings.call_timeout
+        self._shares = Shares()
 
     def _call(
         self,
         caller: Caller,
+        shares: tuple[Share, ...],
         kind: str,
         method: str,
         path: str,
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Make one call and count it under its kind. Raise TransportError."""
+        """Make one call within shares of the connections, and count it under its kind. Raise TransportError."""
+        deadline = monotonic() + (self._call_timeout if timeout is None else min(timeout, self._call_timeout))
         status: int | str = "lost"
         try:
-            reply = self.transport.call(method, path, caller.headers, body, timeout)
+            try:
+                with self._shares.hold(shares, deadline):
+                    reply = self.transport.call(method, path, caller.headers, body, deadline - monotonic())
+            except ShareTaken:
+                raise NotSent("too many calls of this caller, task or customer are under way") from None
             status = reply.status
         except NotSent:
             status = "not_sent"
@@ -140,10 +151,10 @@ class Gateway(_Server):
         """Connect to nothing yet."""
         super().__init__(settings.gateway_url, settings, metrics)
 
-    def session(self, caller: Caller) -> Session:
-        """Return the token's session. Raise Unauthorized, or UpstreamFailed without a clear answer."""
+    def session(self, caller: Caller, known: Session | None = None) -> Session:
+        """Return the token's session, `known` from before or not. Raise Unauthorized, or UpstreamFailed."""
         try:
-            reply = self._call(caller, "session", "GET", self._PROFILE)
+            reply = self._call(caller, _shares_of_lookup(caller, known), "session", "GET", self._PROFILE)
         except TransportError as error:
             raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
         if reply.status == 401 or _says(reply, _NO_MEMBER):
@@ -166,7 +177,7 @@ class Supervisor(_Server):
         """Start the task; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown."""
         path = _path(caller.customer, "task", task, "job") + (f"?{query}" if query else "")
         try:
-            reply = self._call(caller, "create", "POST", path, body)
+            reply = self._call(caller, _shares(caller), "create", "POST", path, body)
         except NotSent as error:
             raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
         except TransportError as error:
@@ -203,7 +214,7 @@ class Supervisor(_Server):
     def _show(self, caller: Caller, kind: str, path: str, timeout: float | None) -> Reply:
         """Make a call that starts nothing. Raise Refused, Unauthorized or UpstreamFailed."""
         try:
-            reply = self._call(caller, kind, "GET", path, timeout=timeout)
+            reply = self._call(caller, _shares(caller), kind, "GET", path, timeout=timeout)
         except NotSent as error:
             raise UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}") from None
         except TransportError as error:
@@ -241,7 +252,7 @@ class Supervisor(_Server):
         """Make a call about a job, which may be repeated."""
         job = Job(job_id)
         try:
-            reply = self._call(caller, kind, method, path, timeout=timeout)
+            reply = self._call(caller, _shares(caller), kind, method, path, timeout=timeout)
         except AnswerTooLarge as error:
             raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
         except TransportError as error:
@@ -255,6 +266,25 @@ class Supervisor(_Server):
             raise Unavailable(message, job=job)
         _check_refused(reply, caller.token, job)
         raise Unavailable(message, job=job)
+
+
+def _shares(caller: Caller) -> tuple[Share, ...]:
+    """Return the shares of the supervisor's connections: TheEye never answers some callers, and some of their tasks."""
+    customer, token, task = caller.customer, caller.token, caller.task
+    return (
+        ((customer, token, task), CONNECTIONS // 4),
+        ((customer, "caller", token), CONNECTIONS * 3 // 8),
+        ((customer, "task", task), CONNECTIONS * 3 // 8),
+        (customer, CONNECTIONS // 2),
+    )
+
+
+def _shares_of_lookup(caller: Caller, known: Session | None) -> tuple[Share, ...]:
+    """Return the shares of the gateway's connections: the customer of an unknown token is what its caller says."""
+    of_token = (("token", caller.token), CONNECTIONS // 8)
+    if known is not None:
+        return of_token, (("known", known.customer_id), CONNECTIONS // 4)
+    return of_token, (("unknown", caller.customer), CONNECTIONS // 4), ("unknown", CONNECTIONS // 2)
 
 
 def _check_refused(reply: Reply, token: str, job: Job | None = None) -> None:

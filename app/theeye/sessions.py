@@ -4,9 +4,10 @@ import threading
 from collections import OrderedDict
 from time import monotonic
 
-from app.errors import Forbidden, Unauthorized, UpstreamFailed
+from app.errors import Forbidden, TooBusy, Unauthorized, UpstreamFailed
 from app.telemetry.metrics import Metrics
 from app.theeye.client import Caller, Gateway, Session
+from app.theeye.shares import Shares, ShareTaken
 
 SESSIONS = 10_000
 RETRY_SECONDS = 5.0  # a gateway that did not answer is asked again about a known session after so long
@@ -15,8 +16,12 @@ RETRY_SECONDS = 5.0  # a gateway that did not answer is asked again about a know
 class Sessions:
     """Remember at most SESSIONS sessions; drop the least recently used one first."""
 
-    def __init__(self, gateway: Gateway, ttl: float, metrics: Metrics | None = None) -> None:
-        """Know none yet; `ttl` in seconds, 0 remembers nothing."""
+    def __init__(
+        self, gateway: Gateway, ttl: float, metrics: Metrics | None = None, most_unknown: float = float("inf")
+    ) -> None:
+        """Know none yet; `ttl` in seconds, 0 remembers nothing; `most_unknown`: lookups of unknown tokens at once."""
+        self._most_unknown = most_unknown
+        self._shares = Shares()
         self._metrics = metrics
         self._gateway = gateway
         self._ttl = ttl
@@ -26,7 +31,7 @@ class Sessions:
     def get(self, caller: Caller) -> Session:
         """Return the session of the caller's token.
 
-        Raise Unauthorized, UpstreamFailed, or Forbidden where the caller names another customer.
+        Raise Unauthorized, UpstreamFailed, TooBusy, or Forbidden where the caller names another customer.
         """
         known = self._remembered(caller.token)
         if self._metrics is not None:
@@ -52,19 +57,27 @@ class Sessions:
     def _ask(self, caller: Caller) -> Session:
         """Ask the gateway; while it is down a known session stays valid, since the supervisor checks every call."""
         token = caller.token
+        known = self._remembered(token, stale=True)
         try:
-            session = self._gateway.session(caller)
+            session = self._gateway.session(caller, known) if known else self._ask_unknown(caller)
         except Unauthorized:
             self.forget(token)
             raise
         except UpstreamFailed:
-            known = self._remembered(token, stale=True)
             if known is None:
                 raise
             self._remember(token, known, RETRY_SECONDS)
             return known
         self._remember(token, session, self._ttl)
         return session
+
+    def _ask_unknown(self, caller: Caller) -> Session:
+        """Ask about a token that is not known; those whom the gateway never answers must not take all slots."""
+        try:
+            with self._shares.hold([("unknown", self._most_unknown)], monotonic()):
+                return self._gateway.session(caller)
+        except ShareTaken:
+            raise TooBusy("Too many requests with unknown tokens are waiting already, nothing was started") from None
 
     def _remember(self, token: str, session: Session, seconds: float) -> None:
         if self._ttl <= 0:

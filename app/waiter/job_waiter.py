@@ -15,6 +15,7 @@ from app.errors import ClientGone, Refused, TooBusy, Unavailable
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
 from app.theeye.client import Caller, Job, Supervisor
+from app.theeye.shares import Shares, ShareTaken
 from app.waiter.clients import Client, Clients
 from app.waiter.notifications import Notifications
 
@@ -48,8 +49,11 @@ class JobWaiter:
         clients: Clients,
         max_waiting: int,
         metrics: Metrics | None = None,
+        most_of_customer: float = float("inf"),
     ) -> None:
-        """Wait for nothing yet; `max_waiting`: how many requests may hold a slot at once."""
+        """Wait for nothing yet; `max_waiting`: how many requests may hold a slot at once, so many of one customer."""
+        self._most_of_customer = most_of_customer
+        self._customers = Shares()
         self.waiting = 0
         self._metrics = metrics
         self._clients = clients
@@ -75,6 +79,16 @@ class JobWaiter:
                 self.waiting -= 1
             if self._metrics is not None:
                 self._metrics.parked(-1)
+
+    @contextmanager
+    def slot_of_customer(self, customer_id: str) -> Iterator[None]:
+        """Count a slot as one of the customer's, from the time when the token is known. Raise TooBusy."""
+        try:
+            with self._customers.hold([(customer_id, self._most_of_customer)], monotonic()):
+                yield
+        except ShareTaken:
+            message = f"{self._most_of_customer} requests of this customer are waiting already, nothing was started"
+            raise TooBusy(message) from None
 
     def watch(self, sock: socket.socket | None) -> AbstractContextManager[Client]:
         """Watch the client behind the socket: `gone` turns true when it hangs up."""

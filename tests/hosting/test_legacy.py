@@ -69,7 +69,7 @@ def running(name: str, redis_url: str = "", **settings: str) -> Iterator[World]:
 
 @pytest.fixture(scope="module", params=THREADED)
 def world(request: pytest.FixtureRequest, redis_server: Redis) -> Iterator[World]:
-    with running(request.param, redis_server.url) as world:
+    with running(request.param, redis_server.url, SYNC_MAX_WAITING_CUSTOMER="112") as world:
         yield world
 
 

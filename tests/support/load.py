@@ -317,6 +317,7 @@ def fleet(
     env = environment(theeye, redis_url=redis_url)
     env |= {"SYNC_WAIT_SECONDS": "40", "SYNC_MAX_WAITING": "600"}
     env |= {f"SYNC_{name.upper()}": value for name, value in settings.items()}
+    env["SYNC_MAX_WAITING_CUSTOMER"] = env["SYNC_MAX_WAITING"]  # all callers are acme's
     with ExitStack() as stack:
         started = in_parallel(lambda kind: stack.push(start(env, kind, workers)), kinds)
         services = Fleet(zip(kinds, started, strict=True))
