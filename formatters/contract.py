@@ -10,7 +10,7 @@ RegistrationError     raised by the registry at the start: the plugin is skipped
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -42,12 +42,14 @@ class BadAnswer(FormatterError):
 class Context:
     """Hold one ended job and the request to answer; new fields may be added, so `format` takes nothing else.
 
-    Other requests may share the job: read it, never change it. `query` holds the first value of a repeated name.
+    Other requests may share the job: read it, never change it. `query` holds the first value of a repeated name, and
+    `repeated` these names.
     """
 
     job: Mapping[str, Any]
     query: Mapping[str, str] = field(default_factory=dict)
     accept: str = field(default="", kw_only=True)
+    repeated: Collection[str] = field(default=(), kw_only=True)
 
     @property
     def output(self) -> Any:

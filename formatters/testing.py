@@ -55,11 +55,14 @@ def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str =
     service's own rules. Raise RegistrationError, BadQuery (the service answers 400), BadOutput or BadAnswer (502),
     AssertionError where another mode is chosen, and whatever the formatter itself raises (502).
     """
-    first = dict(reversed(parse_qsl(query, keep_blank_values=True)))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    first, names = dict(reversed(pairs)), [name for name, _ in pairs]
     _choose(formatter, first, accept)
     formatter.check(first)
     document = {**USUAL, **(SUCCESS if job is None else job)}
-    return answered(formatter, Context(document, first, accept=accept))
+    return answered(
+        formatter, Context(document, first, accept=accept, repeated={name for name in names if names.count(name) > 1})
+    )
 
 
 def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str, Rendered | BadOutput]:

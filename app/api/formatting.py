@@ -43,7 +43,10 @@ def render(
     except BaseException as error:
         if _is_for_host(error):
             raise
-        log.exception("formatter %s failed on job %s", formatter.name, job_id)
+        if isinstance(error, FormatterError) and error.__cause__ is None:  # all that there is to say
+            log.warning("formatter %s failed on job %s: %a", formatter.name, job_id, _words(error))
+        else:
+            log.exception("formatter %s failed on job %s", formatter.name, job_id)
         raise _failed(formatter, error) from None
     ours = {name.lower() for name, _ in headers}
     own = [(name, value) for name, value in answer.headers if name.lower() not in ours]

@@ -127,7 +127,8 @@ def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
     trace.job = job.id
     try:
         with job_in_errors(job):
-            context = Context({**job.document}, wanted.query.first, accept=wanted.accept)
+            query = wanted.query
+            context = Context({**job.document}, query.first, accept=wanted.accept, repeated=query.repeated)
             has_crashed = partial(strict.has_crashed, job) if wanted.is_strict else lambda: False
             return render(wanted.formatter, context, [*job_headers(job), *headers], has_crashed)
     finally:

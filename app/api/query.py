@@ -1,6 +1,7 @@
 """Read the query string: names of the service, and arguments of the task."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
@@ -25,6 +26,11 @@ class Query:
     def all(self, name: str) -> list[str]:
         """Return every value of a name, in order."""
         return [value for key, value in self.pairs if key == name]
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Return the names that are given several times."""
+        return frozenset(name for name, count in Counter(name for name, _ in self.pairs).items() if count > 1)
 
     def without(self, names: Collection[str]) -> str:
         """Return the rest, ready for a URL; `name[]` and `name[x]` count as `name`, as TheEye reads them."""

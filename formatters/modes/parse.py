@@ -1,5 +1,7 @@
 """Answer `?parse` and `?parse=INDEX` with one output read as JSON, which may also decide the status."""
 
+from typing import Any
+
 from formatters.contract import JSON_TYPE, Answer, Context, Formatter
 from formatters.hookspecs import hookimpl
 from formatters.jsontext import dumps, loads
@@ -16,12 +18,26 @@ class Parse(Formatter):
     def format(self, context: Context) -> Answer:
         """Return the parsed output with its own `statusCode`, if HTTP can carry that as a final status."""
         try:
-            value = loads(text_at(context, index_of(context.query.get("parse", ""))))
+            value = _value(context)
             body = dumps(value)
         except (ValueError, LookupError, TypeError, RecursionError):
             return Answer(context.output, context.status)
         code = value.get("statusCode") if isinstance(value, dict) else None
         return Answer(body, status_of(code) or context.status, JSON_TYPE)
+
+
+def _value(context: Context) -> Any:
+    """Return one output as JSON. Raise ValueError, LookupError or TypeError where the raw output is the answer.
+
+    TheEye stores strings; an old job may hold a number, a boolean or null, which is JSON as it stands.
+    """
+    if "parse" in context.repeated:
+        raise ValueError("several indexes")
+    index = index_of(context.query.get("parse", ""))
+    output = context.output
+    if isinstance(output, list) and index < len(output) and isinstance(output[index], int | float | None):
+        return output[index]
+    return loads(text_at(context, index))
 
 
 @hookimpl

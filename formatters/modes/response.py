@@ -67,7 +67,10 @@ def _status(described: Mapping[str, Any], context: Context) -> int:
 
 
 def _headers(given: Any) -> dict[str, str]:
-    """Return the headers by name, numbers as text. Raise BadOutput for a header that only the service may set."""
+    """Return the headers by name, numbers as text, a list as one line (RFC 9110, section 5.3), null as none.
+
+    Raise BadOutput for a header that only the service may set.
+    """
     if given is None:
         return {}
     if not isinstance(given, dict):
@@ -76,9 +79,11 @@ def _headers(given: Any) -> dict[str, str]:
     for name, value in given.items():
         if name.lower() in _OURS:
             raise BadOutput(f"the header {name} is the service's own")
-        if not is_token(name) or not isinstance(value, (str, int, float)):
-            raise BadOutput("headers must hold a string for each header's name")
-        headers[name] = value if isinstance(value, str) else dumps(value).decode()
+        values = [item for item in (value if isinstance(value, list) else [value]) if item is not None]
+        if not is_token(name) or not all(isinstance(item, (str, int, float)) for item in values):
+            raise BadOutput("headers must hold a string, or a list of strings, for each header's name")
+        if values:
+            headers[name] = ", ".join(item if isinstance(item, str) else dumps(item).decode() for item in values)
     if len({name.lower() for name in headers}) != len(headers):
         raise BadOutput("headers gives a name twice")
     return headers

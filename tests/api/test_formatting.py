@@ -56,3 +56,13 @@ def test_gunicorns_end_of_the_worker_goes_through_a_formatter(handler: Callable[
     spins = with_attributes(format=lambda self, context: handler(Mock(), signal.SIGABRT, None))
     with pytest.raises(SystemExit):
         render(spins, Context({"id": "j1"}), [])
+
+
+def test_an_output_that_a_mode_cannot_show_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    for output in (["no"], ['{"headers":{"a\\n":"b"}}'], ['{"headers":{"Set-Cookie":"b"}}'], ["[" * 100_000]):
+        caplog.clear()
+        with pytest.raises(FormatterFailed):
+            render(Registry()["response"], Context({"id": "j1", "output": output}), [])
+        assert [(line.levelname, line.exc_info, "\n" in line.getMessage()) for line in caplog.records] == [
+            ("WARNING", None, False)
+        ]

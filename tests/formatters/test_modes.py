@@ -104,3 +104,27 @@ def test_any_job_gets_a_legal_status_and_valid_json(job: dict[str, Any], query: 
         assert body == b""
     else:
         loads_body(body)
+
+
+@pytest.mark.parametrize(
+    ("output", "query", "body"),
+    [
+        ([7], "parse", b"7"),
+        ([1.0, -0.5], "parse=1", b"-0.5"),
+        ([True], "parse", b"true"),
+        (["x", False], "parse=1", b"false"),
+        ([None], "parse=0", b"null"),
+        ([10**30], "parse", b"1" + b"0" * 30),
+        ([{"a": 1}], "parse", b'[{"a":1}]'),
+        ([[1]], "parse", b"[[1]]"),
+        ([7], "parse=1", b"[7]"),
+        (7, "parse", b"7"),
+        (["1", "2", "3"], "parse=1&parse=2", b'["1","2","3"]'),
+        (["1", "2", "3"], "parse=1&parse=1", b'["1","2","3"]'),
+        (["1", "2"], "parse=1&a=1&a=2", b"2"),
+    ],
+)
+def test_parse_of_what_is_no_string_and_of_no_index(output: Any, query: str, body: bytes) -> None:
+    for state, status in (("success", 200), ("failure", 500)):
+        answer = run(Registry()["parse"], {"state": state, "output": output}, query)
+        assert (answer.status, answer.body) == (status, body)
