@@ -66,10 +66,16 @@ def json_response(status: int, value: Any, headers: Headers | None = None) -> Re
 def error_response(error: errors.SyncError) -> Response:
     """Return an error of the service or of TheEye, in TheEye's shape."""
     _record(error)
-    headers = [*error.headers.items()]
+    headers = [pair for pair in error.headers.items() if pair[0] != "Retry-After" or not _would_run_again(error)]
     if error.job is not None:
         headers += job_headers(error.job)
     return json_response(error.status, _redacted(error.body()), headers)
+
+
+def _would_run_again(error: errors.SyncError) -> bool:
+    """Return whether the task would run again if the client repeated its request, as Retry-After invites it to."""
+    started = error.job is not None or error.may_have_started
+    return started and flask.request.method == "POST" and error.status != HTTPStatus.ACCEPTED
 
 
 def _redacted(body: Any) -> Any:

@@ -3,12 +3,16 @@
 import base64
 import hashlib
 
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from support.client import post
 from support.health import when_known
 from support.theeye import JOB, StandIn
 
-from app.api.responses import etag
+from app.api.responses import error_response, etag
+from app.errors import SyncError
+from app.theeye.client import Job
 
 
 def test_etag_is_the_originals() -> None:
@@ -46,3 +50,13 @@ def test_health_needs_no_token_and_is_not_stored(client: FlaskClient) -> None:
         got = client.get(path)
         assert got.status_code == 200, got.text
         assert got.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("method", "job", "told"), [("POST", None, "30"), ("POST", Job("1"), None), ("GET", Job("1"), "30")]
+)
+def test_a_started_job_is_no_reason_to_repeat_the_post(method: str, job: Job | None, told: str | None) -> None:
+    """What TheEye's proxy says of a look (a joined job's, say) is not for the create; for a GET it is."""
+    with Flask(__name__).test_request_context(method=method):
+        got = error_response(SyncError("too busy", status=503, job=job, retry_after="30"))
+    assert got.headers.get("Retry-After") == told
