@@ -159,9 +159,12 @@ def test_theeye_is_looked_at_often_only_while_somebody_asks(monkeypatch: pytest.
 
 
 def test_stopping_is_503_and_ends_the_looks(parts: Parts) -> None:
+    others = threading.enumerate()  # of applications of other tests
     parts.becomes(*READY)
+    looking = [thread for thread in threading.enumerate() if "probe" in thread.name and thread not in others]
+    assert looking
     parts.services.stop()
-    wait_until(lambda: not [t for t in threading.enumerate() if "probe" in t.name and t.is_alive()], 20, "their end")
+    wait_until(lambda: not any(thread.is_alive() for thread in looking), 20, "their end")
     assert parts.ready() == (503, {"status": "stopping", "degraded": []})
     assert parts.flask.test_client().get("/healthz").status_code == 200, "and yet it is alive"
 
