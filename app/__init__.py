@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import pages, responses
 from app.api.blueprint import blueprint
+from app.api.prefix import OwnPrefix
 from app.api.sending import Sending
 from app.cli import formatters_command
 from app.services import EXTENSION, Services, assemble
@@ -72,4 +73,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     if hops := settings.proxies:
         trusting = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
         app.wsgi_app = trusting  # type: ignore[method-assign]
+    app.wsgi_app = OwnPrefix(app.wsgi_app)  # type: ignore[method-assign]
     return app

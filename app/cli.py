@@ -70,6 +70,13 @@ def main(context: click.Context) -> None:
         sys.path.insert(0, str(Path.cwd()))
 
 
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[GUNICORN OPTIONS]...")
+def serve(options: tuple[str, ...]) -> None:
+    """Serve with gunicorn as TheEye Sync needs it; its own options come after the settings."""
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", "python:app.serving.config", *options])
+
+
 def _only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
     """Accept `-` only: everybody on the machine can read the arguments of a process."""
     if value not in (None, "-"):

@@ -38,6 +38,7 @@ class Health:
         self._formatters = [f"formatter {failure.name}: not loaded: {failure.kind}" for failure in formatters]
         self.stopping = False
         self.stop_is_told = False  # set by the code that will call Services.stop
+        self.parallel: int | None = None  # threads or greenlets of the worker, set by our configuration of gunicorn
         self._max_waiting = settings.max_waiting
         self._scripts = scripts
         self._redis = bool(settings.redis_url)
@@ -69,7 +70,7 @@ class Health:
         if gateway is None or supervisor is None or not (self._settled or self._notifications.settled):
             return 503, {"status": "starting", "degraded": []}
         self._settled = True
-        host = read_host(environ, self.stop_is_told, self._max_waiting)
+        host = read_host(environ, self.stop_is_told, self._max_waiting, self.parallel)
         return 200 if supervisor else 503, {
             "status": "ready" if supervisor else "unreachable",
             "degraded": [*self._degraded(gateway, supervisor), *host.degraded(self._max_waiting)],
@@ -112,6 +113,8 @@ class Host:
 
     def degraded(self, max_waiting: int) -> list[str]:
         """Warn where the server is known to take fewer requests at once than SYNC_MAX_WAITING."""
+        if self.server.startswith("gunicorn") and self.parallel == UNKNOWN:
+            return ["host: gunicorn runs without its configuration for TheEye Sync: start it with `theeye-sync serve`"]
         if self.parallel == ONE:
             return ["host: it serves one request at a time, all others queue"]
         if isinstance(self.parallel, int) and self.parallel < max_waiting:
@@ -123,17 +126,21 @@ class Host:
 
 
 def read_host(
-    environ: Mapping[str, Any], stop_is_told: bool, max_waiting: int, modules: Mapping[str, Any] = sys.modules
+    environ: Mapping[str, Any],
+    stop_is_told: bool,
+    max_waiting: int,
+    told: int | None = None,
+    modules: Mapping[str, Any] = sys.modules,
 ) -> Host:
     """Read the host from a request's environ and from the modules that servers embed.
 
-    `stop_is_told`: whether the host lets the service know when it stops.
+    `stop_is_told`: whether the host lets the service know when it stops; `told`: how many requests gunicorn takes.
     """
     server = _server(environ)
     return Host(
         server=server,
         disconnects="seen" if "gunicorn.socket" in environ else "not seen",
-        parallel=_parallel(server, environ, max_waiting, modules),
+        parallel=_parallel(server, environ, max_waiting, told, modules),
         stopping="waits are answered" if stop_is_told or _uwsgi_waits(server, modules) else "waits are cut",
     )
 
@@ -150,11 +157,13 @@ def _server(environ: Mapping[str, Any]) -> str:
     return {"wsgiserver": "wsgiref", "": UNKNOWN}.get(product, product)
 
 
-def _parallel(server: str, environ: Mapping[str, Any], max_waiting: int, modules: Mapping[str, Any]) -> int | str:
+def _parallel(
+    server: str, environ: Mapping[str, Any], max_waiting: int, told: int | None, modules: Mapping[str, Any]
+) -> int | str:
     if server in ("wsgiref", "gunicorn", "mod_wsgi", "uwsgi") and not environ.get("wsgi.multithread"):
         return ONE
     if server.startswith("gunicorn"):
-        return max_waiting  # gunicorn.conf.py gives it more threads, or greenlets, than that
+        return UNKNOWN if told is None else min(told, max_waiting)
     threads = environ.get("theeye_sync.threads")  # set by a server script, as deploy/waitress_server.py does
     if server == "mod_wsgi":
         threads = getattr(modules.get("mod_wsgi"), "threads_per_process", None)

@@ -203,8 +203,8 @@ def sock(module: str) -> Any:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({"gunicorn.socket": sock("gevent._socket3")} | THREADS, ("gunicorn gevent", "seen", 100)),
-        ({"gunicorn.socket": sock("socket")} | THREADS, ("gunicorn threads", "seen", 100)),
+        ({"gunicorn.socket": sock("gevent._socket3")} | THREADS, ("gunicorn gevent", "seen", 50)),
+        ({"gunicorn.socket": sock("socket")} | THREADS, ("gunicorn threads", "seen", 50)),
         ({"gunicorn.socket": sock("socket")}, ("gunicorn", "seen", ONE)),
         (MOD_WSGI | THREADS, ("mod_wsgi", "not seen", 10)),
         (MOD_WSGI, ("mod_wsgi", "not seen", ONE)),
@@ -219,7 +219,7 @@ def sock(module: str) -> Any:
 )
 def test_the_server_is_known_by_its_environ(environ: dict[str, Any], expected: tuple[Any, ...]) -> None:
     modules = {"mod_wsgi": SimpleNamespace(threads_per_process=10), "uwsgi": SimpleNamespace(opt=GRACEFUL)}
-    host = read_host(environ, False, 100, modules)
+    host = read_host(environ, False, 100, 50, modules)
     assert (host.server, host.disconnects, host.parallel) == expected
 
 
@@ -235,7 +235,7 @@ def test_the_server_is_known_by_its_environ(environ: dict[str, Any], expected: t
     ],
 )
 def test_what_stopping_does(environ: dict[str, Any], opt: dict[str, Any], told: bool, says: str) -> None:
-    assert read_host(environ, told, 100, {"uwsgi": SimpleNamespace(opt=opt)}).stopping == says
+    assert read_host(environ, told, 100, modules={"uwsgi": SimpleNamespace(opt=opt)}).stopping == says
 
 
 @pytest.mark.parametrize(
@@ -248,6 +248,6 @@ def test_what_stopping_does(environ: dict[str, Any], opt: dict[str, Any], told: 
     ],
 )
 def test_too_few_threads_are_named(environ: dict[str, Any], words: list[str]) -> None:
-    said = read_host(environ, False, 100, {"uwsgi": SimpleNamespace(opt=GRACEFUL)}).degraded(100)
+    said = read_host(environ, False, 100, modules={"uwsgi": SimpleNamespace(opt=GRACEFUL)}).degraded(100)
     assert len(said) == len(words)
     assert all(line.startswith(begin) for line, begin in zip(said, words, strict=True))

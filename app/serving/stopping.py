@@ -22,6 +22,7 @@ def watch(worker: Any) -> None:
     """Stop the service when its worker stops: gunicorn clears `alive` on SIGTERM, SIGHUP and at max_requests."""
     services = _services(worker)
     services.health.stop_is_told = True
+    services.health.parallel = worker.cfg.threads if hasattr(worker, "tpool") else worker.cfg.worker_connections
     threading.Thread(target=_follow, args=(worker, services), name="theeye-sync-stopping", daemon=True).start()
 
 

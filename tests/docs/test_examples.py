@@ -5,6 +5,7 @@ Only the packages that both depend on come from the environment of the tests: no
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.processes import CHECKOUT, Process, clean_environment, free_port, need, wait_until
@@ -72,13 +74,13 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
 
 
 class Installed(Process):
-    """The service as it was installed, under gunicorn, without a checkout."""
+    """The service as it was installed, without a checkout: `theeye-sync serve`, or another command."""
 
-    def __init__(self, python: Path, config: Path, sandbox: Sandbox) -> None:
+    def __init__(self, python: Path, sandbox: Sandbox, *command: str) -> None:
         super().__init__()
         bind = f"127.0.0.1:{free_port()}"
         self.url = f"http://{bind}"
-        self._command = [str(python), "-m", "gunicorn", "--config", str(config)]
+        self._command = [str(python), *(command or ("-m", "app", "serve")), "--bind", bind]
         self._env = bare_environment(SYNC_BIND=bind, SYNC_WORKERS="1", **environment(sandbox))
 
     def start(self) -> None:
@@ -92,10 +94,33 @@ class Installed(Process):
 
 
 @pytest.fixture(scope="module")
-def service(fresh: Path, checkout: Path, sandbox: Sandbox) -> Iterator[Installed]:
+def service(fresh: Path, sandbox: Sandbox) -> Iterator[Installed]:
     need("curl", "curl")
-    with Installed(fresh, checkout / "gunicorn.conf.py", sandbox) as running:
+    with Installed(fresh, sandbox) as running:
         yield running
+
+
+def host_of(service: Installed) -> dict[str, Any]:
+    """What `readyz` says of the server, and what is degraded there."""
+    ready = json.loads(
+        run("curl", "--silent", "--fail", "--retry", "9", f"{service.url}/readyz", cwd=service.directory)
+    )
+    return {"degraded": ready["degraded"], **ready["host"]}
+
+
+def test_serve_configures_gunicorn_without_a_checkout(service: Installed) -> None:
+    host = host_of(service)
+    assert (host["parallel"], host["stopping"], host["degraded"]) == (1000, "waits are answered", [])
+    assert "Using worker: app.serving." in service.log_text()
+
+
+def test_a_bare_gunicorn_is_safe_and_says_what_it_lacks(fresh: Path, sandbox: Sandbox) -> None:
+    with Installed(fresh, sandbox, "-m", "gunicorn", "wsgi:application", "--threads", "4") as bare:
+        host = host_of(bare)
+        assert (host["parallel"], host["stopping"]) == ("unknown", "waits are cut")
+        assert "theeye-sync serve" in host["degraded"][0]
+        cut = ["curl", "--silent", "--header", "SCRIPT_NAME: /acme", f"{bare.url}/acme/healthz"]
+        assert json.loads(run(*cut, cwd=bare.directory))["code"] == "ENOTFOUND", "no client's header cuts the path"
 
 
 def curl(service: Installed, query: str, arguments: str, *options: str) -> str:
