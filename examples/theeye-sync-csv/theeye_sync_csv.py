@@ -11,6 +11,8 @@ from formatters import Answer, BadOutput, BadQuery, Context, Formatter, dumps, h
 
 SEPARATORS = {"": ",", "comma": ",", "semicolon": ";", "tab": "\t"}
 
+EMPTY = 100_000  # cells that a table may have beyond twice those with a value
+
 _QUOTED = re.compile(r'[",;\t\r\n]|^\s|\s$')
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\0]")  # to Excel, Calc and Sheets a formula
 _NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
@@ -49,10 +51,12 @@ def table(output: Any) -> list[Any]:
 
 
 def rows(values: list[Any]) -> Iterable[list[Any]]:
-    """Return the rows as lists; rows of objects get a first row with all their names."""
+    """Return the rows as lists; rows of objects get a first row with all their names. Raise BadOutput."""
     if not values or isinstance(values[0], list):
         return values
     names = list(dict.fromkeys(name for row in values for name in row))
+    if len(names) * len(values) > EMPTY + 2 * sum(map(len, values)):  # rows that have few names in common
+        raise BadOutput("the table would be almost empty")
     return [names, *([row.get(name) for name in names] for row in values)]
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from flask.testing import FlaskClient
@@ -172,3 +173,11 @@ def test_a_long_text_is_written_in_pieces_as_it_is_as_a_whole(letters: str, coun
     value = {"a": [letters * 10_000, 1e-5] * count, letters: "e-05"}
     whole = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace(",1e-05", ",0.00001")
     assert jsontext.dumps(value) == whole.encode()
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_long_form_is_read_in_pieces_as_it_is_as_a_whole(shift: int) -> None:
+    form = b"a=" + b"x" * shift + b"%C3%A9%+" * 40_000 + b"&b&a=%4&c%5B%5D=1"
+    fields = parse_qsl(form.decode(), keep_blank_values=True)
+    (_, long), *_ = fields
+    assert for_supervisor(form, FORM) == jsontext.dumps({"a": [long, "%4"], "b": "", "c": ["1"]})

@@ -64,6 +64,12 @@ def test_what_is_no_table_is_refused(output: Any) -> None:
         run(Csv(), {"output": output}, "csv")
 
 
+def test_a_table_of_empty_cells_is_refused() -> None:
+    """A name of its own in each row makes a table that grows with the square of the output."""
+    with pytest.raises(BadOutput, match="almost empty"):
+        run(Csv(), {"output": [json.dumps([{str(number): 1} for number in range(1000)])]}, "csv")
+
+
 def test_an_unknown_separator_is_refused_before_the_job() -> None:
     """The service answers 400."""
     with pytest.raises(BadQuery):
