@@ -15,7 +15,9 @@ ROOM = 512  # of a worker's connections to be kept free of silent ones
 YOUNG_SECONDS = 1.0  # a new connection's request may be on its way for so long
 
 
-def longest_silent(since: Iterable[tuple[Connection, float]], count: int) -> list[Connection]:
+def longest_silent(
+    since: Iterable[tuple[Connection, float]], count: int, young_seconds: float = YOUNG_SECONDS
+) -> list[Connection]:
     """Return the first `count` connections that are not young; `since` when each is silent, the longest first."""
-    young = monotonic() - YOUNG_SECONDS
+    young = monotonic() - young_seconds
     return [connection for connection, began in islice(since, max(count, 0)) if began < young]

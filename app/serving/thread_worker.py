@@ -14,7 +14,8 @@ from app.serving.closing import QuitsOnce, close_after_client, cut_off, refuse_m
 from app.serving.crowd import ROOM, longest_silent
 
 HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
-HEADS = 32  # threads that may read heads for longer than a second; 256 are there beside the slots
+HEADS = 32  # threads that may read heads so slowly; 256 are there beside the slots, and the others have
+CROWDED_HEAD_SECONDS = 5.0  # more than a thread that has its head waits for Python's lock in a burst
 
 
 class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
@@ -79,7 +80,7 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         self._end_silent()
         reading, earliest = list(self._reading.copy().items()), monotonic() - HEAD_SECONDS
         late = [conn for conn, since in reading if since < earliest]
-        for conn in late or longest_silent(reading, len(reading) - HEADS):
+        for conn in late or longest_silent(reading, len(reading) - HEADS, CROWDED_HEAD_SECONDS):
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RD)
 

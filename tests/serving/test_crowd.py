@@ -9,7 +9,7 @@ from support.processes import Service, raw_request
 from support.theeye import StandIn, raise_file_limit
 from support.world import World, over_http
 
-CROWD = 1300  # a worker takes 1024 connections more than may wait
+CROWD = 1700  # a worker takes 1024 connections more than may wait
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 CROWDS = {
     "say nothing": b"",
@@ -24,7 +24,7 @@ def test_a_crowd_does_not_stop_a_worker(
     crowd: str, worker: str, theeye: StandIn, service: Callable[..., Service]
 ) -> None:
     raise_file_limit()
-    running = service(worker, max_waiting=10)
+    running = service(worker, max_waiting=500)
     with World(theeye, over_http(running.url)).parked() as ([job_id], [waiting]), ExitStack() as stack:
         for _ in range(CROWD):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), 20))
