@@ -26,7 +26,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
 ├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
-└── TimeIsUp            504  ETIMEISUP        the job goes on, its id is in `job`
+└── TimeIsUp            504  ETIMEISUP        the end of the job was not seen, its id is in `job`
     └── Accepted        202                   the same, for a client that preferred not to wait
 
 Crashed                                       an unexpected error after a job was created; Flask handles it as any other
@@ -250,20 +250,18 @@ class OutcomeUnknown(SyncError, status=504, code="EOUTCOMEUNKNOWN"):
 
 
 class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
-    """Report that the job has not ended in time; it goes on, and its result can be read later."""
+    """Report that the end of the job has not been seen; its result can be read later."""
+
+    words = "The time is up: the job"
 
     def __init__(
-        self,
-        job: Job,
-        result_url: str,
-        headers: Iterable[tuple[str, str]] = (),
-        message: str = "The job has not ended in time, it goes on running",
+        self, job: Job, ago: float, result_url: str, headers: Iterable[tuple[str, str]] = (), message: str = ""
     ) -> None:
-        """Take the URL where the answer will be, and headers beside `Location`.
+        """Take how many seconds `ago` TheEye showed the job, the URL of the answer, and headers beside `Location`.
 
         A 504 has no `Retry-After`: clients take it for an invitation to repeat the POST, which runs the task again.
         """
-        super().__init__(message, job=job)
+        super().__init__(message or f"{self.words} had not ended when TheEye last showed it, {ago:.0f} s ago", job=job)
         self.result_url = result_url
         self.headers = {"Location": result_url, **type(self).headers, **dict(headers)}
 
@@ -274,6 +272,8 @@ class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
 
 class Accepted(TimeIsUp, status=202, code="", retry_after=1):
     """Tell a client that preferred not to wait where the result will be; this is not an error."""
+
+    words = "The job"
 
 
 class Crashed(Exception):

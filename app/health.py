@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from app.probes import Probe
 from app.runs.redis_scripts import RedisScripts
 from app.settings import Settings
-from app.waiter.notifications import Notifications
+from app.telemetry.access_log import iso_time
+from app.waiter.notifications import WRONG, Notifications
 from formatters import Failure
 
 ONE = "one request at a time"
@@ -86,6 +86,8 @@ class Health:
             yield "gateway: known sessions go on, new ones get 502 until it is back"
         if self._redis and not self._notifications.live:
             yield "redis: polling carries the waits until it is back"
+        if self._notifications.misses:
+            yield f"redis: {WRONG}"
         if self._scripts is not None and self._scripts.is_down:
             yield "redis: no idempotency keys, and the history guard spans one process"
         yield from self._formatters
@@ -184,8 +186,8 @@ def status() -> dict[str, Any]:
     return {
         "status": "Node is ok.",
         "node_hostname": platform.node(),
-        "node_uptime": _iso(_booted()),
-        "process_uptime": _iso(_STARTED),
+        "node_uptime": iso_time(_booted()),
+        "process_uptime": iso_time(_STARTED),
         "theeye_version": our_version(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
@@ -203,8 +205,3 @@ def _booted() -> float:
     """Return when the machine was started, in seconds since 1970; where that is not known, when the process was."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.time() - time.clock_gettime(clock) if clock is not None else _STARTED
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

@@ -19,6 +19,7 @@ from app.waiter.answers import Answers
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import JobWaiter
+from app.waiter.looks import Looks
 from app.waiter.notifications import Notifications, make_notifications
 from formatters import Registry
 
@@ -56,7 +57,8 @@ def assemble(settings: Settings) -> Services:
     notifications = make_notifications(settings.redis_url, metrics.listener if metrics else None)
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
     most = settings.waiting_of_customer
-    waiter = JobWaiter(supervisor, notifications, Clients(), settings.max_waiting, metrics, most)
+    looks = Looks(settings.max_looks)
+    waiter = JobWaiter(supervisor, notifications, Clients(), looks, settings.max_waiting, metrics, most)
     guard = _history_guard(settings, scripts, notifications)
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(

@@ -68,7 +68,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
         services.supervisor.cancel(wanted.caller, job)
         found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
-        raise errors.Accepted(found, _location(wanted, customer, task, job))
+        raise errors.Accepted(found, found.age, _location(wanted, customer, task, job))
     if "canceled" not in (found.state, found.lifecycle):  # TheEye may show `canceled` with the state `in_progress`
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
@@ -107,16 +107,15 @@ def _answer(
         headers = [*headers, ("Preference-Applied", applied)]
     location = partial(_location, wanted, customer, task, job.id)
     if not job.has_ended:
-        raise late(job, location(), headers)
+        raise late(job, job.age, location(), headers)
     response = _rendered(wanted, job, headers)
     if (job.exit_code or response.status_code >= 400) and response.data in (b"null", b"[]"):
         response.headers.extend(_link_to_result(wanted, customer, task, job.id))
     try:
         held_until_sent(request.environ).enter_context(current_services().answers.hold(response.content_length or 0))
     except errors.TooBusy:
-        raise late(
-            job, location(), headers, "The job has ended, but other answers fill the memory: fetch it later"
-        ) from None
+        words = "The job has ended, but other answers fill the memory: fetch it later"
+        raise late(job, job.age, location(), headers, words) from None
     wanted.caller.trace.by = "job"
     return response
 

@@ -13,7 +13,7 @@ from app.checks.network import Unreachable, reach
 from app.checks.refusals import RIGHTS, meaning
 from app.runs.redis_scripts import PREFIX
 from app.settings import Settings
-from app.waiter.notifications import FINISHED, SLOT_GIVEN
+from app.waiter.notifications import FINISHED, SLOT_GIVEN, UNHEARD_NAME, WRONG
 
 ANSWER_SECONDS = 3.0
 
@@ -110,7 +110,10 @@ def _messages(client: Any, where: str) -> Finding:
             began = monotonic()
             client.publish(channel, "")
             if _received(pubsub, lambda message: message["channel"] == channel.encode()):
-                return ok("redis", f"a message came back in {(monotonic() - began) * 1000:.1f} ms")
+                words = f"a message came back in {(monotonic() - began) * 1000:.1f} ms"
+                if client.exists(UNHEARD_NAME):
+                    return warn("redis", f"{words}, but {WRONG}", "Name the Redis that TheEye's gateway is set up with")
+                return ok("redis", words)
     return fail("redis", f"{where} did not send a message back", "Does a proxy in between not support PSUBSCRIBE?")
 
 

@@ -59,6 +59,11 @@ class Metrics:
         self._parked = Gauge(
             "theeye_sync_parked", "Requests about a job under way.", multiprocess_mode="livesum", registry=registry
         )
+        self._unheard = Counter(
+            "theeye_sync_unheard_ends",
+            "Jobs whose end a look found while notifications were heard, but none of it.",
+            registry=registry,
+        )
         self._new_listener = partial(
             Gauge,
             "theeye_sync_listener_up",
@@ -88,6 +93,10 @@ class Metrics:
     def parked(self, more: int) -> None:
         """Count requests that begin (+1) or end (-1) to hold one of SYNC_MAX_WAITING slots."""
         self._parked.inc(more)
+
+    def unheard(self) -> None:
+        """Count a job whose end a look found, without a notification of it."""
+        self._unheard.inc()
 
     def session(self, remembered: bool) -> None:
         """Count a session that was looked up; `remembered`: without asking the gateway."""

@@ -54,6 +54,7 @@ class Job:
     state: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     exit_code: int | None = None
+    seen_at: float = field(default_factory=monotonic, repr=False, compare=False)
 
     @classmethod
     def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
@@ -68,9 +69,14 @@ class Job:
         """Return whether the lifecycle is one of those that a job never leaves."""
         return self.lifecycle in ENDED
 
+    @property
+    def age(self) -> float:
+        """Return how many seconds ago TheEye showed the job."""
+        return monotonic() - self.seen_at
+
     def at(self, lifecycle: str) -> "Job":
         """Return the same job at another lifecycle, as a look at the lifecycle alone shows it: without a document."""
-        return replace(self, lifecycle=lifecycle, document={})
+        return replace(self, lifecycle=lifecycle, document={}, seen_at=monotonic())
 
     def without_document(self) -> "Job":
         """Return the same job for a wait: a document takes memory, and the one of the end is read when it has ended."""

@@ -17,11 +17,13 @@ from app.telemetry.trace import Trace
 from app.theeye.client import Caller, Job, Supervisor
 from app.theeye.shares import Shares, ShareTaken
 from app.waiter.clients import Client, Clients
+from app.waiter.looks import Looks, Permit
 from app.waiter.notifications import Notifications
 
 POLLING = 0.025, 1.0  # seconds between looks without notifications: the first pause and the longest
 SAFETY = 5.0, 15.0  # the same with notifications, so that a lost one costs seconds and not the answer
-LAST_LOOK = 2.0  # seconds that a look at the deadline may take
+QUICK_SECONDS = 5.0  # for which a wait polls after a notification that came before TheEye shows the end
+LAST_LOOK = 2.0  # seconds that a look at the deadline may take, and may queue
 
 log = logging.getLogger("theeye_sync.waiter")
 
@@ -39,6 +41,27 @@ class _BackOff:
         return pause * random.uniform(0.9, 1.1)
 
 
+class _Pauses:
+    """Give the pauses between the looks of one wait."""
+
+    def __init__(self) -> None:
+        self._polling, self._safety = _BackOff(*POLLING), _BackOff(*SAFETY)
+        self._quick_until = float("-inf")
+
+    def quick(self) -> None:
+        """Poll for a while: the job is known to end."""
+        self._polling, self._quick_until = _BackOff(*POLLING), monotonic() + QUICK_SECONDS
+
+    @property
+    def are_quick(self) -> bool:
+        """Return whether the wait polls since a notification came."""
+        return monotonic() < self._quick_until
+
+    def next(self, notified: bool) -> float:
+        """Return the next pause in seconds; `notified`: whether a notification will tell of the end."""
+        return (self._safety if notified and not self.are_quick else self._polling).next()
+
+
 class JobWaiter:
     """Carry all waits of this process."""
 
@@ -47,6 +70,7 @@ class JobWaiter:
         supervisor: Supervisor,
         notifications: Notifications,
         clients: Clients,
+        looks: Looks,
         max_waiting: int,
         metrics: Metrics | None = None,
         most_of_customer: float = float("inf"),
@@ -59,6 +83,7 @@ class JobWaiter:
         self._clients = clients
         self._supervisor = supervisor
         self._notifications = notifications
+        self._looks = looks
         self._max_waiting = max_waiting
         self._lock = threading.Lock()
         self._end = float("inf")
@@ -118,17 +143,34 @@ class JobWaiter:
 
         Raise Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
-        back_off, pause = _BackOff(*POLLING), threading.Event()
-        client.wake = pause.set
-        while True:
-            if client.gone:
-                raise ClientGone("The client has gone", job=Job(job_id))
-            try:
-                return _read(self._supervisor, caller, job_id, max(self.left(deadline), LAST_LOOK))
-            except Unavailable as error:
-                if self.left(deadline) <= 0 or "Retry-After" in error.headers:  # the client is told when to come again
-                    raise
-                pause.wait(min(back_off.next(), max(self.left(deadline), 0)))
+        back_off, woken = _BackOff(*POLLING), threading.Event()
+        client.wake = woken.set
+        self._looks.count()
+        with self._looks.permit(woken.set) as permit:
+            while True:
+                if client.gone:
+                    raise ClientGone("The client has gone", job=Job(job_id))
+                looked = monotonic()
+                try:
+                    return _read(self._supervisor, caller, job_id, max(self.left(deadline), LAST_LOOK))
+                except Unavailable as error:
+                    if "Retry-After" in error.headers:  # the client is told when to come again
+                        raise
+                    woken.wait(min(back_off.next(), max(self.left(deadline), 0)))
+                    if self.left(deadline) <= 0 or not self._queue_for_look(permit, woken, looked, deadline, client):
+                        raise
+
+    def _queue_for_look(
+        self, permit: Permit, woken: threading.Event, looked: float, deadline: float, client: Client
+    ) -> bool:
+        """Return whether to go on: the look is permitted, or the client has gone; False at the deadline."""
+        while not permit.take() and not client.gone:
+            if self.left(deadline) <= 0:
+                return False
+            permit.ask(looked)
+            woken.wait(min(SAFETY[0], max(self.left(deadline), 0)))
+            woken.clear()
+        return True
 
     def wait(
         self,
@@ -152,32 +194,61 @@ class JobWaiter:
             if look_first or job.has_ended or client.gone:  # gone while the job was being created
                 hinted.set()
             look = _Look(self._supervisor, caller, job, lambda: max(self.left(deadline), LAST_LOOK))
-            return self._look_until_end(look, hinted, deadline, client, since, renew)
+            with self._looks.permit(hinted.set) as permit:
+                return self._look_until_end(look, hinted, permit, deadline, client, since, renew)
 
     def _look_until_end(
         self,
         look: "_Look",
         hinted: threading.Event,
+        permit: Permit,
         deadline: float,
         client: Client,
         since: int,
         renew: Callable[[], None],
     ) -> Job:
-        notifications = self._notifications
-        polling, safety = _BackOff(*POLLING), _BackOff(*SAFETY)
+        notifications, pauses = self._notifications, _Pauses()
         while True:
-            pause = (safety if notifications.live and not look.failed else polling).next()
-            hint = hinted.wait(min(pause, max(self.left(deadline), 0)))
+            left = self.left(deadline)
+            pause = SAFETY[0] if permit.is_asked else pauses.next(notifications.live and not look.failed)
+            woken = hinted.wait(max(min(pause, left if left > 0 else left + LAST_LOOK), 0))
             hinted.clear()
-            if not hint:
+            if not woken:
                 notifications.keep_listening()
-            if notifications.live and notifications.epoch != since:
-                since = notifications.epoch
-                renew()
             if client.gone:
                 raise ClientGone("The client has gone", job=look.job)
-            if look.shows_end(hint or self.left(deadline) <= 0) or self.left(deadline) <= 0:
+            told = woken and notifications.epoch == since
+            if notifications.epoch != since:
+                since = notifications.epoch
+                if notifications.live:
+                    renew()
+            left = self.left(deadline)
+            if permit.take():
+                told = False
+            elif told:
+                permit.withdraw()
+                self._looks.count()
+                pauses.quick()
+            elif left + LAST_LOOK <= 0:
                 return look.job
+            else:
+                permit.ask(look.at, first=pauses.are_quick)
+                continue
+            if look.shows_end(told or left <= 0):
+                if not told:
+                    self._found_unheard(look.job)
+                return look.job
+            if look.is_due and not look.failed:
+                permit.ask(look.at, first=True)
+            elif self.left(deadline) <= 0:
+                return look.job
+
+    def _found_unheard(self, job: Job) -> None:
+        """Count a job whose end a look has found, and no notification has told."""
+        if self._notifications.live:
+            self._notifications.found_unheard(job.id)
+            if self._metrics is not None:
+                self._metrics.unheard()
 
 
 @contextmanager
@@ -196,29 +267,34 @@ class _Look:
     def __init__(self, supervisor: Supervisor, caller: Caller, job: Job, seconds: Callable[[], float]) -> None:
         """Begin with the job as it was created; `seconds`: how long a look may take."""
         self.job = job
+        self.at = monotonic()  # of the last look
         self.failed = False
+        self.is_due = False  # whether the lifecycle has shown the end, and the document is still to be read
         self._light = True
         self._supervisor = supervisor
         self._caller = caller
         self._seconds = seconds
 
     def shows_end(self, whole: bool) -> bool:
-        """Look once: at the document where `whole` or the last look failed, else at the lifecycle first."""
+        """Look once: at the document where `whole`, if the end is known or the last look failed, else the lifecycle."""
+        self.at = monotonic()
         try:
-            self._look(whole or self.failed or not self._light)
+            self._look(whole or self.failed or self.is_due or not self._light)
         except Unavailable as error:
             if not self.failed:
                 log.warning("job %s cannot be looked at for now: %s", self.job.id, error)
             self.failed = True
             return False
         self.failed = False
-        return self.job.has_ended
+        return self.job.has_ended and not self.is_due
 
     def _look(self, whole: bool) -> None:
-        if not whole and (seen := self._at_lifecycle()) is not None and not seen.has_ended:
-            self.job = seen
-            return
-        self.job = _read(self._supervisor, self._caller, self.job.id, self._seconds())
+        if not whole and (seen := self._at_lifecycle()) is not None:
+            self.is_due = seen.has_ended
+            self.job = self.job if self.is_due else seen
+        else:
+            self.job = _read(self._supervisor, self._caller, self.job.id, self._seconds())
+            self.is_due = False
 
     def _at_lifecycle(self) -> Job | None:
         """Return the job at its lifecycle; None where TheEye does not show that: it needs more rights than the job."""

@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -21,6 +22,11 @@ LONGEST_ID = 100
 PING_SECONDS = 1.0
 PONG_SECONDS = 5.0
 RETRY_SECONDS = 0.1, 3.0
+# Redis is told apart from TheEye's by the ends that it did not tell of: so many since the last one that it did tell of.
+# A notification can be seconds late, and a Redis that is frozen is known to be after PONG_SECONDS.
+UNHEARD, LATE_SECONDS = 3, PONG_SECONDS + 1
+UNHEARD_NAME, UNHEARD_KEPT = "theeye-sync:unheard", 24 * 3600  # tells `theeye-sync check`; seconds
+WRONG = "jobs end and their notifications do not come: is SYNC_REDIS_URL the Redis that TheEye publishes to?"
 
 log = logging.getLogger("theeye_sync.notifications")
 
@@ -36,6 +42,7 @@ class Notifications:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[threading.Event]] = {}
         self._early: dict[str, None] = {}
+        self._unheard: dict[str, float] = {}  # jobs found ended since the last own notification, and when
 
     @property
     def settled(self) -> bool:
@@ -54,8 +61,11 @@ class Notifications:
         event = threading.Event()
         with self._lock:
             self._waiting.setdefault(job_id, []).append(event)
-            if job_id in self._early or since != self.epoch:
-                self._early.pop(job_id, None)
+            if job_id in self._early:
+                del self._early[job_id]
+                self._unheard.clear()
+                event.set()
+            if since != self.epoch:
                 event.set()
         try:
             yield event
@@ -77,10 +87,25 @@ class Notifications:
             events = self._waiting.get(job_id)
             for event in events or ():
                 event.set()
+            if events or job_id in self._unheard:
+                self._unheard.clear()
             if not events:
                 self._early[job_id] = None
                 if len(self._early) > EARLY:
                     del self._early[next(iter(self._early))]
+
+    def found_unheard(self, job_id: str) -> None:
+        """Note a job whose end a look has found, while no notification told of it; one may come late."""
+        with self._lock:
+            if len(self._unheard) < EARLY:
+                self._unheard.setdefault(job_id, monotonic())
+
+    @property
+    def misses(self) -> bool:
+        """Return whether the notifications of our jobs do not come, although Redis is heard."""
+        with self._lock:
+            last = next(islice(self._unheard.values(), UNHEARD - 1, None), None)
+        return last is not None and monotonic() - last > LATE_SECONDS
 
     def wake_all(self) -> None:
         """Make every wait look at its job again."""
@@ -104,6 +129,7 @@ class RedisNotifications(Notifications):
         self._changed = changed
         self._settled = threading.Event()
         self._starting = threading.Lock()
+        self._missed = False
         self._listening_in = 0  # the process, while the listener lives: gevent takes 10 µs to say whether a thread does
 
     @property
@@ -159,6 +185,8 @@ class RedisNotifications(Notifications):
             type(error).__name__,
         )
         self.live = False
+        with self._lock:
+            self._unheard.clear()  # those that ended meanwhile are not its fault
         self._changed(False)
         self._settled.set()
         if first:
@@ -179,14 +207,16 @@ class RedisNotifications(Notifications):
         )
         with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
             pubsub.psubscribe(FINISHED, SLOT_GIVEN)
-            self._receive(pubsub)
+            self._receive(pubsub, client)
 
-    def _receive(self, pubsub: Any) -> None:
+    def _receive(self, pubsub: Any, client: Any) -> None:
         """Read messages for as long as Redis answers. Raise TimeoutError when it no longer does."""
         from redis.exceptions import TimeoutError as NothingCame
 
         heard = monotonic()
         while True:
+            if self.misses != self._missed:
+                self._tell_of_misses(client)
             try:
                 # `get_message` costs twice as much, and it reconnects silently (docs/reliability.md).
                 response = pubsub.connection.read_response(disconnect_on_error=False)
@@ -197,6 +227,21 @@ class RedisNotifications(Notifications):
             else:
                 heard = monotonic()
                 self._handle(pubsub.handle_message(response))
+
+    def _tell_of_misses(self, client: Any) -> None:
+        """Say that notifications do not come, or do again: in the log, and in Redis for `theeye-sync check`."""
+        from redis import RedisError
+
+        self._missed = not self._missed
+        if self._missed:
+            log.warning("%s", WRONG)
+        else:
+            log.info("notifications of our jobs come again")
+        with suppress(RedisError):
+            if self._missed:
+                client.set(UNHEARD_NAME, "1", ex=UNHEARD_KEPT)
+            else:
+                client.delete(UNHEARD_NAME)
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] == "pmessage":

@@ -34,6 +34,17 @@ def test_a_job_that_ended_unreadably_has_not_ended(world: World) -> None:
     world.theeye.fault("read", Reply(500, {"message": "x"}))
     error = error_of(world.post("?wait=0.2"), 504, "ETIMEISUP")
     assert error["job"]["id"] == world.last_job()
+    assert error["message"].startswith("The time is up: the job had not ended when TheEye last showed it, ")
+
+
+def test_each_answer_says_how_old_its_job_is(world: World) -> None:
+    for kind in ("lifecycle", "read"):
+        world.theeye.fault(kind, Html(502))
+    world.theeye.task(delay=None)
+    late = error_of(world.post("?wait=1"), 504, "ETIMEISUP")
+    assert not late["message"].endswith("last showed it, 0 s ago"), "since the create no look has shown it"
+    created = world.post(Prefer="respond-async").get_json()
+    assert created["message"] == "The job had not ended when TheEye last showed it, 0 s ago"
 
 
 @pytest.mark.parametrize("fault", [Html(503), Reply(200, b"<html>"), Reply(429, "slow down"), Html(404)])

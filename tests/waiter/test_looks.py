@@ -1,19 +1,29 @@
-"""Looks at a job: two calls in one deadline, and a reader that goes."""
+"""Looks at a job: two calls in one deadline, how many a second, and what notifications have to do with them."""
 
+import queue
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from contextlib import ExitStack
+from functools import partial
+from time import monotonic, sleep
 
 import pytest
-from support.processes import free_port
+from flask import Flask
+from support.processes import Redis, free_port, wait_until
 from support.theeye import TASK, Late, Silence, StandIn
+from support.world import World, in_process
 
+from app import Services
+from app.checks import redis as redis_check
+from app.checks.finding import WARN
 from app.errors import ClientGone
 from app.settings import Settings
 from app.theeye.client import Caller, Supervisor
 from app.waiter import job_waiter as waiter
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
-from app.waiter.notifications import Notifications
+from app.waiter.looks import Looks
+from app.waiter.notifications import UNHEARD_NAME, WRONG, Notifications
 
 
 def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +34,7 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     theeye.fault("lifecycle", Late(0.5))
     theeye.fault("read", Silence())
     deadline = monotonic() + 1
-    seen = JobWaiter(supervisor, Notifications(), Clients(), 1).wait(caller, job, deadline, Client(), 0)
+    seen = JobWaiter(supervisor, Notifications(), Clients(), Looks(50), 1).wait(caller, job, deadline, Client(), 0)
     assert seen.id == job.id
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
     assert -0.1 < monotonic() - deadline < 8
@@ -33,10 +43,105 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
 
 def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
     supervisor = Supervisor(Settings(supervisor_url=f"http://127.0.0.1:{free_port()}"))
-    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), 1), Client()
+    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Looks(50), 1), Client()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(waiter.fetch, Caller("acme", "t"), "j1", monotonic() + 30, client)
         client.gone = True
         client.wake()
         with pytest.raises(ClientGone):
             reading.result(20)
+
+
+# -- how many a second ------------------------------------------------------------------------------------
+
+
+def asked(looks: Looks, *priorities: tuple[float, bool]) -> list[tuple[float, bool]]:
+    """Ask for permits, and return what they were asked with, in the order in which they were given."""
+    given: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        permits = [stack.enter_context(looks.permit(partial(given.put, each))) for each in priorities]
+        for permit, (last_look, first) in zip(permits, priorities, strict=True):
+            permit.ask(last_look, first)
+            assert permit.is_asked
+        return [given.get(timeout=30) for _ in priorities]
+
+
+def test_what_has_ended_goes_first_then_what_is_unseen_for_longest() -> None:
+    looks = Looks(1)
+    looks.count()
+    assert asked(looks, (3, False), (2, False), (9, True)) == [(9, True), (2, False), (3, False)]
+
+
+def test_no_second_has_more_looks_than_the_bound() -> None:
+    looks, moments = Looks(5), []
+    with looks.permit(lambda: moments.append(monotonic())) as permit:
+        for number in range(15):
+            permit.ask(0)
+            while not permit.take():
+                sleep(0.001)
+            assert len(moments) == number + 1
+    for sooner, later in zip(moments, moments[5:], strict=False):
+        assert later - sooner >= 0.99
+
+
+def test_who_leaves_the_queue_takes_no_look() -> None:
+    looks = Looks(1)
+    looks.count()
+    with looks.permit(lambda: pytest.fail("it has gone")) as gone:
+        gone.ask(0)
+    assert asked(looks, (1, False)) == [(1, False)]
+
+
+@pytest.mark.settings(wait_seconds=30, max_looks=5)
+def test_waits_without_notifications_share_the_bound(world: World, services: Services) -> None:
+    with world.parked(15) as (job_ids, answers):
+        for job_id in job_ids[:4]:
+            world.theeye.finish(job_id)
+        wait_until(lambda: sum(answer.done() for answer in answers) >= 2, 60, "answers")
+        services.waiter.end_all(0)
+        assert {answer.result(60).status_code for answer in answers} == {200, 504}
+    looks = sorted(call.at for kind in ("lifecycle", "read") for call in world.theeye.calls_of(kind))
+    assert max(sum(at <= other < at + 1 for other in looks) for at in looks) <= 5 + 2, "and what was late on its way"
+
+
+# -- notifications that come too soon, or never ----------------------------------------------------------
+
+
+@pytest.fixture
+def heard(make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis) -> World:
+    """A service that listens to the Redis that its TheEye publishes to."""
+    url = theeye_redis.url
+    world = World(
+        theeye_redis,
+        in_process(make_app(redis_url=redis_server.url, gateway_url=url, supervisor_url=url)),
+        notified=True,
+    )
+    wait_until(lambda: world.ask("GET", "/readyz").status_code == 200, 30, "ready")
+    return world
+
+
+def test_a_hint_before_the_end_shows_is_followed_by_quick_looks(heard: World) -> None:
+    theeye = heard.theeye
+    with heard.parked(query="?wait=60") as ([job_id], [answer]):
+        theeye.publish(job_id)
+        theeye.wait_for_calls("read", 1)
+        theeye.wait_for_calls("lifecycle", 3, timeout=4)  # the safety look would be the first, after 5 s
+        theeye.finish(job_id)
+        assert answer.result(30).status_code == 200
+
+
+def test_a_redis_that_theeye_does_not_publish_to_is_told(heard: World, redis_server: Redis) -> None:
+    def told() -> str:
+        return " ".join(heard.ask("GET", "/readyz").get_json()["degraded"])
+
+    heard.theeye.task(delay=0.05, notify=False)
+    for _ in range(3):  # at the deadline a look finds the end
+        assert heard.post("?wait=0.3").status_code == 200
+        assert told() == "", "a notification may be late"
+    wait_until(lambda: WRONG in told(), 30, "the words")
+    client = redis_server.client()
+    wait_until(lambda: bool(client.exists(UNHEARD_NAME)), 30, "the note for check")
+    [warned] = [found for found in redis_check.findings(Settings(redis_url=redis_server.url)) if found.level == WARN]
+    assert WRONG in warned.words
+    heard.theeye.publish(heard.last_job())  # it comes late
+    wait_until(lambda: told() == "" and not client.exists(UNHEARD_NAME), 30, "that all is well")

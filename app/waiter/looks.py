@@ -1,0 +1,123 @@
+"""Bound the looks at jobs that one process makes: each costs TheEye's servers 100 ms of CPU.
+
+What a notification calls for is never held back, but counts. Other looks queue for what is left of SYNC_MAX_LOOKS, also
+when Redis is back and all waits want to look: first jobs of which it is known that they have ended, then those that
+have not been looked at for longest.
+"""
+
+import heapq
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+
+class Permit:
+    """Hold the request of one wait for its next look; `wake` is called when it is given."""
+
+    __slots__ = ("_looks", "given", "number", "wake")
+
+    def __init__(self, looks: "Looks", wake: Callable[[], None]) -> None:
+        """Ask for nothing yet."""
+        self._looks = looks
+        self.wake = wake
+        self.number = 0  # of the request in the queue; 0: there is none
+        self.given = False
+
+    def ask(self, last_look: float, first: bool = False) -> None:
+        """Queue for a look, if it does not yet.
+
+        `last_look`: when the job was looked at, in seconds of `monotonic`; `first`: it is known to end.
+        """
+        self._looks.ask(self, (not first, last_look))
+
+    @property
+    def is_asked(self) -> bool:
+        """Return whether the permit is queued for, or given and not yet taken."""
+        return self.given or self.number > 0
+
+    def take(self) -> bool:
+        """Return whether the look was permitted, once for each time."""
+        given, self.given = self.given, False
+        return given
+
+    def withdraw(self) -> None:
+        """Leave the queue."""
+        self.number = 0
+
+
+class Looks:
+    """Give the permits of one process, at most so many in any second."""
+
+    def __init__(self, per_second: int) -> None:
+        """Give none yet; the thread that gives them lives while a wait queues."""
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._newest: deque[float] = deque(maxlen=per_second)  # when the looks of the last second were made
+        self._queue: list[tuple[tuple[bool, float], int, Permit]] = []
+        self._giving_in = 0  # the process whose thread gives permits
+
+    def count(self) -> None:
+        """Count a look that is made at once."""
+        with self._lock:
+            self._newest.append(monotonic())
+
+    @contextmanager
+    def permit(self, wake: Callable[[], None]) -> Iterator[Permit]:
+        """Yield a permit to ask for; leave the queue at the end."""
+        permit = Permit(self, wake)
+        try:
+            yield permit
+        finally:
+            permit.withdraw()
+
+    def ask(self, permit: Permit, priority: tuple[bool, float]) -> None:
+        """Give the permit at once where nobody queues, else when it is the first of the queue."""
+        with self._lock:
+            if self._giving_in == os.getpid() or self._pause() > 0:
+                if not permit.number and not permit.given:
+                    permit.number = next(self._numbers)
+                    heapq.heappush(self._queue, (priority, permit.number, permit))
+                self._ensure_giving()
+                return
+            self._give(permit)
+
+    def _pause(self) -> float:
+        """Return the seconds until the next look may be made."""
+        if len(self._newest) < (self._newest.maxlen or 0):
+            return 0.0
+        return max(self._newest[0] + 1.0 - monotonic(), 0.0)
+
+    def _give(self, permit: Permit) -> None:
+        permit.number, permit.given = 0, True
+        self._newest.append(monotonic())
+        permit.wake()
+
+    def _ensure_giving(self) -> None:
+        if self._giving_in != os.getpid():
+            threading.Thread(target=self._run, name="theeye-sync-looks", daemon=True).start()
+            self._giving_in = os.getpid()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        try:
+            while (seconds := self._step()) is not None:
+                pause.wait(seconds)
+        except BaseException:
+            self._giving_in = 0
+            raise
+
+    def _step(self) -> float | None:
+        """Give a permit if one is free; return the seconds until the next one, None where nobody queues any more."""
+        with self._lock:
+            while self._queue and not self._pause():
+                _, number, permit = heapq.heappop(self._queue)
+                if permit.number == number:  # else it has left the queue
+                    self._give(permit)
+            if self._queue:
+                return self._pause()
+            self._giving_in = 0
+            return None
