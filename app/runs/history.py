@@ -161,7 +161,8 @@ class Limits:
             if source.get("autoremove_completed_jobs") is False:
                 self._keep(task, None)
             elif isinstance(limit, int) and not isinstance(limit, bool):
-                self._keep(task, max(limit, 1) if limit < self._enough else None)
+                limit = limit or UNKNOWN_LIMIT  # TheEye takes 0 for its default, and deletes nothing at a negative one
+                self._keep(task, limit if 0 < limit < self._enough else None)
             else:
                 continue
             return

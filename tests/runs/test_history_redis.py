@@ -1,5 +1,6 @@
 """The queue of all processes: one round trip, and what becomes of slots whose process or Redis has gone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 import pytest
@@ -7,7 +8,7 @@ from support.processes import Redis, wait_until
 from support.slots import is_full, slot_of_a_job, within
 
 from app.errors import NoFreeSlot
-from app.runs.history_redis import RedisQueue
+from app.runs.history_redis import PARTS, RedisQueue
 from app.runs.redis_scripts import PREFIX, RedisScripts
 from app.waiter.notifications import RedisNotifications
 
@@ -68,3 +69,17 @@ def test_slots_that_redis_lost_are_restored(redis_server: Redis, monkeypatch: py
     assert is_full(other, 1)
     holder.release("t", held)
     other.release("t", other.acquire("t", 1, within(5)).id)
+
+
+@pytest.mark.parametrize("evicted", PARTS)
+def test_an_evicted_key_is_no_failure_for_others(evicted: str, redis_server: Redis) -> None:
+    (holder, other), client = two_queues(redis_server), redis_server.client()
+    held = holder.acquire("t", 1, within(0)).id
+    with ThreadPoolExecutor(1) as pool:
+        queued = pool.submit(other.acquire, "t", 1, within(30))
+        wait_until(lambda: bool(queued.done() or client.zcard(f"{PREFIX}:{{t}}:queue")), 30, "the queue")
+        client.delete(f"{PREFIX}:{{t}}:{evicted}")
+        holder.release("t", held)
+        other.release("t", queued.result(30).id)
+    assert not holder._scripts.is_down
+    assert not other._scripts.is_down

@@ -47,7 +47,9 @@ while true do
   if not first then break end
   local oldest = redis.call('ZRANGE', unread, 0, 0, 'WITHSCORES')[2]
   local entered = tonumber(redis.call('HGET', numbers, 'entered') or '0')
-  if oldest and entered - tonumber(oldest) >= tonumber(redis.call('HGET', limits, first)) then break end
+  -- the limits may have been evicted: no task keeps fewer than 1
+  local first_limit = tonumber(redis.call('HGET', limits, first) or '1')
+  if oldest and entered - tonumber(oldest) >= first_limit then break end
   redis.call('HINCRBY', numbers, 'entered', 1)
   redis.call('ZREM', queue, first)
   redis.call('ZADD', unread, redis.call('HGET', numbers, 'done') or '0', first)
