@@ -186,7 +186,7 @@ class JobWaiter:
         """Return the job once it has ended, or as last seen at the deadline.
 
         `since`: the epoch that `listen` returned; `look_first`: the job may have ended by now; `renew` is called
-        whenever Redis is back, which may have lost what was stored there.
+        after each pause and whenever Redis is back: it may have lost what was stored there.
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         with _timed(caller.trace), self._notifications.watch(job.id, since) as hinted:
@@ -215,6 +215,8 @@ class JobWaiter:
             hinted.clear()
             if not woken:
                 notifications.keep_listening()
+                if notifications.live:
+                    renew()
             if client.gone:
                 raise ClientGone("The client has gone", job=look.job)
             told = woken and notifications.epoch == since

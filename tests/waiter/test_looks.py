@@ -145,3 +145,16 @@ def test_a_redis_that_theeye_does_not_publish_to_is_told(heard: World, redis_ser
     assert WRONG in warned.words
     heard.theeye.publish(heard.last_job())  # it comes late
     wait_until(lambda: told() == "" and not client.exists(UNHEARD_NAME), 30, "that all is well")
+
+
+def test_a_key_that_redis_has_lost_is_written_again_while_its_request_waits(heard: World, redis_server: Redis) -> None:
+    client = redis_server.client()
+    heard.theeye.task(delay=None)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(heard.post, "?wait=120", Idempotency_Key="k")
+        heard.theeye.wait_for_jobs(1)
+        wait_until(lambda: bool(client.keys("theeye-sync:key:*")), 30, "the key")
+        client.flushall()
+        wait_until(lambda: bool(client.keys("theeye-sync:key:*")), 60, "the key again")
+        heard.theeye.finish()
+        assert answer.result(30).status_code == 200
