@@ -105,7 +105,7 @@ class TheEye:
         self._created = 0
         self._documents: dict[bytes, list[bytes]] = {}
         self._ready = open_end(JOB)
-        self._profile, self._task = answer(dumps(PROFILE)), answer(dumps(TASK))
+        self._profile = answer(dumps(PROFILE))
         self.counts = {"create": 0, "read": 0, "lifecycle": 0, "profile": 0, "task": 0, "other": 0}
 
     def handle(self, request: bytes) -> bytes:
@@ -135,8 +135,9 @@ class TheEye:
             return answer(b"null")
         kind = "profile" if path.startswith(b"/api/session/profile") else "task" if b"/task/" in path else "other"
         self.counts[kind] += 1
-        known = {"profile": self._profile, "task": self._task}
-        return known.get(kind, NOT_FOUND)
+        if kind == "task":
+            return answer(dumps(TASK | {"id": path.rpartition(b"/")[2].decode()}))
+        return self._profile if kind == "profile" else NOT_FOUND
 
     def _create(self, plan: bytes) -> bytes:
         self._created += 1

@@ -37,6 +37,8 @@ _GONE = (
 _NO_SESSION = re.compile("authentication failed", re.IGNORECASE)
 _NO_MEMBER = re.compile("authentication failed|invalid session|no members|cannot read propert.*\\bid\\b", re.IGNORECASE)
 _RETRY_AFTER = re.compile("[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
+_TASK_FIELDS = frozenset({"name", "type", "task_arguments", "autoremove_completed_jobs_limit"})
+
 _NO_ANSWER = (  # as seen on a real TheEye
     "TheEye did not answer; nothing was started. It never answers callers whom the task's empty `acl` shuts out"
 )
@@ -203,7 +205,7 @@ class Supervisor(_Server):
         """Return the task's document, before anything is started. Raise Refused, Unauthorized or UpstreamFailed."""
         reply = self._show(caller, "task", _path(caller.customer, "task", task), timeout)
         document = _value(reply) if reply.status == 200 else None
-        if not isinstance(document, dict) or str(document.get("id") or document.get("_id")).lower() != task.lower():
+        if not isinstance(document, dict) or not _is_task(document, task):
             message = f"The supervisor did not show the task, with status {reply.status}, nothing was started"
             raise UpstreamFailed(message, value=UNSET if reply.status == 200 else _own_answer(reply, caller.token))
         return document
@@ -337,6 +339,12 @@ def _retry_after(reply: Reply) -> str:
     """Return the value of Retry-After (RFC 9110, 10.2.3), empty where there is none that can be passed on."""
     value = (reply.headers.get("Retry-After") or "").strip()
     return value if _RETRY_AFTER.fullmatch(value) else ""
+
+
+def _is_task(document: Mapping[str, Any], task: str) -> bool:
+    """Return whether a document is this task's: by its id, or, without one, by another field of a task."""
+    known = document.get("id") or document.get("_id")
+    return str(known).lower() == task.lower() if known else not _TASK_FIELDS.isdisjoint(document)
 
 
 def _session(profile: Any) -> Session:

@@ -53,7 +53,7 @@ def test_a_mode_that_is_disabled_by_its_own_name(tmp_path: Path, theeye: StandIn
 
 @pytest.mark.parametrize(
     ("limit", "places", "advice"),
-    [(4000, "1000", ", or lower SYNC_MAX_WAITING to 944"), (256, "1000", "Docker: --ulimit nofile)")],
+    [(4000, "1000", ", or lower SYNC_MAX_WAITING to 848"), (256, "1000", "Docker: --ulimit nofile)")],
 )
 def test_too_few_open_files(limit: int, places: str, advice: str, theeye: StandIn) -> None:
     def limited(places: str) -> subprocess.CompletedProcess[str]:

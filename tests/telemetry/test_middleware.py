@@ -74,7 +74,10 @@ def test_an_application_that_fails_altogether_still_answers(capfd: pytest.Captur
     def broken(environ: object, start: object) -> Any:
         raise RuntimeError("not even Flask")
 
-    flask.wsgi_app._application._application = broken  # type: ignore[attr-defined]
+    innermost: Any = flask.wsgi_app
+    while hasattr(innermost._application, "_application"):
+        innermost = innermost._application
+    innermost._application = broken
     got = flask.test_client().get("/", headers={"X-Request-Id": "r-broken"})
     assert (got.status_code, got.json["code"], got.headers["X-Request-Id"]) == (500, "EINTERNAL", "r-broken")  # type: ignore[index]
     assert json.loads(capfd.readouterr().out)["code"] == "EINTERNAL"

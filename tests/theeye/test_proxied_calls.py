@@ -215,7 +215,7 @@ def test_the_service_behind_a_proxy(
     assert (good.status, good.header("X-Job-State")) == (200, "success")
     assert (bad.status, bad.json()["code"]) == (502, "EOUTCOMEUNKNOWN")
     assert len(theeye.calls_of("create")) == 2
-    assert proxy.lines[0] == f"CONNECT {url.removeprefix('https://')} HTTP/1.1"
+    assert f"CONNECT {url.removeprefix('https://')} HTTP/1.1" in proxy.lines
     assert f"POST {theeye.url}{JOB} HTTP/1.1" in proxy.lines
     assert not any("profile" in line for line in proxy.lines)
     assert PASSWORD not in log
