@@ -94,7 +94,8 @@ def _metrics(settings: Settings) -> Metrics | None:
 
 def _history_guard(settings: Settings, scripts: RedisScripts | None, notifications: Notifications) -> HistoryGuard:
     """Return the guard over the creates of this process, and with Redis over those of all processes."""
-    queues: list[Queue] = [LocalQueue()] if settings.history_guard else []
-    if queues and scripts is not None:
-        queues.append(RedisQueue(scripts, notifications))
+    queues: list[Queue] = []
+    if settings.history_guard:
+        queues += [RedisQueue(scripts, notifications)] if scripts is not None else []
+        queues.append(LocalQueue())
     return HistoryGuard(Limits(enough=settings.max_waiting * settings.workers), tuple(queues))

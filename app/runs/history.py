@@ -196,7 +196,11 @@ _NO_PROTECTION = nullcontext(Protection())
 
 
 class HistoryGuard:
-    """Hold creates back, first among the requests of this process, then among those of all processes."""
+    """Hold creates back, first among the requests of all processes, then among those of this process.
+
+    A request that queued in its process first would arrive late at the queue of all. So what one process gives is among
+    what all have: its own queue is empty unless Redis is down, or has lost slots.
+    """
 
     def __init__(self, limits: Limits, queues: tuple[Queue, ...]) -> None:
         """Guard nothing if there are no queues."""

@@ -4,6 +4,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
+from time import monotonic
 
 from app.errors import NoFreeSlot
 from app.runs.history import CHECK_SECONDS, Slot
@@ -38,11 +39,8 @@ class RedisQueue:
         try:
             with self._notifications.watch(slot, self._notifications.epoch) as given:
                 while not self._step("acquire", task, slot, limit):
-                    if (seconds := seconds_left()) <= 0:
-                        raise NoFreeSlot
                     queued = True
-                    given.wait(min(seconds, CHECK_SECONDS))
-                    given.clear()
+                    self._pause(given, seconds_left)
         except RedisUnavailable:
             pass  # `/readyz` reports it
         except BaseException:
@@ -50,6 +48,15 @@ class RedisQueue:
             raise
         self._used.add(slot)
         return Slot(slot, queued)
+
+    def _pause(self, given: threading.Event, seconds_left: Callable[[], float]) -> None:
+        """Return once the slot may have been given, or its lease wants to be renewed. Raise NoFreeSlot."""
+        end = monotonic() + (RENEW_SECONDS if self._notifications.live else CHECK_SECONDS)
+        while not given.is_set() and (pause := end - monotonic()) > 0:
+            if (seconds := seconds_left()) <= 0:
+                raise NoFreeSlot
+            given.wait(min(seconds, pause, CHECK_SECONDS))
+        given.clear()
 
     def created(self, task: str, slot: str) -> None:
         """Note it without a round trip: this process's next step for the task tells the others."""

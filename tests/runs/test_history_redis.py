@@ -7,9 +7,12 @@ import pytest
 from support.processes import Redis, wait_until
 from support.slots import is_full, slot_of_a_job, within
 
+from app import Settings
 from app.errors import NoFreeSlot
+from app.runs.history import HistoryGuard
 from app.runs.history_redis import PARTS, RedisQueue
 from app.runs.redis_scripts import PREFIX, RedisScripts
+from app.services import _history_guard
 from app.waiter.notifications import RedisNotifications
 
 
@@ -83,3 +86,30 @@ def test_an_evicted_key_is_no_failure_for_others(evicted: str, redis_server: Red
         other.release("t", queued.result(30).id)
     assert not holder._scripts.is_down
     assert not other._scripts.is_down
+
+
+def guard_of_a_process(url: str) -> HistoryGuard:
+    notifications = RedisNotifications(url)
+    notifications.listen()
+    guard = _history_guard(Settings(), RedisScripts(url), notifications)
+    guard.limits.learn("t", {"autoremove_completed_jobs_limit": 1})
+    return guard
+
+
+def test_callers_of_several_processes_are_served_in_the_order_of_their_arrival(redis_server: Redis) -> None:
+    client = redis_server.client()
+    client.flushall()
+    guards = [guard_of_a_process(redis_server.url) for _ in range(3)]
+    served: list[int] = []
+
+    def call(number: int, guard: HistoryGuard) -> None:
+        with guard.protect("t", within(30)) as protection:
+            served.append(number)
+            protection.created()
+
+    with ThreadPoolExecutor(9) as pool, guards[0].protect("t", within(30)):
+        for number, process in enumerate((0, 0, 0, 1, 2, 0, 1, 2, 0)):
+            pool.submit(call, number, guards[process])
+            arrived = number + 1
+            wait_until(lambda n=arrived: client.zcard(f"{PREFIX}:{{t}}:queue") == n, 15, f"{arrived} in the queue")
+    assert served == [*range(9)]
