@@ -14,9 +14,8 @@ log = logging.getLogger("theeye_sync.redis")
 
 PREFIX = "theeye-sync"  # of every name in Redis that is ours
 CALL_SECONDS = 1.0  # that a connection, and each script, may take
-CONNECTIONS = (
-    8  # a script takes less than a millisecond; opening one over TLS takes 25 ms of CPU, and a burst opens all
-)
+# A script takes less than a millisecond; opening a connection over TLS takes 25 ms of CPU, and a burst opens all.
+CONNECTIONS = 8
 BREAK_SECONDS = 2.0  # circuit breaker: skip Redis for this many seconds after a failure
 
 

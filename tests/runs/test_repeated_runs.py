@@ -3,16 +3,19 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 from support.client import error_of
 from support.load import record
-from support.processes import Redis, Service, wait_until
+from support.processes import Redis, Service, free_port, wait_until
 from support.redis_layout import job_ids
 from support.settings import environment
 from support.theeye import ACME, JOB, CloseAfter, Late, Reply, Session, StandIn
+from support.tls import make_certificate
 from support.wire import run
 
 from app import Settings, create_app
@@ -195,6 +198,22 @@ def test_with_redis_down_it_is_503_and_nothing_is_created(fresh: StandIn) -> Non
     error_of(refused, 503, "EKEYSDOWN")
     assert refused.header("Retry-After")
     assert create_count(fresh) == before + 1
+
+
+@pytest.fixture
+def over_tls(redis_server: Redis, tmp_path: Path) -> str:
+    """The URL of the same Redis behind TLS."""
+    (certificate, key), port = make_certificate(tmp_path), free_port()
+    files = {"tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": certificate}
+    for name, value in {**files, "tls-auth-clients": "no", "tls-port": port}.items():
+        redis_server.client().config_set(name, str(value))
+    return f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
+
+
+def test_a_first_burst_over_tls_opens_few_connections_and_is_answered(fresh: StandIn, over_tls: str) -> None:
+    with Service(environment(fresh, redis_url=over_tls)) as service, ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(partial(run, service), [f"burst-{number}" for number in range(60)]))
+    assert [answer.status for answer in answers] == [200] * 60
 
 
 def test_a_redis_that_forgets_during_a_run_is_told_again(
