@@ -16,6 +16,7 @@ from app.serving.crowd import ROOM, longest_silent
 HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
 HEADS = 32  # threads that may read heads so slowly; 256 are there beside the slots, and the others have
 CROWDED_HEAD_SECONDS = 5.0  # more than a thread that has its head waits for Python's lock in a burst
+SILENT_SECONDS = 1.0  # that a new connection has for its first byte when the worker stops: it may be on its way
 
 
 class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
@@ -70,13 +71,13 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Tell the master that the worker lives, once a second; make room, and end the reading of heads that are late.
 
-        When stopping, also close connections on which nothing came yet: gunicorn waits for those that it has handed
+        When stopping, also close connections on which nothing comes: gunicorn waits for those that it has handed
         back to its loop until `graceful_timeout` (test_a_silent_connection_does_not_hold_up_the_end).
         """
         super().notify()
         if not self.alive:
             for conn in self.pending_conns:
-                conn.timeout = 0.0
+                conn.timeout = min(conn.timeout, monotonic() + SILENT_SECONDS)
         self._end_silent()
         reading, earliest = list(self._reading.copy().items()), monotonic() - HEAD_SECONDS
         late = [conn for conn, since in reading if since < earliest]
