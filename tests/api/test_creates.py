@@ -22,7 +22,8 @@ from support.theeye import (
 NO_PROFILES = (Html(503), Reply(200, b"<html>"), Reply(200, {}), Reply(200, []))
 FAILED = (Reply(500, {"m": 1}), Html(502), Stack(500), Reply(303, b""), Reply(500, b""))
 NONSENSE = (Reply(200, b"<html>"), Reply(200, {"no": "id"}), Reply(200, b""), Reply(202, b""), Reply(204, b""))
-LOST = (CloseBefore(), CloseAfter(), Reset(), HalfBody(), Silence())
+SHORT = pytest.mark.settings(call_timeout=0.5)
+LOST = (CloseBefore(), CloseAfter(), Reset(), HalfBody())
 
 
 def test_the_supervisors_refusal_keeps_its_words_but_no_stack(client: FlaskClient, theeye: StandIn) -> None:
@@ -31,8 +32,9 @@ def test_the_supervisors_refusal_keeps_its_words_but_no_stack(client: FlaskClien
     assert error_of(post(client), 422, "")["value"] == {"message": "no", "errors": [{"why": "z ***"}]}
 
 
-@pytest.mark.settings(call_timeout=0.5)
-@pytest.mark.parametrize("fault", [Reply(500, {"message": "x"}), Reset(), HalfBody(), Silence(), *NO_PROFILES])
+@pytest.mark.parametrize(
+    "fault", [Reply(500, {"message": "x"}), Reset(), HalfBody(), pytest.param(Silence(), marks=SHORT), *NO_PROFILES]
+)
 def test_a_gateway_that_fails_is_502_not_401(fault: Any, client: FlaskClient, theeye: StandIn) -> None:
     theeye.fault("profile", fault, times=1)
     got = post(client)
@@ -40,13 +42,13 @@ def test_a_gateway_that_fails_is_502_not_401(fault: Any, client: FlaskClient, th
     assert got.headers.get("WWW-Authenticate") is None
 
 
-@pytest.mark.settings(call_timeout=0.5)
 @pytest.mark.parametrize(
     ("fault", "status", "code", "fate"),
     [
         *((fault, 502, "ESUPERVISOR", "may have started") for fault in FAILED),
         (Reply(301, b""), 502, "ESUPERVISOR", "nothing was started"),
         (Redirect("http://127.0.0.1:1/"), 502, "ESUPERVISOR", ""),
+        pytest.param(Silence(), 504, "EOUTCOMEUNKNOWN", "may have started", marks=SHORT),
         *((fault, 504, "EOUTCOMEUNKNOWN", "may have started") for fault in LOST),
         *((fault, 502, "EOUTCOMEUNKNOWN", "may have started") for fault in NONSENSE),
     ],

@@ -146,14 +146,14 @@ def test_five_megabytes_of_ordinary_json_are_read(what: str) -> None:
 
 @pytest.mark.parametrize("head", ["1,", "[INFO] ", '{"a":1} ', "[" * 100_000])
 def test_what_is_no_json_stays_the_raw_output_however_much_follows(head: str) -> None:
-    output = [head + "[]," * SIZE]
+    output = [head + "[]," * (SIZE // 8)]
     assert run(Registry()["parse"], {"output": output}, "parse").json() == output
 
 
 def test_a_costly_output_is_502_in_a_mode_that_reads_it_and_shown_in_one_that_does_not(
     client: FlaskClient, theeye: StandIn
 ) -> None:
-    text = bomb(b"[]").decode()
+    text = bomb(b"[]", 1 << 20).decode()
     theeye.task(output=[text], result={})
     error = error_of(post(client, f"{JOB}?parse"), 502, "EFORMATTER")
     assert error["job"]["lifecycle"] == "finished"
@@ -162,7 +162,7 @@ def test_a_costly_output_is_502_in_a_mode_that_reads_it_and_shown_in_one_that_do
 
 @pytest.mark.parametrize("query", ["", "?parse", "?full"])
 def test_a_costly_document_is_502_with_its_id(query: str, client: FlaskClient, theeye: StandIn) -> None:
-    theeye.task(output=["x"], result={"output": [[]] * SIZE})
+    theeye.task(output=["x"], result={"output": [[]] * (SIZE // 8)})
     error = error_of(post(client, f"{JOB}{query}"), 502, "EJOBTOOLARGE")
     assert error["job"]["id"] in theeye.jobs
 
