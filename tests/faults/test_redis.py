@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from app.waiter.notifications import RedisNotifications
 
 __all__ = ["printed_table"]
 CARRIED = "polling carries all waits"
+WAITS, BATCH = int(os.environ.get("DRILL_WAITS", "300")), 300
+LOOKS = WAITS // 60  # a second: without a bound each wait looks once
 
 
 @pytest.fixture
@@ -101,6 +104,32 @@ def test_redis_killed_and_restarted(redis: Redis, theeye: Recorder) -> None:
         wait_for_readiness(services, redis=True)
         wait_for_listeners(redis, 2)
         settle("Redis killed, the jobs end after its restart", theeye, after)
+
+
+@pytest.mark.parametrize("kind", WORKERS)
+def test_redis_cut_while_many_wait(kind: str, redis: Redis, theeye: Recorder) -> None:
+    settings = {"max_waiting": str(WAITS + 1), "max_looks": str(LOOKS), "wait_seconds": "300"}
+    with fleet(theeye, redis.url, kinds=[kind], **settings) as services:
+        services.warm()
+        theeye.task(delay=None)
+        loads = [services.park(BATCH) for _ in range(WAITS // BATCH)]
+        cut = time.monotonic()
+        redis.kill()
+        theeye.wait_for_calls("lifecycle", looks_since(theeye, 0) + 2 * LOOKS)
+        redis.start()
+        wait_for_listeners(redis, 1)
+        theeye.wait_for_calls("lifecycle", looks_since(theeye, 0) + 3 * LOOKS)
+        looked, seconds = looks_since(theeye, cut), time.monotonic() - cut
+        for job in theeye.jobs:
+            theeye.finish(job)
+        for load in loads:
+            settle("Redis killed and started while thousands wait", theeye, load)
+    assert looked <= LOOKS * (seconds + 1), f"in {seconds} s"
+
+
+def looks_since(theeye: Recorder, moment: float) -> int:
+    """How often TheEye was asked for a job."""
+    return sum(call.at >= moment for kind in ("lifecycle", "read") for call in theeye.calls_of(kind))
 
 
 def test_redis_cuts_the_subscription(redis: Redis, theeye: Recorder) -> None:
