@@ -75,10 +75,13 @@ class Cost:
         lists, objects, values = text.count(b"["), text.count(b"{"), text.count(b",") + 1
         scalars = text.translate(None, _NO_VALUE)
         true, false, null = map(scalars.count, (b"true", b"false", b"null"))
-        floats = sum(map(scalars.count, (b".", b"e", b"E"))) - true - false
+        exponents = scalars.count(b"e") + scalars.count(b"E") - true - false
+        floats = scalars.count(b".") + exponents
         digits = len(scalars) - 4 * true - 5 * false - 4 * null
         numbers = min(values, (digits + 2) // 3)  # Python shares those of one and two digits
         self.add(values, 0, lists, objects, numbers, floats)
+        large = exponents - scalars.count(b"e-") - scalars.count(b"E-")
+        self.memory += 48 * large  # JavaScript writes 1e20 with all its digits
         self.nanoseconds += 2000 * sum(map(scalars.count, _SMALL_NUMBER))
         self.nanoseconds += 80 * sum(map(len, _LONG_NUMBER.findall(text)))
 

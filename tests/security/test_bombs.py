@@ -47,6 +47,7 @@ ITEMS = {  # each costs many times its size to read
     "strings with an escaped end": b'"\\\\","\\""',
     "wide strings": '"\U0001f600"'.encode(),
     "small numbers": b"1e-5",
+    "numbers written with all their digits": b"1e20",
     "large numbers": b"9" * 4299,
     "keys": b'{"%x":1,"%x":2}',
 }
