@@ -12,7 +12,7 @@ _NAMES = (
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
     r"|token\W{0,3}"
 )
-_IN_PATH = re.compile(rf"{_NAMES}[=:][^\w*]*", re.IGNORECASE)
+_IN_PATH = re.compile(rf"access[\W_]{{0,3}}tokens?\W+|{_NAMES}[=:][^\w*]*", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
 _WORD = re.compile(r"[^\s\"']+")
 

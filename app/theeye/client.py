@@ -221,6 +221,8 @@ class Supervisor(_Server):
 
     def _show(self, caller: Caller, kind: str, path: str, timeout: float | None) -> Reply:
         """Make a call that starts nothing. Raise Refused, Unauthorized or UpstreamFailed."""
+        if timeout is not None and timeout <= 0:  # spent on a wait for a read of the same task
+            raise UpstreamFailed(_NO_ANSWER)
         try:
             reply = self._call(caller, _shares(caller), kind, "GET", path, timeout=timeout)
         except NotSent as error:
@@ -241,7 +243,7 @@ class Supervisor(_Server):
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise Unavailable("The supervisor answered with something that is no job")
+            raise Unavailable("The supervisor answered with something that is no job", job=Job(job_id))
         return Job.of(document, job_id)
 
     def lifecycle(self, caller: Caller, job_id: str, timeout: float | None = None) -> str:
@@ -306,7 +308,7 @@ def _check_refused(reply: Reply, token: str, job: Job | None = None) -> None:
     if 400 <= reply.status < 500:
         value = _own_answer(reply, token)
         message = "Invalid Request" if value is not UNSET else f"Refused before TheEye, with status {reply.status}"
-        raise Refused(message, status=reply.status, value=value, job=job)
+        raise Refused(message, status=reply.status, value=value, job=job, retry_after=_retry_after(reply))
 
 
 def _check_busy(reply: Reply, message: str, value: Any = UNSET, job: Job | None = None) -> None:

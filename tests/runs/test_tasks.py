@@ -104,6 +104,15 @@ def test_a_caller_who_gets_no_answer_holds_up_no_other(client: FlaskClient, thee
     assert post(client, Authorization="Bearer tok-shut-out").status_code == 403, "the create tells who may run it"
 
 
+@pytest.mark.settings(call_timeout=0.5)
+def test_all_callers_who_get_no_answer_are_told_the_same(app: Flask, theeye: StandIn) -> None:
+    theeye.fault("task", Silence())
+    with ThreadPoolExecutor(3) as pool:
+        for got in pool.map(lambda _: post(app.test_client(), f"{JOB}?wait=1"), range(3)):
+            assert "TheEye did not answer; nothing was started" in error_of(got, 502, "ESUPERVISOR")["message"]
+    assert not theeye.calls_of("create")
+
+
 def test_so_many_tasks_are_remembered(services: Services, monkeypatch: pytest.MonkeyPatch, theeye: StandIn) -> None:
     monkeypatch.setattr(tasks, "KNOWN", 2)
     known = services.runs._tasks._known

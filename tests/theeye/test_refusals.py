@@ -44,9 +44,10 @@ def test_too_busy_is_what_it_is(fault: Reply, status: int, retry_after: str | No
 
 @pytest.mark.parametrize("status", [403, 404, 413])
 def test_a_proxys_page_keeps_its_status(status: int, world: World) -> None:
-    world.theeye.fault("create", html(status), times=1)
+    world.theeye.fault("create", html(status, Retry_After="60"), times=1)
     got = world.post()
     assert error_of(got, status, "")["message"] == f"Refused before TheEye, with status {status}"
+    assert got.headers["Retry-After"] == "60"
     assert "<" not in got.get_data(as_text=True)
 
 
