@@ -71,7 +71,6 @@ def make_app(theeye: StandIn) -> Iterator[Callable[..., Flask]]:
     yield make
     for app in made:
         services: Services = app.extensions[EXTENSION]
-        services.health.stop()
         services.health.stop()  # a thread for each probe of each application
         services.supervisor.transport.close()
         services.sessions._gateway.transport.close()
