@@ -37,7 +37,7 @@ def _base(environ: Mapping[str, Any]) -> str:
 
 def _origin(environ: Mapping[str, Any], hops: int) -> str:
     """Return scheme and host as the trusted proxy has written them; empty where it has not written both."""
-    scheme, host = _forwarded(environ, "PROTO", hops), _forwarded(environ, "HOST", hops)
+    scheme, host = _forwarded(environ, "PROTO", hops).lower(), _forwarded(environ, "HOST", hops)
     return f"{scheme}://{host}" if scheme in ("http", "https") and _HOST.fullmatch(host) else ""
 
 

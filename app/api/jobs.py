@@ -65,8 +65,9 @@ def cancel(customer: str, task: str, job: str) -> Response:
         found = _owned(waiter.fetch(wanted.caller, job, deadline, Client()), task, wanted)
         if found.has_ended:
             raise errors.AlreadyEnded("The job had already ended", job=found)
-        services.supervisor.cancel(wanted.caller, job)
-        found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
+        with job_in_errors(found.without_document()):
+            services.supervisor.cancel(wanted.caller, job)
+            found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
         raise errors.Accepted(found, found.age, _location(wanted, customer, task, job))
     if "canceled" not in (found.state, found.lifecycle):  # TheEye may show `canceled` with the state `in_progress`

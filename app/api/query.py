@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
+from app.telemetry.tokens import names_token
+
 STRICT = "strict"
 SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect", STRICT})
 BLOCKED_NAMES = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
@@ -41,13 +43,19 @@ class Query:
         return self._joined(lambda key: key in names)
 
     def _joined(self, wanted: Callable[[str], bool]) -> str:
-        kept = (piece for piece, (key, _) in zip(self._pieces, self.pairs, strict=True) if wanted(key))
+        pairs = zip(self._pieces, self.pairs, strict=True)
+        kept = (piece for piece, (key, _) in pairs if wanted(key) and not _hides_token(key))
         return "&".join(_UNSAFE.sub(lambda found: quote(found[0], encoding="latin-1"), piece) for piece in kept)
 
 
 def base_name(name: str) -> str:
     """Return `name` of `name[]`, `name[x]` and `[name]`, as TheEye's query reader (qs) does."""
     return next((part for part in _BRACKETS.split(name) if part), "")
+
+
+def _hides_token(name: str) -> bool:
+    """Return whether a name holds a token: its `=` was percent-encoded, and TheEye would get it in a URL."""
+    return not name.isidentifier() and names_token(name)
 
 
 def _pair(piece: str) -> tuple[str, str]:

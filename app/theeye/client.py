@@ -242,7 +242,7 @@ class Supervisor(_Server):
             raise UpstreamFailed(message, code="EJOBTOOLARGE", job=Job(job_id)) from None
         except ValueError:
             document = None
-        if not isinstance(document, dict):
+        if not isinstance(document, dict) or not isinstance(document.get("lifecycle"), str):
             raise Unavailable("The supervisor answered with something that is no job", job=Job(job_id))
         return Job.of(document, job_id)
 

@@ -213,24 +213,27 @@ class JobWaiter:
             pause = SAFETY[0] if permit.is_asked else pauses.next(notifications.live and not look.failed)
             woken = hinted.wait(max(min(pause, left if left > 0 else left + LAST_LOOK), 0))
             hinted.clear()
+            permitted = permit.take()
+            if permitted:
+                hinted.clear()  # the permit may have set it only now; what a notification tells, this look will see
             if not woken:
                 notifications.keep_listening()
                 if notifications.live:
                     renew()
             if client.gone:
                 raise ClientGone("The client has gone", job=look.job)
-            told = woken and notifications.epoch == since
+            told = woken and not permitted and notifications.epoch == since
             if notifications.epoch != since:
                 since = notifications.epoch
                 if notifications.live:
                     renew()
             left = self.left(deadline)
-            if permit.take():
-                told = False
-            elif told:
+            if told:
                 permit.withdraw()
                 self._looks.count()
                 pauses.quick()
+            elif permitted:
+                pass
             elif left + LAST_LOOK <= 0:
                 return look.job
             else:

@@ -40,9 +40,8 @@ class Permit:
         return self.given or self.number > 0
 
     def take(self) -> bool:
-        """Return whether the look was permitted, once for each time."""
-        given, self.given = self.given, False
-        return given
+        """Return whether the look was permitted, once for each time; `wake` has been called by then."""
+        return self._looks.take(self)
 
     def withdraw(self) -> None:
         """Leave the queue."""
@@ -84,6 +83,12 @@ class Looks:
                 self._ensure_giving()
                 return
             self._give(permit)
+
+    def take(self, permit: Permit) -> bool:
+        """Return whether a permit was given, and take it back."""
+        with self._lock:
+            given, permit.given = permit.given, False
+            return given
 
     def _pause(self) -> float:
         """Return the seconds until the next look may be made."""

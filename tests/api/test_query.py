@@ -20,6 +20,7 @@ from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, Query, base_name
         ("&&a=1&", "a=1"),
         ("a=se\xc3\xb1al b", "a=se%C3%B1al%20b"),
         ("a=1;b=2", "a=1;b=2"),
+        ("a=1&access_token%3DT&b", "a=1&b"),
         ("a=%0d%0aX", "a=%0d%0aX"),
     ],
 )
