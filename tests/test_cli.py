@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,16 +30,14 @@ def test_the_command_is_installed_and_is_the_module_too(theeye: StandIn) -> None
 
 def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
     theeye.freeze()
-    environ = clean_environment() | environment(theeye)
+    environ = clean_environment() | environment(theeye, call_timeout=100)
     with subprocess.Popen(
         [sys.executable, "-m", "app", "check"], env=environ, cwd=CHECKOUT, stdout=-1, stderr=-1, text=True
     ) as process:
         theeye.wait_for_calls("profile", 1)
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
-    assert (process.returncode, errors) == (130, "")
-    assert time.monotonic() - began < 10, "the call alone may take 15 seconds"
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, ""), "and not after the call's 100 seconds"
 
 
 def test_the_formatters_are_listed_as_under_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def timing(answer: RawResponse) -> dict[str, float]:
 
 def test_each_part_is_where_its_time_goes(gunicorn: Service, its_theeye: StandIn) -> None:
     its_theeye.tokens["tok-timing"] = ACME
-    its_theeye.task(output=["1"], delay=0.4)
+    its_theeye.task(output=["1"], delay=2.0)
     its_theeye.fault("profile", Late(0.1), times=1)
     its_theeye.fault("create", Late(0.2), times=1)
     its_theeye.fault("read", Late(0.3), times=1)
