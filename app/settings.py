@@ -200,7 +200,9 @@ class Settings:
         "of these, requests of one customer; its next gets 503. `0`: nine tenths of `SYNC_MAX_WAITING`",
     )
     max_looks: int = _setting(
-        50, _whole(1, 1_000_000), "looks at running jobs that one process makes in a second, notified ones aside"
+        50,
+        _whole(1, 1_000_000),
+        "looks at jobs that one process makes in a second; reads that follow a notification are not held back",
     )
     history_guard: bool = _setting(
         True, _flag, "delay a create while it would make TheEye delete a job that nobody has read yet"
