@@ -21,8 +21,8 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
 │   │   └── TheEyeBusy  503, 429              TheEye, or a proxy before it, takes no more calls now
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
-├── FormatterFailed     502  EFORMATTER       the mode's own code failed
-├── TooBusy             503  EBUSY            SYNC_MAX_WAITING or SYNC_MAX_ANSWER_BYTES is reached
+├── FormatterFailed     502  EFORMATTER       the mode cannot make an answer of the job, or its code failed
+├── TooBusy             503  EBUSY            SYNC_MAX_WAITING, a customer's share, or SYNC_MAX_ANSWER_BYTES is reached
 │   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
 ├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
