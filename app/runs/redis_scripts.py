@@ -15,7 +15,8 @@ log = logging.getLogger("theeye_sync.redis")
 PREFIX = "theeye-sync"  # of every name in Redis that is ours
 CALL_SECONDS = 1.0  # that a connection, and each script, may take
 # A script takes less than a millisecond; opening a connection over TLS takes 25 ms of CPU, and a burst opens all.
-CONNECTIONS = 8
+CONNECTIONS = 4
+QUEUE_SECONDS = 10.0  # that a script may queue for one of them
 BREAK_SECONDS = 2.0  # circuit breaker: skip Redis for this many seconds after a failure
 
 
@@ -30,6 +31,7 @@ class RedisScripts:
         """Connect to nothing yet."""
         self._url = url
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(CONNECTIONS)  # to queue for a connection is no failure of Redis
         self._skip_until = 0.0
         self._failed = False
         self._scripts: dict[str, Any] = {}
@@ -44,8 +46,20 @@ class RedisScripts:
 
         Raise RedisUnavailable.
         """
+        self._check_breaker(despite_failure)
+        if not self._free.acquire(timeout=QUEUE_SECONDS):
+            raise RedisUnavailable("all connections to Redis are in use")
+        try:
+            self._check_breaker(despite_failure)  # what queued while Redis failed does not try it one after the other
+            return self._answer(name, keys, arguments)
+        finally:
+            self._free.release()
+
+    def _check_breaker(self, despite_failure: bool) -> None:
         if monotonic() < self._skip_until and not despite_failure:
             raise RedisUnavailable("Redis did not answer a moment ago")
+
+    def _answer(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         import redis
 
         try:

@@ -72,6 +72,7 @@ def test_connections_that_are_not_yet_accepted_at_a_stop_are_served(worker: str)
     with Service(worker=worker) as service, ExitStack() as stack:
         [pid] = service.worker_pids()
         os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: "State:\tT" in Path(f"/proc/{pid}/status").read_text(), 20, "the worker to stop")
         socks = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 20)) for _ in range(50)]
         for sock in socks:
             sock.sendall(GET)
