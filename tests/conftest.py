@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from support.collection import starts_process
-from support.processes import Redis, Service
+from support.processes import Redis, Service, wait_until
 from support.settings import environment
 from support.theeye import StandIn
 from support.world import World, in_process
@@ -155,4 +155,5 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def demo_service(sandbox: Sandbox) -> Iterator[Service]:
     """What `make run` serves, on other ports."""
     with Service(environment(sandbox)) as running:
+        wait_until(lambda: running.ask("GET", "/readyz").status == 200, 30, "ready")
         yield running
