@@ -41,7 +41,7 @@ UNSET: Any = object()
 
 
 class Job(Protocol):
-    """Define what an error tells of a job; `app.theeye.client.Job` is one."""
+    """Define what an error tells of a job; `app.theeye.jobs.Job` is one."""
 
     @property
     def id(self) -> str: ...  # noqa: D102

@@ -13,8 +13,9 @@ from app.runs.redis_scripts import RedisScripts
 from app.runs.runs import Runs
 from app.settings import Settings
 from app.telemetry.metrics import FOLDER_VARIABLE, Metrics
-from app.theeye.client import Gateway, Supervisor
+from app.theeye.gateway import Gateway
 from app.theeye.sessions import Sessions
+from app.theeye.supervisor import Supervisor
 from app.waiter.answers import Answers
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients

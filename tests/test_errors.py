@@ -3,7 +3,7 @@
 import pytest
 
 from app import errors
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 
 
 def tree(kind: type[errors.SyncError]) -> list[type[errors.SyncError]]:

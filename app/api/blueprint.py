@@ -15,7 +15,7 @@ from app.api.responses import Response, error_response, json_response
 from app.api.sending import held_until_sent
 from app.telemetry.tokens import cut_path, names_token
 from app.telemetry.trace import current
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 
 AnyResponse = TypeVar("AnyResponse", bound=flask.Response)
 

@@ -19,7 +19,7 @@ from app.api.sending import held_until_sent
 from app.runs.idempotency import read_key
 from app.runs.runs import RunRequest, job_in_errors
 from app.telemetry.trace import current
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 from app.waiter.clients import Client
 from formatters import Context
 

@@ -15,7 +15,7 @@ from app.api.strict import is_strict
 from app.errors import Unauthorized
 from app.services import EXTENSION, Services
 from app.telemetry.trace import Trace, current
-from app.theeye.client import Caller, Session
+from app.theeye.callers import Caller, Session
 from app.theeye.sessions import Sessions
 from formatters import Formatter
 

@@ -1,7 +1,7 @@
 """Show a caller that a script has crashed: TheEye does not look at its exit code and calls the job a success."""
 
 from app.api.query import STRICT, Query
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 from formatters.jsontext import is_json
 
 OFF = ("0", "false")

@@ -9,8 +9,10 @@ from app.checks.finding import Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach_endpoint
 from app.errors import Unauthorized, UpstreamFailed
 from app.settings import Settings, SettingsError
-from app.theeye.client import Caller, Gateway, Supervisor
+from app.theeye.callers import Caller
 from app.theeye.endpoint import Endpoint
+from app.theeye.gateway import Gateway
+from app.theeye.supervisor import Supervisor
 from app.theeye.transport import Reply, Transport, TransportError
 
 SLOW = 1.0  # seconds; the first request of a token waits for the gateway, and every request for the supervisor

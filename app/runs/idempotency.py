@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
 from app.runs.redis_scripts import CALL_SECONDS, PREFIX, RedisScripts, RedisUnavailable
-from app.theeye.client import Session
+from app.theeye.callers import Session
 
 KEPT_SECONDS = 24 * 3600  # that a record is kept
 LEASE_SECONDS = 10.0  # that a reservation stays valid without renewal

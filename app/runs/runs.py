@@ -11,7 +11,9 @@ from app.errors import ClientGone, Crashed, JobGone, NotSupported, RunGone, Sync
 from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
 from app.runs.tasks import Tasks
-from app.theeye.client import Caller, Job, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.jobs import Job
+from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client
 from app.waiter.job_waiter import JobWaiter
 

@@ -12,7 +12,8 @@ from time import monotonic
 
 from app.errors import NotFound
 from app.runs.history import Limits
-from app.theeye.client import Caller, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.supervisor import Supervisor
 
 KNOWN = 10_000  # tasks that are remembered at the most; the least recently used one is dropped first
 KNOWN_SECONDS = 60.0

@@ -6,7 +6,8 @@ from time import monotonic
 
 from app.errors import Forbidden, TooBusy, Unauthorized, UpstreamFailed
 from app.telemetry.metrics import Metrics
-from app.theeye.client import Caller, Gateway, Session
+from app.theeye.callers import Caller, Session
+from app.theeye.gateway import Gateway
 from app.theeye.shares import Shares, ShareTaken
 
 SESSIONS = 10_000

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from app.errors import SyncError
-from app.theeye.client import Caller, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.supervisor import Supervisor
 from app.waiter.notifications import Notifications
 
 GRACE_SECONDS = 3.0

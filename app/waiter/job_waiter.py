@@ -14,8 +14,10 @@ from time import monotonic
 from app.errors import ClientGone, Refused, TooBusy, Unavailable
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
-from app.theeye.client import Caller, Job, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.jobs import Job
 from app.theeye.shares import Shares, ShareTaken
+from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client, Clients
 from app.waiter.looks import Looks, Permit
 from app.waiter.notifications import Notifications

@@ -11,7 +11,7 @@ from support.contract import Node, code_of, document, documented_codes, errors_o
 
 from app import errors
 from app.errors import SyncError
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 
 JOB = Job("61f42186c38201da80f9a001")
 RUNNING = Job(JOB.id, "assigned", "in_progress")

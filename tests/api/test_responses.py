@@ -12,7 +12,7 @@ from support.theeye import JOB, StandIn
 
 from app.api.responses import error_response, etag
 from app.errors import SyncError
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 
 
 def test_etag_is_the_originals() -> None:

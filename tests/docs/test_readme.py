@@ -20,7 +20,7 @@ from support.settings import environment
 from app.api.responses import etag
 from app.errors import UNSET, SyncError
 from app.settings import Settings, variable_of
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 from sandbox import Sandbox
 
 README, ENGLISH, SPANISH = "README.md", "docs/api.md", "docs/api.es.md"

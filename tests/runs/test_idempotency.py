@@ -11,7 +11,7 @@ from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.runs import idempotency
 from app.runs.idempotency import Key, Keys, Reservation, read_key
 from app.runs.redis_scripts import RedisScripts
-from app.theeye.client import Session
+from app.theeye.callers import Session
 
 SESSION = Session("user", "customer", "acme")
 

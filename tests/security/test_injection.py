@@ -17,7 +17,7 @@ from support.wire import HEAD, request, send, talk
 
 from app.api.responses import cors_headers, job_headers, visible
 from app.telemetry.redaction import redact
-from app.theeye.client import Job
+from app.theeye.jobs import Job
 
 pytestmark = pytest.mark.settings(session_ttl=0)
 

@@ -15,7 +15,9 @@ from support.transport import opened
 
 from app.errors import UpstreamFailed
 from app.settings import Settings
-from app.theeye.client import Caller, Gateway, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.gateway import Gateway
+from app.theeye.supervisor import Supervisor
 from app.theeye.transport import AnswerLost, NotSent
 
 TOKEN = [("Authorization", "Bearer tok-acme")]

@@ -15,7 +15,8 @@ from support.theeye import Session as Known
 from app.errors import Forbidden, Unauthorized, UpstreamFailed
 from app.settings import Settings
 from app.theeye import sessions as module
-from app.theeye.client import Caller, Gateway, Session
+from app.theeye.callers import Caller, Session
+from app.theeye.gateway import Gateway
 from app.theeye.sessions import Sessions
 
 ADA = Session(ACME.user_id, ACME.customer_id, "acme")

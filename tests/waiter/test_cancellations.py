@@ -7,7 +7,8 @@ import pytest
 from app.errors import UpstreamFailed
 from app.settings import Settings
 from app.telemetry.trace import Trace
-from app.theeye.client import Caller, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.supervisor import Supervisor
 from app.waiter.cancellations import Cancellations
 from app.waiter.notifications import Notifications
 

@@ -18,7 +18,8 @@ from app.checks import redis as redis_check
 from app.checks.finding import WARN
 from app.errors import ClientGone
 from app.settings import Settings
-from app.theeye.client import Caller, Supervisor
+from app.theeye.callers import Caller
+from app.theeye.supervisor import Supervisor
 from app.waiter import job_waiter as waiter
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter

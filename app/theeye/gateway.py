@@ -1,0 +1,59 @@
+"""Ask TheEye's gateway whose a token is."""
+
+from typing import Any
+
+from app.errors import UpstreamFailed
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.theeye.callers import Caller, Session
+from app.theeye.refusals import check_gateway
+from app.theeye.replies import value_of
+from app.theeye.server import Server
+from app.theeye.shares import Share
+from app.theeye.transport import CONNECTIONS, TransportError
+
+_PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
+
+
+class Gateway(Server):
+    """Call the server of TheEye that knows the tokens."""
+
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        """Connect to nothing yet."""
+        super().__init__(settings.gateway_url, settings, metrics)
+
+    def session(self, caller: Caller, known: Session | None = None) -> Session:
+        """Return the token's session; `known` is the one from before, if there is one.
+
+        Raise Unauthorized, or UpstreamFailed.
+        """
+        try:
+            reply = self._call(caller, _shares(caller, known), "session", "GET", _PROFILE)
+        except TransportError as error:
+            raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
+        check_gateway(reply)
+        if reply.status != 200:
+            raise UpstreamFailed(f"The gateway answered with status {reply.status}", code="EGATEWAY")
+        return _session(value_of(reply))
+
+
+def _shares(caller: Caller, known: Session | None) -> tuple[Share, ...]:
+    """Return the shares of the gateway's connections: the customer of an unknown token is what its caller says."""
+    of_token = (("token", caller.token), CONNECTIONS // 8)
+    if known is not None:
+        return of_token, (("known", known.customer_id), CONNECTIONS // 4)
+    return of_token, (("unknown", caller.customer), CONNECTIONS // 4), ("unknown", CONNECTIONS // 2)
+
+
+def _session(profile: Any) -> Session:
+    """Read both forms of the profile: with scopes, and the long one that old gateways always send."""
+    parts: tuple[Any, ...] = ()
+    try:
+        user = profile.get("principal") or profile
+        customer = profile.get("organization") or profile["current_customer"]
+        parts = user["id"], customer["id"], customer["name"]
+    except (AttributeError, TypeError, LookupError):
+        pass
+    if not parts or not all(isinstance(part, str) and part for part in parts):
+        raise UpstreamFailed("The gateway's answer is no session", code="EGATEWAY")
+    return Session(*parts)

@@ -1,0 +1,60 @@
+"""Read TheEye's job documents."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any
+
+ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known.
+
+    `exit_code` is that of the script, where the agent has reported an integer.
+    """
+
+    id: str
+    lifecycle: str | None = None
+    state: str | None = None
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    exit_code: int | None = None
+    seen_at: float = field(default_factory=monotonic, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
+        """Read a job document; `job_id` stands in for an id that it lacks."""
+        own_id = _text(document.get("id"))
+        if not own_id:
+            own_id, document = job_id, {**document, "id": job_id}
+        lifecycle, state = _text(document.get("lifecycle")), _text(document.get("state"))
+        return cls(own_id, lifecycle, state, document, _exit_code(document))
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the lifecycle is one of those that a job never leaves."""
+        return self.lifecycle in ENDED
+
+    @property
+    def age(self) -> float:
+        """Return how many seconds ago TheEye showed the job."""
+        return monotonic() - self.seen_at
+
+    def at(self, lifecycle: str) -> "Job":
+        """Return the same job at another lifecycle, as a look at the lifecycle alone shows it: without a document."""
+        return replace(self, lifecycle=lifecycle, document={}, seen_at=monotonic())
+
+    def without_document(self) -> "Job":
+        """Return the same job for a wait: a document takes memory, and the one of the end is read when it has ended."""
+        return replace(self, document={})
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _exit_code(document: Mapping[str, Any]) -> int | None:
+    result = document.get("result")
+    code = result.get("code") if isinstance(result, dict) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) else None

@@ -1,0 +1,48 @@
+"""Read what a reply of TheEye holds: any server may send anything, and a proxy before it too."""
+
+import re
+from typing import Any
+
+from app.errors import UNSET
+from app.theeye.transport import Reply
+from formatters.cost import TooCostly
+from formatters.jsontext import loads_document
+
+MAX_SHOWN_BYTES = 1 << 20  # of TheEye's own answer in the body of an error
+
+_RETRY_AFTER = re.compile("[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
+
+
+def value_of(reply: Reply) -> Any:
+    """Return the body as JSON; None where it is not JSON, or too much of it."""
+    try:
+        return loads_document(reply.body)
+    except (ValueError, TooCostly):
+        return None
+
+
+def message_of(reply: Reply) -> str:
+    """Return the message of one of TheEye's errors, empty where there is none."""
+    value = value_of(reply)
+    message = value.get("message") if isinstance(value, dict) else value
+    return message if isinstance(message, str) else ""
+
+
+def shown_value(reply: Reply, token: str) -> Any:
+    """Return TheEye's own answer for the `value` of an error, without the token.
+
+    It is UNSET where the answer is not JSON, or larger than MAX_SHOWN_BYTES.
+    """
+    if len(reply.body) > MAX_SHOWN_BYTES:
+        return UNSET
+    body = reply.body.replace(token.encode(), b"***") if len(token) > 3 else b""
+    try:
+        return loads_document(body)
+    except (ValueError, TooCostly):
+        return UNSET
+
+
+def retry_after(reply: Reply) -> str:
+    """Return the value of Retry-After (RFC 9110, 10.2.3), empty where there is none that can be passed on."""
+    value = (reply.headers.get("Retry-After") or "").strip()
+    return value if _RETRY_AFTER.fullmatch(value) else ""

@@ -1,0 +1,50 @@
+"""Call one of TheEye's servers on behalf of a caller."""
+
+from time import monotonic
+
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.theeye.callers import Caller
+from app.theeye.shares import Share, Shares, ShareTaken
+from app.theeye.transport import NotSent, Reply, Transport
+
+
+class Server:
+    """Make the calls that the gateway and the supervisor have in common, and count them."""
+
+    def __init__(self, url: str, settings: Settings, metrics: Metrics | None) -> None:
+        """Connect to nothing yet."""
+        self.transport = Transport(
+            url, settings.connect_timeout, settings.call_timeout, settings.max_job, settings.client_cert
+        )
+        self._metrics = metrics
+        self._call_timeout = settings.call_timeout
+        self._shares = Shares()
+
+    def _call(
+        self,
+        caller: Caller,
+        shares: tuple[Share, ...],
+        kind: str,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Make one call within shares of the connections, and count it under its kind. Raise TransportError."""
+        deadline = monotonic() + (self._call_timeout if timeout is None else min(timeout, self._call_timeout))
+        outcome: int | str = "lost"
+        try:
+            with self._shares.hold(shares, deadline):
+                reply = self.transport.call(method, path, caller.headers, body, deadline - monotonic())
+            outcome = reply.status
+            return reply
+        except ShareTaken:
+            outcome = "not_sent"
+            raise NotSent("too many calls of this caller, task or customer are under way") from None
+        except NotSent:
+            outcome = "not_sent"
+            raise
+        finally:
+            if self._metrics is not None:
+                self._metrics.call(kind, outcome)
