@@ -214,9 +214,9 @@ class JobGone(UpstreamFailed, code="EJOBGONE"):
 class FormatterFailed(SyncError, status=502, code="EFORMATTER"):
     """Report that a formatter raised, or returned something that is not an answer."""
 
-    def __init__(self, formatter: str, words: str = "") -> None:
-        """Take the formatter's name and its message for the client; nothing else of the failure reaches the client."""
-        super().__init__(f"The formatter {formatter!r} failed{': ' if words else ''}{words}")
+    def __init__(self, formatter: str, words: str = "", message: str = "") -> None:
+        """Take the formatter's name and its words for the client, or the whole message where something else failed."""
+        super().__init__(message or f"The formatter {formatter!r} failed{': ' if words else ''}{words}")
         self.formatter = formatter
 
     def body(self) -> Any:

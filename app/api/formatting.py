@@ -39,7 +39,6 @@ def render(
     job_id = context.job.get("id")  # a formatter may change the document
     try:
         answer = answered(formatter, context)
-        status = 500 if answer.status < 400 and has_crashed() else answer.status
     except BaseException as error:
         if _is_for_host(error):
             raise
@@ -50,6 +49,7 @@ def render(
         raise _failed(formatter, error) from None
     ours = {name.lower() for name, _ in headers}
     own = [(name, value) for name, value in answer.headers if name.lower() not in ours]
+    status = 500 if answer.status < 400 and has_crashed() else answer.status
     return respond(status, answer.body, answer.content_type, [*headers, *own])
 
 

@@ -129,7 +129,7 @@ def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
         with job_in_errors(job):
             query = wanted.query
             context = Context({**job.document}, query.first, accept=wanted.accept, repeated=query.repeated)
-            has_crashed = partial(strict.has_crashed, job) if wanted.is_strict else lambda: False
+            has_crashed = partial(strict.has_crashed, job, wanted.formatter.name) if wanted.is_strict else lambda: False
             return render(wanted.formatter, context, [*job_headers(job), *headers], has_crashed)
     finally:
         trace.format = perf_counter() - began

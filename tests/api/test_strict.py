@@ -70,6 +70,14 @@ def test_errors_and_a_refused_cancel_tell_the_exit_code_too(client: FlaskClient,
     assert failed.headers["X-Job-Exit-Code"] == ended.headers["X-Job-Exit-Code"] == "3"
 
 
+def test_a_last_line_that_costs_too_much_is_told_as_such(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.task(output=["x"], result={"code": 0, "lastline": f"[{'[],' * 400_000}[]]"})
+    error = error_of(post(client, f"{JOB}?strict"), 502, "EFORMATTER")
+    assert error["message"].startswith("`strict` cannot check the last line of the job's output: the JSON has too many")
+    assert error["job"]["lifecycle"] == "finished"
+    assert post(client).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("query", "usual", "strict"),
     [
