@@ -8,6 +8,7 @@ from app.errors import UNSET, JobGone, OutcomeUnknown, Unavailable, UpstreamFail
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller
+from app.theeye.job_id import find_job_id
 from app.theeye.jobs import Job
 from app.theeye.refusals import check_supervisor, failed_create
 from app.theeye.replies import shown_value, value_of
@@ -17,6 +18,7 @@ from app.theeye.transport import CONNECTIONS, AnswerTooLarge, NotSent, Reply, Tr
 from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
+_CREATED = (200, 201)
 _TASK_FIELDS = frozenset({"name", "type", "task_arguments", "autoremove_completed_jobs_limit"})
 
 _GONE = (
@@ -43,14 +45,16 @@ class Supervisor(Server):
         except NotSent as error:
             raise _not_sent(error) from None
         except TransportError as error:
+            if isinstance(error, AnswerTooLarge) and error.status in _CREATED and (job_id := find_job_id(error.head)):
+                return Job(job_id)
             message = f"The answer to the create was lost, the job may have started: {error}"
             raise OutcomeUnknown(message) from None
-        if reply.status not in (200, 201):
+        if reply.status not in _CREATED:
             check_supervisor(reply, caller.token)
             raise failed_create(reply, caller.token, self.transport.endpoint.is_relayed)
         document = value_of(reply)
-        job = Job.of(document) if isinstance(document, dict) else None
-        if job is None or not job.id:
+        job = Job.of(document) if isinstance(document, dict) else Job(find_job_id(reply.body) or "")
+        if not job.id:
             message = "The supervisor's answer to the create is no job, but the job may have started"
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job

@@ -13,6 +13,7 @@ import queue
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from http.client import BadStatusLine, HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from time import monotonic
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from app.theeye.addresses import Addresses
 from app.theeye.connection import Connection, connect
 from app.theeye.endpoint import Endpoint, read_endpoint
+from app.theeye.job_id import HEAD
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
@@ -41,7 +43,12 @@ class AnswerLost(TransportError):
 
 
 class AnswerTooLarge(AnswerLost):
-    """Report an answer that is larger than the limit."""
+    """Report an answer that is larger than the limit; `status` is its own, and `head` its first bytes."""
+
+    def __init__(self, message: str, status: int, head: bytes) -> None:
+        super().__init__(message)
+        self.status = status
+        self.head = head
 
 
 class Reply(NamedTuple):
@@ -140,10 +147,15 @@ class Transport:
 
     def _body(self, response: HTTPResponse) -> bytes:
         """Read the body. Raise AnswerTooLarge, OSError, HTTPException or ValueError."""
-        announced = response.length or 0
-        body = b"" if announced > self._max_answer else response.read(self._max_answer + 1)
-        if max(announced, len(body)) > self._max_answer:
-            raise AnswerTooLarge(f"the answer has more than {self._max_answer} bytes")
+        message = f"the answer has more than {self._max_answer} bytes"
+        if (response.length or 0) > self._max_answer:
+            head = b""
+            with suppress(OSError, HTTPException):
+                head = response.read1(HEAD)  # what is here of it
+            raise AnswerTooLarge(message, response.status, head)
+        body = response.read(self._max_answer + 1)
+        if len(body) > self._max_answer:
+            raise AnswerTooLarge(message, response.status, body[:HEAD])
         return body
 
     def _connect(self, deadline: float) -> Connection:

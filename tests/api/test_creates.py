@@ -61,6 +61,37 @@ def test_a_create_that_fails_says_what_it_means_and_is_never_repeated(
     assert len(theeye.calls_of("create")) == 1
 
 
+MANY = b'"x":[' + b"[]," * 400_000 + b"[]]"
+INNER = b'"y":{"id":"no"},"z":"\\",\\"id\\":\\"no\\""'
+
+
+@pytest.mark.settings(max_job=2_000_000)
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        (b'{"a":1,%b,"id":"ID"}', True),
+        (b'{"a":1,%b,"id":"ID","b":null, "c" : "}"}\n', True),
+        (b'\n{"a":true,"_id" : "ID",%b}', True),
+        (b'{"a":"' + b"x" * 60_000 + b'","id":"ID",%b}', True),
+        (b'{"id":"ID",%b,"d":"' + b"x" * 2_000_000 + b'"}', True),  # above SYNC_MAX_JOB
+        (b'{%b,"d":"' + b"x" * 2_000_000 + b'","id":"ID"}', False),
+        (b'{%b,"id":7}', False),
+        (b'[{%b,"id":"ID"}]', False),
+    ],
+)
+def test_a_created_job_is_known_although_its_document_costs_too_much(
+    body: bytes, known: bool, client: FlaskClient, theeye: StandIn
+) -> None:
+    theeye.task(output=["x"])
+    job_id = post(client).headers["X-Job-Id"]
+    theeye.fault("create", Reply(200, body.replace(b"ID", job_id.encode()) % (INNER + b"," + MANY)), times=1)
+    got = post(client)
+    if known:
+        assert (got.status_code, got.get_json(), got.headers["X-Job-Id"]) == (200, ["x"], job_id)
+    else:
+        assert "may have started" in error_of(got, got.status_code, "EOUTCOMEUNKNOWN")["message"]
+
+
 def test_the_supervisors_401_is_ours(client: FlaskClient, theeye: StandIn) -> None:
     theeye.fault("create", Reply(401, "Unauthorized"), times=1)
     got = post(client)
