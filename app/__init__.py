@@ -15,9 +15,10 @@ from app.api.prefix import OwnPrefix
 from app.api.sending import Sending
 from app.cli import formatters_command
 from app.services import EXTENSION, Services, assemble
-from app.settings import Settings, SettingsError, warn_of_unknown_variables
+from app.settings import Settings, SettingsError
 from app.telemetry.messages import set_up
 from app.telemetry.middleware import Tracing
+from app.unknown_variables import warn_of_unknown_variables
 
 __all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
 

@@ -10,7 +10,7 @@ from flask import request
 from werkzeug.http import parse_list_header
 
 from app.api.request import current_services, wsgi_text
-from app.settings import AUTO
+from app.setting_readers import AUTO
 from app.telemetry.redaction import redact
 from app.telemetry.tokens import names_token
 

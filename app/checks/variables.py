@@ -5,7 +5,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 
 from app.checks.finding import Finding, fail, ok, plural, warn
-from app.settings import Settings, unknown_variables, variable_of
+from app.settings import Settings, variable_of
+from app.unknown_variables import unknown_variables
 
 PROXY_SECONDS = 60  # the default of nginx's proxy_read_timeout and of most load balancers' idle timeout
 

@@ -12,9 +12,10 @@ from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
 from app.serving import cores, memory, open_files, stopping
-from app.settings import Settings, SettingsError, warn_of_unknown_variables
+from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 from app.theeye.keepalive import keep_alive
+from app.unknown_variables import warn_of_unknown_variables
 
 try:
     _settings = Settings.from_env()

@@ -1,0 +1,147 @@
+"""Read the texts of variables into values; each reader raises ValueError that ends the sentence "SYNC_X …".
+
+No reader repeats the text in its error: it may hold a password.
+"""
+
+import re
+import ssl
+from collections.abc import Callable
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+AUTO = "auto"
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Return the reader of a decimal number, without sign or exponent."""
+
+    def read(text: str) -> float:
+        value = float(text) if re.fullmatch(r"[0-9]*\.?[0-9]+", text, re.ASCII) else -1.0
+        if not least <= value <= most:
+            raise ValueError(f"must be a number from {least:g} to {most:g}")
+        return value
+
+    return read
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return the reader of a whole number, without sign."""
+
+    def read(text: str) -> int:
+        value = int(text) if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) else -1
+        if not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return value
+
+    return read
+
+
+def flag(text: str) -> bool:
+    """Read 0 or 1."""
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read words that are separated by commas or spaces; there may be none."""
+    return tuple(re.split(r"[\s,]+", text.strip(" ,\t"))) if text.strip(" ,\t") else ()
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Read one or more origins (RFC 6454, 7) or `*`."""
+    found = names(text)
+    if not found or not all(re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s*]+", origin) for origin in found):
+        raise ValueError("must be * or origins like https://app.example.org, without a path")
+    return found
+
+
+def log_form(text: str) -> str:
+    """Read the form of the access log; `json` needs its extra."""
+    if text not in ("text", "json", "off"):
+        raise ValueError("must be one of text, json, off")
+    if text == "json" and find_spec("pythonjsonlogger") is None:
+        raise ValueError("json needs python-json-logger: pip install 'theeye-sync[log]'")
+    return text
+
+
+def address(text: str) -> str:
+    """Read an address to listen on, as gunicorn takes it."""
+    if not re.fullmatch(r"(unix:.+|fd://[0-9]+|(\[[0-9a-fA-F:.]+\]|[^\s:/]+):[0-9]{1,5})", text):
+        raise ValueError("must be HOST:PORT, unix:PATH or fd://NUMBER")
+    port = text.rpartition(":")[2]
+    if port.isdigit() and int(port) > 65535:
+        raise ValueError("must have a port of at most 65535")
+    return text
+
+
+def metrics_address(text: str) -> str:
+    """Read an address to listen on for Prometheus, which needs its extra."""
+    if text.startswith("fd:"):
+        raise ValueError("must be HOST:PORT or unix:PATH")
+    if find_spec("prometheus_client") is None:
+        raise ValueError("needs prometheus_client: pip install 'theeye-sync[metrics]'")
+    return address(text)
+
+
+def server_url(text: str) -> str:
+    """Read the URL of a server, without the slashes at its end."""
+    _check_url(text, "http", "https")
+    if "?" in text or "#" in text or urlsplit(text).username is not None:
+        raise ValueError("must be a URL of a host and perhaps a path, without a user, query or fragment")
+    return text.rstrip("/")
+
+
+def server_url_or_auto(text: str) -> str:
+    """Read the URL of a server, or AUTO."""
+    return AUTO if text == AUTO else server_url(text)
+
+
+def redis_address(text: str) -> str:
+    """Read the URL of a Redis database, which needs its extra; an option of the URL that redis-py lacks is refused."""
+    if find_spec("redis") is None:
+        raise ValueError("needs redis-py: pip install 'theeye-sync[redis]'")
+    if text.startswith("unix://"):
+        return text
+    _check_url(text, "redis", "rediss")
+    if not re.fullmatch("/?[0-9]*", urlsplit(text).path):
+        raise ValueError("must end with the number of a database, or without one")
+    _check_redis_options(text)
+    return text
+
+
+def pem_file(text: str) -> str:
+    """Read the path of a PEM file, and load it as a TLS client would."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(text, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError("must hold the key of its own certificate") from None
+        raise ValueError("must be a PEM file with a certificate and its key") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    return text
+
+
+def _check_url(text: str, *schemes: str) -> None:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in schemes and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError(f"must be a URL that begins with {' or '.join(s + '://' for s in schemes)}")
+
+
+def _check_redis_options(url: str) -> None:
+    """Make a connection object without connecting: redis-py raises for an unknown option in the URL's query."""
+    import redis
+
+    try:
+        redis.Redis.from_url(url).connection_pool.make_connection()
+    except (TypeError, ValueError):
+        raise ValueError("has an option that redis-py does not know") from None
+
+
+def _no_password() -> str:
+    raise ValueError("must hold a key that is not encrypted")

@@ -1,0 +1,39 @@
+"""Tell of variables that look like settings and are none: a misspelt one would be silently ignored."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from functools import cache
+
+from app.settings import TOKEN_VARIABLE, Settings, variable_of
+
+# What Kubernetes sets in every container for a Service called `sync` or `sync-…`.
+_KUBERNETES_NAME = re.compile(
+    r"SYNC_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*")  # the value of SYNC_PORT
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return each variable that looks like a setting and is none, with the nearest name of one."""
+    known = [variable_of(each.name) for each in fields(Settings)]
+    return {
+        name: get_close_matches(name, known, 1, 0)[0]
+        for name, value in sorted(environ.items())
+        if name.startswith("SYNC_") and name not in (*known, TOKEN_VARIABLE) and not _is_kubernetes(name, value)
+    }
+
+
+@cache  # gunicorn's master warns, and its workers inherit that it has
+def warn_of_unknown_variables() -> None:
+    """Log a warning for each variable of the environment that looks like a setting and is none."""
+    for name, nearest in unknown_variables(os.environ).items():
+        logging.getLogger("theeye_sync").warning("%s is no setting; the nearest is %s", name, nearest)
+
+
+def _is_kubernetes(name: str, value: str) -> bool:
+    is_port = name.endswith("_PORT") and _KUBERNETES_PORT.fullmatch(value) is not None
+    return is_port or _KUBERNETES_NAME.fullmatch(name) is not None
