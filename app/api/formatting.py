@@ -3,11 +3,24 @@
 import logging
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from traceback import walk_tb
 
 from app.api.responses import Headers, Response, respond
 from app.errors import BadRequest, FormatterFailed
-from formatters import BadQuery, Context, Formatter, FormatterError, Registry, answered
+from formatters import (
+    Answer,
+    BadOutput,
+    BadQuery,
+    Context,
+    Formatter,
+    FormatterError,
+    Registry,
+    Rendered,
+    TooCostly,
+    answered,
+    rendered,
+)
 
 MESSAGE_LENGTH = 500  # characters of a formatter's own words that reach the client
 
@@ -38,7 +51,9 @@ def render(
     """
     job_id = context.job.get("id")  # a formatter may change the document
     try:
-        answer = answered(formatter, context)
+        answer = _answered(formatter, context, has_crashed)
+    except FormatterFailed:  # of `has_crashed`, which says what it is about
+        raise
     except BaseException as error:
         if _is_for_host(error):
             raise
@@ -49,8 +64,23 @@ def render(
         raise _failed(formatter, error) from None
     ours = {name.lower() for name, _ in headers}
     own = [(name, value) for name, value in answer.headers if name.lower() not in ours]
-    status = 500 if answer.status < 400 and has_crashed() else answer.status
-    return respond(status, answer.body, answer.content_type, [*headers, *own])
+    return respond(answer.status, answer.body, answer.content_type, [*headers, *own])
+
+
+def _answered(formatter: Formatter, context: Context, has_crashed: Callable[[], bool]) -> Rendered:
+    """Return the formatter's answer, 500 in place of a success where the script has crashed.
+
+    What such a script has printed may be nothing that the formatter can use: then the answer is the output as it is.
+    """
+    try:
+        answer = answered(formatter, context)
+    except TooCostly:
+        raise
+    except BadOutput:
+        if not has_crashed():
+            raise
+        return rendered(Answer(context.output, 500))
+    return replace(answer, status=500) if answer.status < 400 and has_crashed() else answer
 
 
 def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:

@@ -11,6 +11,7 @@ STRICT = "strict"
 SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect", STRICT})
 BLOCKED_NAMES = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
 
+_OFF = frozenset({"0", "false", "no", "off"})
 _BRACKETS = re.compile(r"[\[\]]+")
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
@@ -28,6 +29,11 @@ class Query:
     def all(self, name: str) -> list[str]:
         """Return every value of a name, in order."""
         return [value for key, value in self.pairs if key == name]
+
+    def flag(self, name: str) -> bool | None:
+        """Return whether a flag is on, None where it is absent: any value turns it on, also none, but for a no."""
+        value = self.first.get(name)
+        return None if value is None else value.strip().lower() not in _OFF
 
     @property
     def repeated(self) -> frozenset[str]:

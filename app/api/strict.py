@@ -6,13 +6,11 @@ from app.theeye.jobs import Job
 from formatters.cost import TooCostly
 from formatters.jsontext import is_json
 
-OFF = ("0", "false")
-
 
 def is_strict(query: Query, usual: bool) -> bool:
-    """Return whether the request wants 500 for a crashed script: the presence of `strict`, but for `0` and `false`."""
-    asked = query.first.get(STRICT)
-    return usual if asked is None else asked not in OFF
+    """Return whether the request wants 500 for a crashed script; `usual` is the setting, which the query overrides."""
+    asked = query.flag(STRICT)
+    return usual if asked is None else asked
 
 
 def has_crashed(job: Job, mode: str) -> bool:

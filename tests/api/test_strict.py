@@ -61,6 +61,18 @@ def test_a_refusal_of_the_jobs_own_stays(
     assert post(client, f"{JOB}?strict&{mode}").status_code == status
 
 
+@pytest.mark.parametrize(("output", "status"), [(["no"], 500), ([], 500), (["[" + "[]," * 1_000_000 + "[]]"], 502)])
+def test_a_crash_is_500_where_the_mode_has_no_answer(
+    output: list[str], status: int, client: FlaskClient, theeye: StandIn
+) -> None:
+    """But what costs too much to read never comes in the place of the answer."""
+    theeye.task(output=output, result={"code": 1})
+    got = post(client, f"{JOB}?strict&response")
+    assert got.status_code == status
+    assert (got.json == output) is (status == 500)
+    assert ("Link" in got.headers) is (output == [])
+
+
 def test_errors_and_a_refused_cancel_tell_the_exit_code_too(client: FlaskClient, theeye: StandIn) -> None:
     theeye.task(output=["no"], result={"code": 3})
     failed = post(client, f"{JOB}?response")
@@ -83,8 +95,8 @@ def test_a_last_line_that_costs_too_much_is_told_as_such(client: FlaskClient, th
     [
         ("", False, False),
         ("", True, True),
-        *(("strict" + value, False, True) for value in ("", "=", "=1", "=true", "=yes", "=1&strict=0")),
-        *(("strict" + value, True, False) for value in ("=0", "=false", "=0&strict=1")),
+        *(("strict" + value, False, True) for value in ("", "=", "=1", "=true", "=yes", "=on", "=00", "=1&strict=0")),
+        *(("strict" + value, True, False) for value in ("=0", "=false", "=FALSE", "=no", "=Off", "=+0", "=0&strict=1")),
         ("Strict", False, False),
     ],
 )
@@ -95,8 +107,16 @@ def test_presence_counts_but_for_a_no(query: str, usual: bool, strict: bool) -> 
 @pytest.mark.settings(strict=True)
 def test_the_setting_is_for_all_and_a_request_can_turn_it_off(client: FlaskClient, theeye: StandIn) -> None:
     theeye.task(output=["x"], result={"code": 1})
-    for query, status in (("", 500), ("?strict=0", 200), ("?parse&strict=false", 200)):
+    for query, status in (("", 500), ("?strict", 500), ("?strict=0", 200), ("?parse&strict=off", 200)):
         assert post(client, JOB + query).status_code == status
+
+
+@pytest.mark.settings(strict=True)
+def test_it_is_about_the_answer_of_an_ended_job_only(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.task(delay=None, result={"code": 1})
+    job_id = post(client, f"{JOB}?strict", Prefer="respond-async").headers["X-Job-Id"]
+    for method, query, status in (("GET", "wait=0", 202), ("DELETE", "strict", 204), ("DELETE", "strict=0", 409)):
+        assert ask(client, method, f"{JOB}/{job_id}?{query}").status_code == status
 
 
 def test_it_stands_where_the_answer_will_be(client: FlaskClient, theeye: StandIn) -> None:
