@@ -15,7 +15,7 @@ from app.api.request import token_of
 from app.checks import findings
 from app.checks.report import print_findings
 from app.errors import Unauthorized
-from app.health import our_version
+from app.health.status import our_version
 from app.settings import TOKEN_VARIABLE, Settings, SettingsError
 from formatters import Mode, Registry
 

@@ -4,8 +4,8 @@ import logging
 import os
 from dataclasses import dataclass
 
-from app.health import Health
-from app.probes import Probe
+from app.health.probes import Probe
+from app.health.readiness import Readiness
 from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue
 from app.runs.history_redis import RedisQueue
 from app.runs.idempotency import Keys
@@ -41,7 +41,7 @@ class Services:
     runs: Runs
     answers: Answers
     cancellations: Cancellations
-    health: Health
+    health: Readiness
     metrics: Metrics | None = None
 
     def stop(self, most: float = float("inf")) -> None:
@@ -71,7 +71,7 @@ def assemble(settings: Settings) -> Services:
         runs=Runs(supervisor, waiter, guard, Keys(scripts, settings.call_timeout) if scripts else None),
         answers=Answers(settings.max_answer_bytes),
         cancellations=Cancellations(supervisor, notifications),
-        health=Health(
+        health=Readiness(
             settings,
             Probe("gateway", gateway.transport),
             Probe("supervisor", supervisor.transport),

@@ -23,7 +23,7 @@ TELEMETRY = {"telemetry", *BASE}
 THEEYE = {"theeye", *TELEMETRY}
 WAITER = {"waiter", *THEEYE}
 RUNS = {"runs", *WAITER}
-HEALTH = {"health", "probes", *RUNS}
+HEALTH = {"health", *RUNS}
 SERVICES = {"services", *HEALTH}
 MAY_IMPORT = {
     "__main__": {"cli"},
@@ -33,8 +33,7 @@ MAY_IMPORT = {
     "serving": {"services", *THEEYE},
     "api": SERVICES,
     "services": HEALTH,
-    "health": {"probes", *RUNS},
-    "probes": WAITER,
+    "health": RUNS,
     "runs": WAITER,
     "waiter": THEEYE,
     "theeye": TELEMETRY,
@@ -44,7 +43,7 @@ MAY_IMPORT = {
     "setting_readers": set(),
     "errors": set(),
 }
-ROOMS = {"api", "waiter", "runs", "theeye", "telemetry", "serving", "checks"}
+ROOMS = {"api", "health", "waiter", "runs", "theeye", "telemetry", "serving", "checks"}
 LIBRARIES = {  # and who alone may import them
     "flask": {"__init__", "api"},
     "werkzeug": {"__init__", "api"},

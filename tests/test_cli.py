@@ -13,7 +13,7 @@ from support.theeye import StandIn
 
 from app import create_app
 from app.cli import main
-from app.health import our_version
+from app.health.status import our_version
 from app.settings import Settings
 
 SECRET = "tok-secret-0123456789"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
-from app.health import our_version
+from app.health.status import our_version
 from app.settings import Settings
 from formatters import Mode
 

@@ -7,12 +7,12 @@ from app.theeye.transport import Transport, TransportError
 from app.waiter.ticker import Ticker
 
 LOOK_SECONDS = 2.0  # between two looks while somebody asks
-ASKED_SECONDS = 60.0  # that this lasts after a question: each look costs TheEye a call
-IDLE_SECONDS = 30.0  # between two looks when nobody asks
-ANSWER_SECONDS = 3.0  # that an answer may take
+IDLE_SECONDS = 30.0  # between two looks when nobody asks: each costs TheEye a call
+RECENT_SECONDS = 60.0  # after a question, somebody still counts as asking
+ANSWER_SECONDS = 3.0  # the timeout of one look
 
 # What a proxy answers in place of a server behind it that it cannot use (RFC 9110, 15.5.8 and 15.6), Cloudflare's too.
-_PROXYS_OWN = frozenset({407, 502, 503, 504, *range(520, 531)})
+_PROXY_ERRORS = frozenset({407, 502, 503, 504, *range(520, 531)})
 
 log = logging.getLogger("theeye_sync.probes")
 
@@ -43,15 +43,15 @@ class Probe:
 
     @property
     def age(self) -> float:
-        """Return how many seconds ago that was."""
+        """Return how many seconds ago the last look ended."""
         return monotonic() - self._seen_at
 
-    def ask(self) -> None:
-        """Look often from now on, for a while."""
+    def look_often(self) -> None:
+        """Look every LOOK_SECONDS for the next RECENT_SECONDS: somebody asks."""
         self._asked_at = monotonic()
 
     def _look_if_due(self) -> None:
-        if monotonic() - self._asked_at < ASKED_SECONDS or self.age >= IDLE_SECONDS:
+        if monotonic() - self._asked_at < RECENT_SECONDS or self.age >= IDLE_SECONDS:
             self._reachable = self._answers()
             self._seen_at = monotonic()
 
@@ -62,4 +62,4 @@ class Probe:
         except TransportError as error:
             log.debug("%s: %s", self._name, error)
             return False
-        return status not in _PROXYS_OWN
+        return status not in _PROXY_ERRORS

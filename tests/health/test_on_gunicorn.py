@@ -17,7 +17,7 @@ from support.processes import Redis, Service, user_of, wait_until
 from support.settings import environment
 from support.theeye import JOB, StandIn
 
-from app import probes
+from app.health import probes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,37 @@
+"""Tell what the original service's `/api/status` tells."""
+
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from app.telemetry.access_log import iso_time
+
+_STARTED = time.time()
+
+
+def original_status() -> dict[str, Any]:
+    """Return the fields of `/api/status` in the original's order."""
+    return {
+        "status": "Node is ok.",
+        "node_hostname": platform.node(),
+        "node_uptime": iso_time(_booted()),
+        "process_uptime": iso_time(_STARTED),
+        "theeye_version": our_version(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def our_version() -> str:
+    """Return the installed version, or `unknown` where only the files were copied."""
+    try:
+        return version("theeye-sync")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _booted() -> float:
+    """Return when the machine was started, in seconds since 1970; where that is not known, when the process was."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.time() - time.clock_gettime(clock) if clock is not None else _STARTED
