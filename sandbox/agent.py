@@ -126,7 +126,7 @@ def run_task(task: Task, arguments: list[object], script: Script) -> Ended:
         path = folder / task.filename
         path.write_bytes(task.script)
         path.chmod(0o700)
-        texts = [argument_text(value, folder, position) for position, value in enumerate(arguments)]
+        texts = [argument_text(value, folder) for value in arguments]
         try:
             return script.run(command_line(runas, path, texts), env, folder, task.document["timeout"] / 1000)
         except (OSError, ValueError) as error:

@@ -5,20 +5,17 @@ import binascii
 import mimetypes
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from sandbox.jsontext import dumps
 
-_DATA_URL = re.compile(
-    r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[\w.+-]+=[^;,]*)*)(?P<base64>;base64)?,",
-    re.IGNORECASE,
-)
+_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"\w+=")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -29,12 +26,12 @@ def command_line(runas: str, script: Path, arguments: list[str]) -> str:
     return runas.replace("%script%", call, 1) if "%script%" in runas else call
 
 
-def argument_text(value: Any, folder: Path, position: int) -> str:
-    """Return one argument as the script gets it; a `data:` URL becomes a file in the folder."""
+def argument_text(value: Any, folder: Path) -> str:
+    """Return one argument as the script gets it; a `data:` URL in base64 becomes a file in the folder."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else dumps(value)
-    written = _write_data_url(text, folder, position)
+    written = _write_data_url(text, folder)
     return str(written) if written else _SURROGATE.sub("\ufffd", text)
 
 
@@ -70,15 +67,14 @@ def _program(runas: str) -> str | None:
     return rest[0] if rest else None
 
 
-def _write_data_url(text: str, folder: Path, position: int) -> Path | None:
+def _write_data_url(text: str, folder: Path) -> Path | None:
     found = _DATA_URL.match(text)
     if found is None:
         return None
-    payload = text[found.end() :]
     try:
-        data = base64.b64decode(payload, validate=True) if found["base64"] else unquote_to_bytes(payload)
+        data = base64.b64decode(text[found.end() :], validate=True)
     except (binascii.Error, ValueError):
         return None
-    path = folder / f"argument-{position}{mimetypes.guess_extension(found['type'] or '') or ''}"
+    path = folder / f"{secrets.token_hex(8)}{mimetypes.guess_extension(found['type'] or '') or ''}"
     path.write_bytes(data)
     return path

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.identity import CUSTOMER, CUSTOMER_ID, HOST_ID, USER_ID, who
+from sandbox.identity import CUSTOMERS, HOST_ID, USER_ID, who
 from sandbox.outcome import last_line, read_last_line, stored_output, stored_state
 from sandbox.recipes import Task
 from sandbox.script import Ended
@@ -35,15 +35,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def new_job(task: Task, arguments: list[Any], lifecycle: str) -> Document:
-    """Return the document of a job that has just been created."""
+def new_job(task: Task, customer: str, arguments: list[Any], lifecycle: str) -> Document:
+    """Return the document of a job that has just been created; it is the caller's, whosever the task is."""
     created = now()
     return {
         "order": 0,
         "creation_date": created,
         "last_update": created,
-        "customer_id": CUSTOMER_ID,
-        "customer_name": CUSTOMER,
+        "customer_id": CUSTOMERS[customer],
+        "customer_name": customer,
         "name": task.name,
         "_type": "DummyJob" if task.is_dummy else "ScriptJob",
         "state": "in_progress",
@@ -64,9 +64,9 @@ def new_job(task: Task, arguments: list[Any], lifecycle: str) -> Document:
     }
 
 
-def failed_in_the_making(task: Task, reason: str) -> Document:
+def failed_in_the_making(task: Task, customer: str, reason: str) -> Document:
     """Return the document of a job that TheEye ends while it creates it: its output is a plain string."""
-    job = new_job(task, [], "terminated")
+    job = new_job(task, customer, [], "terminated")
     del job["customer_id"]
     return {**job, "state": "error", "output": reason}
 

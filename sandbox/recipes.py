@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.identity import CUSTOMER, CUSTOMER_ID
+from sandbox.identity import CUSTOMER, CUSTOMER_ID, HOST_ID
 from sandbox.jsontext import loads
 
 BUILT_IN = Path(__file__).parent / "tasks"
@@ -119,6 +119,8 @@ def _task_document(task: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or not name:
         raise BrokenRecipe("task.name is missing")
     document = {
+        "enable": True,
+        "host": HOST_ID,
         **task,
         "id": _task_id(task, name),
         "type": _one_of(task, "type", "script", {"script", "dummy"}),

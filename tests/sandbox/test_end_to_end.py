@@ -176,9 +176,13 @@ def test_a_running_job_is_cancelled(person: Person) -> None:
 
 
 def test_a_token_from_the_login(person: Person) -> None:
+    job = person.post(ECHO, ["x"]).headers["X-Job-Id"]
     with Client(person.sandbox.url) as sandbox:
         for customer, status in (("acme", 200), ("beta", 403)):
             login = sandbox.call("POST", f"/api/auth/login?customer={customer}", auth=(USER, PASSWORD))
-            token = login.json()["access_token"]
-            assert person.post(ECHO, ["x"], Authorization=f"Bearer {token}").status_code == status
+            token = {"Authorization": f"Bearer {login.json()['access_token']}"}
+            assert person.post(ECHO, ["x"], **token).status_code == status
     assert person.post(ECHO, ["x"], Authorization="Bearer " + "0" * 64).status_code == 401
+    for method, path in (("POST", "job"), ("GET", f"job/{job}"), ("DELETE", f"job/{job}")):
+        got = person.client.call(method, f"/beta/task/{ECHO}/{path}", headers=token)
+        assert got.status_code == 404, "TheEye itself runs and shows what is another organisation's"

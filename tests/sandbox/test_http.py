@@ -126,7 +126,7 @@ def test_a_created_job_is_shown_as_it_was_created(client: Client) -> None:
 
 def test_a_task_document(client: Client) -> None:
     task = client.get(f"/acme/task/{TIMEOUT}").json()
-    assert (task["id"], task["timeout"]) == (TIMEOUT, 1000)
+    assert (task["id"], task["timeout"], task["enable"]) == (TIMEOUT, 1000, True)
     assert task["autoremove_completed_jobs_limit"] == 10000
     assert client.get(f"/acme/task/{FIVE}").json()["autoremove_completed_jobs_limit"] == 5
     assert client.get(f"/{CUSTOMER_ID}/task/{TASK}").status_code == 200
@@ -218,9 +218,18 @@ def test_a_session_of_another_organisation_is_a_conflict(client: Client, beta: C
     job = client.create(ECHO)
     assert beta.call("POST", f"/acme/task/{ECHO}/job").status_code == 409
     assert beta.get(f"/acme/job/{job}").status_code == 409
-    assert beta.get(f"/beta/job/{job}").status_code == 404
-    assert beta.get(f"/beta/task/{ECHO}").status_code == 404
     assert client.get(f"/beta/job/{job}").status_code == 409
+
+
+def test_theeye_runs_the_tasks_and_shows_the_jobs_of_other_organisations(client: Client, beta: Client) -> None:
+    assert beta.get(f"/beta/task/{ECHO}").status_code == 404
+    assert (beta.get("/beta/task").json(), len(client.get("/acme/task?limit=3").json())) == ([], 3)
+    job = beta.call("POST", f"/beta/task/{ECHO}/job", json=["x"]).json()
+    assert (job["customer_name"], job["output"]) == ("beta", ["x"])
+    parked = client.create(ECHO, lifecycle="onhold")
+    assert beta.get(f"/beta/job/{parked}").json()["customer_name"] == "acme"
+    assert beta.call("PUT", f"/beta/job/{parked}/cancel").status_code == 204
+    assert client.lifecycle(parked) == "canceled"
 
 
 def test_an_unknown_path_is_json(client: Client) -> None:

@@ -117,28 +117,26 @@ def test_the_command_line() -> None:
     ("value", "text"),
     [
         *((None, ""), (1.5, "1.5"), (True, "true"), ({"a": [1]}, '{"a":[1]}'), ("\ud83d", "\ufffd")),
-        *((text, text) for text in ("x", "data: three words, no URL", "data:text/plain;base64,%%")),
+        *((text, text) for text in ("x", "data: three words, no URL", "data:text/plain;base64,%%", "data:,x")),
     ],
 )
 def test_an_argument_as_text(tmp_path: Path, value: Any, text: str) -> None:
-    assert argument_text(value, tmp_path, 0) == text
+    assert argument_text(value, tmp_path) == text
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("url", "data"),
+    ("url", "suffix", "data"),
     [
-        ("data:text/plain;base64,aGVsbG8=", b"hello"),
-        ("data:text/plain;charset=utf-8,hello%20you", b"hello you"),
-        ("data:application/pdf;name=a.pdf;base64,AP8=", b"\x00\xff"),
-        ("data:,", b""),
+        ("data:text/plain;base64,aGVsbG8=", ".txt", b"hello"),
+        ("data:application/pdf;name=a.pdf;base64,AP8=", ".pdf", b"\x00\xff"),
+        ("data:;base64,", "", b""),
     ],
 )
-def test_a_data_url_is_a_file(tmp_path: Path, url: str, data: bytes) -> None:
-    path = Path(argument_text(url, tmp_path, 3))
-    assert path.parent == tmp_path
-    assert path.stem == "argument-3"
-    assert path.read_bytes() == data
+def test_a_data_url_is_a_file_of_any_name(tmp_path: Path, url: str, suffix: str, data: bytes) -> None:
+    first, second = (Path(argument_text(url, tmp_path)) for _ in range(2))
+    assert first != second
+    assert (first.parent, first.suffix, first.read_bytes()) == (tmp_path, suffix, data)
 
 
 @pytest.mark.parametrize(
