@@ -17,7 +17,9 @@ SyncError                                     EINTERNAL: an unexpected error of 
 ├── Refused             4xx                   TheEye's own refusal, or that of a proxy before it; its words in `value`
 ├── ClientGone          499  ECLIENTGONE      the client closed its connection; seen in logs only
 ├── NotSupported        501  ENOKEYS          a key, but no Redis to store it in
-├── UpstreamFailed      502  EGATEWAY, ESUPERVISOR, EJOBTOOLARGE, EOUTCOMEUNKNOWN   TheEye failed or sent nonsense
+├── UpstreamFailed      502  ESUPERVISOR, EOUTCOMEUNKNOWN   TheEye failed or sent nonsense
+│   ├── GatewayFailed   502  EGATEWAY         the same of its gateway
+│   ├── JobTooLarge     502  EJOBTOOLARGE     above SYNC_MAX_JOB, or costly to read
 │   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
 │   │   └── TheEyeBusy  503, 429              TheEye, or a proxy before it, takes no more calls now
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
@@ -32,7 +34,6 @@ SyncError                                     EINTERNAL: an unexpected error of 
 Crashed                                       an unexpected error after a job was created; Flask handles it as any other
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -107,7 +108,7 @@ class SyncError(Exception):
         """Return the JSON body, in TheEye's shape."""
         body = {"message": self.message, "statusCode": self.status}
         if self.value is not UNSET:
-            body["value"] = without_stack(self.value)
+            body["value"] = self.value
         body["name"] = "Accepted" if self.status < 400 else "ClientError" if self.status < 500 else "ServerError"
         body["code"] = self.code
         body["status"] = self.status
@@ -199,6 +200,14 @@ class UpstreamFailed(SyncError, status=502, code="ESUPERVISOR"):
     """Report that TheEye cannot be reached, failed, or sent an answer that cannot be read."""
 
 
+class GatewayFailed(UpstreamFailed, code="EGATEWAY"):
+    """Report that TheEye's gateway cannot be reached, failed, or sent an answer that is no session."""
+
+
+class JobTooLarge(UpstreamFailed, code="EJOBTOOLARGE"):
+    """Report a job whose document is larger than SYNC_MAX_JOB, or has too many values for its size."""
+
+
 class Unavailable(UpstreamFailed):
     """Report that a read of the job failed; the wait tries again."""
 
@@ -283,18 +292,3 @@ class Crashed(Exception):
         """Take the job as last seen; raise it `from` the unexpected error."""
         super().__init__(f"unexpected error with job {job.id}")
         self.job = job
-
-
-_FRAMES = re.compile(r"\n[^\S\n]+at .*")
-
-
-def without_stack(value: Any, depth: int = 0) -> Any:
-    """Return TheEye's own answer without stack traces; None in place of what is nested deeper than 20 levels."""
-    if depth > 20:
-        return None
-    if isinstance(value, dict):
-        kept = {name: item for name, item in value.items() if name not in ("stack", "trace")}
-        return {name: without_stack(item, depth + 1) for name, item in kept.items()}
-    if isinstance(value, list):
-        return [without_stack(item, depth + 1) for item in value]
-    return _FRAMES.sub("", value) if isinstance(value, str) else value

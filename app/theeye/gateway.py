@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.errors import UpstreamFailed
+from app.errors import GatewayFailed
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller, Session
@@ -25,15 +25,15 @@ class Gateway(Server):
     def session(self, caller: Caller, known: Session | None = None) -> Session:
         """Return the token's session; `known` is the one from before, if there is one.
 
-        Raise Unauthorized, or UpstreamFailed.
+        Raise Unauthorized, TheEyeBusy or GatewayFailed.
         """
         try:
             reply = self._call(caller, _shares(caller, known), "session", "GET", _PROFILE)
         except TransportError as error:
-            raise UpstreamFailed(f"The gateway did not answer: {error}", code="EGATEWAY") from None
+            raise GatewayFailed(f"The gateway did not answer: {error}") from None
         check_gateway(reply)
         if reply.status != 200:
-            raise UpstreamFailed(f"The gateway answered with status {reply.status}", code="EGATEWAY")
+            raise GatewayFailed(f"The gateway answered with status {reply.status}")
         return _session(value_of(reply))
 
 
@@ -55,5 +55,5 @@ def _session(profile: Any) -> Session:
     except (AttributeError, TypeError, LookupError):
         pass
     if not parts or not all(isinstance(part, str) and part for part in parts):
-        raise UpstreamFailed("The gateway's answer is no session", code="EGATEWAY")
+        raise GatewayFailed("The gateway's answer is no session")
     return Session(*parts)

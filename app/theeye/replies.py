@@ -9,7 +9,9 @@ from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
 MAX_SHOWN_BYTES = 1 << 20  # of TheEye's own answer in the body of an error
+MAX_SHOWN_DEPTH = 20
 
+_STACK_LINES = re.compile(r"\n[^\S\n]+at .*")
 _RETRY_AFTER = re.compile("[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 
 
@@ -29,7 +31,7 @@ def message_of(reply: Reply) -> str:
 
 
 def shown_value(reply: Reply, token: str) -> Any:
-    """Return TheEye's own answer for the `value` of an error, without the token.
+    """Return TheEye's own answer for the `value` of an error, without the token and TheEye's stack traces.
 
     It is UNSET where the answer is not JSON, or larger than MAX_SHOWN_BYTES.
     """
@@ -37,7 +39,7 @@ def shown_value(reply: Reply, token: str) -> Any:
         return UNSET
     body = reply.body.replace(token.encode(), b"***") if len(token) > 3 else b""
     try:
-        return loads_document(body)
+        return _without_stack(loads_document(body))
     except (ValueError, TooCostly):
         return UNSET
 
@@ -46,3 +48,15 @@ def retry_after(reply: Reply) -> str:
     """Return the value of Retry-After (RFC 9110, 10.2.3), empty where there is none that can be passed on."""
     value = (reply.headers.get("Retry-After") or "").strip()
     return value if _RETRY_AFTER.fullmatch(value) else ""
+
+
+def _without_stack(value: Any, depth: int = 0) -> Any:
+    """Return a value without stack traces; None in place of what is nested deeper than MAX_SHOWN_DEPTH."""
+    if depth > MAX_SHOWN_DEPTH:
+        return None
+    if isinstance(value, dict):
+        kept = {name: item for name, item in value.items() if name not in ("stack", "trace")}
+        return {name: _without_stack(item, depth + 1) for name, item in kept.items()}
+    if isinstance(value, list):
+        return [_without_stack(item, depth + 1) for item in value]
+    return _STACK_LINES.sub("", value) if isinstance(value, str) else value

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import UNSET, JobGone, OutcomeUnknown, Unavailable, UpstreamFailed
+from app.errors import UNSET, JobGone, JobTooLarge, OutcomeUnknown, Unavailable, UpstreamFailed
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller
@@ -82,7 +82,7 @@ class Supervisor(Server):
             document = loads_document(self._ask(caller, "read", "GET", path, job_id, timeout).body)
         except TooCostly:
             message = "The job is too large: its document has too many values for its size"
-            raise UpstreamFailed(message, code="EJOBTOOLARGE", job=Job(job_id)) from None
+            raise JobTooLarge(message, job=Job(job_id)) from None
         except ValueError:
             document = None
         if not isinstance(document, dict) or not isinstance(document.get("lifecycle"), str):
@@ -122,7 +122,7 @@ class Supervisor(Server):
         try:
             reply = self._call(caller, _shares(caller), kind, method, path, timeout=timeout)
         except AnswerTooLarge as error:
-            raise UpstreamFailed(f"The job is too large: {error}", code="EJOBTOOLARGE", job=job) from None
+            raise JobTooLarge(f"The job is too large: {error}", job=job) from None
         except TransportError as error:
             raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
         if 200 <= reply.status < 300:

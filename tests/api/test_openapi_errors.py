@@ -48,15 +48,13 @@ ERRORS: dict[str, SyncError] = {
     "ECLIENTGONE": errors.ClientGone("The client has gone", job=RUNNING),
     "EINTERNAL": SyncError("Internal Server Error"),
     "ENOKEYS": errors.NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started"),
-    "EGATEWAY": errors.UpstreamFailed("The gateway did not answer: timed out", code="EGATEWAY"),
+    "EGATEWAY": errors.GatewayFailed("The gateway did not answer: timed out"),
     "ESUPERVISOR": errors.Unavailable("The supervisor did not answer: timed out", job=JOB),
     "EOUTCOMEUNKNOWN_502": errors.UpstreamFailed(
         "The supervisor's answer to the create is no job, but the job may have started", code="EOUTCOMEUNKNOWN"
     ),
     "EJOBGONE_502": errors.JobGone("TheEye no longer has the job", job=JOB),
-    "EJOBTOOLARGE": errors.UpstreamFailed(
-        "The job is too large: the answer has more than 67108864 bytes", code="EJOBTOOLARGE", job=JOB
-    ),
+    "EJOBTOOLARGE": errors.JobTooLarge("The job is too large: the answer has more than 67108864 bytes", job=JOB),
     "EFORMATTER": failed(ENDED, "the job's output is not JSON"),
     "EFORMATTER_without_a_job": failed(None),
     "EBUSY": errors.TooBusy("1000 requests are waiting already, nothing was started"),
