@@ -10,7 +10,8 @@ from flask import request
 from app import errors
 from app.api import strict
 from app.api.addresses import job_address
-from app.api.body import for_supervisor, read_body
+from app.api.arguments import for_supervisor
+from app.api.body import read_body
 from app.api.formatting import render
 from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, STRICT
 from app.api.request import JobRequest, client_socket, current_services, read_request

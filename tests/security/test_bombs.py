@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from support.client import error_of, post
 from support.theeye import JOB, StandIn
 
-from app.api.body import for_supervisor
+from app.api.arguments import for_supervisor
 from app.errors import BadRequest, TooLarge
 from formatters import Answer, Context, Formatter, Registry, TooCostly, jsontext, loads
 from formatters.cost import HEAD

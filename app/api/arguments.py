@@ -1,0 +1,53 @@
+"""Make a request's body into what the supervisor gets: the task's arguments, without names that no caller may set."""
+
+import re
+from codecs import BOM_UTF8
+from typing import Any
+
+from app.api.forms import read_form
+from app.api.query import BLOCKED_NAMES
+from app.errors import BadRequest, TooLarge, UnsupportedType
+from formatters.cost import TooCostly
+from formatters.jsontext import dumps, loads_body
+
+_JSON_TYPE = re.compile(r"(application/json|text/json|application/[\w.-]+\+json)?")  # or none at all
+_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)")
+
+
+def for_supervisor(body: bytes, content_type: str) -> bytes | None:
+    """Return JSON bytes to pass on, None for an empty body. Raise BadRequest, TooLarge or UnsupportedType."""
+    if not body.strip():
+        return None
+    media_type, _, parameters = content_type.lower().partition(";")
+    if media_type.strip() == "application/x-www-form-urlencoded":
+        return dumps(read_form(body))
+    if not _JSON_TYPE.fullmatch(media_type.strip()):
+        raise UnsupportedType("The body must be application/json or application/x-www-form-urlencoded")
+    charset = _CHARSET.search(parameters)
+    if charset and charset[1] not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedType("The body must be UTF-8")
+    return _json(body.removeprefix(BOM_UTF8))
+
+
+def _json(body: bytes) -> bytes:
+    """Return the body as it came, unless something has to be taken out of it."""
+    value = _read(body)
+    if not isinstance(value, dict | list):
+        raise BadRequest("The body must be a JSON object or array")
+    if isinstance(value, dict) and not BLOCKED_NAMES.isdisjoint(value):
+        return dumps({name: item for name, item in value.items() if name not in BLOCKED_NAMES})
+    return body
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return loads_body(body)
+    except TooCostly:
+        raise TooLarge("The body has too many values for its size") from None
+    except ValueError as error:
+        raise BadRequest(f"The body is not JSON: {_reason(error)}") from None
+
+
+def _reason(error: ValueError) -> str:
+    """Say what is wrong, without a word of the body itself."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
