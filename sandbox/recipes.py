@@ -15,6 +15,7 @@ from sandbox.jsontext import loads
 BUILT_IN = Path(__file__).parent / "tasks"
 DEFAULT_TIMEOUT = 10 * 60 * 1000
 DEFAULT_LIMIT = 5
+_LIMIT = "autoremove_completed_jobs_limit"
 _ID = re.compile(r"[0-9a-f]{24}")
 _logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Task:
     @property
     def history_limit(self) -> int | None:
         """Return how many newer jobs there may be before an ended job is deleted; None: any number."""
-        limit = int(self.document["autoremove_completed_jobs_limit"])
+        limit = int(self.document[_LIMIT] or DEFAULT_LIMIT)
         return None if limit < 0 or self.document.get("autoremove_completed_jobs") is False else limit
 
 
@@ -128,7 +129,7 @@ def _task_document(task: dict[str, Any]) -> dict[str, Any]:
         "timeout": _positive(task, "timeout", DEFAULT_TIMEOUT),
         "script_runas": _typed(task, "script_runas", str, "%script%"),
         "env": {key: str(value) for key, value in _typed(task, "env", dict, {}).items()},
-        "autoremove_completed_jobs_limit": _typed(task, "autoremove_completed_jobs_limit", int, 0) or DEFAULT_LIMIT,
+        _LIMIT: _typed(task, _LIMIT, int, None if _LIMIT in task else DEFAULT_LIMIT),
         "customer_id": CUSTOMER_ID,
         "customer_name": CUSTOMER,
     }

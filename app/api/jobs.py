@@ -25,6 +25,7 @@ from app.waiter.clients import Client
 from formatters import Context
 
 RESULT = "result"  # the mode that shows what the agent has reported
+_CANCELED_LATE = ("terminated", "in_progress")  # TheEye may set the state of a cancelled job later, or never
 CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 
 
@@ -71,7 +72,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
             found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
         raise errors.Accepted(found, found.age, _location(wanted, customer, task, job))
-    if "canceled" not in (found.state, found.lifecycle):  # TheEye may show `canceled` with the state `in_progress`
+    if "canceled" not in (found.state, found.lifecycle) and (found.lifecycle, found.state) != _CANCELED_LATE:
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
 

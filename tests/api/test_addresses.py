@@ -11,7 +11,7 @@ HOST = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "api.example.org:8443"
 
 
 def address(app: Flask, theeye: StandIn, **headers: str) -> str:
-    """What stands before the path of the job in 504, 202, and the 202 of a GET: the same everywhere."""
+    """What stands before the path of the job in 504, 202, the 202 of a GET and a Link: the same everywhere."""
     theeye.task(delay=None)
     client = app.test_client()
     late = post(client, f"{JOB}?parse&wait=0", **headers)
@@ -20,7 +20,11 @@ def address(app: Flask, theeye: StandIn, **headers: str) -> str:
     assert [got.status_code for got in told] == [504, 202]
     [found] = {got.headers["Location"] for got in told} | {got.get_json()["result_url"] for got in told}
     assert found.endswith(job)
-    return found.removesuffix(job)
+    before = found.removesuffix(job)
+    theeye.task(output=[], state="failure")
+    failed = post(client, JOB, **headers)
+    assert failed.headers["Link"] == f'<{before}{JOB}/{failed.headers["X-Job-Id"]}?result>; rel="describedby"'
+    return before
 
 
 @pytest.mark.parametrize(

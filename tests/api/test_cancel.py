@@ -64,7 +64,9 @@ class Ends:
         return exchange.reply(Answer(204))
 
 
-@pytest.mark.parametrize(("lifecycle", "state"), [("canceled", "in_progress"), ("terminated", "canceled")])
+@pytest.mark.parametrize(
+    ("lifecycle", "state"), [("canceled", "in_progress"), ("terminated", "canceled"), ("terminated", "in_progress")]
+)
 def test_a_cancelled_job_in_any_of_theeyes_words_is_204(lifecycle: str, state: str, world: World) -> None:
     job_id = world.start()
     world.theeye.fault("cancel", Ends(world.theeye, lifecycle, state), times=1)

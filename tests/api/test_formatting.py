@@ -66,3 +66,10 @@ def test_an_output_that_a_mode_cannot_show_is_one_line_of_the_log(caplog: pytest
         assert [(line.levelname, line.exc_info, "\n" in line.getMessage()) for line in caplog.records] == [
             ("WARNING", None, False)
         ]
+
+
+@pytest.mark.parametrize(("own", "status"), [(200, 500), (204, 500), (304, 500), (404, 404), (503, 503)])
+def test_a_crash_is_500_in_a_plugins_mode_too(own: int, status: int) -> None:
+    formatter = with_attributes(format=lambda self, context: Answer("x", own, "text/plain"))
+    got = render(formatter, Context({"id": "j1"}), [], lambda: True)
+    assert (got.status_code, got.data) == (status, b"x")

@@ -51,7 +51,7 @@ def test_the_exit_code_is_told_and_strict_makes_it_the_status(
 
 
 @pytest.mark.parametrize(
-    ("own", "status"), [(200, 500), (204, 500), (302, 500), (400, 400), (503, 503), ("418", 418), (None, 500)]
+    ("own", "status"), [(200, 500), (204, 500), (399, 500), (400, 400), (503, 503), ("418", 418), (None, 500)]
 )
 @pytest.mark.parametrize("mode", ["parse", "response"])
 def test_a_refusal_of_the_jobs_own_stays(

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sandbox import IN_PROGRESS, SLEEPER, Client, eventually, recipe
+from support.sandbox import ID, IN_PROGRESS, SLEEPER, Client, eventually, recipe
 
 from sandbox import Sandbox, StoreError
 from sandbox.script import Script
 
-ID = "c" * 24
 Start = Callable[[], Client]
 Run = Callable[..., Any]
 

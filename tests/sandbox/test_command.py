@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.processes import CHECKOUT, clean_environment
-from support.sandbox import SLEEPER, TASK, Client, eventually, recipe
-
-ID = "d" * 24
+from support.sandbox import ID, SLEEPER, TASK, Client, eventually, recipe
 
 
 def start(folder: Path, *options: str, **variables: str) -> "subprocess.Popen[str]":

@@ -1,7 +1,6 @@
 """The sandbox's pure rules: last line, output, log, command line, recipes."""
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.sandbox import ID, TASK, recipe
 
 from sandbox.command import argument_text, command_line, environment, missing_interpreter
 from sandbox.jsontext import MAX_DEPTH, dumps, loads
@@ -161,9 +161,13 @@ def test_an_exported_recipe() -> None:
     task = load_recipe(RECIPES / "exported.json")
     assert (task.id, task.name, task.filename) == ("61f3e937c38201da80f96d01", "Exported", "hello.sh")
     assert task.script.startswith(b"echo")
-    assert task.history_limit == 5
-    assert load_recipe(BUILT_IN / "history_of_five.json").history_limit == 5
-    assert load_recipe(BUILT_IN / "echo.json").history_limit == 10000
+    assert (task.document["autoremove_completed_jobs_limit"], task.history_limit) == (5, 5)
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(0, 5), (None, 5), (5, 5), (2, 2), (-1, None)])
+def test_the_history_limit_is_shown_as_it_was_set(tmp_path: Path, limit: int | None, kept: int | None) -> None:
+    task = load_recipe(recipe(tmp_path, ID, "", autoremove_completed_jobs_limit=limit))
+    assert (task.document["autoremove_completed_jobs_limit"], task.history_limit) == (limit, kept)
 
 
 BROKEN = {
@@ -200,15 +204,11 @@ WRONG_TYPES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("task", WRONG_TYPES)
 def test_recipes_with_wrong_types(tmp_path: Path, task: dict[str, Any]) -> None:
-    path = tmp_path / "x.json"
-    path.write_text(json.dumps({"task": {"name": "x", "type": "dummy", **task}}))
     with pytest.raises(BrokenRecipe):
-        load_recipe(path)
+        load_recipe(recipe(tmp_path, ID, "", **task))
 
 
 def test_a_later_recipe_replaces_an_earlier_one(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    own = {"task": {"name": "mine", "type": "dummy", "source_model_id": "61f3e937c38201da80f96c27"}}
-    (tmp_path / "mine.json").write_text(json.dumps(own))
-    tasks = load_tasks([BUILT_IN, tmp_path])
-    assert tasks["61f3e937c38201da80f96c27"].name == "mine"
+    recipe(tmp_path, ID, "", name="mine", source_model_id=TASK)
+    assert load_tasks([BUILT_IN, tmp_path])[TASK].name == "mine"
     assert "replaces" in caplog.text

@@ -14,32 +14,15 @@ import requests
 from sandbox import TOKEN
 
 TASK = "61f3e937c38201da80f96c27"
-
-
 ECHO = "61f3e937c38201da80f96c28"
-
-
 SLEEPER = "61f3e937c38201da80f96c29"
-
-
 SEVERAL = "61f3e937c38201da80f96c2a"
-
-
 NOT_JSON = "61f3e937c38201da80f96c2b"
-
-
 FAILURE = "61f3e937c38201da80f96c2c"
-
-
 TIMEOUT = "61f3e937c38201da80f96c2d"
-
-
 FIVE = "61f3e937c38201da80f96c2e"
-
-
 NOBODY = "0" * 24
-
-
+ID = "c" * 24  # of a test's own recipe
 IN_PROGRESS = ("ready", "assigned", "onhold", "syncing", "locked", "started")
 
 
@@ -92,16 +75,17 @@ class Client:
         return self.ended(self.create(task, *arguments))
 
 
-def recipe(folder: Path, identifier: str, script: str | bytes, runas: str = "sh %script%", **task: Any) -> str:
-    """Write a recipe of a script without declared arguments; return its id."""
+def recipe(folder: Path, identifier: str, script: str | bytes, runas: str = "sh %script%", **task: Any) -> Path:
+    """Write a recipe of a script without declared arguments; return its file."""
     folder.mkdir(exist_ok=True)
     data = base64.b64encode(script if isinstance(script, bytes) else script.encode()).decode()
     content = {
         "task": {"id": identifier, "name": identifier, "script_runas": runas, **task},
         "file": {"filename": "script", "data": data},
     }
-    (folder / f"{identifier}.json").write_text(json.dumps(content), "utf-8")
-    return identifier
+    path = folder / f"{identifier}.json"
+    path.write_text(json.dumps(content), "utf-8")
+    return path
 
 
 TEXT_418 = (
