@@ -21,6 +21,8 @@ from formatters import Mode, Registry
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
 COLUMNS = ("MODE", "PRECEDENCE", "SELECTED BY", "PLUGIN", "VERSION")
+CONFIGURATION = "python:app.serving.config"
+BASE = "`from app.serving.config import *`"
 CHECK_HELP = f"""Verify settings, gateway, supervisor, Redis, plugins and the limit of open files.
 
 No token is needed; one in {TOKEN_VARIABLE}, or on standard input with `--token -`, is tried.
@@ -74,7 +76,21 @@ def main(context: click.Context) -> None:
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[GUNICORN OPTIONS]...")
 def serve(options: tuple[str, ...]) -> None:
     """Serve with gunicorn as TheEye Sync needs it; its own options come after the settings."""
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", "python:app.serving.config", *options])
+    _check_options(options)
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", CONFIGURATION, *options])
+
+
+def _check_options(options: Sequence[str]) -> None:
+    """Raise Misuse for what gunicorn does not know, and for what would start it without this service."""
+    from gunicorn.config import Config
+
+    found, unknown = Config().parser().parse_known_args(options)
+    if unknown:
+        raise Misuse("gunicorn has no such option; `gunicorn --help` lists them")
+    if found.args:
+        raise Misuse("serve takes options of gunicorn only, and no application: it serves TheEye Sync")
+    if found.config:
+        raise Misuse(f"serve has a configuration of its own: with another one, run gunicorn, and begin it with {BASE}")
 
 
 def _only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:

@@ -80,3 +80,19 @@ def test_without_a_command_it_lists_them() -> None:
     assert ran.exit_code == 2
     assert "check " in ran.output
     assert "formatters " in ran.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["other:app", "--check-config"], "no application"),
+        (["--workers", "2", "wsgi:application"], "no application"),
+        (["--no-such-option", SECRET], "no such option"),
+        (["-c", "other.py"], "`from app.serving.config import *`"),
+    ],
+)
+def test_serve_says_what_it_takes(options: list[str], words: str) -> None:
+    ran = CliRunner().invoke(main, ["serve", *options])
+    assert ran.exit_code == 2
+    assert words in ran.output
+    assert SECRET not in ran.output

@@ -56,7 +56,7 @@ def read_request(request: Request, customer: str, task: str) -> JobRequest:
     session = _session(services.sessions, Caller(customer, token, trace))
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
-    trace.mode = formatter.name
+    trace.mode = formatter.name if task else ""  # a list is shown in no mode
     caller, strict = Caller(session.customer, token, trace, task.lower()), is_strict(query, settings.strict)
     return JobRequest(query, caller, session, formatter, accept, budget, cancels, strict)
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from app.telemetry.tokens import without, without_named
+from app.telemetry.tokens import is_name, without, without_named
 from app.telemetry.trace import current
 
 # What gunicorn quotes of a request that it cannot read may be a token without its name.
@@ -24,9 +24,12 @@ def redact(text: str) -> str:
 
 
 def redact_json(value: Any) -> Any:
-    """Redact every text in a JSON value but the names in its objects."""
+    """Redact every text in a JSON value but the names in its objects; of a token's name, the whole text."""
     if isinstance(value, dict):
-        return {name: redact_json(item) for name, item in value.items()}
+        return {
+            name: "***" if isinstance(item, str) and is_name(name) else redact_json(item)
+            for name, item in value.items()
+        }
     if isinstance(value, list):
         return [redact_json(item) for item in value]
     return redact(value) if isinstance(value, str) else value

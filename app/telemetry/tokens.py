@@ -7,12 +7,13 @@ from urllib.parse import parse_qsl, unquote
 
 ROUNDS = 6  # of percent-encoding that are undone; what is encoded more often is not shown at all
 
+_COMPOUND = r"(?:access|auth|id|refresh|session|api|integration)[\W_]{0,3}tokens?"
 _NAMES = (
-    r"(?:access[\W_]{0,3}token|authorization)\W*[=:/;,|][^\w*]*(?:(?:bearer|basic|token)\W+)?"
+    rf"(?:{_COMPOUND}|authorization)\W*[=:/;,|][^\w*]*(?:(?:bearer|basic|token)\W+)?"
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
-    r"|token\W{0,3}"
+    r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )
-_IN_PATH = re.compile(rf"access[\W_]{{0,3}}tokens?\W+|{_NAMES}[=:][^\w*]*", re.IGNORECASE)
+_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
 _WORD = re.compile(r"[^\s\"']+")
 
@@ -46,6 +47,11 @@ def cut_path(path: str) -> str:
         return "***"
     found = _IN_PATH.search(decoded)
     return path if found is None else f"{decoded[: found.end()]}***"
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is the name of a token, as the names in a JSON object may be."""
+    return names_token(f"{text}=")
 
 
 def names_token(text: str) -> bool:
