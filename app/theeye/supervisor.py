@@ -63,14 +63,15 @@ class Supervisor(Server):
         """Return the task's document, before anything is started. Raise Refused, Unauthorized or UpstreamFailed."""
         if timeout <= 0:  # spent on the wait for another request's read of the same task
             raise UpstreamFailed(_NO_ANSWER)
-        reply, document = self._show(caller, "task", _path(caller.customer, "task", task), timeout)
+        reply, document = self._show(caller, "task", _path(caller.customer, "task", task), _NO_ANSWER, timeout)
         if not isinstance(document, dict) or not _is_task(document, task):
-            raise _not_shown("the task", reply, caller.token)
+            raise _not_shown("the task", reply, caller.token, ", nothing was started")
         return document
 
     def tasks(self, caller: Caller, limit: int) -> Sequence[Any]:
         """Return the documents of the tasks that the token may see, at most `limit`. Raise as `task` does."""
-        reply, documents = self._show(caller, "tasks", _path(caller.customer, "task") + f"?limit={limit}")
+        path = _path(caller.customer, "task") + f"?limit={limit}"
+        reply, documents = self._show(caller, "tasks", path, "TheEye did not answer")
         if not isinstance(documents, list):
             raise _not_shown("the tasks", reply, caller.token)
         return documents
@@ -101,14 +102,19 @@ class Supervisor(Server):
         """Ask for the end of a job; TheEye says yes even when nothing could be cancelled. Raise as `read` does."""
         self._ask(caller, "cancel", "PUT", _path(caller.customer, "job", job_id, "cancel"), job_id)
 
-    def _show(self, caller: Caller, kind: str, path: str, timeout: float | None = None) -> tuple[Reply, Any]:
-        """Make a call that starts nothing; return the reply and its value, None where the status is not 200."""
+    def _show(
+        self, caller: Caller, kind: str, path: str, no_answer: str, timeout: float | None = None
+    ) -> tuple[Reply, Any]:
+        """Make a call that starts nothing; return the reply and its value, None where the status is not 200.
+
+        `no_answer`: the error's words where TheEye does not answer.
+        """
         try:
             reply = self._call(caller, _shares(caller), kind, "GET", path, timeout=timeout)
         except NotSent as error:
             raise _not_sent(error) from None
         except TransportError as error:
-            raise UpstreamFailed(f"{_NO_ANSWER}: {error}") from None
+            raise UpstreamFailed(f"{no_answer}: {error}") from None
         if reply.status == 200:
             return reply, value_of(reply)
         check_supervisor(reply, caller.token)
@@ -160,8 +166,6 @@ def _not_sent(error: NotSent) -> UpstreamFailed:
     return UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}")
 
 
-def _not_shown(what: str, reply: Reply, token: str) -> UpstreamFailed:
+def _not_shown(what: str, reply: Reply, token: str, consequence: str = "") -> UpstreamFailed:
     value = UNSET if reply.status == 200 else shown_value(reply, token)
-    return UpstreamFailed(
-        f"The supervisor did not show {what}, with status {reply.status}, nothing was started", value=value
-    )
+    return UpstreamFailed(f"The supervisor did not show {what}, with status {reply.status}{consequence}", value=value)

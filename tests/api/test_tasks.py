@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from support.client import ask, error_of
-from support.theeye import Reply, StandIn
+from support.theeye import Reply, Silence, StandIn
 
 LIST = "/acme/task"
 FREE = {
@@ -88,7 +88,15 @@ def test_a_limit_that_is_none(limit: str, client: FlaskClient, theeye: StandIn) 
 )
 def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: FlaskClient, theeye: StandIn) -> None:
     theeye.fault("tasks", reply)
-    error_of(ask(client, "GET", LIST), status, code)
+    error = error_of(ask(client, "GET", LIST), status, code)
+    assert status == 429 or "started" not in error["message"]
+
+
+@pytest.mark.settings(call_timeout=0.2)
+def test_a_list_that_does_not_come(client: FlaskClient, theeye: StandIn, capfd: pytest.CaptureFixture[str]) -> None:
+    theeye.fault("tasks", Silence())
+    assert error_of(ask(client, "GET", LIST), 502, "ESUPERVISOR")["message"] == "TheEye did not answer: timed out"
+    assert "mode=" not in capfd.readouterr().out
 
 
 @pytest.mark.settings(max_waiting=1)
