@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 ROUNDS = 6  # of percent-encoding that are undone; what is encoded more often is not shown at all
 
-_COMPOUND = r"(?:access|auth|id|refresh|session|api|integration)[\W_]{0,3}tokens?"
+_COMPOUND = r"(?:access[\W_]{0,3}|(?<![^\W_])(?:auth|id|refresh|session|api|integration)[_-]?)tokens?"
 _NAMES = (
     rf"(?:{_COMPOUND}|authorization)\W*[=:/;,|][^\w*]*(?:(?:bearer|basic|token)\W+)?"
     r"|bearer(?:[\s+:=,;\"']|\\t)+"

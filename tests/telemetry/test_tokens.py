@@ -53,6 +53,11 @@ NAMED = [
     "bearer+s3cr3t",
     "Authorization:%20Bearer%20s3cr3t",
     "authorization=s3cr3t",
+    "authorization%20s3cr3t",
+    "auth_token%2Fs3cr3t",
+    "token%20s3cr3t",
+    "tokens=s3cr3t",
+    "api_key=s3cr3t",
     TWICE,
     quote(TWICE),
 ]
@@ -87,10 +92,12 @@ def test_an_error_repeats_no_token(client: FlaskClient, theeye: StandIn) -> None
     error_of(ask(client, "GET", "/a/tok-acme?access_token=tok-acme"), 404, "ENOTFOUND")
     error_of(ask(client, "TOK-ACME", JOB, Authorization="Bearer TOK-ACME"), 405, "EMETHOD")
     theeye.fault(
-        "create", Reply(400, {"message": "no access_token=tok-b, sir", "errors": ["Bearer tok-b", 1]}), times=1
+        "create",
+        Reply(400, {"message": "no access_token=tok-b, sir", "errors": ["Bearer tok-b", 1], "Auth-Token": "tok-b"}),
+        times=1,
     )
     refused = error_of(post(client), 400, "")
-    assert refused["value"] == {"message": "no access_token=*** sir", "errors": ["Bearer ***", 1]}
+    assert refused["value"] == {"message": "no access_token=*** sir", "errors": ["Bearer ***", 1], "Auth-Token": "***"}
 
 
 @pytest.mark.parametrize("header", ["X-Request-Id", "traceparent", "tracestate"])
