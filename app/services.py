@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from app.health.probes import Probe
 from app.health.readiness import Readiness
-from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue
+from app.runs.history import HistoryGuard, Queue
+from app.runs.history_limits import Limits
+from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
 from app.runs.idempotency import Keys
 from app.runs.redis_scripts import RedisScripts

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 from app.errors import NotFound
-from app.runs.history import Limits
+from app.runs.history_limits import Limits
 from app.theeye.callers import Caller
 from app.theeye.supervisor import Supervisor
 

@@ -9,7 +9,9 @@ from support.processes import Redis
 from support.slots import is_full, slot_of_a_job, wait_for_queue, within
 
 from app.errors import NoFreeSlot
-from app.runs.history import HistoryGuard, Limits, LocalQueue, Queue, Slot
+from app.runs.history import HistoryGuard, Queue, Slot
+from app.runs.history_limits import Limits
+from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
 from app.runs.redis_scripts import RedisScripts
 from app.waiter.notifications import RedisNotifications
@@ -138,32 +140,6 @@ def test_a_create_that_started_nothing_is_no_newer_job(queue: Queue) -> None:
     assert is_full(queue, 3)
     for slot in (slow, *others):
         queue.release("t", slot)
-
-
-@pytest.mark.parametrize(
-    ("document", "limit"),
-    [
-        ({"autoremove_completed_jobs_limit": 7}, 7),
-        ({"task": {"autoremove_completed_jobs_limit": 7}}, 7),
-        ({"autoremove_completed_jobs": False, "autoremove_completed_jobs_limit": 7}, None),
-        ({"task": {"autoremove_completed_jobs": False}}, None),
-        ({"autoremove_completed_jobs_limit": 1000}, None),
-        ({"autoremove_completed_jobs_limit": 0}, 5),
-        ({"autoremove_completed_jobs_limit": -1}, None),
-        ({"task": {"autoremove_completed_jobs_limit": -3}}, None),
-        ({"autoremove_completed_jobs_limit": "7"}, 5),
-        ({"task": "x"}, 5),
-        ({}, 5),
-    ],
-)
-def test_limits_are_learned_from_documents(document: dict[str, object], limit: int | None) -> None:
-    limits = Limits(enough=1000)
-    limits.learn("t", document)
-    assert limits.get("t") == limit
-
-    if limit is None:
-        limits.learn("t", {"name": "says nothing"})
-        assert limits.get("t") is None, "a limit follows the newest document that says something"
 
 
 def test_an_unguarded_task_stands_in_no_queue() -> None:

@@ -19,7 +19,7 @@ from support.tls import make_certificate
 from support.wire import run
 
 from app import Settings, create_app
-from app.runs.history import Limits
+from app.runs.history_limits import Limits
 
 OTHER = "61f3e937c38201da80f96c99"
 

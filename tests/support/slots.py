@@ -5,7 +5,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from app.errors import NoFreeSlot
-from app.runs.history import LocalQueue, Queue
+from app.runs.history import Queue
+from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
 from app.runs.redis_scripts import PREFIX
 

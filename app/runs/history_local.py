@@ -1,0 +1,103 @@
+"""Queue the creates of one process."""
+
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.errors import NoFreeSlot
+from app.runs.history import CHECK_SECONDS, Slot
+
+
+@dataclass(slots=True)
+class _Task:
+    """Count the slots of a task that were given and the creates that are done; hold the slots in use and the queue."""
+
+    entered: int = 0
+    done: int = 0
+    creating: set[str] = field(default_factory=set)
+    unread: dict[str, int] = field(default_factory=dict)  # each slot in use, with `done` as it was when it was given
+    queue: deque["_Ticket"] = field(default_factory=deque)
+
+    def has_room(self, limit: int) -> bool:
+        """Return whether the oldest unread job would have fewer than `limit` newer ones with one job more."""
+        oldest = next(iter(self.unread.values()), None)  # the first is the lowest: `done` only grows
+        return oldest is None or self.entered - oldest < limit
+
+    def created(self, slot: str) -> None:
+        """Count the slot's create as done, once."""
+        if slot in self.creating:
+            self.creating.remove(slot)
+            self.done += 1
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """Hold a request in the queue, and the slot that it will get."""
+
+    slot: str
+    limit: int
+    given: threading.Event = field(default_factory=threading.Event)
+
+
+class LocalQueue:
+    """Let the creates of one process wait for a slot."""
+
+    def __init__(self) -> None:
+        """Start with no slot in use."""
+        self._lock = threading.Lock()
+        self._tasks: dict[str, _Task] = {}
+
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+        """Return a slot. Raise NoFreeSlot."""
+        ticket = _Ticket(uuid.uuid4().hex, limit)
+        with self._lock:
+            state = self._tasks.setdefault(task, _Task())
+            state.queue.append(ticket)
+            self._give_slots(task, state)
+        queued = not ticket.given.is_set()
+        try:
+            while not ticket.given.is_set():
+                if (seconds := seconds_left()) <= 0:
+                    raise NoFreeSlot
+                ticket.given.wait(min(seconds, CHECK_SECONDS))
+        except BaseException:
+            self._give_up(task, ticket)
+            raise
+        return Slot(ticket.slot, queued)
+
+    def created(self, task: str, slot: str) -> None:
+        """Note it for the slots to be given."""
+        with self._lock:
+            self._tasks[task].created(slot)
+
+    def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
+        """Release the slot, and give slots to the requests at the head of the queue."""
+        with self._lock:
+            state = self._tasks[task]
+            if nothing_started and slot in state.creating:  # there is no newer job
+                state.creating.remove(slot)
+                state.entered -= 1
+            state.created(slot)
+            del state.unread[slot]
+            self._give_slots(task, state)
+
+    def _give_up(self, task: str, ticket: _Ticket) -> None:
+        with self._lock:
+            state = self._tasks[task]
+            if not ticket.given.is_set():
+                state.queue.remove(ticket)
+                self._give_slots(task, state)
+                return
+        self.release(task, ticket.slot, nothing_started=True)  # it was given at the last moment
+
+    def _give_slots(self, task: str, state: _Task) -> None:
+        while state.queue and state.has_room(state.queue[0].limit):
+            ticket = state.queue.popleft()
+            state.unread[ticket.slot] = state.done
+            state.creating.add(ticket.slot)
+            state.entered += 1
+            ticket.given.set()
+        if not state.queue and not state.unread:
+            del self._tasks[task]
