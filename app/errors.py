@@ -24,7 +24,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   │   └── TheEyeBusy  503, 429              TheEye, or a proxy before it, takes no more calls now
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode cannot make an answer of the job, or its code failed
-├── TooBusy             503  EBUSY            SYNC_MAX_WAITING, a customer's share, or SYNC_MAX_ANSWER_BYTES is reached
+├── TooBusy             503  EBUSY            too many requests, bytes of answers, or calls to TheEye
 │   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
 ├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
@@ -213,7 +213,10 @@ class Unavailable(UpstreamFailed):
 
 
 class TheEyeBusy(Unavailable, status=503, code=""):
-    """Pass on a 429, or a 503 with Retry-After, of TheEye or of a proxy before it; the call has had no effect."""
+    """Pass on a 429, or a 503 with Retry-After, of TheEye or of a proxy before it; the call has had no effect.
+
+    Its code is that of TooBusy where no call was made, for no connection was free.
+    """
 
 
 class JobGone(UpstreamFailed, code="EJOBGONE"):

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from app.errors import GatewayFailed
+from app.errors import GatewayFailed, TooBusy
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller, Session
+from app.theeye.fair_shares import Path
 from app.theeye.refusals import check_gateway
 from app.theeye.replies import value_of
 from app.theeye.server import Server
-from app.theeye.shares import Share
-from app.theeye.transport import CONNECTIONS, TransportError
+from app.theeye.transport import AllBusy, TransportError
 
 _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
 
@@ -25,10 +25,12 @@ class Gateway(Server):
     def session(self, caller: Caller, known: Session | None = None) -> Session:
         """Return the token's session; `known` is the one from before, if there is one.
 
-        Raise Unauthorized, TheEyeBusy or GatewayFailed.
+        Raise Unauthorized, TheEyeBusy, TooBusy or GatewayFailed.
         """
         try:
             reply = self._call(caller, _shares(caller, known), "session", "GET", _PROFILE)
+        except AllBusy as error:
+            raise TooBusy(f"The gateway was not asked, nothing was started: {error}") from None
         except TransportError as error:
             raise GatewayFailed(f"The gateway did not answer: {error}") from None
         check_gateway(reply)
@@ -37,12 +39,13 @@ class Gateway(Server):
         return _session(value_of(reply))
 
 
-def _shares(caller: Caller, known: Session | None) -> tuple[Share, ...]:
+def _shares(caller: Caller, known: Session | None) -> Path:
     """Return the shares of the gateway's connections: the customer of an unknown token is what its caller says."""
-    of_token = (("token", caller.token), CONNECTIONS // 8)
     if known is not None:
-        return of_token, (("known", known.customer_id), CONNECTIONS // 4)
-    return of_token, (("unknown", caller.customer), CONNECTIONS // 4), ("unknown", CONNECTIONS // 2)
+        customer = ("known", known.customer_id)
+        return (customer, None), (("token", caller.token), customer)
+    customer = ("unknown", caller.customer)
+    return ("unknown", None), (customer, "unknown"), (("token", caller.token), customer)
 
 
 def _session(profile: Any) -> Session:

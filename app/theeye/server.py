@@ -5,8 +5,9 @@ from time import monotonic
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller
-from app.theeye.shares import Share, Shares, ShareTaken
-from app.theeye.transport import NotSent, Reply, Transport
+from app.theeye.fair_shares import FairShares, Path
+from app.theeye.shares import ShareTaken
+from app.theeye.transport import ALL_BUSY, CONNECTIONS, AllBusy, NotSent, Reply, Transport
 
 
 class Server:
@@ -19,12 +20,12 @@ class Server:
         )
         self._metrics = metrics
         self._call_timeout = settings.call_timeout
-        self._shares = Shares()
+        self._shares = FairShares(CONNECTIONS)
 
     def _call(
         self,
         caller: Caller,
-        shares: tuple[Share, ...],
+        shares: Path,
         kind: str,
         method: str,
         path: str,
@@ -41,7 +42,7 @@ class Server:
             return reply
         except ShareTaken:
             outcome = "not_sent"
-            raise NotSent("too many calls of this caller, task or customer are under way") from None
+            raise AllBusy(ALL_BUSY) from None
         except NotSent:
             outcome = "not_sent"
             raise

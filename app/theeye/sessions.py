@@ -64,7 +64,7 @@ class Sessions:
         except Unauthorized:
             self.forget(token)
             raise
-        except UpstreamFailed:
+        except (UpstreamFailed, TooBusy):
             if known is None:
                 raise
             self._remember(token, known, RETRY_SECONDS)
@@ -75,7 +75,7 @@ class Sessions:
     def _ask_unknown(self, caller: Caller) -> Session:
         """Ask about a token that is not known; those whom the gateway never answers must not take all slots."""
         try:
-            with self._shares.hold([("unknown", self._most_unknown)], monotonic()):
+            with self._shares.hold("unknown", self._most_unknown):
                 return self._gateway.session(caller)
         except ShareTaken:
             raise TooBusy("Too many requests with unknown tokens are waiting already, nothing was started") from None

@@ -4,17 +4,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import UNSET, JobGone, JobTooLarge, OutcomeUnknown, Unavailable, UpstreamFailed
+from app.errors import (
+    UNSET,
+    JobGone,
+    JobTooLarge,
+    OutcomeUnknown,
+    SyncError,
+    TheEyeBusy,
+    TooBusy,
+    Unavailable,
+    UpstreamFailed,
+)
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller
+from app.theeye.fair_shares import Path
 from app.theeye.job_id import find_job_id
 from app.theeye.jobs import Job
 from app.theeye.refusals import check_supervisor, failed_create
 from app.theeye.replies import shown_value, value_of
 from app.theeye.server import Server
-from app.theeye.shares import Share
-from app.theeye.transport import CONNECTIONS, AnswerTooLarge, NotSent, Reply, TransportError
+from app.theeye.transport import AllBusy, AnswerTooLarge, NotSent, Reply, TransportError
 from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
@@ -38,7 +48,7 @@ class Supervisor(Server):
         super().__init__(settings.supervisor_url, settings, metrics)
 
     def create(self, caller: Caller, task: str, query: str, body: bytes | None) -> Job:
-        """Start the task; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, or OutcomeUnknown."""
+        """Start the task; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, TooBusy or OutcomeUnknown."""
         path = _path(caller.customer, "task", task, "job") + (f"?{query}" if query else "")
         try:
             reply = self._call(caller, _shares(caller), "create", "POST", path, body)
@@ -60,7 +70,10 @@ class Supervisor(Server):
         return job
 
     def task(self, caller: Caller, task: str, timeout: float) -> Mapping[str, Any]:
-        """Return the task's document, before anything is started. Raise Refused, Unauthorized or UpstreamFailed."""
+        """Return the task's document, before anything is started.
+
+        Raise Refused, Unauthorized, TooBusy or UpstreamFailed.
+        """
         if timeout <= 0:  # spent on the wait for another request's read of the same task
             raise UpstreamFailed(_NO_ANSWER)
         reply, document = self._show(caller, "task", _path(caller.customer, "task", task), _NO_ANSWER, timeout)
@@ -129,6 +142,9 @@ class Supervisor(Server):
             reply = self._call(caller, _shares(caller), kind, method, path, timeout=timeout)
         except AnswerTooLarge as error:
             raise JobTooLarge(f"The job is too large: {error}", job=job) from None
+        except AllBusy as error:
+            message, retry_after = f"TheEye was not asked: {error}", TooBusy.headers["Retry-After"]
+            raise TheEyeBusy(message, code=TooBusy.code, job=job, retry_after=retry_after) from None
         except TransportError as error:
             raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
         if 200 <= reply.status < 300:
@@ -140,14 +156,15 @@ class Supervisor(Server):
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
-def _shares(caller: Caller) -> tuple[Share, ...]:
+def _shares(caller: Caller) -> Path:
     """Return the shares of the supervisor's connections: TheEye never answers some callers, and some of their tasks."""
     customer, token, task = caller.customer, caller.token, caller.task
+    of_caller = (customer, "caller", token)
     return (
-        ((customer, token, task), CONNECTIONS // 4),
-        ((customer, "caller", token), CONNECTIONS * 3 // 8),
-        ((customer, "task", task), CONNECTIONS * 3 // 8),
-        (customer, CONNECTIONS // 2),
+        (customer, None),
+        (of_caller, customer),
+        ((customer, "task", task), customer),
+        ((customer, token, task), of_caller),
     )
 
 
@@ -162,7 +179,9 @@ def _is_task(document: Mapping[str, Any], task: str) -> bool:
     return str(known).lower() == task.lower() if known else not _TASK_FIELDS.isdisjoint(document)
 
 
-def _not_sent(error: NotSent) -> UpstreamFailed:
+def _not_sent(error: NotSent) -> SyncError:
+    if isinstance(error, AllBusy):
+        return TooBusy(f"TheEye was not asked, nothing was started: {error}")
     return UpstreamFailed(f"The supervisor cannot be reached, nothing was started: {error}")
 
 

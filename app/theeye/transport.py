@@ -2,6 +2,7 @@
 
 TransportError          a call that brought no answer
 ├── NotSent             not a byte of the request has left: it cannot have had an effect
+│   └── AllBusy         no connection was free for it
 └── AnswerLost          the request was sent, at least in part; what became of it is unknown
     └── AnswerTooLarge  the answer is larger than the limit
 
@@ -25,6 +26,7 @@ from app.theeye.job_id import HEAD
 
 IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
+ALL_BUSY = "too many calls of this caller, task or customer are under way"
 
 _TARGET = re.compile(r"[\x21-\x7e]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.1 and 5.5
@@ -36,6 +38,10 @@ class TransportError(Exception):
 
 class NotSent(TransportError):
     """Report that not a byte of the request has left: it cannot have had an effect."""
+
+
+class AllBusy(NotSent):
+    """Report that no connection was free for the call until its deadline."""
 
 
 class AnswerLost(TransportError):
@@ -96,7 +102,7 @@ class Transport:
         try:
             self._slots.get(timeout=max(seconds, 0))
         except queue.Empty:
-            raise NotSent("all connections are busy") from None
+            raise AllBusy(ALL_BUSY) from None
         try:
             return self._exchange(method, request, deadline)
         finally:

@@ -111,7 +111,7 @@ class JobWaiter:
     def slot_of_customer(self, customer_id: str) -> Iterator[None]:
         """Count a slot as one of the customer's, from the time when the token is known. Raise TooBusy."""
         try:
-            with self._customers.hold([(customer_id, self._most_of_customer)], monotonic()):
+            with self._customers.hold(customer_id, self._most_of_customer):
                 yield
         except ShareTaken:
             message = f"{self._most_of_customer} requests of this customer are waiting already, nothing was started"

@@ -3,16 +3,18 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 
 import pytest
 from flask import Flask
 from support.client import error_of, post
 from support.theeye import ACME, TASK, Call, Session, Silence, StandIn
+from support.world import World
 
 from app import Services
-from app.theeye.shares import Shares, ShareTaken
+from app.theeye.fair_shares import FairShares, Path
+from app.theeye.shares import ShareTaken
 
 OTHER = "61f3e937c38201da80f96c55"
 
@@ -49,33 +51,30 @@ def colleagues(theeye: StandIn, *names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hanging", "arrive"),
+    "hanging",
     [
-        ([(target(TASK), "tok-acme")], 64),
-        ([(target(TASK), "tok-acme"), (target("1" * 24), "tok-acme"), (target("2" * 24), "tok-acme")], 96),
-        ([(target(TASK), name) for name in ("tok-a", "tok-bb", "tok-ccc")], 96),
-        ([(target(str(n) * 24), name) for n, name in enumerate(("tok-a", "tok-bb", "tok-ccc"))], 128),
+        [(target(TASK), "tok-acme")],
+        [(target(TASK), "tok-acme"), (target("1" * 24), "tok-acme"), (target("2" * 24), "tok-acme")],
+        [(target(TASK), name) for name in ("tok-a", "tok-bb", "tok-ccc")],
+        [(target(TASK), "tok-acme"), (target(TASK, "beta"), "tok-beta")],
     ],
-    ids=["one caller and task", "one caller", "one task", "one customer"],
+    ids=["one caller and task", "one caller", "one task", "two customers"],
 )
 def test_calls_that_theeye_never_answers_leave_the_others_theirs(
-    hanging: list[tuple[str, str]], arrive: int, make_app: Callable[..., Flask], theeye: StandIn
+    hanging: list[tuple[str, str]], make_app: Callable[..., Flask], theeye: StandIn
 ) -> None:
     colleagues(theeye, "tok-a", "tok-bb", "tok-ccc", "tok-healthy")
+    theeye.tokens["tok-gamma"] = Session("5e0000000000000000000003", "gamma")
     for path, _ in hanging:
         theeye.task(path.split("/")[3])
     theeye.task(OTHER)
     app = make_app(call_timeout=60)
-    for token in {token for _, token in hanging}:  # the sessions are known
-        assert post(app.test_client(), target(OTHER), Authorization=f"Bearer {token}").status_code == 200
-    before = len(theeye.calls_of("create"))
-    for path, token in hanging:
+    healthy = [(target(OTHER), "tok-healthy"), (target(OTHER, "gamma"), "tok-gamma")]
+    for path, token in (*hanging, *healthy):  # the sessions and the tasks are known
         assert post(app.test_client(), path, Authorization=f"Bearer {token}").status_code == 200
-    with unanswered(app, theeye, "create", 140, *hanging, arrive=before + len(hanging) + arrive):
-        assert len(theeye.calls_of("create")) == before + len(hanging) + arrive
-        assert post(app.test_client(), target(TASK, "beta"), Authorization="Bearer tok-beta").status_code == 200
-        if arrive < 128:
-            assert post(app.test_client(), target(OTHER), Authorization="Bearer tok-healthy").status_code == 200
+    with unanswered(app, theeye, "create", 280, *hanging, arrive=len(hanging) + 2 + 28):
+        for path, token in healthy * 2:
+            assert post(app.test_client(), path, Authorization=f"Bearer {token}").status_code == 200
 
 
 @pytest.mark.settings(call_timeout=60)
@@ -83,7 +82,7 @@ def test_lookups_that_the_gateway_never_answers_leave_the_others_theirs(app: Fla
     known = app.test_client()
     assert post(known).status_code == 200
     strangers = [(target(TASK, f"c{number}"), f"tok-{number}") for number in range(140)]
-    with unanswered(app, theeye, "profile", 140, *strangers, arrive=1 + 128):
+    with unanswered(app, theeye, "profile", 140, *strangers, arrive=1 + 112):
         assert post(known).status_code == 200
         services: Services = app.extensions["theeye_sync"]
         services.sessions._known["tok-acme"] = (services.sessions._known["tok-acme"][0], 0.0)
@@ -117,19 +116,66 @@ def test_a_customer_has_so_many_slots(
     assert post(app.test_client()).status_code == 200
 
 
-def test_a_share_goes_to_the_first_in_its_queue() -> None:
-    shares, order = Shares(), list[str]()
+ACME_PATH: Path = (("acme", None), ("ada", "acme"), ("task", "acme"), ("ada's task", "ada"))
 
-    def wait(name: str) -> None:
-        with shares.hold([("a", 1)], monotonic() + 20):
-            order.append(name)
 
-    with ThreadPoolExecutor(2) as pool, shares.hold([("a", 1), ("b", 1)], 0.0):
-        for number, name in enumerate(("first", "second")):
-            pool.submit(wait, name)
-            while len(shares._queues.get("a", ())) <= number:
+@pytest.mark.parametrize(
+    ("other", "most"),
+    [
+        ([{}], 28),
+        ([{"ada's task": f"t{n}", "task": f"t{n}"} for n in range(300)], 56),
+        ([{"ada": f"c{n}", "ada's task": f"c{n}t"} for n in range(300)], 56),
+        ([{name: f"{name}{n}" for name in ("ada", "task", "ada's task")} for n in range(300)], 112),
+        ([{name: f"{name}{n}" for name in ("acme", "ada", "task", "ada's task")} for n in range(8)], 224),
+    ],
+    ids=["one caller and task", "one caller", "one task", "one customer", "eight customers"],
+)
+def test_a_name_holds_half_of_what_the_others_leave(other: list[dict[str, str]], most: int) -> None:
+    shares, held = FairShares(256), 0
+    paths = [tuple((each.get(str(n), n), each.get(str(a), a)) for n, a in ACME_PATH) for each in other]
+    with ExitStack() as stack:
+        for path in paths * 300:
+            with suppress(ShareTaken):
+                stack.enter_context(shares.hold(path, 0.0))
+                held += 1
+        assert most / 2 <= held <= most
+        stack.enter_context(shares.hold((("new", None),), 0.0))
+    assert not shares._used
+
+
+def test_those_who_queue_get_theirs_in_turn() -> None:
+    shares, order = FairShares(1), list[str]()
+
+    def wait(name: str, number: int) -> None:
+        with shares.hold(((name, None),), monotonic() + 20):
+            order.append(f"{name}{number}")
+
+    with ThreadPoolExecutor(3) as pool, shares.hold((("a", None),), 0.0):
+        for number, name in enumerate(("b", "b", "c")):
+            pool.submit(wait, name, number)
+            while sum(map(len, shares._queues.values())) <= number:
                 threading.Event().wait(0.001)
-        with pytest.raises(ShareTaken), shares.hold([("c", 1), ("b", 1)], monotonic() + 0.01):
-            pass
-    assert order == ["first", "second"]
+        with pytest.raises(ShareTaken):
+            shares.hold((("d", None),), 0.0).__enter__()
+    assert order == ["b0", "c2", "b1"]
     assert (shares._used, shares._queues) == ({}, {})
+
+
+@pytest.mark.settings(call_timeout=0.1)
+def test_a_call_that_gets_no_connection_is_refused_and_nothing_is_started(
+    world: World, services: Services, theeye: StandIn
+) -> None:
+    job_id, calls = world.start(), len(theeye.calls)
+    services.supervisor._shares = services.sessions._gateway._shares = FairShares(0)
+    for got in (
+        world.ask("POST", target(TASK), "tok-new"),
+        world.post(),
+        world.ask("POST", target(OTHER)),
+        world.get(job_id),
+        world.delete(job_id),
+    ):
+        error = error_of(got, 503, "EBUSY")
+        assert "too many calls of this caller, task or customer are under way" in error["message"]
+        assert got.headers["Retry-After"] == "1"
+        assert (error["job"]["id"] == job_id) if "job" in error else "nothing was started" in error["message"]
+    assert len(theeye.calls) == calls
