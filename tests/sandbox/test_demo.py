@@ -36,9 +36,6 @@ def need_free(*ports: int) -> None:
 class Demo(Process):
     """What `make run` runs."""
 
-    def start(self, **env: str) -> None:
-        self.launch([sys.executable, "-m", "sandbox.demo"], cwd=CHECKOUT, env=clean_environment() | env)
-
     def is_ready(self) -> bool:
         self._check_early_exit()
         return "Ctrl-C stops it." in self.log_text().partition("TheEye Sync is ready")[2]
@@ -53,12 +50,17 @@ class Demo(Process):
 
 
 @contextmanager
-def demo(**env: str) -> Iterator[Demo]:
+def demo(
+    command: tuple[str, ...] = (sys.executable, "-m", "sandbox.demo"),
+    folder: Path = CHECKOUT,
+    seconds: float = 30,
+    **env: str,
+) -> Iterator[Demo]:
     running = Demo()
     children: list[int] = []
     try:
-        running.start(**env)
-        wait_until(lambda: running.is_ready() or "cannot listen" in running.log_text(), 30, "make run")
+        running.launch(command, cwd=folder, env=clean_environment() | env)
+        wait_until(lambda: running.is_ready() or "cannot listen" in running.log_text(), seconds, "make run")
         children = running.children()
         yield running
     finally:
@@ -143,21 +145,13 @@ def test_make_run_says_that_a_port_is_taken(whose: str) -> None:
 def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
     need_free(SANDBOX_PORT, SERVICE_PORT)
     subprocess.run(["git", "clone", "-q", str(CHECKOUT), str(tmp_path / "a clone")], check=True)
-    running = Demo()
-    try:
-        running.launch(
-            ["make", "-s", f"PYTHON={sys.executable}", "run"], cwd=tmp_path / "a clone", env=clean_environment()
-        )
-        wait_until(running.is_ready, 100, "make run")
-        with requests.Session() as session:
-            session.trust_env = False
-            url = f"http://127.0.0.1:{SERVICE_PORT}/acme/task/61f3e937c38201da80f96c27/job?parse&access_token={TOKEN}"
-            got = session.post(url, json={"task_arguments": [200]}, headers={"Connection": "close"}, timeout=30)
+    command = ("make", "-s", f"PYTHON={sys.executable}", "run")
+    with demo(command, tmp_path / "a clone", seconds=100) as running, requests.Session() as session:
+        session.trust_env = False
+        url = f"http://127.0.0.1:{SERVICE_PORT}/acme/task/61f3e937c38201da80f96c27/job?parse&access_token={TOKEN}"
+        got = session.post(url, json={"task_arguments": [200]}, headers={"Connection": "close"}, timeout=30)
         assert got.status_code == 418
         os.killpg(running.pid, signal.SIGINT)  # as a terminal's Ctrl-C does
         running.wait(20)
         assert "Traceback" not in running.log_text()
         need_nobody(SANDBOX_PORT, SERVICE_PORT)
-    finally:
-        print(running.log_text())
-        running.close()

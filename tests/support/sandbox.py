@@ -50,6 +50,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.http.close()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         return self.http.request(method, self.url + path, allow_redirects=False, timeout=20, **options)
 
