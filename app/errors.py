@@ -35,10 +35,12 @@ Crashed                                       an unexpected error after a job wa
 """
 
 from collections.abc import Iterable, Mapping
+from math import ceil
 from types import MappingProxyType
 from typing import Any, Protocol
 
 UNSET: Any = object()
+MOST_RETRY_AFTER = 60  # seconds: a run can end earlier than the ones before it
 
 
 class Job(Protocol):
@@ -58,6 +60,9 @@ class Job(Protocol):
 
     @property
     def has_ended(self) -> bool: ...  # noqa: D102
+
+    @property
+    def running_for(self) -> float: ...  # noqa: D102
 
 
 class SyncError(Exception):
@@ -250,6 +255,11 @@ class NoFreeSlot(TooBusy, code="EHISTORY"):
             "nothing was started. Raise its autoremove_completed_jobs_limit"
         )
 
+    def expect(self, seconds: float | None) -> None:
+        """Say when to try again where it is known how long a run takes: a slot becomes free with its end."""
+        if seconds is not None:
+            self.headers = {**self.headers, "Retry-After": retry_after(seconds)}
+
 
 class KeysUnavailable(SyncError, status=503, code="EKEYSDOWN", retry_after=2):
     """Report that Redis is down and keys cannot be stored; nothing was started."""
@@ -267,19 +277,30 @@ class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
     words = "The time is up: the job"
 
     def __init__(
-        self, job: Job, ago: float, result_url: str, headers: Iterable[tuple[str, str]] = (), message: str = ""
+        self,
+        job: Job,
+        ago: float,
+        result_url: str,
+        headers: Iterable[tuple[str, str]] = (),
+        message: str = "",
+        expected: float | None = None,
     ) -> None:
         """Take how many seconds `ago` TheEye showed the job, the URL of the answer, and headers beside `Location`.
 
+        `expected` is how many seconds a run of the task usually takes, where that is known.
         A 504 has no `Retry-After`: clients take it for an invitation to repeat the POST, which runs the task again.
         """
         super().__init__(message or f"{self.words} had not ended when TheEye last showed it, {ago:.0f} s ago", job=job)
         self.result_url = result_url
+        self.expected = expected
         self.headers = {"Location": result_url, **type(self).headers, **dict(headers)}
+        if expected is not None and "Retry-After" in self.headers:
+            self.headers["Retry-After"] = retry_after(expected, job.running_for)
 
     def body(self) -> Any:
-        """Return the JSON body with the URL of the result."""
-        return {**super().body(), "result_url": self.result_url}
+        """Return the JSON body with the URL of the result, and how long a run takes where that is known."""
+        expected = {} if self.expected is None else {"expected_seconds": self.expected}
+        return {**super().body(), "result_url": self.result_url, **expected}
 
 
 class Accepted(TimeIsUp, status=202, code="", retry_after=1):
@@ -295,3 +316,9 @@ class Crashed(Exception):
         """Take the job as last seen; raise it `from` the unexpected error."""
         super().__init__(f"unexpected error with job {job.id}")
         self.job = job
+
+
+def retry_after(expected: float, running_for: float = 0.0) -> str:
+    """Return Retry-After: the seconds that are left of those expected; for a late run all of them again."""
+    left = expected - running_for if running_for < expected else expected
+    return str(min(max(ceil(left), 1), MOST_RETRY_AFTER))

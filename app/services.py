@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.health.probes import Probe
 from app.health.readiness import Readiness
+from app.runs.durations import Durations
 from app.runs.history import HistoryGuard, Queue
 from app.runs.history_limits import Limits
 from app.runs.history_local import LocalQueue
@@ -41,6 +42,7 @@ class Services:
     supervisor: Supervisor
     waiter: JobWaiter
     runs: Runs
+    durations: Durations
     answers: Answers
     cancellations: Cancellations
     health: Readiness
@@ -63,6 +65,8 @@ def assemble(settings: Settings) -> Services:
     looks = Looks(settings.max_looks)
     waiter = JobWaiter(supervisor, notifications, Clients(), looks, settings.max_waiting, metrics, most)
     guard = _history_guard(settings, scripts, notifications)
+    durations = Durations(scripts)
+    keys = Keys(scripts, settings.call_timeout) if scripts else None
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(
         settings=settings,
@@ -70,7 +74,8 @@ def assemble(settings: Settings) -> Services:
         sessions=Sessions(gateway, settings.session_ttl, metrics, most),
         supervisor=supervisor,
         waiter=waiter,
-        runs=Runs(supervisor, waiter, guard, Keys(scripts, settings.call_timeout) if scripts else None),
+        runs=Runs(supervisor, waiter, guard, keys, durations),
+        durations=durations,
         answers=Answers(settings.max_answer_bytes),
         cancellations=Cancellations(supervisor, notifications),
         health=Readiness(

@@ -52,8 +52,10 @@ def read(customer: str, task: str, job: str) -> Response:
         deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
         since = waiter.listen()
         found = _owned(waiter.fetch(wanted.caller, job, deadline, client), task, wanted)
+        services.durations.recall(wanted.session.customer_id, task)
         if not found.has_ended and waiter.left(deadline) > 0:
             found = waiter.wait(wanted.caller, found, deadline, client, since)
+        services.durations.learn(wanted.session.customer_id, task, found)
     return _answer(wanted, customer, task, found, errors.Accepted, [])
 
 
@@ -71,7 +73,9 @@ def cancel(customer: str, task: str, job: str) -> Response:
             services.supervisor.cancel(wanted.caller, job)
             found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
-        raise errors.Accepted(found, found.age, _location(wanted, customer, task, job))
+        raise errors.Accepted(
+            found, found.age, _location(wanted, customer, task, job), expected=_expected(wanted, task)
+        )
     if "canceled" not in (found.state, found.lifecycle) and (found.lifecycle, found.state) != _CANCELED_LATE:
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
@@ -110,7 +114,7 @@ def _answer(
         headers = [*headers, ("Preference-Applied", applied)]
     location = partial(_location, wanted, customer, task, job.id)
     if not job.has_ended:
-        raise late(job, job.age, location(), headers)
+        raise late(job, job.age, location(), headers, expected=_expected(wanted, task))
     response = _rendered(wanted, job, headers)
     if (job.exit_code or response.status_code >= 400) and response.data in (b"null", b"[]"):
         response.headers.extend(_link_to_result(wanted, customer, task, job.id))
@@ -121,6 +125,11 @@ def _answer(
         raise late(job, job.age, location(), headers, words) from None
     wanted.caller.trace.by = "job"
     return response
+
+
+def _expected(wanted: JobRequest, task: str) -> float | None:
+    """Return how many seconds a run of the task usually takes; None where too few are known."""
+    return current_services().durations.expected(wanted.session.customer_id, task)
 
 
 def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:

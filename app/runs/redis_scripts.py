@@ -72,9 +72,8 @@ class RedisScripts:
 
     def _break(self, error: Exception) -> None:
         """Open the circuit breaker; log a warning at the first failure of a row."""
-        self._failed = True
         with self._lock:
-            first = monotonic() > self._skip_until + BREAK_SECONDS
+            first, self._failed = not self._failed, True
             self._skip_until = monotonic() + BREAK_SECONDS
         log.log(logging.WARNING if first else logging.DEBUG, "Redis did not answer: %r", error)
 

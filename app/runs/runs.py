@@ -7,7 +7,8 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from app.errors import ClientGone, Crashed, JobGone, NotSupported, RunGone, SyncError, TooBusy
+from app.errors import ClientGone, Crashed, JobGone, NoFreeSlot, NotSupported, RunGone, SyncError, TooBusy
+from app.runs.durations import Durations
 from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
 from app.runs.tasks import Tasks
@@ -49,12 +50,20 @@ class Run(NamedTuple):
 class Runs:
     """Start jobs and wait for them."""
 
-    def __init__(self, supervisor: Supervisor, waiter: JobWaiter, guard: HistoryGuard, keys: Keys | None) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        waiter: JobWaiter,
+        guard: HistoryGuard,
+        keys: Keys | None,
+        durations: Durations,
+    ) -> None:
         """Start nothing yet; without keys there is no Redis to keep them in."""
         self._supervisor = supervisor
         self._waiter = waiter
         self._guard = guard
         self._keys = keys
+        self._durations = durations
         self._tasks = Tasks(supervisor, guard.limits)
 
     def run(self, request: RunRequest, client: Client) -> Run:
@@ -65,7 +74,9 @@ class Runs:
         reservation = self._reserve(request, remaining)
         if isinstance(reservation, str):
             trace.create, trace.joined = monotonic() - began, True
-            return Run(self._join(request, reservation, remaining.deadline, client), replayed=True)
+            joined = self._join(request, reservation, remaining.deadline, client)
+            self._durations.learn(request.customer_id, request.task, joined)
+            return Run(joined, replayed=True)
         try:
             return Run(self._start(request, client, remaining, reservation, began))
         except SyncError as error:
@@ -73,6 +84,8 @@ class Runs:
                 trace.queue = monotonic() - began
             if reservation is not None:
                 reservation.settle(error)
+            if isinstance(error, NoFreeSlot):
+                error.expect(self._durations.expected(request.customer_id, request.task))
             raise
 
     def _reserve(self, request: RunRequest, remaining: "_Remaining") -> Reservation | str | None:
@@ -108,9 +121,11 @@ class Runs:
         least, most = TASK_SECONDS
         seconds = min(max(remaining.seconds(), least), most)
         self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
+        self._durations.recall(request.customer_id, request.task)
         with self._guard.protect(request.guarded_task, partial(_left, remaining, reservation)) as protection:
             since = self._admit(client, reservation)
-            left = max(remaining.deadline - monotonic(), 0.0)  # the create itself takes nothing of it
+            created = monotonic()
+            left = max(remaining.deadline - created, 0.0)  # the create itself takes nothing of it
             job = self._create(request, protection.queued, began)
             with job_in_errors(job.without_document()):
                 confirm = partial(_confirm, reservation, job.id)
@@ -122,6 +137,7 @@ class Runs:
                 job = job.without_document()
                 job = self._waiter.wait(request.caller, job, monotonic() + left, client, since, renew=confirm)
                 self._guard.limits.learn(request.guarded_task, job.document)
+                self._durations.learn(request.customer_id, request.task, job, monotonic() - created)
                 if reservation is not None and self._waiter.listen() != since:
                     confirm()  # Redis was away, and may have lost it
         return job

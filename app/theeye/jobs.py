@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from time import monotonic
+from datetime import UTC, datetime
+from time import monotonic, time
 from typing import Any
 
 ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
@@ -12,7 +13,7 @@ ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"}
 class Job:
     """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known.
 
-    `exit_code` is that of the script, where the agent has reported an integer.
+    `exit_code` is that of the script, where the agent has reported an integer; `created` is a date as TheEye writes it.
     """
 
     id: str
@@ -20,6 +21,7 @@ class Job:
     state: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     exit_code: int | None = None
+    created: str | None = None
     seen_at: float = field(default_factory=monotonic, repr=False, compare=False)
 
     @classmethod
@@ -29,7 +31,7 @@ class Job:
         if not own_id:
             own_id, document = job_id, {**document, "id": job_id}
         lifecycle, state = _text(document.get("lifecycle")), _text(document.get("state"))
-        return cls(own_id, lifecycle, state, document, _exit_code(document))
+        return cls(own_id, lifecycle, state, document, _exit_code(document), _text(document.get("creation_date")))
 
     @property
     def has_ended(self) -> bool:
@@ -41,6 +43,12 @@ class Job:
         """Return how many seconds ago TheEye showed the job."""
         return monotonic() - self.seen_at
 
+    @property
+    def running_for(self) -> float:
+        """Return how many seconds ago the job was created, by TheEye's clock and ours; 0 where TheEye does not tell."""
+        created = date(self.created)
+        return 0.0 if created is None else max(time() - created, 0.0)
+
     def at(self, lifecycle: str) -> "Job":
         """Return the same job at another lifecycle, as a look at the lifecycle alone shows it: without a document."""
         return replace(self, lifecycle=lifecycle, document={}, seen_at=monotonic())
@@ -48,6 +56,15 @@ class Job:
     def without_document(self) -> "Job":
         """Return the same job for a wait: a document takes memory, and the one of the end is read when it has ended."""
         return replace(self, document={})
+
+
+def date(value: Any) -> float | None:
+    """Return a date of TheEye's (ISO 8601, UTC unless it says else) in seconds since 1970; None if it is none."""
+    try:
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _text(value: Any) -> str | None:

@@ -20,7 +20,8 @@ class Ticker:
         self._work = work
         self._seconds = seconds
         self._at_once = at_once
-        self._stopped = threading.Event()
+        self._woken = threading.Event()
+        self._is_stopped = False
         self._starting = threading.Lock()
         self._running_in = 0  # process id, while the thread lives: gevent takes 10 µs to say whether a thread does
 
@@ -29,18 +30,28 @@ class Ticker:
         if self._running_in == os.getpid():
             return
         with self._starting:
-            if self._running_in != os.getpid() and not self._stopped.is_set():
+            if self._running_in != os.getpid() and not self._is_stopped:
                 threading.Thread(target=self._run, name=self._name, daemon=True).start()
                 self._running_in = os.getpid()
 
+    def hurry(self) -> None:
+        """Have `work` called at once, and after `seconds` again."""
+        self._woken.set()
+        self.ensure_running()
+
     def stop(self) -> None:
         """End the thread after the call that is under way; it never starts again."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._woken.set()
 
     def _run(self) -> None:
         pause = 0.0 if self._at_once else self._seconds
         try:
-            while not self._stopped.wait(pause):
+            while True:
+                self._woken.wait(pause)
+                self._woken.clear()
+                if self._is_stopped:
+                    return
                 pause = self._seconds
                 try:
                     self._work()

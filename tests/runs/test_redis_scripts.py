@@ -28,7 +28,9 @@ def test_a_script_says_at_its_head_what_it_takes_and_returns(script: resources.a
 
 def test_every_script_is_run_by_its_name() -> None:
     code = "".join(file.read_text() for file in resources.files("app.runs").iterdir() if file.name.endswith(".py"))
-    assert {f"{name}.lua" for name in re.findall(r'"((?:key|history)_\w+)"', code)} == {file.name for file in SCRIPTS}
+    assert {f"{name}.lua" for name in re.findall(r'"((?:key|history|durations)_\w+)"', code)} == {
+        file.name for file in SCRIPTS
+    }
 
 
 def test_a_script_that_redis_no_longer_has_is_loaded_again(redis_server: Redis) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, takewhile
 
 import pytest
 from support.load import JOB, WORKERS, ask, put_away, request_bytes, start
@@ -13,7 +14,8 @@ from support.settings import environment
 from support.theeye import TASK, StandIn
 
 SLOW, GUARDED = "61f3e937c38201da80f90001", "61f3e937c38201da80f90002"
-NOT_A_REQUESTS = {"psubscribe", "ping", "publish", "info", "config|resetstat"}  # the listener's, TheEye's, the test's
+NOT_A_REQUESTS = {"PSUBSCRIBE", "PING", "PUBLISH"}  # the listener's and TheEye's
+BACKGROUND = "theeye-sync:durations:"  # a thread's: at most once in 10 s for a task, however many requests there are
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,10 @@ def service(request: pytest.FixtureRequest, theeye: StandIn, redis_server: Redis
     env = environment(theeye, redis_url=redis_server.url)
     service = start(env, request.param, workers=1)
     try:
-        run(service, TASK, SLOW, GUARDED)  # session, subscription and history limits are known from now on
+        with redis_server.client().monitor() as monitor:
+            run(service, TASK, SLOW, GUARDED)  # session, subscription and history limits are known from now on
+            commands = (found["command"] for found in monitor.listen())
+            list(islice((one for one in commands if BACKGROUND in one and "WITHSCORES" in one), 3))  # as are durations
         yield service
     finally:
         put_away(service)
@@ -49,15 +54,17 @@ def run(service: Service, *tasks: str) -> None:
     assert statuses == [200] * len(tasks)
 
 
-def redis_commands(redis: Redis, service: Service, *tasks: str) -> dict[str, int]:
+def redis_commands(redis: Redis, service: Service, *tasks: str) -> Counter[str]:
     """What Redis was told to do for these requests."""
     client = redis.client()
     client.ping()  # the greeting of a new connection is not counted
-    client.config_resetstat()
-    run(service, *tasks)
-    stats = {name.removeprefix("cmdstat_"): found["calls"] for name, found in client.info("commandstats").items()}
-    assert stats["publish"], "TheEye told of no end"
-    return {name: calls for name, calls in stats.items() if name not in NOT_A_REQUESTS}
+    with redis.client().monitor() as monitor:
+        run(service, *tasks)
+        client.echo("over")
+        commands = takewhile(lambda one: one != "ECHO over", (found["command"] for found in monitor.listen()))
+        names = Counter(one.partition(" ")[0].upper() for one in commands if BACKGROUND not in one)
+    assert names["PUBLISH"], "TheEye told of no end"
+    return Counter({name: calls for name, calls in names.items() if name not in NOT_A_REQUESTS})
 
 
 def test_two_calls_to_theeye(theeye: StandIn, service: Service) -> None:

@@ -49,12 +49,17 @@ def layout(client: Any) -> dict[str, Any]:
     slots = [slot for part in ("unread", "queue") for slot in client.zrange(f"{GUARDED}:{part}", 0, -1)]
     words = {slot: f"<slot {number}>" for number, slot in enumerate(slots, 1)}
     found = {}
-    for name in client.scan_iter("theeye-sync:*"):
+    for name in filter(is_recorded, client.scan_iter("theeye-sync:*")):
         kind = client.type(name)
         text = TIME.sub(soon, json.dumps(READ[kind](client, name)))
         text = RANDOM.sub(lambda match: words.get(match[0], "<id>"), text)
         found[name] = {"type": kind, "hours": round(client.ttl(name) / 3600), "value": json.loads(text)}
     return found
+
+
+def is_recorded(name: str) -> bool:
+    """How long runs took is newer than the record, and written in the background."""
+    return not name.startswith("theeye-sync:durations:")
 
 
 def soon(match: re.Match[str]) -> str:

@@ -1,0 +1,147 @@
+"""Remember how long the last runs of each task took, to tell callers how long a run will take.
+
+Each process remembers for itself. With Redis, a thread merges what all processes know; no request waits for that. A run
+is known by its job's id, so it counts once, however often it is read or written.
+"""
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
+from time import monotonic, time
+from typing import NamedTuple
+
+from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
+from app.theeye.jobs import Job, date
+from app.waiter.ticker import Ticker
+
+RUNS = 20  # of a task that are remembered, the newest
+LEAST = 3  # runs from which on an expectation is told
+TASKS = 10_000  # that are remembered at the most; the least recently used one is dropped first
+MERGE_SECONDS = 10.0  # from one merge of a task with Redis to the next, at least
+KEPT_MS = 30 * 24 * 3600 * 1000  # in Redis after the last merge
+NOT_RUN = frozenset({"canceled", "expired", "error", "in_progress"})  # lifecycles and states of what was cut short
+
+log = logging.getLogger("theeye_sync.durations")
+
+
+class _Run(NamedTuple):
+    """Hold the seconds that a run took, and its end in seconds since 1970."""
+
+    seconds: float
+    end: float
+
+
+@dataclass(slots=True)
+class _Task:
+    """Hold the newest runs of a task by their job ids; `is_due`: a merge would bring news, here or there."""
+
+    runs: dict[str, _Run] = field(default_factory=dict)
+    is_due: bool = True
+    merged_at: float = float("-inf")
+
+    def keep(self, job_id: str, run: _Run) -> None:
+        """Keep a run while it is among the newest."""
+        self.runs[job_id] = run
+        if len(self.runs) > RUNS:
+            del self.runs[min(self.runs, key=lambda known: self.runs[known].end)]
+
+
+class Durations:
+    """Learn from jobs that have ended, and say what to expect of the next one."""
+
+    def __init__(self, scripts: RedisScripts | None) -> None:
+        """Know nothing yet; the thread starts with the first task, so after any fork."""
+        self._lock = threading.Lock()
+        self._tasks: OrderedDict[str, _Task] = OrderedDict()
+        merge_all = partial(self._merge_all, scripts) if scripts is not None else None
+        self._merger = Ticker("theeye-sync-durations", merge_all, MERGE_SECONDS) if merge_all is not None else None
+
+    def recall(self, customer_id: str, task: str) -> None:
+        """Have Redis asked for a task that this process does not know yet; call it once TheEye has shown the task."""
+        name = _name(customer_id, task)
+        with self._lock:
+            is_known = name in self._tasks
+            self._task(name)
+        if not is_known and self._merger is not None:
+            self._merger.hurry()
+
+    def learn(self, customer_id: str, task: str, job: Job, seconds: float | None = None) -> None:
+        """Remember how long a job took: `seconds` as its request saw it, else what TheEye's dates in it say.
+
+        A job that has not ended, did not run, or tells no dates teaches nothing.
+        """
+        run = _Run(seconds, time()) if seconds is not None else _run_of(job)
+        if run is None or not job.has_ended or NOT_RUN & {job.lifecycle, job.state}:
+            return
+        job_id = job.id.encode(errors="backslashreplace").decode()  # Redis takes no lone surrogates
+        with self._lock:
+            known = self._task(_name(customer_id, task))
+            if job_id in known.runs:
+                return
+            known.keep(job_id, run)
+            known.is_due = True
+        self._ensure_merging()
+
+    def expected(self, customer_id: str, task: str) -> float | None:
+        """Return the median of the last runs in seconds; None where too few are known."""
+        with self._lock:
+            known = self._task(_name(customer_id, task))
+            known.is_due = True  # other processes may have learned more by now
+            seconds = [run.seconds for run in known.runs.values()]
+        self._ensure_merging()
+        return round(median(seconds), 3) if len(seconds) >= LEAST else None
+
+    def _task(self, name: str) -> _Task:
+        known = self._tasks.setdefault(name, _Task())
+        self._tasks.move_to_end(name)
+        if len(self._tasks) > TASKS:
+            self._tasks.popitem(last=False)
+        return known
+
+    def _ensure_merging(self) -> None:
+        if self._merger is not None:
+            self._merger.ensure_running()
+
+    def _merge_all(self, scripts: RedisScripts) -> None:
+        latest = monotonic() - MERGE_SECONDS
+        with self._lock:
+            due = [(name, task) for name, task in self._tasks.items() if task.is_due and task.merged_at <= latest]
+        try:
+            for name, task in due:
+                self._merge(scripts, name, task)
+        except RedisUnavailable as error:
+            log.debug("durations were not merged: %s", error)
+
+    def _merge(self, scripts: RedisScripts, name: str, task: _Task) -> None:
+        """Exchange what this process and Redis know of a task. Raise RedisUnavailable."""
+        with self._lock:
+            task.is_due, task.merged_at = False, monotonic()
+            ours = [text for job_id, run in task.runs.items() for text in (job_id, f"{run.seconds:.3f}", str(run.end))]
+        try:
+            found = scripts.run("durations_merge", [_key(name)], [RUNS, KEPT_MS, *ours])
+        except RedisUnavailable:
+            task.is_due = True
+            raise
+        with self._lock:
+            for run, end in zip(found[::2], found[1::2], strict=True):
+                seconds, _, job_id = run.decode().partition(" ")
+                task.keep(job_id, _Run(float(seconds), float(end)))
+
+
+def _run_of(job: Job) -> _Run | None:
+    """Return what the document of an ended job says of its run; None where it does not tell both dates."""
+    began, end = date(job.created), date(job.document.get("last_update"))
+    return _Run(end - began, end) if began is not None and end is not None and end > began else None
+
+
+def _name(customer_id: str, task: str) -> str:
+    return f"{customer_id}:{task.lower()}"
+
+
+def _key(name: str) -> str:
+    """Return the task's name in Redis, which shows neither the customer nor the task."""
+    return f"{PREFIX}:durations:{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()}"
