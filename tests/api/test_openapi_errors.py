@@ -27,7 +27,7 @@ def failed(job: Job | None, *words: str) -> SyncError:
 
 # What raises each of the errors that the document has an example of.
 ERRORS: dict[str, SyncError] = {
-    "Accepted": errors.Accepted(RUNNING, 0.2, LATER),
+    "Accepted": errors.Accepted(RUNNING, 0.2, LATER, expected=4.2),
     "EINVALID": errors.BadRequest("wait must be a number of seconds"),
     "Unauthorized": errors.Unauthorized(),
     "EORACC": errors.Forbidden("Forbidden"),
@@ -63,7 +63,7 @@ ERRORS: dict[str, SyncError] = {
     "EKEYSDOWN": errors.KeysUnavailable(
         "Idempotency keys cannot be kept just now, nothing was started: Redis did not answer: TimeoutError"
     ),
-    "ETIMEISUP": errors.TimeIsUp(RUNNING, 0.2, LATER),
+    "ETIMEISUP": errors.TimeIsUp(RUNNING, 0.2, LATER, expected=4.2),
     "EOUTCOMEUNKNOWN_504": errors.OutcomeUnknown(
         "The answer to the create was lost, the job may have started: timed out"
     ),

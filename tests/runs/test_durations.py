@@ -60,6 +60,7 @@ def test_nothing_is_said_before_three_runs() -> None:
         (job(3, "terminated", "canceled"), 2, None),
         (job(3, "terminated", "error"), 2, None),
         (job(3, "canceled", "in_progress"), 2, None),
+        (job(3, "terminated", "in_progress"), 2, None),
         (job(1), 2, None),
         (job(3), None, None),
         (job(3, creation_date="yesterday", last_update=DATES["last_update"]), None, None),

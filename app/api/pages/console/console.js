@@ -159,7 +159,7 @@ function showProgress(made) {
     bar.max = Math.max(made.expected, seconds);
     bar.value = seconds;
   } else bar.removeAttribute("value");
-  const time = made.expected ? say("runningFor", seconds.toFixed(1), made.expected) : say("elapsed", seconds.toFixed(1));
+  const time = made.expected ? say("runningFor", seconds.toFixed(1), made.expected.toFixed(1)) : say("elapsed", seconds.toFixed(1));
   const words = made.job ? say("running", made.job) : say("starting");
   $("progress-text").textContent = isOver ? [made.job, made.note].filter(Boolean).join(" · ") : `${words} (${time}) ${made.note ?? ""}`;
 }
