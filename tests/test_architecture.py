@@ -47,7 +47,7 @@ ROOMS = {"api", "health", "waiter", "runs", "theeye", "telemetry", "serving", "c
 LIBRARIES = {  # and who alone may import them
     "flask": {"__init__", "api"},
     "werkzeug": {"__init__", "api"},
-    "gunicorn": {"serving"},
+    "gunicorn": {"cli", "serving"},
     "redis": {"setting_readers", "waiter", "runs", "checks"},
     "prometheus_client": {"telemetry"},
     "click": {"cli", "checks"},

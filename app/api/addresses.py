@@ -9,10 +9,11 @@ from urllib.parse import quote
 from flask import request
 from werkzeug.http import parse_list_header
 
-from app.api.request import current_services, wsgi_text
+from app.api.request import current_services
 from app.setting_readers import AUTO
 from app.telemetry.redaction import redact
 from app.telemetry.tokens import names_token
+from app.telemetry.wsgi import wsgi_text
 
 _HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 

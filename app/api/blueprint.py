@@ -10,12 +10,13 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from app import errors
 from app.api import jobs, responses, tasks
 from app.api.openapi import document
-from app.api.request import current_services, raw_path, wsgi_text
+from app.api.request import current_services
 from app.api.responses import Response, error_response, json_response
 from app.api.sending import held_until_sent
 from app.health.status import original_status
 from app.telemetry.tokens import cut_path, names_token
 from app.telemetry.trace import current
+from app.telemetry.wsgi import raw_path, wsgi_text
 from app.theeye.jobs import Job
 
 AnyResponse = TypeVar("AnyResponse", bound=flask.Response)

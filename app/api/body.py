@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from werkzeug.wsgi import get_content_length, get_input_stream
 
+from app.api.request import client_socket
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow
 from app.waiter.ticker import Ticker
 
@@ -73,8 +74,7 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
         raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
-    sock: socket.socket | None = environ.get("gunicorn.socket")
-    with _slow_bodies().watch(sock) as upload:
+    with _slow_bodies().watch(client_socket(environ)) as upload:
         try:
             body = _receive(get_input_stream(environ), most + 1, upload)
         except Exception:  # noqa: BLE001 - gunicorn has errors of its own for malformed chunks

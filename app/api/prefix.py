@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from app.api.sending import Wsgi
+from app.telemetry.wsgi import Wsgi
 
 
 class OwnPrefix:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
 from app.telemetry.tokens import names_token
+from app.telemetry.wsgi import wsgi_text
 
 STRICT = "strict"
 SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect", STRICT})
@@ -70,4 +71,4 @@ def _pair(piece: str) -> tuple[str, str]:
 
 
 def _decode(text: str) -> str:
-    return unquote_plus(text.encode("latin-1").decode("utf-8", "replace"), errors="replace")
+    return unquote_plus(wsgi_text(text), errors="replace")

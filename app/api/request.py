@@ -20,7 +20,6 @@ from app.theeye.sessions import Sessions
 from formatters import Formatter
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
-_AUTHORITY = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +75,6 @@ def client_socket(environ: dict[str, Any]) -> socket.socket | None:
     """Return the client's socket, where the WSGI host shows it (gunicorn)."""
     sock: socket.socket | None = environ.get("gunicorn.socket")
     return sock
-
-
-def raw_path(environ: dict[str, Any]) -> str:
-    """Return the path before any decoding, where the WSGI host shows it: a decoded `%2F` looks like a separator."""
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    path = raw.partition("?")[0]
-    return path if path.startswith("/") else _AUTHORITY.sub("", path)
-
-
-def wsgi_text(text: str) -> str:
-    """Read as UTF-8 what WSGI hands on as Latin-1 (PEP 3333)."""
-    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
 def _session(sessions: Sessions, caller: Caller) -> Session:

@@ -5,13 +5,13 @@ import hashlib
 import re
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import flask
 from werkzeug import datastructures
 
 from app import errors
 from app.telemetry.redaction import redact_json
+from app.telemetry.text import percent_encode
 from app.telemetry.trace import current
 from formatters.contract import JSON_TYPE
 from formatters.jsontext import dumps
@@ -36,7 +36,6 @@ _EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Link, Location, Preference-Applied, Retry-After, Server-Timing, "
     "X-Job-Exit-Code, X-Job-Id, X-Job-Lifecycle, X-Job-State, X-Request-Id"
 )
-_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class Response(flask.Response):
@@ -153,4 +152,4 @@ def etag(body: bytes) -> str:
 
 def visible(text: str) -> str:
     """Percent-encode outside visible ASCII; at most 100 characters, never cut inside an escape."""
-    return re.sub(r"%.?$", "", quote(text[:100], safe=_VISIBLE, errors="replace")[:100])
+    return re.sub(r"%.?$", "", percent_encode(text[:100])[:100])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from app.telemetry.wsgi import Wsgi
 
 HELD = "theeye_sync.held"  # the name of an answer's Held in the WSGI environ
 PIECE = 64 << 10  # bytes; `sendall` counts its timeout for all that it is given

@@ -6,7 +6,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from app.telemetry.access_log import iso_time
+from app.telemetry.text import iso_time
 
 _STARTED = time.time()
 

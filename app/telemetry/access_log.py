@@ -1,45 +1,42 @@
 """Write the log line of a request, as text or JSON: nothing that a client sends can end it or show a token."""
 
 import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-from app.telemetry.tokens import cut_path, tokens, without
+from app.telemetry.text import iso_time, percent_encode
+from app.telemetry.tokens import cut_path, without
 from app.telemetry.trace import Trace
+from app.telemetry.wsgi import wsgi_text
 
 LONGEST = 200  # characters of one field
 DURATIONS = ("session", "queue", "create", "wait", "read", "format")
 
-_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
-_PLAIN = re.compile(r"[\x21-\x24\x26-\x7e]*").fullmatch
 
-
-def text_line(trace: Trace, environ: Mapping[str, Any], now: float, total: float) -> str:
+def text_line(trace: Trace, now: float, total: float) -> str:
     """Return the line for people: what matters first, then `name=value` for each field that applies."""
-    fields = request_fields(trace, environ, now, total)
-    method, path = _visible(fields["method"]), _visible(fields["path"])
+    fields = request_fields(trace, now, total)
+    method, path = percent_encode(fields["method"]), percent_encode(fields["path"])
     line = f"{fields['time']} {fields['level']:7} {fields['status']} {method:6} {total:8.4f}s {path}"
     for name in ("customer", "task", "job", "mode", "by", "code"):
         if fields[name] is not None:
-            line += f" {name}={_visible(fields[name])}"
+            line += f" {name}={percent_encode(fields[name])}"
     for name in DURATIONS:
         if fields[name] is not None:
             line += f" {name}={fields[name]:.4f}"
-    return f"{line} client={_visible(fields['client'] or '-')} request_id={trace.request_id}\n"
+    return f"{line} client={percent_encode(fields['client'] or '-')} request_id={trace.request_id}\n"
 
 
-def json_line(trace: Trace, environ: Mapping[str, Any], now: float, total: float) -> str:
+def json_line(trace: Trace, now: float, total: float) -> str:
     """Return the line for machines: always the same names, `null` for a field that does not apply."""
     # Not by python-json-logger as messages are: this is no logging record, and to make it one takes 1.7 times as long.
-    return json.dumps(request_fields(trace, environ, now, total)) + "\n"
+    return json.dumps(request_fields(trace, now, total)) + "\n"
 
 
-def request_fields(trace: Trace, environ: Mapping[str, Any], now: float, total: float) -> dict[str, Any]:
+def request_fields(trace: Trace, now: float, total: float) -> dict[str, Any]:
     """Return the fields of both forms, in their order; `now` in seconds since the epoch, `total` in seconds."""
-    secrets = tokens(environ) if trace.secrets is None else trace.secrets
+    environ, secrets = trace.environ, trace.all_secrets
     fields: dict[str, Any] = {
         "time": iso_time(now),
         "level": _level(trace),
@@ -62,11 +59,6 @@ def request_fields(trace: Trace, environ: Mapping[str, Any], now: float, total: 
     return fields
 
 
-def iso_time(now: float) -> str:
-    """Return a time as ISO 8601 in UTC, with milliseconds; `now` in seconds since the epoch."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _level(trace: Trace) -> str:
     """Return WARNING or ERROR for a failure that is neither the job's nor the client's."""
     if trace.status < 500 or trace.by == "job":
@@ -76,8 +68,7 @@ def _level(trace: Trace) -> str:
 
 def _path(environ: Mapping[str, Any]) -> str:
     """Return the decoded path of the request."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+    return wsgi_text(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
 
 
 def _safe(text: str, secrets: tuple[str, ...]) -> str:
@@ -88,8 +79,3 @@ def _safe(text: str, secrets: tuple[str, ...]) -> str:
         if without(secrets, decoded) != decoded:
             return "***"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-
-
-def _visible(text: str) -> str:
-    """Percent-encode what is not visible ASCII."""
-    return text if _PLAIN(text) else quote(text, safe=_VISIBLE, errors="replace")

@@ -5,8 +5,8 @@ from typing import Any
 
 from pythonjsonlogger import json
 
-from app.telemetry.access_log import iso_time
 from app.telemetry.redaction import redact
+from app.telemetry.text import iso_time
 from app.telemetry.trace import current
 
 FIELDS = "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"

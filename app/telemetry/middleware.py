@@ -14,10 +14,9 @@ from app.errors import SyncError
 from app.telemetry.access_log import json_line, text_line
 from app.telemetry.metrics import Metrics, MetricsSocket
 from app.telemetry.trace import Trace, begin, end
+from app.telemetry.wsgi import Wsgi
 from formatters import dumps
 from formatters.contract import JSON_TYPE
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: logged only when the answer is not 200
 
@@ -58,14 +57,14 @@ class Tracing:
                 raise
             return _internal(trace, start)
         finally:
-            self._end(trace, environ)
+            self._end(trace)
 
-    def _end(self, trace: Trace, environ: dict[str, Any]) -> None:
+    def _end(self, trace: Trace) -> None:
         trace.status = trace.status or 500  # the host has ended the request
         total = monotonic() - trace.began
-        if trace.status != 200 or environ.get("PATH_INFO") not in QUIET:
+        if trace.status != 200 or trace.environ.get("PATH_INFO") not in QUIET:
             if self._line is not None:
-                self._out.write(self._line(trace, environ, time(), total))
+                self._out.write(self._line(trace, time(), total))
             if self._metrics is not None:
                 self._metrics.request(trace, total)
         end(trace)

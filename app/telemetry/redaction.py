@@ -6,12 +6,12 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from app.telemetry.text import escape, indent
 from app.telemetry.tokens import is_name, without, without_named
 from app.telemetry.trace import current
 
 # What gunicorn quotes of a request that it cannot read may be a token without its name.
 _QUOTED = re.compile(r"(Invalid request from ip=\S+: [^:'\"]*).*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tabs and line feeds
 
 
 def redact(text: str) -> str:
@@ -33,16 +33,6 @@ def redact_json(value: Any) -> Any:
     if isinstance(value, list):
         return [redact_json(item) for item in value]
     return redact(value) if isinstance(value, str) else value
-
-
-def escape(text: str) -> str:
-    """Write out the control characters, which could steer a terminal."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def indent(text: str) -> str:
-    """Indent every line, so that none looks like a message."""
-    return "  " + text.replace("\n", "\n  ")
 
 
 class RedactingFilter(logging.Filter):

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from app.telemetry.wsgi import wsgi_text
+
 ROUNDS = 6  # of percent-encoding that are undone; what is encoded more often is not shown at all
 
 _COMPOUND = r"(?:access[\W_]{0,3}|(?<![^\W_])(?:auth|id|refresh|session|api|integration)[_-]?)tokens?"
@@ -24,8 +26,8 @@ def tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
     query = environ.get("QUERY_STRING", "")
     in_query: list[str] = []
     if "access_token" in query or "%" in query:  # most requests need no second look
-        decoded = query.encode("latin-1").decode("utf-8", "replace")
-        in_query = [value for name, value in parse_qsl(decoded, keep_blank_values=True) if name == "access_token"]
+        pairs = parse_qsl(wsgi_text(query), keep_blank_values=True)
+        in_query = [value for name, value in pairs if name == "access_token"]
     return (*(words[1:] or words), *in_query, *_in_path(environ.get("PATH_INFO", "")))
 
 

@@ -122,8 +122,8 @@ def test_health_checks_have_a_line_only_when_they_fail(logged: LoggedService) ->
 ODD = "a b\n\r\x00\x1b[2J\x85\u2028\u202e\"'\\%=ñ\ud800"
 
 
-def traced(customer: str) -> Trace:
-    trace = Trace("r-1")
+def traced(customer: str, environ: dict[str, Any]) -> Trace:
+    trace = Trace("r-1", environ=environ)
     trace.customer, trace.task, trace.job, trace.status, trace.secrets = customer, customer, customer, 200, ()
     return trace
 
@@ -135,7 +135,7 @@ def environ(path: str = "/x", **more: str) -> dict[str, Any]:
 @pytest.mark.parametrize("form", [text_line, json_line])
 def test_nothing_can_end_a_line_or_steer_a_terminal(form: Callable[..., str]) -> None:
     path = ODD.encode("utf-8", "surrogatepass").decode("latin-1")
-    line = form(traced(ODD), environ(path, REQUEST_METHOD="G\nET", REMOTE_ADDR="1\n2"), 1e9, 0.5)
+    line = form(traced(ODD, environ(path, REQUEST_METHOD="G\nET", REMOTE_ADDR="1\n2")), 1e9, 0.5)
     assert line.endswith("\n")
     assert re.fullmatch(r"[\x20-\x7e]+", line[:-1])
     if form is json_line:
@@ -146,17 +146,17 @@ def test_nothing_can_end_a_line_or_steer_a_terminal(form: Callable[..., str]) ->
 
 @pytest.mark.parametrize("form", [text_line, json_line])
 def test_lines_are_short(form: Callable[..., str]) -> None:
-    line = form(traced("c" * 5000), environ("/" + "p" * 8000), 1e9, 0.5)
+    line = form(traced("c" * 5000, environ("/" + "p" * 8000)), 1e9, 0.5)
     assert len(line) < 4 * (LONGEST + 3) + 700
     assert "p" * (LONGEST - 1) + "..." in line
-    longest = form(traced("😀" * 5000), environ("/" + "é" * 8000), 1e9, 0.5)
+    longest = form(traced("😀" * 5000, environ("/" + "é" * 8000)), 1e9, 0.5)
     assert len(longest) < 12 * 4 * (LONGEST + 3) + 700
 
 
 def test_the_text_form() -> None:
-    trace = Trace("r-1")
-    trace.status, trace.secrets = 404, ()
-    assert text_line(trace, environ("/a%20b"), 1e9 + 0.0126, 0.5) == (
+    trace = traced("", environ("/a%20b"))
+    trace.status = 404
+    assert text_line(trace, 1e9 + 0.0126, 0.5) == (
         "2001-09-09T01:46:40.012Z INFO    404 GET      0.5000s /a%2520b by=service client=127.0.0.1 request_id=r-1\n"
     )
 
@@ -173,9 +173,9 @@ def test_the_text_form() -> None:
 )
 @pytest.mark.parametrize("known", [True, False])
 def test_a_token_in_the_path_is_not_shown(path: str, shown: str, known: bool) -> None:
-    trace = traced("x s3cr3t")
+    trace = traced("x s3cr3t", environ(path, HTTP_AUTHORIZATION="Bearer s3cr3t"))
     trace.secrets = ("s3cr3t",) if known else None
-    line = json.loads(json_line(trace, environ(path, HTTP_AUTHORIZATION="Bearer s3cr3t"), 1e9, 0.5))
+    line = json.loads(json_line(trace, 1e9, 0.5))
     assert (line["path"], line["job"]) == (shown, "x ***")
 
 

@@ -34,7 +34,7 @@ from support.processes import (
 from support.settings import environment
 from support.theeye import JOB, TASK, CloseAfter, Reply, StandIn
 
-from app import Settings, SettingsError, create_app, settings
+from app import Settings, SettingsError, create_app, setting_readers
 from app.telemetry import metrics
 from app.telemetry.metrics import MetricsSocket, outcome_of
 from app.telemetry.trace import Trace
@@ -333,7 +333,7 @@ def test_a_bind_that_cannot_be_used_is_named(bind: str) -> None:
 
 
 def test_without_prometheus_client_the_start_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    monkeypatch.setattr(setting_readers, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"SYNC_METRICS_BIND needs prometheus_client: pip install"):
         Settings.from_env({"SYNC_METRICS_BIND": "127.0.0.1:9090"})
 

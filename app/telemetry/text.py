@@ -1,0 +1,29 @@
+"""Write text that others chose so that it stays on its line: nothing in it can end a message or steer a terminal."""
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_PLAIN = re.compile(r"[\x21-\x24\x26-\x7e]*").fullmatch
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tabs and line feeds
+
+
+def percent_encode(text: str) -> str:
+    """Percent-encode what is not visible ASCII, and the percent sign."""
+    return text if _PLAIN(text) else quote(text, safe=_VISIBLE, errors="replace")
+
+
+def escape(text: str) -> str:
+    """Write out the control characters, which could steer a terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def indent(text: str) -> str:
+    """Indent every line, so that none looks like a message."""
+    return "  " + text.replace("\n", "\n  ")
+
+
+def iso_time(now: float) -> str:
+    """Return a time as ISO 8601 in UTC, with milliseconds; `now` in seconds since the epoch."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
