@@ -7,16 +7,12 @@ Windows  which fault was open when, and what it can excuse
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-from support.processes import RawResponse
 
 SUPERVISOR, READS, GATEWAY, REDIS, WORKER = "supervisor", "reads", "gateway", "redis", "worker"
 
@@ -42,32 +38,6 @@ class Page:
     settled: float = float("inf")
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """One call of the service, and what came back; no response where the connection broke."""
-
-    service: str
-    port: int
-    sent: float
-    at: float
-    response: RawResponse | None = None
-    error: str = ""
-
-    @property
-    def job_id(self) -> str:
-        return (self.response and self.response.header("X-Job-Id")) or ""
-
-    def body(self) -> Any:
-        try:
-            return json.loads(self.response.body) if self.response else None
-        except ValueError:
-            return None
-
-    def code(self) -> str:
-        body = self.body()
-        return str(body.get("code", "")) if isinstance(body, dict) else ""
-
-
 @dataclass
 class Window:
     """A fault, from its beginning until it can excuse nothing any more."""
@@ -84,7 +54,7 @@ class Windows:
 
     def __init__(self) -> None:
         self.all: list[Window] = []
-        self.cut: set[tuple[str, int]] = set()  # service, the client's port
+        self.cut: set[tuple[str, int]] = set()  # worker, the client's port
 
     @contextmanager
     def open(self, kind: str, touches: frozenset[str], slack: float) -> Iterator[None]:
@@ -105,9 +75,8 @@ class Windows:
     def first(self, since: float, until: float) -> str:
         """The fault that a delay is put down to: the first that was there, or else one just over."""
         windows = self._between(since, until)
-        return next(
-            (window.kind for window in windows if window.healed >= since), windows[-1].kind if windows else "none"
-        )
+        there = [window for window in windows if window.healed >= since] or windows[-1:]
+        return there[0].kind if there else "none"
 
     def counts(self) -> Counter[str]:
         return Counter(window.kind for window in self.all)
@@ -124,12 +93,10 @@ class Books:
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Counter[str]] = {}
-        self.told: Counter[str] = Counter()
         self.late: dict[str, float] = {}
         self.lost: list[str] = []
         self.doubled: list[str] = []
-        self.requests = self.creates = self.followed = 0
-        self.most_pages = 0
+        self.requests = self.creates = 0
         self.shut = False  # what comes from now on is an interrupted call's, and says nothing
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -140,7 +107,6 @@ class Books:
             page = Page(f"s{next(self._numbers)}", kind, time.monotonic())
             self._pages[page.argument] = page
             self.requests += 1
-            self.most_pages = max(self.most_pages, len(self._pages))
             return page
 
     def settle(self, page: Page) -> None:
@@ -151,24 +117,16 @@ class Books:
         """One call's outcome."""
         if self.shut:
             return
+        kind = kind or page.kind
         with self._lock:
             page.outcomes.append(outcome)
-            self.outcomes.setdefault(kind or page.kind, Counter())[outcome] += 1
+            self.outcomes.setdefault(kind, Counter())[outcome] += 1
         if outcome == LOST:
-            self.complain(self.lost, f"{kind or page.kind} {page.argument}: {why}")
-
-    def note_told(self, exchange: Exchange) -> None:
-        status = exchange.response.status if exchange.response else 0
-        with self._lock:
-            self.told[f"{status} {exchange.code()}".strip() if status else "no answer"] += 1
+            self.complain(self.lost, f"{kind} {page.argument}: {why}")
 
     def note_late(self, fault: str, seconds: float) -> None:
         with self._lock:
             self.late[fault] = max(self.late.get(fault, 0.0), seconds)
-
-    def note_followed(self) -> None:
-        with self._lock:
-            self.followed += 1
 
     def complain(self, complaints: list[str], words: str) -> None:
         if self.shut:
@@ -183,15 +141,14 @@ class Books:
             page = self._pages.get(argument)
             if page:
                 page.creates += 1
-            count = page.creates if page else 0
-        if count != 1:
-            what = f"create number {count}" if page else "a create that nobody asked for, or very late"
-            self.complain(self.doubled, f"{page.kind if page else ''} {argument}: {what}")
+        if page is None:
+            self.complain(self.doubled, f"{argument}: a create that nobody asked for, or very late")
+        elif page.creates > 1:
+            self.complain(self.doubled, f"{page.kind} {argument}: create number {page.creates}")
 
     def job_made(self, argument: str, job_id: str) -> None:
         with self._lock:
-            page = self._pages.get(argument)
-            if page:
+            if page := self._pages.get(argument):
                 page.jobs.append(job_id)
 
     def close(self, older: float = KEPT_SECONDS) -> None:
@@ -210,7 +167,3 @@ class Books:
         due = time.monotonic() - JOB_KEPT_SECONDS
         with self._lock:
             return [job for page in self._pages.values() if page.settled <= due for job in page.jobs]
-
-    def unsettled(self) -> int:
-        with self._lock:
-            return sum(page.settled == float("inf") for page in self._pages.values())

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import random
-import socket
-import struct
 import threading
 import time
 import traceback
 from collections.abc import Callable
 
-from soak.books import ABANDONED, BROKEN, LATER, LOST, REFUSED, RIGHT, UNKNOWN, Books, Exchange, Page
+from soak.books import ABANDONED, BROKEN, LATER, LOST, REFUSED, RIGHT, UNKNOWN, Books, Page
 from soak.judge import Judge, Verdict
 from soak.world import World
-from support.load import request_bytes
-from support.processes import Service, read_response
+from support.load import RawClient, request_bytes
 
 ANSWER_SECONDS = 60.0  # above all that a call may take: 30 s to wait, and a few calls to TheEye of 5 s each
 FOLLOW_SECONDS = 90.0
@@ -27,35 +24,6 @@ LONG = [task for task, delay in SHORT.items() if delay >= 1.5]
 
 def path_of(task: str) -> str:
     return f"/acme/task/{task}/job"
-
-
-class Connection:
-    """A call under way."""
-
-    def __init__(self, name: str, service: Service, data: bytes) -> None:
-        self._name = name
-        self.sent = time.monotonic()
-        self._sock = socket.create_connection(("127.0.0.1", service.port), 10)
-        self._port = self._sock.getsockname()[1]
-        self._sock.settimeout(ANSWER_SECONDS)
-        self._error = ""
-        try:
-            self._sock.sendall(data)
-        except OSError as error:
-            self._error = repr(error)
-
-    def leave(self, reset: bool) -> None:
-        if reset:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._sock.close()
-
-    def answer(self) -> Exchange:
-        try:
-            with self._sock, self._sock.makefile("rb") as stream:
-                response = read_response(stream)
-        except (OSError, ValueError, IndexError) as error:
-            return Exchange(self._name, self._port, self.sent, time.monotonic(), error=self._error or repr(error))
-        return Exchange(self._name, self._port, self.sent, time.monotonic(), response)
 
 
 class Caller(threading.Thread):
@@ -123,25 +91,24 @@ class Caller(threading.Thread):
 
     def _call(self, page: Page, task: str, query: str = "", again: str = "", **headers: str) -> str:
         """One POST, followed by GETs where it is told to come back; its outcome."""
-        connection = self._send(page, task, query, **headers)
-        verdict = self._judged(page, connection)
+        verdict = self._judged(page, self._send(page, task, query, **headers))
         if verdict.outcome == LATER:
             verdict = self._follow(page, task)
         return self._note(page, verdict, again)
 
     def _twice(self, page: Page, task: str, **headers: str) -> str:
-        connections = [self._send(page, task, **headers) for _ in range(2)]
-        verdicts = [self._judged(page, connection) for connection in connections]
+        clients = [self._send(page, task, **headers) for _ in range(2)]
+        verdicts = [self._judged(page, client) for client in clients]
         for number, verdict in enumerate(verdicts):
             self._note(page, verdict, again=AGAIN if number else "")
         return max((verdict.outcome for verdict in verdicts), key=[LOST, UNKNOWN, BROKEN, REFUSED, RIGHT].index)
 
     def _abandon(self, page: Page, task: str, query: str = "", **headers: str) -> None:
-        connection = self._send(page, task, query, **headers)
-        if connection:
+        client = self._send(page, task, query, **headers)
+        if client:
             self._world.stop.wait(self._rng.choice([0, self._rng.uniform(0, 1.5)]))
-            connection.leave(self._rng.random() < 0.5)
-        self._books.note(page, ABANDONED if connection else REFUSED)
+            client.leave(self._rng.random() < 0.5)
+        self._books.note(page, ABANDONED if client else REFUSED)
 
     def _note(self, page: Page, verdict: Verdict, again: str) -> str:
         if verdict.outcome == LATER:  # nobody asked for that
@@ -149,34 +116,28 @@ class Caller(threading.Thread):
         self._books.note(page, verdict.outcome, again, verdict.why)
         return verdict.outcome
 
-    def _judged(self, page: Page, connection: Connection | None) -> Verdict:
-        return self._judge.judge(page, connection.answer()) if connection else Verdict(REFUSED)
+    def _judged(self, page: Page, client: RawClient | None) -> Verdict:
+        return self._judge.judge(page, client.answer()) if client else Verdict(REFUSED)
 
     def _follow(self, page: Page, task: str) -> Verdict:
         """Asks for a job's answer until there is one; what fails in passing is asked again."""
-        self._books.note_followed()
         give_up = time.monotonic() + FOLLOW_SECONDS
+        target = f"{path_of(task)}/{page.jobs[0]}"
         while True:
-            target = f"{path_of(task)}/{page.jobs[0]}"
-            connection = self._connect(request_bytes(method="GET", target=target))
-            verdict = self._judged_look(page, connection)
+            client = self._connect(request_bytes(method="GET", target=target))
+            verdict = self._judge.judge_look(page, client.answer()) if client else Verdict(REFUSED)
             if verdict.outcome in (RIGHT, LOST):
                 return verdict
             if time.monotonic() > give_up:
                 return Verdict(LOST, f"no answer to GET {target} in {FOLLOW_SECONDS} s, at last {verdict}")
             self._world.stop.wait(0.5)
 
-    def _judged_look(self, page: Page, connection: Connection | None) -> Verdict:
-        if connection is None:
-            return Verdict(REFUSED)
-        return self._judge.judge_look(page, connection.answer())
-
-    def _send(self, page: Page, task: str, query: str = "", **headers: str) -> Connection | None:
+    def _send(self, page: Page, task: str, query: str = "", **headers: str) -> RawClient | None:
         return self._connect(request_bytes(page.argument, query, target=path_of(task), **headers))
 
-    def _connect(self, data: bytes) -> Connection | None:
-        name = self._rng.choice(list(self._world.services))
+    def _connect(self, data: bytes) -> RawClient | None:
+        service = self._rng.choice(list(self._world.services.values()))
         try:
-            return Connection(name, self._world.services[name], data)
+            return RawClient(service, data, timeout=ANSWER_SECONDS)
         except ConnectionRefusedError:
             return None

@@ -6,69 +6,46 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from soak.books import GATEWAY, READS, REDIS, SUPERVISOR, WORKER
 from soak.strikes import kill_worker, reload_service
 from soak.world import World
 from support.faults import CloseAfter, Drip, Fault, HalfBody, Html, Reply, Reset, Silence
-from support.theeye import Call, StandIn
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A fault: what it can excuse, and for how many seconds after it was healed."""
+    """A fault: what it can excuse, and for how many seconds after it was healed.
+
+    One that `strikes` a service's processes, which are others afterwards, is told which service.
+    """
 
     name: str
-    fire: Callable[[World], None]
+    fire: Callable[..., None]
     touches: frozenset[str] = frozenset()
     slack: float = 2.0
-
-    def chosen(self, world: World) -> Kind | None:
-        """Return what is to be fired."""
-        return self
-
-    def carry_out(self, world: World) -> None:
-        """Fire and heal it; the calls of that time may be excused by it."""
-        with world.windows.open(self.name, self.touches, self.slack):
-            self.fire(world)
+    strikes: bool = False
 
 
-@dataclass(frozen=True)
-class Strike:
-    """A fault of one service's processes, which are others afterwards."""
+Step = Callable[[World], object]
+Fire = Callable[[World], None]
 
-    name: str
-    fire: Callable[[World, str], None]
-    touches: frozenset[str] = frozenset()
 
-    def chosen(self, world: World) -> Kind | None:
-        """Return it against one of the services that may be struck at this moment; None where there is none."""
-        services = world.strikeable()
-        if not services:
-            return None
-        service = world.rng.choice(services)
-        return Kind(self.name, lambda world: self.fire(world, service), self.touches)
+def lasting(least: float, most: float, begin: Step, end: Step) -> Fire:
+    """Make a fault that lasts so many seconds."""
+
+    def fire(world: World) -> None:
+        begin(world)
+        try:
+            world.pause(least, most)
+        finally:
+            end(world)
+
+    return fire
 
 
 # -- Redis and the notifications -----------------------------------------------------------------------------
-
-
-def kill_redis(world: World) -> None:
-    world.redis.kill()
-    try:
-        world.pause(1, 6)
-    finally:
-        world.redis.start()
-
-
-def freeze_redis(world: World) -> None:
-    world.redis.freeze()
-    try:
-        world.pause(8, 8)
-    finally:
-        world.redis.thaw()
 
 
 def cut_subscriptions(world: World) -> None:
@@ -78,34 +55,17 @@ def cut_subscriptions(world: World) -> None:
             world.pause(0.1, 0.5)
 
 
-def send_notifications(how: str) -> Callable[[World], None]:
-    def fire(world: World) -> None:
-        world.theeye.notifications = how
-        try:
-            world.pause(3, 8)
-        finally:
-            world.theeye.notifications = "right"
+def send_notifications(how: str) -> Fire:
+    def send(how: str) -> Step:
+        return lambda world: setattr(world.theeye, "notifications", how)
 
-    return fire
+    return lasting(3, 8, send(how), send("right"))
 
 
 # -- the supervisor and the gateway --------------------------------------------------------------------------
 
-
-def stop_supervisor(world: World) -> None:
-    world.theeye.stop()
-    try:
-        world.pause(1, 4)
-    finally:
-        world.theeye.start()
-
-
-def freeze_supervisor(world: World) -> None:
-    world.theeye.freeze()
-    try:
-        world.pause(2, 7)
-    finally:
-        world.theeye.thaw()
+LOST_ANSWERS: list[Fault] = [CloseAfter(), HalfBody(), Reset(True), Silence(6, carried_out=True), Html(200)]
+NO_SESSIONS: list[Fault] = [Reply(500, {}), Html(502), Html(200), HalfBody()]
 
 
 def drop_idle_connections(world: World) -> None:
@@ -115,83 +75,75 @@ def drop_idle_connections(world: World) -> None:
         world.pause(0.05, 0.2)
 
 
-def fail_reads(fault: Fault) -> Callable[[World], None]:
-    def fire(world: World) -> None:
+def fail_reads(fault: Fault) -> Fire:
+    def begin(world: World) -> None:
         share = world.rng.choice([0.3, 0.7, 1.0])
-        with armed(world.theeye, ("read", "lifecycle"), fault, lambda _: random.random() < share):
-            world.pause(2, 5)
+        for kind in ("read", "lifecycle"):
+            world.theeye.fault(kind, fault, when=lambda _: random.random() < share)
 
-    return fire
-
-
-LOST_ANSWERS: list[Fault] = [CloseAfter(), HalfBody(), Reset(True), Silence(6, carried_out=True), Html(200)]
-NO_SESSIONS: list[Fault] = [Reply(500, {}), Html(502), Html(200), HalfBody()]
+    return lasting(2, 5, begin, lambda world: world.theeye.heal())
 
 
-def lose_answers_to_creates(world: World) -> None:
-    with armed(world.theeye, ("create",), world.rng.choice(LOST_ANSWERS), lambda _: random.random() < 0.2):
-        world.pause(1, 2)
+def lose_answers(world: World) -> None:
+    world.theeye.fault("create", world.rng.choice(LOST_ANSWERS), when=lambda _: random.random() < 0.2)
 
 
-def fail_gateway(world: World) -> None:
-    fire = world.rng.choice([stop_gateway, freeze_gateway, break_gateway])
-    fire(world)
+GATEWAY_FAILURES = [
+    lasting(2, 6, lambda world: world.gateway.stop(), lambda world: world.gateway.start()),
+    lasting(2, 6, lambda world: world.gateway.freeze(), lambda world: world.gateway.thaw()),
+    lasting(
+        2,
+        6,
+        lambda world: world.gateway.fault("profile", world.rng.choice(NO_SESSIONS)),
+        lambda world: world.gateway.heal(),
+    ),
+]
 
-
-def stop_gateway(world: World) -> None:
-    world.gateway.stop()
-    try:
-        world.pause(2, 6)
-    finally:
-        world.gateway.start()
-
-
-def freeze_gateway(world: World) -> None:
-    world.gateway.freeze()
-    try:
-        world.pause(2, 6)
-    finally:
-        world.gateway.thaw()
-
-
-def break_gateway(world: World) -> None:
-    with armed(world.gateway, ("profile",), world.rng.choice(NO_SESSIONS)):
-        world.pause(2, 6)
-
-
-@contextmanager
-def armed(
-    standin: StandIn, kinds: tuple[str, ...], fault: Fault, when: Callable[[Call], bool] | None = None
-) -> Iterator[None]:
-    for kind in kinds:
-        standin.fault(kind, fault, when=when)
-    try:
-        yield
-    finally:
-        standin.heal()
-
-
-KINDS: list[Kind | Strike] = [
-    Kind("Redis killed and restarted", kill_redis, frozenset({REDIS}), slack=6),
-    Kind("Redis frozen for 8 s", freeze_redis, frozenset({REDIS}), slack=6),
+THEEYE, READING = frozenset({SUPERVISOR, READS}), frozenset({READS})
+KINDS = [
+    Kind(
+        "Redis killed and restarted",
+        lasting(1, 6, lambda world: world.redis.kill(), lambda world: world.redis.start()),
+        frozenset({REDIS}),
+        slack=6,
+    ),
+    Kind(
+        "Redis frozen for 8 s",
+        lasting(8, 8, lambda world: world.redis.freeze(), lambda world: world.redis.thaw()),
+        frozenset({REDIS}),
+        slack=6,
+    ),
     Kind("Redis cuts the subscriptions", cut_subscriptions),
     Kind("notifications dropped", send_notifications("dropped"), slack=6),
-    Kind("notifications doubled", send_notifications("doubled")),
-    Kind("notifications garbled", send_notifications("garbled")),
-    Kind("notifications for other jobs", send_notifications("for other jobs")),
-    Kind("notifications of 1 MB", send_notifications("1 MB")),
-    Kind("supervisor stopped and restarted", stop_supervisor, frozenset({SUPERVISOR, READS})),
-    Kind("supervisor frozen", freeze_supervisor, frozenset({SUPERVISOR, READS})),
-    Kind("idle upstream connections dropped", drop_idle_connections, frozenset({SUPERVISOR, READS, GATEWAY})),
-    Kind("reads: 500", fail_reads(Reply(500, {})), frozenset({READS})),
-    Kind("reads: 502", fail_reads(Html(502)), frozenset({READS})),
-    Kind("reads: HTML", fail_reads(Html(200)), frozenset({READS})),
-    Kind("reads: half a body", fail_reads(HalfBody()), frozenset({READS})),
-    Kind("reads: dripping", fail_reads(Drip(0.05)), frozenset({READS}), slack=6),
-    Kind("answers to creates lost", lose_answers_to_creates, frozenset({SUPERVISOR}), slack=6),
-    Kind("gateway failing", fail_gateway, frozenset({GATEWAY})),
-    Strike("worker killed (SIGKILL)", kill_worker, frozenset({WORKER})),
-    Strike("graceful reload (SIGHUP)", reload_service),
+    *(
+        Kind(f"notifications {how}", send_notifications(how))
+        for how in ("doubled", "garbled", "for other jobs", "of 1 MB")
+    ),
+    Kind(
+        "supervisor stopped and restarted",
+        lasting(1, 4, lambda world: world.theeye.stop(), lambda world: world.theeye.start()),
+        THEEYE,
+    ),
+    Kind(
+        "supervisor frozen",
+        lasting(2, 7, lambda world: world.theeye.freeze(), lambda world: world.theeye.thaw()),
+        THEEYE,
+    ),
+    Kind("idle upstream connections dropped", drop_idle_connections, THEEYE | {GATEWAY}),
+    Kind("reads: 500", fail_reads(Reply(500, {})), READING),
+    Kind("reads: 502", fail_reads(Html(502)), READING),
+    Kind("reads: HTML", fail_reads(Html(200)), READING),
+    Kind("reads: half a body", fail_reads(HalfBody()), READING),
+    Kind("reads: dripping", fail_reads(Drip(0.05)), READING, slack=6),
+    Kind(
+        "answers to creates lost",
+        lasting(1, 2, lose_answers, lambda world: world.theeye.heal()),
+        frozenset({SUPERVISOR}),
+        slack=6,
+    ),
+    Kind("gateway failing", lambda world: world.rng.choice(GATEWAY_FAILURES)(world), frozenset({GATEWAY})),
+    Kind("worker killed (SIGKILL)", kill_worker, frozenset({WORKER}), strikes=True),
+    Kind("graceful reload (SIGHUP)", reload_service, strikes=True),
 ]
 
 
@@ -203,7 +155,7 @@ class Faults(threading.Thread):
         world: World,
         gap: tuple[float, float],
         complain: Callable[[str], None],
-        kinds: Sequence[Kind | Strike] = KINDS,
+        kinds: Sequence[Kind] = KINDS,
     ) -> None:
         super().__init__(name="soak-faults", daemon=True)
         self._world, self._gap, self._complain, self._kinds = world, gap, complain, kinds
@@ -214,18 +166,21 @@ class Faults(threading.Thread):
             self._world.pause(*self._gap)
             if self._world.stop.is_set():
                 return
-            # chosen after the pause: what may be struck depends on the time
-            if fault := kind.chosen(self._world):
-                self._fire(fault)
+            if not kind.strikes:
+                self._fire(kind)
+            elif services := self._world.strikeable():  # asked once: what may be struck depends on the time
+                self._fire(kind, self._world.rng.choice(services))
 
-    def _fire(self, fault: Kind) -> None:
+    def _fire(self, fault: Kind, *service: str) -> None:
+        """Fire and heal it; the calls of that time may be excused by it."""
         print(f"{time.monotonic() - self._began:7.1f} s  {fault.name}", flush=True)
         try:
-            fault.carry_out(self._world)
+            with self._world.windows.open(fault.name, fault.touches, fault.slack):
+                fault.fire(self._world, *service)
         except Exception as error:  # noqa: BLE001 - told, and counted as a loss
             self._complain(f"the fault {fault.name!r} could not be fired or healed: {error!r}")
 
-    def _turns(self) -> Iterator[Kind | Strike]:
+    def _turns(self) -> Iterator[Kind]:
         while True:
             turn = list(self._kinds)
             self._world.rng.shuffle(turn)

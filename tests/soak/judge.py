@@ -18,11 +18,10 @@ from soak.books import (
     UNKNOWN,
     WORKER,
     Books,
-    Exchange,
     Page,
     Windows,
 )
-from support.load import Recorder
+from support.load import Got, Recorder, lateness
 
 TOO_LATE = 5.0  # seconds after its job's end; from then on nobody may be told that it still runs
 
@@ -56,65 +55,48 @@ class Judge:
     def __init__(self, books: Books, windows: Windows, theeye: Recorder) -> None:
         self._books, self._windows, self._theeye = books, windows, theeye
 
-    def judge(self, page: Page, exchange: Exchange) -> Verdict:
-        self._books.note_told(exchange)
-        response = exchange.response
-        if response is None or not response.complete:
-            return self._without_answer(exchange)
-        if response.status == 200:
-            return self._answered(page, exchange)
-        if response.status == 202 or exchange.code() == "ETIMEISUP":
-            return self._told_to_come_back(page, exchange)
-        return self._told_off(page, exchange)
+    def judge(self, page: Page, got: Got) -> Verdict:
+        if got.error or not got.response:
+            cut = (got.worker, got.port) in self._windows.cut
+            return Verdict(BROKEN) if cut else Verdict(LOST, f"no answer, {self._words(got)}")
+        if got.status == 200:
+            return self._answered(page, got)
+        if got.status == 202 or got.code == "ETIMEISUP":
+            return self._told_to_come_back(page, got)
+        return self._told_off(page, got)
 
-    def judge_look(self, page: Page, exchange: Exchange) -> Verdict:
+    def judge_look(self, page: Page, got: Got) -> Verdict:
         """The same for a GET: what fails in passing may be asked again."""
-        verdict = self.judge(page, exchange)
-        since, until = exchange.sent, exchange.at
-        passing = exchange.code() == "ESUPERVISOR" and self._windows.excuse({READS, SUPERVISOR}, since, until)
+        verdict = self.judge(page, got)
+        passing = got.code == "ESUPERVISOR" and self._windows.excuse({READS, SUPERVISOR}, got.sent, got.at)
         return Verdict(REFUSED) if passing else verdict
 
-    def _without_answer(self, exchange: Exchange) -> Verdict:
-        if "ConnectionRefusedError" in exchange.error:
-            return Verdict(REFUSED)
-        if (exchange.service, exchange.port) in self._windows.cut:
-            return Verdict(BROKEN)
-        return Verdict(LOST, f"{self._when(exchange)} no answer: {exchange.error or 'cut short'}")
-
-    def _answered(self, page: Page, exchange: Exchange) -> Verdict:
-        if exchange.body() != [page.argument] or exchange.job_id not in page.jobs:
-            return Verdict(LOST, f"wrong answer, {self._words(exchange)}")
-        ended = self._theeye.ended_at.get(exchange.job_id, exchange.at)
-        since = max(ended, exchange.sent)
-        self._books.note_late(self._windows.first(since, exchange.at), exchange.at - since)
+    def _answered(self, page: Page, got: Got) -> Verdict:
+        if got.body != [page.argument] or got.job_id not in page.jobs:
+            return Verdict(LOST, f"wrong answer, {self._words(got)}")
+        late = min(lateness(self._theeye, got), got.at - got.sent)
+        self._books.note_late(self._windows.first(got.at - late, got.at), late)
         return Verdict(RIGHT)
 
-    def _told_to_come_back(self, page: Page, exchange: Exchange) -> Verdict:
-        if exchange.job_id not in page.jobs:
-            return Verdict(LOST, f"not its own job, {self._words(exchange)}")
-        ended = self._theeye.ended_at.get(exchange.job_id, exchange.at)
-        if exchange.at - ended > TOO_LATE:
-            return Verdict(LOST, f"said to go on {exchange.at - ended:.1f} s after its end, {self._words(exchange)}")
+    def _told_to_come_back(self, page: Page, got: Got) -> Verdict:
+        if got.job_id not in page.jobs:
+            return Verdict(LOST, f"not its own job, {self._words(got)}")
+        if (late := lateness(self._theeye, got)) > TOO_LATE:
+            return Verdict(LOST, f"said to go on {late:.1f} s after its end, {self._words(got)}")
         return Verdict(LATER)
 
-    def _told_off(self, page: Page, exchange: Exchange) -> Verdict:
-        code = exchange.code()
-        status = exchange.response.status if exchange.response else 0
-        outcome, touches = EXCUSES.get((status, code), (LOST, set()))
-        # what a repeated request is told has its reason in the first one; a place in the queue outlives a fault
-        since = page.opened if status == 409 else exchange.sent - (20 if code == "EHISTORY" else 0)
-        excused = self._windows.excuse(touches, since, exchange.at)
-        odd = (code in KEYED and page.kind != "keyed") or (code in GUARDED and page.kind != "guarded")
-        if outcome == LOST or not excused or odd or (outcome == REFUSED and exchange.job_id):
-            return Verdict(LOST, f"no reason for it, {self._words(exchange)}")
+    def _told_off(self, page: Page, got: Got) -> Verdict:
+        outcome, touches = EXCUSES.get((got.status, got.code), (LOST, set()))
+        # what a repeated request is told has its reason in the first one; a slot in the queue outlives a fault
+        since = page.opened if got.status == 409 else got.sent - (20 if got.code == "EHISTORY" else 0)
+        excused = self._windows.excuse(touches, since, got.at)
+        odd = (got.code in KEYED and page.kind != "keyed") or (got.code in GUARDED and page.kind != "guarded")
+        if outcome == LOST or not excused or odd or (outcome == REFUSED and got.job_id):
+            return Verdict(LOST, f"no reason for it, {self._words(got)}")
         return Verdict(outcome)
 
-    def _words(self, exchange: Exchange) -> str:
-        response = exchange.response
-        told = f"{response.status} {response.body[:300]!r}" if response else exchange.error
-        return f"{self._when(exchange)} {exchange.job_id} {told}"
-
-    def _when(self, exchange: Exchange) -> str:
-        faults = ", ".join(self._windows.kinds(exchange.sent, exchange.at))
-        took = exchange.at - exchange.sent
-        return f"at {exchange.service} after {took:.2f} s, ended {exchange.at:.2f}, faults: {faults}:"
+    def _words(self, got: Got) -> str:
+        told = f"{got.status} {got.response.body[:300]!r}" if got.response else ""
+        faults = ", ".join(self._windows.kinds(got.sent, got.at))
+        when = f"at {got.worker} after {got.at - got.sent:.2f} s, ended {got.at:.2f}, faults: {faults}"
+        return f"{when}: {got.job_id} {got.error} {told}"

@@ -6,9 +6,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from soak.books import LOST, RIGHT, Books
-from soak.callers import INSTANT, LONG, Connection, path_of
+from soak.callers import INSTANT, LONG, path_of
 from soak.world import World
-from support.load import request_bytes
+from support.load import ask, request_bytes
 from support.processes import Service
 
 
@@ -33,7 +33,7 @@ def once(service: Service, books: Books, task: str, number: int) -> None:
     """Make one call, every other one with a key."""
     page = books.open("calm")
     headers = {"Idempotency_Key": f"key-{page.argument}"} if number % 2 else {}
-    exchange = Connection("", service, request_bytes(page.argument, target=path_of(task), **headers)).answer()
-    right = exchange.body() == [page.argument] and exchange.job_id in page.jobs
-    books.note(page, RIGHT if right else LOST, why=f"{exchange.error or exchange.response}")
+    got = ask(service, request_bytes(page.argument, target=path_of(task), **headers))
+    right = got.body == [page.argument] and got.job_id in page.jobs
+    books.note(page, RIGHT if right else LOST, why=f"{got.error or got.response}")
     books.settle(page)

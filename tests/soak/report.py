@@ -44,14 +44,11 @@ class Findings:
 
 def tables(found: Findings) -> str:
     """Return the report for the terminal, and for docs/reliability.md."""
-    books, sampler = found.books, found.sampler
+    books = found.books
     stopped = " (interrupted)" if found.interrupted else ""
     lines = [f"soak of {found.seconds / 60:.1f} minutes{stopped}, seed {found.seed}, {found.callers} callers", ""]
     lines += [*calls_table(books), "", *faults_table(found.windows, books), "", *resources_table(found), ""]
-    lines.append(f"requests {books.requests}, creates {books.creates}, answers fetched later {books.followed}")
-    lines.append("told: " + ", ".join(f"{told} {count}" for told, count in sorted(books.told.items())))
-    own = max(sampler.own_mb if sampler else [], default=0.0)
-    lines.append(f"the soak itself: at most {own:.0f} MB and {books.most_pages} pages")
+    lines.append(f"requests {books.requests}, creates {books.creates}")
     lines += [f"tracebacks in the services' logs: {len(found.tracebacks)}", *found.tracebacks[:3]]
     judged = found.judges_growth and not found.interrupted
     flat = "; ".join(found.complaints) or ("yes" if judged else "not judged")
@@ -60,10 +57,8 @@ def tables(found: Findings) -> str:
 
 def calls_table(books: Books) -> list[str]:
     lines = [f"| calls | all | {' | '.join(OUTCOMES)} |", f"|---|---:|{'---:|' * len(OUTCOMES)}"]
-    for kind, outcomes in [
-        *sorted(books.outcomes.items()),
-        ("all", sum(books.outcomes.values(), start=Counter[str]())),
-    ]:
+    all_of_them = sum(books.outcomes.values(), start=Counter[str]())
+    for kind, outcomes in [*sorted(books.outcomes.items()), ("all", all_of_them)]:
         counts = [str(outcomes[outcome]) for outcome in OUTCOMES]
         lines.append(f"| {kind} | {outcomes.total()} | {' | '.join(counts)} |")
     return lines
@@ -94,7 +89,7 @@ def resources_table(found: Findings) -> list[str]:
 
 def figures(found: Findings) -> dict[str, Any]:
     """Return everything, for a file."""
-    books, sampler = found.books, found.sampler
+    books = found.books
     return {
         "minutes": round(found.seconds / 60, 2),
         "seed": found.seed,
@@ -102,7 +97,6 @@ def figures(found: Findings) -> dict[str, Any]:
         "calls": {kind: dict(outcomes) for kind, outcomes in books.outcomes.items()},
         "requests": books.requests,
         "creates": books.creates,
-        "told": dict(books.told),
         "faults": dict(found.windows.counts()),
         "latest": books.late,
         "lost": books.lost,
@@ -111,7 +105,4 @@ def figures(found: Findings) -> dict[str, Any]:
         "tracebacks": found.tracebacks,
         "calm": {"before": asdict(found.before), "after": asdict(found.after)},
         "growth": [asdict(grown) for grown in found.grown],
-        "samples": [asdict(one) for one in sampler.samples] if sampler else [],
-        "subscriptions": sampler.subscriptions if sampler else [],
-        "own_mb": sampler.own_mb if sampler else [],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import suppress
@@ -10,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from soak.books import REDIS
-from soak.strikes import links
 from soak.world import World
+from support.proc import open_files, sockets
 
 GROWTH, GROWTH_MB = 0.10, 5.0
 MORE_THREADS, MORE_FILES, MORE_REDIS = 3, 6, 4
@@ -51,10 +49,6 @@ class Growth:
     warm_mb: float
     last_mb: float
 
-    @property
-    def is_flat(self) -> bool:
-        return self.last_mb <= self.warm_mb * (1 + GROWTH) + GROWTH_MB
-
 
 def sample(world: World, began: float) -> list[Sample]:
     """All workers that there are; one that ends meanwhile is left out."""
@@ -67,12 +61,11 @@ def sample(world: World, began: float) -> list[Sample]:
 
 
 def look(service: str, pid: int, redis_port: int, at: float) -> Sample:
-    files = links(pid)
-    sockets = [link for link in files if link.startswith("socket:")]
-    to_redis = set(sockets) & connected_to(redis_port)
-    return Sample(
-        at, service, pid, status(pid, "VmRSS") / 1024, status(pid, "Threads"), len(files), len(sockets), len(to_redis)
-    )
+    files = open_files(pid).values()
+    to_redis = {each.name for each in sockets() if each.remote_port == redis_port}
+    opened = sum(name.startswith("socket:") for name in files)
+    memory_mb = status(pid, "VmRSS") / 1024
+    return Sample(at, service, pid, memory_mb, status(pid, "Threads"), len(files), opened, len(to_redis & {*files}))
 
 
 def status(pid: int, name: str) -> int:
@@ -80,20 +73,9 @@ def status(pid: int, name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def connected_to(port: int) -> set[str]:
-    """The sockets of this machine with a connection to a port."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {f"socket:[{line[9]}]" for line in lines if line[2].endswith(f":{port:04X}")}
-
-
-def subscriptions(world: World) -> int:
-    """How many of Redis's clients subscribe to something."""
-    with world.redis.client() as client:
-        return len(client.client_list(_type="pubsub"))
-
-
 def calm(world: World, began: float) -> Calm:
-    return Calm(sample(world, began), subscriptions(world))
+    with world.redis.client() as client:
+        return Calm(sample(world, began), len(client.client_list(_type="pubsub")))
 
 
 class Sampler(threading.Thread):
@@ -102,17 +84,11 @@ class Sampler(threading.Thread):
     def __init__(self, world: World, began: float, interval: float) -> None:
         super().__init__(name="soak-sampler", daemon=True)
         self.samples: list[Sample] = []
-        self.subscriptions: list[tuple[float, int]] = []
-        self.own_mb: list[float] = []
         self._world, self._began, self._interval = world, began, interval
 
     def run(self) -> None:
         while not self._world.stop.wait(self._interval):
             self.samples += sample(self._world, self._began)
-            self.own_mb.append(status(os.getpid(), "VmRSS") / 1024)
-            with suppress(Exception):  # while Redis is down
-                if not self._world.windows.is_open(REDIS):
-                    self.subscriptions.append((time.monotonic() - self._began, subscriptions(self._world)))
 
 
 def growths(samples: list[Sample], warm_up: float) -> list[Growth]:
@@ -129,8 +105,11 @@ def growths(samples: list[Sample], warm_up: float) -> list[Growth]:
 
 def not_flat(before: Calm, after: Calm, grown: list[Growth], workers: int) -> list[str]:
     """What has grown that should not have."""
-    found = [f"memory of {one.service} {one.pid}: {one.warm_mb:.1f} -> {one.last_mb:.1f} MB" for one in grown]
-    complaints = [words for one, words in zip(grown, found, strict=True) if not one.is_flat]
+    complaints = [
+        f"memory of {one.service} {one.pid}: {one.warm_mb:.1f} -> {one.last_mb:.1f} MB"
+        for one in grown
+        if one.last_mb > one.warm_mb * (1 + GROWTH) + GROWTH_MB
+    ]
     for worker in after.workers:
         for name, more in (("threads", MORE_THREADS), ("files", MORE_FILES), ("redis", MORE_REDIS)):
             most = max(getattr(one, name) for one in before.workers if one.service == worker.service)

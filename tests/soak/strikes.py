@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 from soak.world import World
-from support.processes import accepts, wait_until
+from support.proc import accepts, connections
+from support.processes import wait_until
 
 UNTIL_REPLACED = 60.0  # gunicorn lets the old workers finish for 35 s at the most
 
@@ -17,7 +17,7 @@ def kill_worker(world: World, name: str) -> None:
     service = world.services[name]
     victim = world.rng.choice(sorted(service.worker_pids()))
     os.kill(victim, signal.SIGSTOP)  # so that what it holds is what it takes with it
-    world.windows.cut |= {(name, port) for port in clients_of(victim, service.port)}
+    world.windows.cut |= {(name, client.remote_port) for client in connections(victim, service.port)}
     os.kill(victim, signal.SIGKILL)
     wait_for_workers(world, name, {victim})
 
@@ -41,20 +41,3 @@ def wait_for_workers(world: World, name: str, gone: set[int]) -> None:
         return False
 
     wait_until(replaced, UNTIL_REPLACED, f"new workers of {name}")
-
-
-def clients_of(pid: int, port: int) -> set[int]:
-    """Return the ports of the clients whose connections to this port a worker holds."""
-    held = links(pid)
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    mine = [line for line in lines if line[1].endswith(f":{port:04X}") and f"socket:[{line[9]}]" in held]
-    return {int(line[2].rpartition(":")[2], 16) for line in mine}
-
-
-def links(pid: int) -> list[str]:
-    """Return what the open files of a process are."""
-    found = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            found.append(str(path.readlink()))
-    return found

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from soak.books import Windows
-from soak.faults import Faults, Kind, Strike
+from soak.faults import Faults, Kind
 from soak.world import World
 
 
@@ -19,12 +19,8 @@ def fired(strikeable: list[list[str]]) -> tuple[list[str], list[str]]:
     """
     answers, struck, complaints = iter(strikeable), [], list[str]()
     world = made_world(lambda: next(answers, []))
-    kinds: list[Kind | Strike] = [
-        Strike("strike", lambda _, service: struck.append(service)),
-        Kind("last", lambda _: world.stop.set()),
-    ]
-    faults = Faults(world, (0, 0), complaints.append, kinds)
-    faults.run()
+    strike = Kind("strike", lambda _, service: struck.append(service), strikes=True)
+    Faults(world, (0, 0), complaints.append, [strike, Kind("last", lambda _: world.stop.set())]).run()
     return struck, complaints
 
 

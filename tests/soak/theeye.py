@@ -45,7 +45,7 @@ class SoakTheEye(Recorder):
             return
         if self.notifications == "garbled":
             return self._send(job.session, job.id, b"\xff{garbled")
-        if self.notifications == "1 MB" and next(self._sent) % 5 == 0:
+        if self.notifications == "of 1 MB" and next(self._sent) % 5 == 0:
             return self._send(job.session, job.id, dumps("x" * 1_000_000))
         if self.notifications == "for other jobs":
             for _ in range(20):

@@ -16,13 +16,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
 
-from support.processes import RawResponse, Service, raw_request, read_response
+from support.processes import RawResponse, Service, read_response
 from support.processes import request_bytes as plain_request
 from support.settings import environment
 from support.theeye import JOB, Answer, Call, StandIn
@@ -102,9 +102,12 @@ class Got:
     """What came of one request; no response where the connection broke."""
 
     argument: str
+    sent: float
     at: float
     response: RawResponse | None = None
     error: str = ""
+    worker: str = ""
+    port: int = 0  # the client's
 
     @property
     def status(self) -> int:
@@ -116,7 +119,13 @@ class Got:
 
     @property
     def body(self) -> Any:
-        return json.loads(self.response.body) if self.response else None
+        """The value of the JSON; None where it is none."""
+        with suppress(ValueError):
+            return self.response and self.response.json()
+
+    @property
+    def code(self) -> str:
+        return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
 
 
 def request_bytes(
@@ -129,12 +138,11 @@ def request_bytes(
 
 def ask(service: Service, data: bytes, argument: str = "", timeout: float = 60.0) -> Got:
     """One request, whatever comes of it."""
+    sent = time.monotonic()
     try:
-        response = raw_request("127.0.0.1", service.port, data, timeout)
-    except (OSError, ValueError, IndexError) as error:
-        return Got(argument, time.monotonic(), error=repr(error))
-    at = time.monotonic()
-    return Got(argument, at, response, "" if response.complete else "cut short")
+        return RawClient(service, data, argument, timeout).answer()
+    except OSError as error:
+        return Got(argument, sent, time.monotonic(), error=repr(error), worker=service.worker)
 
 
 def run(service: Service, query: str = "", **headers: str) -> Got:
@@ -181,9 +189,12 @@ class Load:
 class RawClient:
     """A client that can go away."""
 
-    def __init__(self, service: Service, data: bytes) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", service.port), 20)
-        self.sock.sendall(data)
+    def __init__(self, service: Service, data: bytes, argument: str = "", timeout: float = 60.0) -> None:
+        self.sent = time.monotonic()
+        self.sock = socket.create_connection(("127.0.0.1", service.port), timeout)
+        self._argument, self._worker, self._port = argument, service.worker, self.sock.getsockname()[1]
+        with suppress(OSError):  # that it is broken is seen by who reads
+            self.sock.sendall(data)
 
     def leave(self, reset: bool = False) -> None:
         if reset:
@@ -194,6 +205,16 @@ class RawClient:
         """The response, after which the client is gone."""
         with self.sock, self.sock.makefile("rb") as stream:
             return read_response(stream)
+
+    def answer(self) -> Got:
+        """The response, or why there is none."""
+        response, error = None, ""
+        try:
+            response = self.read()
+            error = "" if response.complete else "cut short"
+        except (OSError, ValueError, IndexError) as failed:
+            error = repr(failed)
+        return Got(self._argument, self.sent, time.monotonic(), response, error, self._worker, self._port)
 
 
 # -- right or wrong ------------------------------------------------------------------------------------------

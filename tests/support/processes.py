@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import socket
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import pytest
+
+from support.proc import accepts, children, group_pids
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -65,33 +66,6 @@ def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {timeout} s")
         time.sleep(0.01)
-
-
-def group_pids(group: int) -> list[int]:
-    """The living members of a process group; zombies are dead, whoever should have reaped them."""
-    members = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
-            if int(pgrp) == group and state != "Z":
-                members.append(int(path.parent.name))
-    return members
-
-
-def accepts(pid: int, port: int) -> bool:
-    """Whether a process waits for connections to a local port of its own: only then is a worker up."""
-    listeners = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {fields[9] for fields in listeners if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")}
-    names = {f"socket:[{inode}]" for inode in inodes}
-    watched, listening = set(), set()
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):  # a file may be closed while it is being looked at
-            name = str(path.readlink())
-            if name in names:
-                listening.add(path.name)
-            elif name == "anon_inode:[eventpoll]":
-                watched |= set(re.findall(r"tfd: +(\d+)", Path(f"/proc/{pid}/fdinfo/{path.name}").read_text()))
-    return bool(watched & listening)
 
 
 class Process:
@@ -203,11 +177,11 @@ class Process:
 
 
 class Redis(Process):
-    """A real redis-server that keeps nothing."""
+    """A real redis-server; it forgets everything with its end, but for one that `keeps`."""
 
-    def __init__(self, password: str = "") -> None:
+    def __init__(self, password: str = "", keeps: bool = False) -> None:
         super().__init__()
-        self._password = password
+        self._password, self._keeps = password, "yes" if keeps else "no"
         self._clients: list[Any] = []
         self.port = free_port()
 
@@ -226,7 +200,7 @@ class Redis(Process):
     def start(self) -> None:
         """Start, also again on the same port after a stop() or kill()."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
-        options += ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
+        options += ["--save", "", "--appendonly", self._keeps, "--appendfsync", "no", "--loglevel", "warning"]
         options += ["--requirepass", self._password] if self._password else []
         self.launch([need("redis-server", "redis-server"), *options])
         wait_until(self._answers, 30.0, "redis-server")
@@ -298,8 +272,7 @@ class Service(Process):
 
     def worker_pids(self) -> list[int]:
         """The pids of gunicorn's workers."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+        return children(self.pid)
 
     def _all_are_up(self) -> bool:
         """A worker that is not would get no connections, and might miss a signal."""

@@ -1,0 +1,70 @@
+"""What Linux says of processes and their sockets in /proc."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+LISTENS, CONNECTED = "0A", "01"
+
+
+class Socket(NamedTuple):
+    """One end of a TCP connection over IPv4; `name` is what the file of its process is called."""
+
+    port: int
+    remote_port: int
+    state: str
+    name: str
+
+
+def group_pids(group: int) -> list[int]:
+    """Return the living members of a process group; zombies are dead, whoever should have reaped them."""
+    members = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state != "Z":
+                members.append(int(path.parent.name))
+    return members
+
+
+def children(pid: int) -> list[int]:
+    """Return a process's children; none where it has ended."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+def open_files(pid: int) -> dict[str, str]:
+    """Return what the open files of a process are, by their numbers."""
+    found = {}
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while it is being looked at
+            found[path.name] = str(path.readlink())
+    return found
+
+
+def sockets() -> list[Socket]:
+    """Return the sockets of all processes."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [Socket(int(line[1][-4:], 16), int(line[2][-4:], 16), line[3], f"socket:[{line[9]}]") for line in lines]
+
+
+def connections(pid: int, port: int) -> list[Socket]:
+    """Return the connections to a local port that a process holds."""
+    held = set(open_files(pid).values())
+    return [each for each in sockets() if each.port == port and each.state == CONNECTED and each.name in held]
+
+
+def accepts(pid: int, port: int) -> bool:
+    """Return whether a process waits for connections to a local port of its own: only then is a worker up."""
+    listeners = {each.name for each in sockets() if each.port == port and each.state == LISTENS}
+    files = open_files(pid)
+    listening = {number for number, name in files.items() if name in listeners}
+    watched = set[str]()
+    for number, name in files.items():
+        if name == "anon_inode:[eventpoll]":
+            with suppress(OSError):
+                watched |= set(re.findall(r"tfd: +(\d+)", Path(f"/proc/{pid}/fdinfo/{number}").read_text()))
+    return bool(watched & listening)
