@@ -27,6 +27,7 @@ from support.load import (
     why_not_time_is_up,
     why_wrong,
 )
+from support.proc import connections, open_files
 from support.processes import Redis, Service, wait_until
 from support.theeye import Late, Reply
 
@@ -97,23 +98,6 @@ def test_sighup(theeye: Recorder, redis_server: Redis) -> None:
         settle("SIGHUP, the grace of 2 s is over: ETIMEISUP", theeye, loads, why_not_time_is_up, began)
 
 
-def connections_of(pid: int, port: int) -> int:
-    """The connections to this port that a worker holds."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "01"}
-    return sum(link in inodes for link in open_files(pid))
-
-
-def open_files(pid: int) -> list[str]:
-    links = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            links.append(str(path.readlink()))
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    return links
-
-
 def test_a_worker_is_killed(theeye: Recorder, redis_server: Redis) -> None:
     with fleet(theeye, redis_server.url, workers=2) as services:
         theeye.task(delay=None)
@@ -147,7 +131,7 @@ def test_a_worker_is_killed(theeye: Recorder, redis_server: Redis) -> None:
 
 def kill_one_worker(service: Service) -> int:
     """Kills the worker with the fewer waits; how many those were."""
-    shares = {pid: connections_of(pid, service.port) for pid in service.worker_pids()}
+    shares = {pid: len(connections(pid, service.port)) for pid in service.worker_pids()}
     assert sum(shares.values()) == 200
     victim = min((pid for pid in shares if shares[pid]), key=lambda pid: shares[pid])
     os.kill(victim, signal.SIGKILL)
@@ -260,7 +244,7 @@ def test_too_many(theeye: Recorder, redis_server: Redis) -> None:
             before = len(theeye.calls_of("create"))
             began = time.monotonic()
             refused = Load(service, 100).all()
-            right = [got for got in refused if got.status == 503 and got.body["code"] == "EBUSY"]
+            right = [got for got in refused if (got.status, got.code) == (503, "EBUSY")]
             record("all 100 slots taken: refused with 503", worker, 100, len(right), max(g.at for g in refused) - began)
             assert len(right) == 100
             assert all(got.response and got.response.header("Retry-After") for got in right)

@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from support.host_checks import (
@@ -28,6 +27,7 @@ from support.host_checks import (
     service_environment,
 )
 from support.nginx import Nginx, Upstream, check_refusal, make_certificate
+from support.proc import CONNECTED, children, sockets
 from support.processes import Redis, Service, free_port, raw_request, read_response, wait_until
 from support.theeye import ACME, StandIn
 
@@ -91,10 +91,9 @@ def test_connections_to_gunicorn_are_kept(world: World) -> None:
     assert len(now) < 10, "and serve more than one request: each of nginx's processes keeps its own"
 
 
-def peers(port: int) -> set[str]:
+def peers(port: int) -> set[int]:
     """The other ends of the established connections to a local port."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {remote for _, local, remote, state, *_ in lines if local.endswith(f":{port:04X}") and state == "01"}
+    return {each.remote_port for each in sockets() if each.port == port and each.state == CONNECTED}
 
 
 # -- bodies -----------------------------------------------------------------------------------------------------
@@ -108,8 +107,7 @@ def test_a_large_output_comes_whole_to_a_slow_reader(world: World) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         sock.sendall(data.encode())
         assert sock.recv(15, socket.MSG_WAITALL | socket.MSG_PEEK) == b"HTTP/1.1 200 OK"
-        with sock.makefile("rb") as stream:
-            got = read_response(stream)
+        got = read_response(sock)
     assert got.complete
     assert got.body == json.dumps([output]).encode()
     check_nothing_was_written(world.nginx)
@@ -118,11 +116,6 @@ def test_a_large_output_comes_whole_to_a_slow_reader(world: World) -> None:
 def check_nothing_was_written(nginx: Nginx) -> None:
     """The directories for bodies are empty: files in them are deleted, but the subdirectories made for them stay."""
     assert [list((nginx.directory / place).iterdir()) for place in ("body", "proxy")] == [[], []]
-
-
-def descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(int(child) for child in children)]
 
 
 def test_a_large_body_arrives(world: World) -> None:
@@ -239,9 +232,9 @@ def test_what_nginx_cannot_read(world: World) -> None:
 
 def test_a_reload_of_nginx_cuts_no_wait(world: World) -> None:
     with parked(world.url, world.theeye, 10) as waits:
-        old = descendants(world.nginx.pid)[1:]
+        old = children(world.nginx.pid)
         world.nginx.signal(signal.SIGHUP)
-        wait_until(lambda: not set(old) >= set(descendants(world.nginx.pid)[1:]), 20, "new workers")
+        wait_until(lambda: not set(old) >= set(children(world.nginx.pid)), 20, "new workers")
         finish_all(world.theeye)
         check_own_answers(waits)
 
@@ -259,9 +252,9 @@ def test_the_tls_block_filled_in(world: World) -> None:
         with connected(port, context) as sock:
             assert (sock.selected_alpn_protocol(), sock.version()) == ("h2", "TLSv1.3")
         context.set_alpn_protocols(["http/1.1"])
-        with connected(port, context) as sock, sock.makefile("rb") as stream:
+        with connected(port, context) as sock:
             sock.sendall(f"GET /api/status?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            assert read_response(stream).status == 200
+            assert read_response(sock).status == 200
         seen = "seen 127.0.0.1 https /api/status"
         wait_until(lambda: seen in world.service.log_text(), 20, "the access log")
         check_logs(nginx.directory)

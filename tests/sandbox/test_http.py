@@ -406,12 +406,11 @@ def test_a_connection_is_kept_and_answers_at_once(tmp_path: Path) -> None:
     with (
         Sandbox(database=tmp_path / "x") as sandbox,
         socket.create_connection(sandbox.address) as connection,
-        connection.makefile("rb") as stream,
     ):
 
         def ask(path: str) -> Any:
             connection.sendall(f"POST {path} HTTP/1.1\r\n{rest}".encode())
-            got = read_response(stream)
+            got = read_response(connection)
             assert got.header("Connection") is None
             return json.loads(got.body)
 

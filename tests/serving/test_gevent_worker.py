@@ -47,7 +47,7 @@ def burst(port: int) -> list[int]:
         socks = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(BURST)]
         for sock in socks:
             sock.sendall(GET)
-        return [read_response(stack.enter_context(sock.makefile("rb"))).status for sock in socks]
+        return [read_response(sock).status for sock in socks]
 
 
 @pytest.mark.parametrize("worker", WORKERS)
@@ -80,7 +80,7 @@ def test_connections_that_are_not_yet_accepted_at_a_stop_are_served(worker: str)
         wait_until(lambda: has_pending(pid, signal.SIGTERM), 20, "SIGTERM at the worker")
         time.sleep(1.1)  # gunicorn looks once a second whether its gevent worker is to stop
         os.kill(pid, signal.SIGCONT)
-        assert [read_response(stack.enter_context(sock.makefile("rb"))).status for sock in socks] == [200] * 50
+        assert [read_response(sock).status for sock in socks] == [200] * 50
         assert service.wait(20) == 0
 
 

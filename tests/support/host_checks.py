@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -175,7 +176,7 @@ def say_the_token_everywhere(url: str) -> None:
         f"/acme/{'x' * 9000}?access_token={TOKEN}",
     ):
         for method in ("GET", "POST", "BREW"):
-            with suppress(OSError, ValueError):  # a host may hang up on what is none of its business
+            with suppress(OSError, HTTPException):  # a host may hang up on what is none of its business
                 ask(url, target, method, Authorization=f"Bearer {TOKEN}")
     for data in (
         f"GET /api/status?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nbad header access_token={TOKEN}\r\n\r\n",
@@ -183,7 +184,7 @@ def say_the_token_everywhere(url: str) -> None:
         f"GET /?access_token={TOKEN} HTTP/9.9\r\n\r\n",
         f"POST {JOB}?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
     ):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, HTTPException):
             raw_request(place.hostname, place.port or 80, data.encode(), 2)
 
 

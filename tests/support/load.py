@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, TypeVar
 
 import pytest
@@ -203,8 +204,8 @@ class RawClient:
 
     def read(self) -> RawResponse:
         """The response, after which the client is gone."""
-        with self.sock, self.sock.makefile("rb") as stream:
-            return read_response(stream)
+        with self.sock:
+            return read_response(self.sock)
 
     def answer(self) -> Got:
         """The response, or why there is none."""
@@ -212,7 +213,7 @@ class RawClient:
         try:
             response = self.read()
             error = "" if response.complete else "cut short"
-        except (OSError, ValueError, IndexError) as failed:
+        except (OSError, HTTPException) as failed:
             error = repr(failed)
         return Got(self._argument, self.sent, time.monotonic(), response, error, self._worker, self._port)
 

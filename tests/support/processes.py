@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPResponse, IncompleteRead
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import pytest
 
@@ -348,50 +349,15 @@ def raw_request(host: str, port: int, data: bytes, timeout: float = 60.0) -> Raw
     """Send these bytes as they are, however odd, and read one response."""
     with socket.create_connection((host, port), timeout) as sock:
         sock.sendall(data)
-        with sock.makefile("rb") as stream:
-            return read_response(stream, bodiless=data.startswith(b"HEAD "))
+        return read_response(sock, "HEAD" if data.startswith(b"HEAD ") else "GET")
 
 
-def read_response(stream: BinaryIO, bodiless: bool = False) -> RawResponse:
-    """The next final response of a stream; ConnectionError if there is none."""
-    while True:
-        status_line = stream.readline().decode("latin-1").rstrip("\r\n")
-        if not status_line:
-            raise ConnectionError("closed without a response")
-        headers = read_headers(stream)
-        response = RawResponse(status_line, headers)
-        if response.status >= 200:
-            break
-    if bodiless or response.status in (204, 304):
-        return response
-    return RawResponse(status_line, headers, *_read_body(stream, response))
-
-
-def read_headers(stream: BinaryIO) -> list[tuple[str, str]]:
-    headers = []
-    while line := stream.readline().decode("latin-1").rstrip("\r\n"):
-        name, _, value = line.partition(":")
-        headers.append((name, value.strip()))
-    return headers
-
-
-def _read_body(stream: BinaryIO, response: RawResponse) -> tuple[bytes, bool]:
-    if (response.header("Transfer-Encoding") or "").lower() == "chunked":
-        return _read_chunks(stream)
-    length = response.header("Content-Length")
-    if length is None:
-        return stream.read(), True
-    body = stream.read(int(length))
-    return body, len(body) == int(length)
-
-
-def _read_chunks(stream: BinaryIO) -> tuple[bytes, bool]:
-    body = b""
-    while line := stream.readline():
-        size = int(line.split(b";")[0], 16)
-        if size == 0:
-            read_headers(stream)  # trailers
-            return body, True
-        body += stream.read(size)
-        stream.readline()
-    return body, False
+def read_response(sock: socket.socket, method: str = "GET") -> RawResponse:
+    """The next final response; ConnectionError if there is none, HTTPException if it is no HTTP."""
+    with HTTPResponse(sock, method=method) as response:
+        response.begin()
+        status_line = f"HTTP/{response.version / 10} {response.status} {response.reason}"
+        try:
+            return RawResponse(status_line, response.getheaders(), response.read())
+        except IncompleteRead as cut:
+            return RawResponse(status_line, response.getheaders(), cut.partial, complete=False)

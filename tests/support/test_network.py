@@ -51,15 +51,15 @@ def test_a_frozen_one_accepts_but_does_and_answers_nothing(theeye: StandIn, call
 
 
 def test_idle_connections_are_dropped_and_no_others(theeye: StandIn, caller: Caller) -> None:
-    with socket.create_connection(("127.0.0.1", theeye.port), 5) as idle, idle.makefile("rb") as stream:
+    with socket.create_connection(("127.0.0.1", theeye.port), 5) as idle:
         idle.sendall(raw_get(theeye))
-        read_response(stream)
+        read_response(idle)
         theeye.fault("create", Silence(0.2))
         with ThreadPoolExecutor(1) as pool:
             busy = pool.submit(caller.create)
             theeye.wait_for_calls("create", 1)
             assert theeye.drop_idle() == 1
-            assert stream.read() == b""
+            assert idle.recv(1) == b""
             assert not busy.done()
             with pytest.raises(requests.ConnectionError):
                 busy.result(20)

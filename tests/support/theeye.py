@@ -25,7 +25,6 @@ from urllib.parse import parse_qsl, unquote
 
 from support.faults import *  # noqa: F403 - a test imports from one place
 from support.faults import Answer, Call, Connection, Exchange, Fault, Gate, dumps, stack
-from support.processes import read_headers
 from support.sockets import accept
 
 TASK = "61f3e937c38201da80f96c27"
@@ -232,7 +231,10 @@ def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
         return None
     connection.busy()
     method, target, _ = line.decode("latin-1").split(" ", 2)
-    headers = {name.lower(): value for name, value in read_headers(stream)}
+    headers = {}
+    while header := stream.readline().decode("latin-1").rstrip("\r\n"):
+        name, _, value = header.partition(":")
+        headers[name.lower()] = value.strip()
     length = int(headers.get("content-length", 0))
     body = stream.read(length)
     if len(body) < length:

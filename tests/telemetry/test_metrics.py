@@ -285,8 +285,7 @@ def over_unix(path: Path, data: bytes) -> RawResponse:
         sock.settimeout(10)
         sock.connect(str(path))
         sock.sendall(data)
-        with sock.makefile("rb") as stream:
-            return read_response(stream)
+        return read_response(sock)
 
 
 def test_a_folder_that_the_operator_names_is_emptied_at_the_start(theeye: StandIn, tmp_path: Path) -> None:
