@@ -138,7 +138,7 @@ def gunicorn(
 @pytest.fixture
 def its_theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
     """The TheEye that `gunicorn` calls, as new."""
-    shared_theeye.heal()
+    shared_theeye.renew()
     shared_theeye.task(output=['{"a":1}'])
     yield shared_theeye
     shared_theeye.heal()

@@ -1,11 +1,8 @@
 """Processes that are stopped, reloaded and killed, clients that go away, and too many of them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,6 @@ from support.load import (
     fleet,
     get,
     lateness,
-    printed_table,
     record,
     request_bytes,
     run,
@@ -31,14 +27,7 @@ from support.proc import connections, open_files
 from support.processes import Redis, Service, wait_until
 from support.theeye import Late, Reply
 
-__all__ = ["printed_table"]
 RUDE = 40
-
-
-@pytest.fixture
-def theeye(redis_server: Redis) -> Iterator[Recorder]:
-    with Recorder(redis_server.url) as standin:
-        yield standin
 
 
 # -- the end of a process ------------------------------------------------------------------------------------
@@ -50,83 +39,83 @@ def signal_all(services: Fleet, number: int) -> float:
     return time.monotonic()
 
 
-def test_sigterm_when_the_jobs_end_in_time(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, workers=2) as services:
-        theeye.task(delay=2.0)
-        loads = services.park(200)
-        signal_all(services, signal.SIGTERM)
-        settle("SIGTERM, the jobs end within the grace", theeye, loads)
-        for service in services.values():
-            assert service.wait(10) == 0
+@pytest.mark.settings(workers=2)
+def test_sigterm_when_the_jobs_end_in_time(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=2.0)
+    loads = services.park(200)
+    signal_all(services, signal.SIGTERM)
+    settle("SIGTERM, the jobs end within the grace", theeye, loads)
+    for service in services.values():
+        assert service.wait(10) == 0
 
 
-def test_sigterm_when_the_grace_is_over(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, workers=2, grace_seconds="2") as services:
-        theeye.task(delay=None)
-        loads = services.park(200)
-        began = signal_all(services, signal.SIGTERM)
-        settle("SIGTERM, the grace of 2 s is over: ETIMEISUP", theeye, loads, why_not_time_is_up, began)
-        for service in services.values():
-            assert service.wait(10) == 0
+@pytest.mark.settings(workers=2, grace_seconds=2)
+def test_sigterm_when_the_grace_is_over(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=None)
+    loads = services.park(200)
+    began = signal_all(services, signal.SIGTERM)
+    settle("SIGTERM, the grace of 2 s is over: ETIMEISUP", theeye, loads, why_not_time_is_up, began)
+    for service in services.values():
+        assert service.wait(10) == 0
 
 
-def test_sigterm_while_the_supervisor_is_frozen(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, grace_seconds="0.5", call_timeout="5") as services:
-        theeye.task(delay=None)
-        loads = services.park(100)
-        theeye.freeze()
-        for job in theeye.jobs:
-            theeye.finish(job)
-        theeye.wait_for_calls("read", 200)
-        began = signal_all(services, signal.SIGTERM)
-        fault = "SIGTERM while the supervisor is frozen, looks of 5 s under way: ETIMEISUP"
-        settle(fault, theeye, loads, why_not_time_is_up, began)
+@pytest.mark.settings(grace_seconds=0.5, call_timeout=5)
+def test_sigterm_while_the_supervisor_is_frozen(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=None)
+    loads = services.park(100)
+    theeye.freeze()
+    for job in theeye.jobs:
+        theeye.finish(job)
+    theeye.wait_for_calls("read", 200)
+    began = signal_all(services, signal.SIGTERM)
+    fault = "SIGTERM while the supervisor is frozen, looks of 5 s under way: ETIMEISUP"
+    settle(fault, theeye, loads, why_not_time_is_up, began)
 
 
-def test_sighup(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, workers=2, grace_seconds="2") as services:
-        theeye.task(delay=1.5)
-        loads = services.park(200)
-        signal_all(services, signal.SIGHUP)
-        theeye.task(delay=0.3)
-        meanwhile = services.send(50)
-        settle("SIGHUP, the jobs end within the grace", theeye, loads)
-        settle("SIGHUP, requests that come meanwhile", theeye, meanwhile)
-        theeye.task(delay=None)
-        loads = services.park(200)
-        began = signal_all(services, signal.SIGHUP)
-        settle("SIGHUP, the grace of 2 s is over: ETIMEISUP", theeye, loads, why_not_time_is_up, began)
+@pytest.mark.settings(workers=2, grace_seconds=2)
+def test_sighup(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.5)
+    loads = services.park(200)
+    signal_all(services, signal.SIGHUP)
+    theeye.task(delay=0.3)
+    meanwhile = services.send(50)
+    settle("SIGHUP, the jobs end within the grace", theeye, loads)
+    settle("SIGHUP, requests that come meanwhile", theeye, meanwhile)
+    theeye.task(delay=None)
+    loads = services.park(200)
+    began = signal_all(services, signal.SIGHUP)
+    settle("SIGHUP, the grace of 2 s is over: ETIMEISUP", theeye, loads, why_not_time_is_up, began)
 
 
-def test_a_worker_is_killed(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, workers=2) as services:
-        theeye.task(delay=None)
-        loads = services.park(200)
-        parked = list(theeye.jobs)
-        shares = {name: kill_one_worker(service) for name, service in services.items()}
-        theeye.task()
-        later = services.send(100)
-        for job in parked:
-            theeye.finish(job)
-        for worker, load in loads.items():
-            got = load.all()
-            broken = [one for one in got if one.error]
-            rest = [one for one in got if not one.error]
-            wrong = [why for one in rest if (why := why_wrong(theeye, one))]
-            latest = max(lateness(theeye, one) for one in rest)
-            record(
-                "one of two workers killed (SIGKILL): the other's waits",
-                worker,
-                len(rest),
-                len(rest) - len(wrong),
-                latest,
-            )
-            assert not wrong
-            assert len(broken) == shares[worker]
-            assert latest <= LATE
-        settle("one of two workers killed: requests from then on", theeye, later)
-        for service in services.values():
-            wait_until(lambda service=service: len(service.worker_pids()) == 2, 20, "a new worker")
+@pytest.mark.settings(workers=2)
+def test_a_worker_is_killed(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=None)
+    loads = services.park(200)
+    parked = list(theeye.jobs)
+    shares = {name: kill_one_worker(service) for name, service in services.items()}
+    theeye.task()
+    later = services.send(100)
+    for job in parked:
+        theeye.finish(job)
+    for worker, load in loads.items():
+        got = load.all()
+        broken = [one for one in got if one.error]
+        rest = [one for one in got if not one.error]
+        wrong = [why for one in rest if (why := why_wrong(theeye, one))]
+        latest = max(lateness(theeye, one) for one in rest)
+        record(
+            "one of two workers killed (SIGKILL): the other's waits",
+            worker,
+            len(rest),
+            len(rest) - len(wrong),
+            latest,
+        )
+        assert not wrong
+        assert len(broken) == shares[worker]
+        assert latest <= LATE
+    settle("one of two workers killed: requests from then on", theeye, later)
+    for service in services.values():
+        wait_until(lambda service=service: len(service.worker_pids()) == 2, 20, "a new worker")
 
 
 def kill_one_worker(service: Service) -> int:
@@ -144,7 +133,7 @@ PLACES = 40
 
 
 def test_clients_that_go_free_their_places(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, max_waiting=str(PLACES)) as services:
+    with fleet(theeye, redis_server.url, max_waiting=PLACES) as services:
         for worker, service in services.items():
             theeye.task(delay=None)
             before = len(theeye.jobs)
@@ -172,42 +161,41 @@ def refill(theeye: Recorder, service: Service, began: float, places: int = PLACE
     return sum(not why_wrong(theeye, got) for got in Load(service, places).all()), freed
 
 
-def test_a_client_that_goes_during_the_create(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, max_waiting="1") as services:
-        theeye.task(delay=None)
-        theeye.fault("create", Late(1.5), times=2)
-        began = time.monotonic()
-        for service in services.values():
-            RawClient(service, request_bytes()).leave()
-        theeye.wait_for_jobs(2)
-        for worker, service in services.items():
-            right, latest = refill(theeye, service, began, places=1)
-            record("client gone while its job is created: its slot taken by another", worker, 1, right, latest - 1.5)
-            assert right == 1
-            assert latest <= LATE
+@pytest.mark.settings(max_waiting=1)
+def test_a_client_that_goes_during_the_create(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=None)
+    theeye.fault("create", Late(1.5), times=2)
+    began = time.monotonic()
+    for service in services.values():
+        RawClient(service, request_bytes()).leave()
+    theeye.wait_for_jobs(2)
+    for worker, service in services.items():
+        right, latest = refill(theeye, service, began, places=1)
+        record("client gone while its job is created: its slot taken by another", worker, 1, right, latest - 1.5)
+        assert right == 1
+        assert latest <= LATE
 
 
-def test_clients_that_go_and_cancel(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url) as services:
-        for service in services.values():
-            assert run(service, "on_disconnect=cancel", Idempotency_Key="k").status == 400
-        assert theeye.calls_of("create") == []
-        theeye.task(delay=None)
-        parked = {worker: park_to_cancel(theeye, service) for worker, service in services.items()}
-        began = time.monotonic()
-        for clients, _ in parked.values():
-            for client in clients:
-                client.leave()
-        back = {
-            worker: RawClient(service, request_bytes(method="GET", target=f"{JOB}/{parked[worker][1][0]}"))
-            for worker, service in services.items()
-        }
-        theeye.wait_for_calls("cancel", 2 * (PLACES - 1))
-        for worker, (_, jobs) in parked.items():
-            check_cancelled(theeye, worker, jobs, began)
-            theeye.finish(jobs[0], output=["came back"])
-            answer = back[worker].read()
-            assert (answer.status, answer.body) == (200, b'["came back"]'), "a client that came back keeps its job"
+def test_clients_that_go_and_cancel(theeye: Recorder, services: Fleet) -> None:
+    for service in services.values():
+        assert run(service, "on_disconnect=cancel", Idempotency_Key="k").status == 400
+    assert theeye.calls_of("create") == []
+    theeye.task(delay=None)
+    parked = {worker: park_to_cancel(theeye, service) for worker, service in services.items()}
+    began = time.monotonic()
+    for clients, _ in parked.values():
+        for client in clients:
+            client.leave()
+    back = {
+        worker: RawClient(service, request_bytes(method="GET", target=f"{JOB}/{parked[worker][1][0]}"))
+        for worker, service in services.items()
+    }
+    theeye.wait_for_calls("cancel", 2 * (PLACES - 1))
+    for worker, (_, jobs) in parked.items():
+        check_cancelled(theeye, worker, jobs, began)
+        theeye.finish(jobs[0], output=["came back"])
+        answer = back[worker].read()
+        assert (answer.status, answer.body) == (200, b'["came back"]'), "a client that came back keeps its job"
 
 
 def park_to_cancel(theeye: Recorder, service: Service) -> tuple[list[RawClient], list[str]]:
@@ -236,25 +224,25 @@ def number_of(theeye: Recorder, jobs: list[str], lifecycle: str) -> int:
 # -- too many ------------------------------------------------------------------------------------------------
 
 
-def test_too_many(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, max_waiting="100") as services:
-        theeye.task(delay=3)
-        loads = services.park(100)
-        for worker, service in services.items():
-            before = len(theeye.calls_of("create"))
-            began = time.monotonic()
-            refused = Load(service, 100).all()
-            right = [got for got in refused if (got.status, got.code) == (503, "EBUSY")]
-            record("all 100 slots taken: refused with 503", worker, 100, len(right), max(g.at for g in refused) - began)
-            assert len(right) == 100
-            assert all(got.response and got.response.header("Retry-After") for got in right)
-            assert len(theeye.calls_of("create")) == before
-            healthy = [timed(service, path) for path in ("/healthz", "/readyz", "/api/status") for _ in range(20)]
-            right = [took for status, took in healthy if status == 200]
-            record("all 100 slots taken: health is answered", worker, 60, len(right), max(right))
-            assert len(right) == 60
-            assert max(right) < LATE
-        settle("all 100 slots taken: those that have one", theeye, loads)
+@pytest.mark.settings(max_waiting=100)
+def test_too_many(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=3)
+    loads = services.park(100)
+    for worker, service in services.items():
+        before = len(theeye.calls_of("create"))
+        began = time.monotonic()
+        refused = Load(service, 100).all()
+        right = [got for got in refused if (got.status, got.code) == (503, "EBUSY")]
+        record("all 100 slots taken: refused with 503", worker, 100, len(right), max(g.at for g in refused) - began)
+        assert len(right) == 100
+        assert all(got.response and got.response.header("Retry-After") for got in right)
+        assert len(theeye.calls_of("create")) == before
+        healthy = [timed(service, path) for path in ("/healthz", "/readyz", "/api/status") for _ in range(20)]
+        right = [took for status, took in healthy if status == 200]
+        record("all 100 slots taken: health is answered", worker, 60, len(right), max(right))
+        assert len(right) == 60
+        assert max(right) < LATE
+    settle("all 100 slots taken: those that have one", theeye, loads)
 
 
 def timed(service: Service, path: str) -> tuple[int, float]:
@@ -262,23 +250,23 @@ def timed(service: Service, path: str) -> tuple[int, float]:
     return get(service, path).status, time.monotonic() - began
 
 
-def test_health_while_many_ask_for_results_that_cannot_be_read(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, max_waiting="20") as services:
-        theeye.task(delay=None)
-        assert run(services["gevent"], "wait=0").status == 504
-        theeye.fault("read", Reply(500, {}))
-        data = request_bytes(
-            method="GET", target=f"{JOB}/{next(iter(theeye.jobs))}", query="wait=30", Connection="keep-alive"
-        )
-        readers = [RawClient(service, data) for service in services.values() for _ in range(100)]
-        theeye.wait_for_calls("read", 160)
-        healthy = {worker: timed(service, "/healthz") for worker, service in services.items()}
-        for reader in readers:
-            reader.leave()
-        for worker, (status, took) in healthy.items():
-            record("100 readers of a job that cannot be read: health is answered", worker, 1, int(status == 200), took)
-            assert status == 200
-            assert took < 20, f"{worker}: only when the readers had their answers"
+@pytest.mark.settings(max_waiting=20)
+def test_health_while_many_ask_for_results_that_cannot_be_read(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=None)
+    assert run(services["gevent"], "wait=0").status == 504
+    theeye.fault("read", Reply(500, {}))
+    data = request_bytes(
+        method="GET", target=f"{JOB}/{next(iter(theeye.jobs))}", query="wait=30", Connection="keep-alive"
+    )
+    readers = [RawClient(service, data) for service in services.values() for _ in range(100)]
+    theeye.wait_for_calls("read", 160)
+    healthy = {worker: timed(service, "/healthz") for worker, service in services.items()}
+    for reader in readers:
+        reader.leave()
+    for worker, (status, took) in healthy.items():
+        record("100 readers of a job that cannot be read: health is answered", worker, 1, int(status == 200), took)
+        assert status == 200
+        assert took < 20, f"{worker}: only when the readers had their answers"
 
 
 @pytest.mark.parametrize("kind", ["gevent", "gthread"])
@@ -298,22 +286,20 @@ def test_clients_that_do_not_hang_up(kind: str, theeye: Recorder, redis_server: 
 # -- nothing piles up ----------------------------------------------------------------------------------------
 
 
-def test_nothing_piles_up(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, workers=1) as services:
-        services.warm()
-        pids = {worker: service.worker_pids()[0] for worker, service in services.items()}
-        before = {worker: usage(pid) for worker, pid in pids.items()}
-        for _ in range(2):
-            theeye.task(delay=0.5)
-            settle("no fault: threads and files counted", theeye, services.park(300))
-        theeye.task()
-        for worker, pid in pids.items():
-            most = before[worker][1] + 10
-            wait_until(lambda pid=pid, most=most: settled(services, pid, most), 10, f"{worker}: {most} files")
-            threads, _ = usage(pid)
-            assert threads <= (
-                before[worker][0] + 10 if worker == "gevent" else 664 + 10
-            )  # gevent resolves names in 10
+@pytest.mark.settings(workers=1)
+def test_nothing_piles_up(theeye: Recorder, services: Fleet) -> None:
+    services.warm()
+    pids = {worker: service.worker_pids()[0] for worker, service in services.items()}
+    before = {worker: usage(pid) for worker, pid in pids.items()}
+    for _ in range(2):
+        theeye.task(delay=0.5)
+        settle("no fault: threads and files counted", theeye, services.park(300))
+    theeye.task()
+    for worker, pid in pids.items():
+        most = before[worker][1] + 10
+        wait_until(lambda pid=pid, most=most: settled(services, pid, most), 10, f"{worker}: {most} files")
+        threads, _ = usage(pid)
+        assert threads <= (before[worker][0] + 10 if worker == "gevent" else 664 + 10)  # gevent resolves names in 10
 
 
 def settled(services: Fleet, pid: int, most: int) -> bool:

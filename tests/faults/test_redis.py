@@ -1,7 +1,5 @@
 """Faults of the notifications: lost, early, odd ones, and a Redis that dies, freezes, or was never there."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import threading
@@ -10,27 +8,25 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
-from support.load import WORKERS, Fleet, Recorder, fleet, get, printed_table, settle
+from support.load import WORKERS, Fleet, Recorder, fleet, get, settle
 from support.processes import Redis, wait_until
 
 from app.waiter.notifications import RedisNotifications
 
-__all__ = ["printed_table"]
 CARRIED = "polling carries all waits"
 BATCH = 300
 WAITS = {"gevent": int(os.environ.get("DRILL_WAITS", BATCH)), "gthread": BATCH}  # 3,000 threads choke two cores
 
 
 @pytest.fixture
-def redis() -> Iterator[Redis]:
-    with Redis() as server:
+def redis_server() -> Iterator[Redis]:
+    with Redis() as server:  # of the test's own, which may kill it
         yield server
 
 
 @pytest.fixture
-def theeye(redis: Redis) -> Iterator[Recorder]:
-    with Recorder(redis.url) as standin:
-        yield standin
+def redis(redis_server: Redis) -> Redis:
+    return redis_server
 
 
 def wait_for_listeners(redis: Redis, count: int) -> None:
@@ -59,57 +55,54 @@ def test_500_tasks_that_end_before_their_create_is_answered(kind: str, redis: Re
         settle("500 tasks end before their create is answered", theeye, services.send(500))
 
 
-def test_notifications_dropped(redis: Redis, theeye: Recorder) -> None:
-    with fleet(theeye, redis.url) as services:
-        theeye.task(delay=1.0, notify=False)
-        settle("all notifications dropped", theeye, services.send(200))
+def test_notifications_dropped(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.0, notify=False)
+    settle("all notifications dropped", theeye, services.send(200))
 
 
-def test_odd_notifications(redis: Redis, theeye: Recorder) -> None:
-    with fleet(theeye, redis.url) as services:
-        theeye.task(delay=2.5)
-        loads = services.park(200)
-        mine = list(theeye.jobs)
-        for job in mine:
-            theeye.publish(job, payload=b"\xff{garbled", times=2)
-        for job in mine[:10]:
-            theeye.publish(job, payload="x" * 1_000_000)
-        for number in range(12_000):
-            theeye.publish(f"5f{number:022x}")
-        for channel in ("job-finished", ":job-finished:", "x:job-finished:\xf1"):
-            theeye.publish(mine[0], channel=channel)
-        theeye.wait_for_ended(400)
-        for job in mine:
-            theeye.publish(job, times=2)
-        settle("notifications too soon, doubled, garbled, 1 MB long, 12 000 for other jobs", theeye, loads)
-        assert all(CARRIED not in service.log_text() for service in services.values())
-        assert all("Traceback" not in service.log_text() for service in services.values())
+def test_odd_notifications(theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=2.5)
+    loads = services.park(200)
+    mine = list(theeye.jobs)
+    for job in mine:
+        theeye.publish(job, payload=b"\xff{garbled", times=2)
+    for job in mine[:10]:
+        theeye.publish(job, payload="x" * 1_000_000)
+    for number in range(12_000):
+        theeye.publish(f"5f{number:022x}")
+    for channel in ("job-finished", ":job-finished:", "x:job-finished:\xf1"):
+        theeye.publish(mine[0], channel=channel)
+    theeye.wait_for_ended(400)
+    for job in mine:
+        theeye.publish(job, times=2)
+    settle("notifications too soon, doubled, garbled, 1 MB long, 12 000 for other jobs", theeye, loads)
+    assert all(CARRIED not in service.log_text() for service in services.values())
+    assert all("Traceback" not in service.log_text() for service in services.values())
 
 
 # -- Redis -----------------------------------------------------------------------------------------------------
 
 
-def test_redis_killed_and_restarted(redis: Redis, theeye: Recorder) -> None:
-    with fleet(theeye, redis.url) as services:
-        theeye.task(delay=1.0)
-        during = services.park(100)
-        theeye.task(delay=3.0)
-        after = services.park(100)
-        redis.kill()
-        wait_for_readiness(services, redis=False)
-        assert all(CARRIED in service.log_text() for service in services.values())
-        theeye.wait_for_ended(200)
-        redis.start()
-        settle("Redis killed, the jobs end while it is down", theeye, during)
-        wait_for_readiness(services, redis=True)
-        wait_for_listeners(redis, 2)
-        settle("Redis killed, the jobs end after its restart", theeye, after)
+def test_redis_killed_and_restarted(redis: Redis, theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.0)
+    during = services.park(100)
+    theeye.task(delay=3.0)
+    after = services.park(100)
+    redis.kill()
+    wait_for_readiness(services, redis=False)
+    assert all(CARRIED in service.log_text() for service in services.values())
+    theeye.wait_for_ended(200)
+    redis.start()
+    settle("Redis killed, the jobs end while it is down", theeye, during)
+    wait_for_readiness(services, redis=True)
+    wait_for_listeners(redis, 2)
+    settle("Redis killed, the jobs end after its restart", theeye, after)
 
 
 @pytest.mark.parametrize("kind", WORKERS)
 def test_redis_cut_while_many_wait(kind: str, redis: Redis, theeye: Recorder) -> None:
     bound = WAITS[kind] // 60  # looks a second; with none, each wait looks once in it
-    settings = {"max_waiting": str(WAITS[kind] + 1), "max_looks": str(bound), "wait_seconds": "300"}
+    settings = {"max_waiting": WAITS[kind] + 1, "max_looks": bound, "wait_seconds": 300}
     with fleet(theeye, redis.url, kinds=[kind], **settings) as services:
         services.warm()
         theeye.task(delay=None)
@@ -133,31 +126,29 @@ def looks_since(theeye: Recorder, moment: float) -> int:
     return sum(call.at >= moment for kind in ("lifecycle", "read") for call in theeye.calls_of(kind))
 
 
-def test_redis_cuts_the_subscription(redis: Redis, theeye: Recorder) -> None:
-    with fleet(theeye, redis.url) as services:
-        theeye.task(delay=1.5)
-        loads = services.park(200)
-        client = redis.client()
-        while len(theeye.ended_at) < 400:
-            client.client_kill_filter(_type="pubsub")
-            time.sleep(0.05)
-        settle("Redis cuts the subscription 20 times a second", theeye, loads)
+def test_redis_cuts_the_subscription(redis: Redis, theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=1.5)
+    loads = services.park(200)
+    client = redis.client()
+    while len(theeye.ended_at) < 400:
+        client.client_kill_filter(_type="pubsub")
+        time.sleep(0.05)
+    settle("Redis cuts the subscription 20 times a second", theeye, loads)
 
 
-def test_redis_frozen_until_all_are_answered(redis: Redis, theeye: Recorder) -> None:
-    with fleet(theeye, redis.url) as services:
-        theeye.task(delay=0.5)
-        first = services.park(100)
-        theeye.task(delay=8.0)
-        last = services.park(100)
-        redis.freeze()
-        theeye.task(delay=0.5)
-        settle("Redis frozen, requests that come meanwhile", theeye, services.send(50))
-        settle("Redis frozen, the jobs end at once", theeye, first)
-        settle("Redis frozen, the jobs end after 8 s", theeye, last)
-        redis.thaw()
-        wait_for_listeners(redis, 2)
-        wait_for_readiness(services, redis=True)
+def test_redis_frozen_until_all_are_answered(redis: Redis, theeye: Recorder, services: Fleet) -> None:
+    theeye.task(delay=0.5)
+    first = services.park(100)
+    theeye.task(delay=8.0)
+    last = services.park(100)
+    redis.freeze()
+    theeye.task(delay=0.5)
+    settle("Redis frozen, requests that come meanwhile", theeye, services.send(50))
+    settle("Redis frozen, the jobs end at once", theeye, first)
+    settle("Redis frozen, the jobs end after 8 s", theeye, last)
+    redis.thaw()
+    wait_for_listeners(redis, 2)
+    wait_for_readiness(services, redis=True)
 
 
 def test_redis_down_at_start() -> None:

@@ -1,7 +1,5 @@
 """Faults of the supervisor and the gateway while requests wait."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,7 +11,6 @@ from support.load import (
     fleet,
     get,
     lateness,
-    printed_table,
     record,
     run,
     settle,
@@ -24,12 +21,10 @@ from support.load import (
 from support.processes import Redis, wait_until
 from support.theeye import Call, CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence, Stack, StandIn
 
-__all__ = ["printed_table"]
-
 
 @pytest.fixture(scope="module")
 def shared(redis_server: Redis) -> Iterator[tuple[Recorder, Fleet]]:
-    with Recorder(redis_server.url) as theeye, fleet(theeye, redis_server.url, call_timeout="2") as services:
+    with Recorder(redis_server.url) as theeye, fleet(theeye, redis_server.url, call_timeout=2) as services:
         services.warm()
         yield theeye, services
 
@@ -175,7 +170,7 @@ def test_gateway_down(redis_server: Redis) -> None:
     with (
         StandIn() as gateway,
         Recorder(redis_server.url) as theeye,
-        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.001") as services,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl=0.001) as services,
     ):
         services.warm()
         gateway.stop()
@@ -197,7 +192,7 @@ def test_gateway_frozen(redis_server: Redis) -> None:
     with (
         StandIn() as gateway,
         Recorder(redis_server.url) as theeye,
-        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl="0.001", call_timeout="1") as services,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl=0.001, call_timeout=1) as services,
     ):
         services.warm()
         gateway.freeze()

@@ -1,7 +1,5 @@
 """docs/hosting.md: its commands are run, and the values that belong together are compared."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import subprocess
@@ -10,8 +8,8 @@ from pathlib import Path
 from support.codes import NGINX as CODES
 from support.codes import codes_with_statuses
 from support.host_checks import DEPLOY, ask
-from support.nginx import make_certificate
 from support.processes import CHECKOUT, Process, free_port, need, wait_until
+from support.tls import make_certificate
 
 from app import Settings
 
@@ -55,7 +53,7 @@ def test_all_that_can_be_switched_on_in_nginx_conf(tmp_path: Path) -> None:
     config = tmp_path / "theeye-sync.conf"
     config.write_text(NGINX.replace("/etc/ssl/theeye-sync/", f"{tmp_path}/").replace("/var/log/nginx/", f"{tmp_path}/"))
     (tmp_path / "nginx.conf").write_text((DEPLOY / "nginx-alone.conf").read_text())
-    make_certificate(tmp_path)
+    make_certificate(tmp_path, "fullchain.pem", "privkey.pem")
     changing = commands("sed -i")
     assert len(changing) == 3, "TLS, a path of its own, a second instance"
     for block in changing:

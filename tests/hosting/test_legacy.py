@@ -1,18 +1,13 @@
 """The service under Apache's mod_wsgi, uWSGI, waitress and wsgiref: the same answers, and what is different there."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.health import when_known
 from support.host_checks import (
     DEPLOY,
     JOB,
@@ -25,79 +20,56 @@ from support.host_checks import (
     parked,
     run,
     say_the_token_everywhere,
-    service_environment,
 )
 from support.hosts import LegacyHost, ModWsgi, Uwsgi, Waitress, WaitressServe, Wsgiref
 from support.processes import RawResponse, Redis, raw_request
-from support.theeye import ACME, TASK, StandIn
+from support.theeye import TASK, StandIn
 
 from app import Settings
 
-OTHERS: dict[str, type[LegacyHost]] = {"wsgiref": Wsgiref, "waitress-serve": WaitressServe}
-THREADED: dict[str, type[LegacyHost]] = {"mod_wsgi": ModWsgi, "uwsgi": Uwsgi, "waitress": Waitress}
-AUTHORIZATION = f"Bearer {TOKEN}"
-
-
-@dataclass(frozen=True)
-class World:
-    name: str
-    theeye: StandIn
-    host: LegacyHost
-
-    @property
-    def url(self) -> str:
-        return self.host.url
-
-    def readyz(self) -> Any:
-        return when_known(lambda: json.loads(ask(self.url, "/readyz").body))
+THREADED = [ModWsgi, Uwsgi, Waitress]
+HOSTS = {host.name: host for host in (*THREADED, WaitressServe, Wsgiref)}
+NAMES = [host.name for host in THREADED]
 
 
 @contextmanager
-def running(name: str, redis_url: str = "", **settings: str) -> Iterator[World]:
+def running(name: str, **settings: object) -> Iterator[LegacyHost]:
     """The host, in front of a TheEye of its own; it has ended by the end."""
-    with StandIn(redis_url=redis_url) as theeye:
-        theeye.tokens[TOKEN] = ACME
-        host = (OTHERS | THREADED)[name](service_environment(theeye, redis_url, **settings))
-        try:
-            yield World(name, theeye, host)
-        except BaseException:
-            print(host.log_text())
-            host.abandon()
-            raise
-        host.close()
+    with StandIn(str(settings.get("redis_url", ""))) as theeye, HOSTS[name](theeye, **settings) as host:
+        yield host
 
 
-@pytest.fixture(scope="module", params=THREADED)
-def world(request: pytest.FixtureRequest, redis_server: Redis) -> Iterator[World]:
-    with running(request.param, redis_server.url, SYNC_MAX_WAITING_CUSTOMER="112") as world:
-        yield world
+@pytest.fixture(scope="module", params=NAMES)
+def host(request: pytest.FixtureRequest, redis_server: Redis) -> Iterator[LegacyHost]:
+    with running(request.param, redis_url=redis_server.url, max_waiting_customer=112) as host:
+        yield host
 
 
 # -- the same answers -------------------------------------------------------------------------------------------
 
 
-def test_the_seeds_examples(world: World) -> None:
-    check_seed_examples(world.url, world.theeye, sorts=world.name == "waitress")
+def test_the_seeds_examples(host: LegacyHost) -> None:
+    check_seed_examples(host.url, host.theeye, sorts=host.name == "waitress")
 
 
-def test_the_token_in_the_header(world: World) -> None:
-    world.theeye.task(output=["{}"])
-    assert run(world.url, 1).status_line == "HTTP/1.1 200 OK"
-    assert run(world.url, 1, Authorization="Bearer wrong").status_line == "HTTP/1.1 401 Unauthorized"
+def test_the_token_in_the_header(host: LegacyHost) -> None:
+    host.theeye.task(output=["{}"])
+    assert run(host.url, 1).status_line == "HTTP/1.1 200 OK"
+    assert run(host.url, 1, Authorization="Bearer wrong").status_line == "HTTP/1.1 401 Unauthorized"
 
 
-def test_fifty_waits_at_once_each_told_by_redis(world: World) -> None:
-    check_parallel_waits(world.url, world.theeye)
-    assert len(world.theeye.calls_of("lifecycle")) < 50, "polling would look again and again"
+def test_fifty_waits_at_once_each_told_by_redis(host: LegacyHost) -> None:
+    check_parallel_waits(host.url, host.theeye)
+    assert len(host.theeye.calls_of("lifecycle")) < 50, "polling would look again and again"
 
 
-def test_answers_without_a_body(world: World) -> None:
-    preflight = ask(world.url, JOB, "OPTIONS", Origin="https://app.example.org")
+def test_answers_without_a_body(host: LegacyHost) -> None:
+    preflight = ask(host.url, JOB, "OPTIONS", Origin="https://app.example.org")
     assert (preflight.status_line, preflight.body) == ("HTTP/1.1 204 No Content", b"")
     assert preflight.header("Access-Control-Allow-Origin") == "https://app.example.org"
-    with parked(world.url, world.theeye, 1) as [wait]:
-        job_id = list(world.theeye.jobs)[-1]
-        cancelled = ask(world.url, f"{JOB}/{job_id}", "DELETE", Authorization=AUTHORIZATION)
+    with parked(host.url, host.theeye, 1) as [wait]:
+        job_id = list(host.theeye.jobs)[-1]
+        cancelled = ask(host.url, f"{JOB}/{job_id}", "DELETE")
         assert cancelled.status_line == "HTTP/1.1 204 No Content"
         assert cancelled.header("X-Job-State") == "canceled"
         assert wait.result(10).status == 500
@@ -116,53 +88,52 @@ def test_answers_without_a_body(world: World) -> None:
         f"/acme/./task/{TASK}/job",
     ],
 )
-def test_odd_paths_lead_nowhere(path: str, world: World) -> None:
-    before = len(world.theeye.calls)
-    got = ask(world.url, path, "POST", Authorization=AUTHORIZATION)
+def test_odd_paths_lead_nowhere(path: str, host: LegacyHost) -> None:
+    before = len(host.theeye.calls)
+    got = ask(host.url, path, "POST")
     assert got.status_line == "HTTP/1.1 404 Not Found"
-    assert json.loads(got.body)["code"] == "ENOTFOUND"
-    assert len(world.theeye.calls) == before
+    assert got.json()["code"] == "ENOTFOUND"
+    assert len(host.theeye.calls) == before
 
 
-def test_a_slash_at_the_end_is_served(world: World) -> None:
-    world.theeye.task(output=["{}"])
-    assert ask(world.url, f"{JOB}/", "POST", Authorization=AUTHORIZATION).status == 200
+def test_a_slash_at_the_end_is_served(host: LegacyHost) -> None:
+    host.theeye.task(output=["{}"])
+    assert ask(host.url, f"{JOB}/", "POST").status == 200
 
 
-@pytest.mark.parametrize("world", ["mod_wsgi", "waitress"], indirect=True)
-def test_the_absolute_form_is_served(world: World) -> None:
-    world.theeye.task(output=["{}"])
-    data = f"POST {world.url}{JOB} HTTP/1.1\r\nHost: {world.host.address}\r\nAuthorization: {AUTHORIZATION}\r\n"
-    got = raw(world, data.encode() + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+@pytest.mark.parametrize("host", ["mod_wsgi", "waitress"], indirect=True)
+def test_the_absolute_form_is_served(host: LegacyHost) -> None:
+    host.theeye.task(output=["{}"])
+    data = f"POST {host.url}{JOB} HTTP/1.1\r\nHost: {host.address}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    got = raw(host, data.encode() + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
     assert got.status == 200
 
 
-def raw(world: World, data: bytes) -> RawResponse:
-    host, _, port = world.host.address.rpartition(":")
-    return raw_request(host, int(port), data, 30)
+def raw(host: LegacyHost, data: bytes) -> RawResponse:
+    return raw_request("127.0.0.1", host.port, data, 30)
 
 
-def test_a_body_in_chunks(world: World) -> None:
-    world.theeye.task(output=["{}"])
+def test_a_body_in_chunks(host: LegacyHost) -> None:
+    host.theeye.task(output=["{}"])
     body = json.dumps({"task_arguments": ["x" * 100_000]}).encode()
-    head = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: {AUTHORIZATION}\r\nContent-Type: application/json\r\n"
+    head = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:7], body[7:50_000], body[50_000:]))
-    got = raw(world, head.encode() + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks + b"0\r\n\r\n")
+    got = raw(host, head.encode() + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks + b"0\r\n\r\n")
     assert got.status == 200
-    assert world.theeye.calls_of("create")[-1].body == body
+    assert host.theeye.calls_of("create")[-1].body == body
 
 
-def test_large_bodies_both_ways(world: World) -> None:
+def test_large_bodies_both_ways(host: LegacyHost) -> None:
     large = "x" * 8_000_000
-    world.theeye.task(output=[large])
-    got = run(world.url, large, timeout=60)
+    host.theeye.task(output=[large])
+    got = run(host.url, large, timeout=60)
     assert (got.status, got.complete, len(got.body)) == (200, True, len(large) + 4)
-    assert len(world.theeye.calls_of("create")[-1].body) > len(large)
-    assert ask(world.url, JOB, "POST", b"x" * (17 << 20), Authorization=AUTHORIZATION).status == 413
+    assert len(host.theeye.calls_of("create")[-1].body) > len(large)
+    assert ask(host.url, JOB, "POST", b"x" * (17 << 20)).status == 413
 
 
-def test_nothing_is_packed(world: World) -> None:
-    got = ask(world.url, "/api/status", Accept_Encoding="gzip, deflate")
+def test_nothing_is_packed(host: LegacyHost) -> None:
+    got = ask(host.url, "/api/status", Accept_Encoding="gzip, deflate")
     assert (got.header("Content-Encoding"), got.header("ETag") is not None) == (None, True)
     assert got.header("Content-Length") == str(len(got.body))
 
@@ -170,26 +141,26 @@ def test_nothing_is_packed(world: World) -> None:
 # -- what is different --------------------------------------------------------------------------------------------
 
 
-def test_readyz_says_what_is_different(world: World) -> None:
-    ready = world.readyz()
+def test_readyz_says_what_is_different(host: LegacyHost) -> None:
+    ready = host.readyz()
     assert (ready["status"], ready["degraded"], ready["history_guard"]) == ("ready", [], "all processes")
     assert ready["host"] == {
-        "server": world.name,
+        "server": host.name,
         "disconnects": "not seen",
         "parallel": 128,
         "stopping": "waits are answered",
     }
 
 
-@pytest.mark.parametrize("name", THREADED)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_stop_and_the_logs(name: str) -> None:
-    with running(name, SYNC_WAIT_SECONDS="20") as world:
-        say_the_token_everywhere(world.url)
-        check_seed_examples(world.url, world.theeye, sorts=world.name == "waitress")
-        check_graceful_stop(world.url, world.theeye, world.host.terminate)
-        assert world.host.wait(30) == 0
-        check_requests_are_logged(world.host.directory)
-        check_logs(world.host.directory)
+    with running(name, wait_seconds=20) as host:
+        say_the_token_everywhere(host.url)
+        check_seed_examples(host.url, host.theeye, sorts=host.name == "waitress")
+        check_graceful_stop(host.url, host.theeye, host.terminate)
+        assert host.wait(30) == 0
+        check_requests_are_logged(host.directory)
+        check_logs(host.directory)
 
 
 def check_requests_are_logged(directory: Path) -> None:
@@ -197,63 +168,63 @@ def check_requests_are_logged(directory: Path) -> None:
     assert any(f" {JOB} customer=acme " in file.read_text() for file in directory.glob("*log"))
 
 
-@pytest.mark.parametrize("name", THREADED)
+@pytest.mark.parametrize("name", NAMES)
 def test_waits_whose_jobs_go_on_are_told_so_at_a_stop(name: str) -> None:
     """By waitress after SYNC_GRACE_SECONDS; uWSGI and Apache let them go on to their own deadlines."""
-    with running(name, SYNC_WAIT_SECONDS="4", SYNC_GRACE_SECONDS="0.5") as world:
-        with parked(world.url, world.theeye, 5) as waits:
-            world.host.terminate()
+    with running(name, wait_seconds=4, grace_seconds=0.5) as host:
+        with parked(host.url, host.theeye, 5) as waits:
+            host.terminate()
             answers = [wait.result(20) for wait in waits]
-        assert [(got.status, json.loads(got.body)["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
-        assert {got.header("X-Job-Id") for got in answers} == set(world.theeye.jobs)
-        assert world.host.wait(20) == 0
+        assert [(got.status, got.json()["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
+        assert {got.header("X-Job-Id") for got in answers} == set(host.theeye.jobs)
+        assert host.wait(20) == 0
 
 
 def test_apaches_reload_answers_the_waits_at_once() -> None:
-    with running("mod_wsgi") as world:
-        with parked(world.url, world.theeye, 5) as waits:
-            world.host.signal(signal.SIGUSR1)  # what `apachectl graceful` sends
+    with running("mod_wsgi") as host:
+        with parked(host.url, host.theeye, 5) as waits:
+            host.signal(signal.SIGUSR1)  # what `apachectl graceful` sends
             answers = [wait.result(10) for wait in waits]
-        assert [(got.status, json.loads(got.body)["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
-        assert ask(world.url, "/healthz").status == 200
+        assert [(got.status, got.json()["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
+        assert ask(host.url, "/healthz").status == 200
 
 
-@pytest.mark.parametrize("world", ["waitress"], indirect=True)
-def test_a_request_too_many_is_refused_while_all_places_are_taken(world: World) -> None:
-    with parked(world.url, world.theeye, 112):
-        refused = run(world.url, 1)
-        assert (refused.status, json.loads(refused.body)["code"]) == (503, "EBUSY")
-        assert ask(world.url, "/healthz").status == 200
+@pytest.mark.parametrize("host", ["waitress"], indirect=True)
+def test_a_request_too_many_is_refused_while_all_places_are_taken(host: LegacyHost) -> None:
+    with parked(host.url, host.theeye, 112):
+        refused = run(host.url, 1)
+        assert (refused.status, refused.json()["code"]) == (503, "EBUSY")
+        assert ask(host.url, "/healthz").status == 200
 
 
-@pytest.mark.parametrize("world", ["mod_wsgi"], indirect=True)
-def test_apaches_status_page_shows_no_request(world: World) -> None:
-    assert isinstance(world.host, ModWsgi)
-    with parked(world.url, world.theeye, 1):
-        ask(world.url, f"/api/status?access_token={TOKEN}")
-        page = ask(f"http://{world.host.status}", "/server-status")
+@pytest.mark.parametrize("host", ["mod_wsgi"], indirect=True)
+def test_apaches_status_page_shows_no_request(host: LegacyHost) -> None:
+    assert isinstance(host, ModWsgi)
+    with parked(host.url, host.theeye, 1):
+        ask(host.url, f"/api/status?access_token={TOKEN}")
+        page = ask(f"http://{host.status}", "/server-status")
     assert page.status == 200
     assert b"Server uptime" in page.body
     assert b"access_token" not in page.body
 
 
 def test_waitress_speaks_json_where_that_is_asked_for() -> None:
-    with running("waitress", SYNC_LOG="json") as world:
-        ask(world.url, "/api/status")
-        lines = [json.loads(line) for line in world.host.log_text().splitlines()]
+    with running("waitress", log="json") as host:
+        ask(host.url, "/api/status")
+        lines = [json.loads(line) for line in host.log_text().splitlines()]
     assert [line.get("path") or line["logger"] for line in lines] == ["waitress", "/api/status"]
 
 
 def test_waitress_on_its_own_says_that_it_cuts_waits_off() -> None:
-    with running("waitress-serve") as world:
-        ready = world.readyz()
+    with running("waitress-serve") as host:
+        ready = host.readyz()
     assert (ready["host"]["server"], ready["host"]["parallel"]) == ("waitress", "unknown")
     assert ready["host"]["stopping"] == "waits are cut"
 
 
 def test_fewer_threads_than_places_are_named() -> None:
-    with running("uwsgi", SYNC_MAX_WAITING="500") as world:
-        [words] = world.readyz()["degraded"]
+    with running("uwsgi", max_waiting=500) as host:
+        [words] = host.readyz()["degraded"]
     assert words.startswith("host: its 128 threads are fewer than SYNC_MAX_WAITING (500)")
 
 
@@ -285,10 +256,10 @@ def test_the_files_numbers_fit_each_other() -> None:
 
 
 def test_wsgiref() -> None:
-    with running("wsgiref") as world:
-        check_seed_examples(world.url, world.theeye, version="HTTP/1.0")
-        say_the_token_everywhere(world.url)
-        ready = world.readyz()
+    with running("wsgiref") as host:
+        check_seed_examples(host.url, host.theeye, version="HTTP/1.0")
+        say_the_token_everywhere(host.url)
+        ready = host.readyz()
         assert ready["host"] == {
             "server": "wsgiref",
             "disconnects": "not seen",
@@ -297,11 +268,11 @@ def test_wsgiref() -> None:
         }
         assert ready["degraded"] == ["host: it serves one request at a time, all others queue"]
         chunked = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-        got = raw(world, f"{chunked}Authorization: {AUTHORIZATION}\r\n\r\n0\r\n\r\n".encode())
+        got = raw(host, f"{chunked}Authorization: Bearer {TOKEN}\r\n\r\n0\r\n\r\n".encode())
         assert got.status_line == "HTTP/1.0 411 Length Required"
         for path in (f"/acme/task/{TASK}%2Fjob", f"/acme//task/{TASK}/job"):
-            assert ask(world.url, path, "POST", Authorization=AUTHORIZATION).status == 404
-        world.host.signal(signal.SIGTERM)
-        assert world.host.wait() == -signal.SIGTERM
-        check_requests_are_logged(world.host.directory)
-        check_logs(world.host.directory)
+            assert ask(host.url, path, "POST").status == 404
+        host.signal(signal.SIGTERM)
+        assert host.wait() == -signal.SIGTERM
+        check_requests_are_logged(host.directory)
+        check_logs(host.directory)

@@ -1,22 +1,21 @@
 """nginx's limit on the requests of one token, which deploy/nginx.conf sets."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterator
 
 import pytest
-from support.host_checks import CORS, TOKEN, ask, check_logs, service_environment
+from support.host_checks import CORS, TOKEN, ask, check_logs
 from support.nginx import Nginx, check_refusal
 from support.processes import RawResponse, Service, read_response, wait_until
+from support.settings import environment
 from support.theeye import StandIn
 
 SLOW = {"rate=50r/s": "rate=1r/s"}  # so that a busy machine, too, asks faster than that
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with StandIn() as theeye, Service(service_environment(theeye)) as service:
+def service(shared_theeye: StandIn) -> Iterator[Service]:
+    with Service(environment(shared_theeye)) as service:
         yield service
 
 
@@ -41,8 +40,8 @@ def test_a_token_that_comes_too_often_is_told_so(nginx: Nginx) -> None:
     assert again + header < 100, "one token, wherever it stands"
     check_refusal(refused, 429, "ERATE", [("Access-Control-Allow-Origin", "https://app.example"), *CORS[1:]])
     assert refused.header("Vary") == "Origin"
-    assert ask(nginx.url, f"/api/status?access_token={TOKEN}2").status == 200, "another token"
-    assert ask(nginx.url, "/api/status").status == 200, "no token"
+    assert ask(nginx.url, f"/api/status?access_token={TOKEN}2", Authorization="").status == 200, "another token"
+    assert ask(nginx.url, "/api/status", Authorization="").status == 200, "no token"
 
 
 def test_a_token_in_disguise_is_counted_by_its_address(nginx: Nginx) -> None:

@@ -1,7 +1,5 @@
 """gunicorn behind nginx, with deploy/nginx.conf as it is."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal
@@ -24,12 +22,13 @@ from support.host_checks import (
     parked,
     run,
     say_the_token_everywhere,
-    service_environment,
 )
-from support.nginx import Nginx, Upstream, check_refusal, make_certificate
+from support.nginx import Nginx, Upstream, check_refusal
 from support.proc import CONNECTED, children, sockets
 from support.processes import Redis, Service, free_port, raw_request, read_response, wait_until
-from support.theeye import ACME, StandIn
+from support.settings import environment
+from support.theeye import StandIn
+from support.tls import make_certificate
 
 SEEN = ["--access-logfile", "-", "--access-logformat", "seen %(h)s %({wsgi.url_scheme}e)s %(U)s"]
 
@@ -48,22 +47,16 @@ class World:
 @pytest.fixture(scope="module")
 def world(redis_server: Redis) -> Iterator[World]:
     with StandIn(redis_server.url) as theeye:
-        theeye.tokens[TOKEN] = ACME
-        with (
-            Service(service_environment(theeye, redis_server.url, SYNC_PROXIES="1"), args=SEEN) as service,
-            Nginx(service.port) as nginx,
-        ):
+        env = environment(theeye, redis_url=redis_server.url, proxies=1)
+        with Service(env, args=SEEN) as service, Nginx(service.port) as nginx:
             yield World(theeye, service, nginx)
             nginx.stop()  # first, as its idle connections would hold up the service's end
 
 
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])
 def test_examples_waits_and_a_graceful_stop(worker: str, theeye_redis: StandIn, redis_server: Redis) -> None:
-    theeye_redis.tokens[TOKEN] = ACME
-    with (
-        Service(service_environment(theeye_redis, redis_server.url, SYNC_PROXIES="1"), worker=worker) as service,
-        Nginx(service.port) as nginx,
-    ):
+    env = environment(theeye_redis, redis_url=redis_server.url, proxies=1)
+    with Service(env, worker) as service, Nginx(service.port) as nginx:
         check_seed_examples(nginx.url, theeye_redis)
         check_parallel_waits(nginx.url, theeye_redis)
         for _ in range(5):  # the answer comes while the body is on its way, and is not lost for that
@@ -171,24 +164,20 @@ def test_the_service_sees_the_client(world: World) -> None:
 
 
 def test_under_a_path_of_its_own(theeye: StandIn) -> None:
-    theeye.tokens[TOKEN] = ACME
     changes = {
         "location / {": "location /sync/ {",
         "http://theeye_sync;": "http://theeye_sync/;",
         'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /sync",
     }
     theeye.task(delay=None)
-    with (
-        Service(service_environment(theeye, SYNC_PROXIES="1")) as service,
-        Nginx(service.port, changes=changes) as nginx,
-    ):
+    with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=changes) as nginx:
         accepted = run(f"{nginx.url}/sync", Prefer="respond-async", X_Forwarded_Prefix="/evil")
         late = run(f"{nginx.url}/sync", query="wait=0&parse")
         assert (accepted.status, late.status) == (202, 504)
         for got, mode in ((accepted, ""), (late, "?parse")):
             assert got.header("Location") == f"/sync{JOB}/{got.header('X-Job-Id')}{mode}"
         finish_all(theeye)
-        again = ask(nginx.url, str(late.header("Location")), Authorization=f"Bearer {TOKEN}")
+        again = ask(nginx.url, str(late.header("Location")))
         assert again.status == 200
         nginx.stop()
 
@@ -245,8 +234,8 @@ def test_a_reload_of_nginx_cuts_no_wait(world: World) -> None:
 def test_the_tls_block_filled_in(world: World) -> None:
     port = free_port()
     nginx = Nginx(world.service.port, changes={"#listen 443": f"listen 127.0.0.1:{port}", "#ssl_": "ssl_"})
-    make_certificate(nginx.directory)
-    context = ssl.create_default_context(cafile=nginx.directory / "fullchain.pem")
+    certificate, _ = make_certificate(nginx.directory, "fullchain.pem", "privkey.pem")
+    context = ssl.create_default_context(cafile=certificate)
     context.set_alpn_protocols(["h2"])
     with nginx:
         with connected(port, context) as sock:

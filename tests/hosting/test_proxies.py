@@ -1,12 +1,12 @@
 """SYNC_PROXIES: what proxies say about the client is believed when the setting says so, and never otherwise."""
 
-from __future__ import annotations
+from collections.abc import Callable
 
 import pytest
 from flask import request
-from support.host_checks import JOB, TOKEN, run, service_environment
+from support.host_checks import JOB, run
 from support.processes import Service, raw_request, wait_until
-from support.theeye import ACME, StandIn
+from support.theeye import StandIn
 
 from app import Settings, create_app
 
@@ -42,16 +42,15 @@ SEEN = ["--access-logfile", "-", "--access-logformat", "seen %(h)s %({wsgi.url_s
 
 
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])
-def test_by_default_nobody_is_believed(worker: str, theeye: StandIn) -> None:
+def test_by_default_nobody_is_believed(worker: str, theeye: StandIn, service: Callable[..., Service]) -> None:
     """Not even gunicorn believes 127.0.0.1, which it would by itself."""
-    theeye.tokens[TOKEN] = ACME
     theeye.task(delay=None)
     head = "".join(f"{name}: {value}\r\n" for name, value in (FORGED | {"SCRIPT_NAME": "/evil"}).items())
-    with Service(service_environment(theeye), worker=worker, args=SEEN) as service:
-        data = f"GET /api/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n"
-        assert raw_request("127.0.0.1", service.port, data.encode()).status == 200
-        wait_until(lambda: "seen 127.0.0.1 http . /api/status" in service.log_text(), 20, "the access log")
-        for query, prefer in (("", "respond-async"), ("wait=0", "none=1")):
-            got = run(service.url, query=query, Prefer=prefer, X_Forwarded_Prefix="/evil")
-            assert got.status == (504 if query else 202)
-            assert got.header("Location") == f"{JOB}/{got.header('X-Job-Id')}"
+    running = service(worker, args=SEEN)
+    data = f"GET /api/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n"
+    assert raw_request("127.0.0.1", running.port, data.encode()).status == 200
+    wait_until(lambda: "seen 127.0.0.1 http . /api/status" in running.log_text(), 20, "the access log")
+    for query, prefer in (("", "respond-async"), ("wait=0", "none=1")):
+        got = run(running.url, query=query, Prefer=prefer, X_Forwarded_Prefix="/evil")
+        assert got.status == (504 if query else 202)
+        assert got.header("Location") == f"{JOB}/{got.header('X-Job-Id')}"

@@ -1,7 +1,5 @@
 """The systemd unit: systemd's own checks of it, and what it starts, with the rights that it leaves."""
 
-from __future__ import annotations
-
 import os
 import re
 import runpy
@@ -14,16 +12,10 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from support.host_checks import (
-    TOKEN,
-    check_graceful_stop,
-    check_logs,
-    check_parallel_waits,
-    check_seed_examples,
-    service_environment,
-)
-from support.processes import CHECKOUT, Process, Redis, free_port, need
-from support.theeye import ACME, StandIn
+from support.host_checks import check_graceful_stop, check_logs, check_parallel_waits, check_seed_examples
+from support.processes import CHECKOUT, Process, Redis, clean_environment, free_port, need
+from support.settings import environment
+from support.theeye import StandIn
 
 from app import Settings
 
@@ -79,13 +71,13 @@ def test_the_unit_fits_what_gunicorn_needs(unit: ConfigParser, monkeypatch: pyte
 class Unit(Process):
     """What the unit starts, told to notify as by systemd: without any capability, and in the unit's limit of files."""
 
-    def __init__(self, unit: ConfigParser, environment: dict[str, str]) -> None:
+    def __init__(self, unit: ConfigParser, env: dict[str, str]) -> None:
         super().__init__()
         self._service = unit["Service"]
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.settimeout(20)
         self._notify.bind(str(self.directory / "notify"))
-        self._environment = environment | {"NOTIFY_SOCKET": str(self.directory / "notify")}
+        self._environment = clean_environment() | env | {"NOTIFY_SOCKET": str(self.directory / "notify")}
 
     def start(self) -> str:
         """Starts it; what it says when it is ready."""
@@ -104,8 +96,7 @@ class Unit(Process):
 @pytest.fixture
 def started(unit: ConfigParser, theeye_redis: StandIn, redis_server: Redis) -> Iterator[tuple[Unit, str, str]]:
     port = free_port()
-    theeye_redis.tokens[TOKEN] = ACME
-    process = Unit(unit, service_environment(theeye_redis, redis_server.url, SYNC_BIND=f"127.0.0.1:{port}"))
+    process = Unit(unit, environment(theeye_redis, redis_url=redis_server.url, bind=f"127.0.0.1:{port}"))
     try:
         yield process, process.start(), f"http://127.0.0.1:{port}"
     finally:

@@ -1,7 +1,5 @@
 """Two instances behind one nginx, with one Redis: one of them is killed, stopped and started again under load."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading
@@ -13,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support.host_checks import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples, service_environment
+from support.host_checks import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples
 from support.nginx import Nginx, Upstream
 from support.processes import RawResponse, Redis, Service, free_port, wait_until
+from support.settings import environment
 from support.theeye import ACME, TASK, StandIn
 
 from app.runs.redis_scripts import PREFIX
@@ -69,11 +68,10 @@ class Pair:
 
 @pytest.fixture
 def pair(theeye_redis: StandIn, redis_server: Redis) -> Iterator[Pair]:
-    theeye_redis.tokens[TOKEN] = ACME
     theeye_redis.task(PARKED, delay=None)
     redis = redis_server.client()
     redis.flushdb()
-    env = service_environment(theeye_redis, redis_server.url, SYNC_PROXIES="1")
+    env = environment(theeye_redis, redis_url=redis_server.url, proxies=1)
     with Service(env) as one, Service(env) as other, Nginx(one.port, other.port) as nginx:
         yield Pair(theeye_redis, (one, other), nginx, redis)
         nginx.stop()
@@ -126,8 +124,8 @@ class Load:
 
 def park(pair: Pair, pool: ThreadPoolExecutor, number: int) -> Future[RawResponse]:
     body = json.dumps({"task_arguments": [f"parked-{number}"]}).encode()
-    headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": f"parked-{number}"}
-    return pool.submit(ask, pair.nginx.url, f"/acme/task/{PARKED}/job", "POST", body, **headers)
+    key = f"parked-{number}"
+    return pool.submit(ask, pair.nginx.url, f"/acme/task/{PARKED}/job", "POST", body, Idempotency_Key=key)
 
 
 def creates(pair: Pair) -> Counter[str]:

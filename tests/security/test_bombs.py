@@ -1,7 +1,5 @@
 """Bodies made to cost more than their size, and bodies that two readers could understand differently."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """docs/security.md names tests that exist, and what it says of the installation is so."""
 
-from __future__ import annotations
-
 import ast
 import configparser
 import inspect

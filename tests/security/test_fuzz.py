@@ -1,7 +1,5 @@
 """Random bytes through raw sockets: never a 500, never a hang, the worker lives, and the log has no traceback."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Clients that send as slowly as they can: they are cut off, nothing is started, and honest slowness is served."""
 
-from __future__ import annotations
-
 import json
 import select
 import socket
@@ -63,10 +61,7 @@ FRAMINGS = {  # the head, and bytes without an end
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_a_body_that_drips_is_cut_off_and_starts_nothing(
-    framing: str, service: Service, shared_theeye: StandIn
-) -> None:
-    before = len(shared_theeye.calls_of("create"))
+def test_a_body_that_drips_is_cut_off_and_starts_nothing(framing: str, service: Service, its_theeye: StandIn) -> None:
     head, piece = FRAMINGS[framing]
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
         sock.sendall(head)
@@ -74,20 +69,19 @@ def test_a_body_that_drips_is_cut_off_and_starts_nothing(
         answer, _, body = rest(sock).partition(b"\r\n\r\n")  # and then it hangs up
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     assert json.loads(body)["code"] == "ETOOSLOW"
-    assert len(shared_theeye.calls_of("create")) == before
+    assert its_theeye.calls_of("create") == []
     good = raw_request("127.0.0.1", service.port, HEAD + b"Content-Length: 3\r\n\r\n[1]")
     assert good.status == 200  # the only slot is free again
 
 
-def test_what_follows_a_body_that_was_cut_off_is_no_request(service: Service, shared_theeye: StandIn) -> None:
-    before = len(shared_theeye.calls_of("create"))
+def test_what_follows_a_body_that_was_cut_off_is_no_request(service: Service, its_theeye: StandIn) -> None:
     smuggled = HEAD + b"Content-Length: 3\r\n\r\n[1]"
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
         sock.sendall(HEAD + b"Content-Length: 9999\r\n\r\n[")
         select.select([sock], [], [], 10)
         drip(sock, [smuggled] * 5)
         assert rest(sock).count(b"HTTP/1.1 ") == 1
-    assert len(shared_theeye.calls_of("create")) == before
+    assert its_theeye.calls_of("create") == []
 
 
 def test_a_large_body_may_take_longer_than_a_small_one(service: Service) -> None:
@@ -105,20 +99,20 @@ def test_headers_that_drip_are_cut_off(service: Service) -> None:
         assert rest(sock) == b""
 
 
-def test_who_does_not_read_is_cut_off_and_who_reads_slowly_is_not(service: Service, shared_theeye: StandIn) -> None:
-    shared_theeye.task(output=["x" * 20_000_000], result={})
+def test_who_does_not_read_is_cut_off_and_who_reads_slowly_is_not(service: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(output=["x" * 20_000_000], result={})
     before = service.log_text().count("was cut off")
     with socket.create_connection(("127.0.0.1", service.port), 30) as idle:
         idle.sendall(HEAD + b"Content-Length: 3\r\n\r\n[1]")
         wait_until(lambda: service.log_text().count("was cut off") == before + 1, 30, "the end of who does not read")
         assert len(rest(idle)) < 20_000_000
-    job = f"/job/{list(shared_theeye.jobs)[-1]} ".encode()
+    job = f"/job/{list(its_theeye.jobs)[-1]} ".encode()
     with socket.create_connection(("127.0.0.1", service.port), 30) as slow:
         slow.sendall(HEAD.replace(b"POST", b"GET").replace(b"/job ", job) + b"Connection: close\r\n\r\n")
         for _ in range(5):  # the whole takes longer than a piece may
             threading.Event().wait(1)
             assert slow.recv(1 << 20)
         assert len(rest(slow)) > 14_000_000
-    shared_theeye.task()
+    its_theeye.task()
     assert service.log_text().count("was cut off") == before + 1
     assert "Traceback" not in service.log_text()

@@ -1,7 +1,5 @@
 """A warm request costs two calls to TheEye and nothing of Redis, whichever worker serves it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

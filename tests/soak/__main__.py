@@ -5,8 +5,6 @@ PYTHONPATH=tests python -m soak [--minutes 20] [--seed N] [--worker gevent|gthre
 Exits with 1 when a call was lost, a request was run twice, or a worker's memory, threads, files or subscriptions grew.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import sys
@@ -23,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--worker", choices=WORKERS, default=None, help="one kind of service instead of both")
-    parser.add_argument("--out", type=Path, default=None, help="a file for all figures, as JSON")
+    parser.add_argument("--out", type=Path, default=None, help="a file for what was counted, as JSON")
     given = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     workers = {given.worker: WORKERS[given.worker]} if given.worker else WORKERS

@@ -4,13 +4,11 @@ Books    one page a request: its creates, its jobs, what became of its calls
 Windows  which fault was open when, and what it can excuse
 """
 
-from __future__ import annotations
-
 import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -43,7 +41,7 @@ class Window:
     """A fault, from its beginning until it can excuse nothing any more."""
 
     kind: str
-    touches: frozenset[str]
+    touches: Set[str]
     began: float
     healed: float = float("inf")
     until: float = float("inf")
@@ -57,7 +55,7 @@ class Windows:
         self.cut: set[tuple[str, int]] = set()  # worker, the client's port
 
     @contextmanager
-    def open(self, kind: str, touches: frozenset[str], slack: float) -> Iterator[None]:
+    def open(self, kind: str, touches: Set[str], slack: float) -> Iterator[None]:
         window = Window(kind, touches, time.monotonic())
         self.all.append(window)
         try:
@@ -66,7 +64,7 @@ class Windows:
             window.healed = time.monotonic()
             window.until = window.healed + slack
 
-    def excuse(self, touches: set[str], since: float, until: float) -> bool:
+    def excuse(self, touches: Set[str], since: float, until: float) -> bool:
         return any(window.touches & touches for window in self._between(since, until))
 
     def kinds(self, since: float, until: float) -> list[str]:

@@ -1,7 +1,5 @@
 """The callers of the soak: tasks that take short and long, with and without keys, some of them hang up."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

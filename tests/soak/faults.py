@@ -1,11 +1,9 @@
 """The faults of the soak: each begins, lasts a while, and is healed again whatever happens."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from soak.books import GATEWAY, READS, REDIS, SUPERVISOR, WORKER
@@ -23,7 +21,7 @@ class Kind:
 
     name: str
     fire: Callable[..., None]
-    touches: frozenset[str] = frozenset()
+    touches: Set[str] = frozenset()
     slack: float = 2.0
     strikes: bool = False
 
@@ -88,61 +86,36 @@ def lose_answers(world: World) -> None:
     world.theeye.fault("create", world.rng.choice(LOST_ANSWERS), when=lambda _: random.random() < 0.2)
 
 
-GATEWAY_FAILURES = [
-    lasting(2, 6, lambda world: world.gateway.stop(), lambda world: world.gateway.start()),
-    lasting(2, 6, lambda world: world.gateway.freeze(), lambda world: world.gateway.thaw()),
-    lasting(
-        2,
-        6,
-        lambda world: world.gateway.fault("profile", world.rng.choice(NO_SESSIONS)),
-        lambda world: world.gateway.heal(),
-    ),
-]
+def refuse_sessions(world: World) -> None:
+    world.gateway.fault("profile", world.rng.choice(NO_SESSIONS))
 
-THEEYE, READING = frozenset({SUPERVISOR, READS}), frozenset({READS})
+
+GATEWAY_FAILURES = [
+    lasting(2, 6, lambda w: w.gateway.stop(), lambda w: w.gateway.start()),
+    lasting(2, 6, lambda w: w.gateway.freeze(), lambda w: w.gateway.thaw()),
+    lasting(2, 6, refuse_sessions, lambda w: w.gateway.heal()),
+]
+DOWN = {SUPERVISOR, READS}
 KINDS = [
-    Kind(
-        "Redis killed and restarted",
-        lasting(1, 6, lambda world: world.redis.kill(), lambda world: world.redis.start()),
-        frozenset({REDIS}),
-        slack=6,
-    ),
-    Kind(
-        "Redis frozen for 8 s",
-        lasting(8, 8, lambda world: world.redis.freeze(), lambda world: world.redis.thaw()),
-        frozenset({REDIS}),
-        slack=6,
-    ),
+    Kind("Redis killed and restarted", lasting(1, 6, lambda w: w.redis.kill(), lambda w: w.redis.start()), {REDIS}, 6),
+    Kind("Redis frozen for 8 s", lasting(8, 8, lambda w: w.redis.freeze(), lambda w: w.redis.thaw()), {REDIS}, 6),
     Kind("Redis cuts the subscriptions", cut_subscriptions),
     Kind("notifications dropped", send_notifications("dropped"), slack=6),
-    *(
-        Kind(f"notifications {how}", send_notifications(how))
-        for how in ("doubled", "garbled", "for other jobs", "of 1 MB")
-    ),
-    Kind(
-        "supervisor stopped and restarted",
-        lasting(1, 4, lambda world: world.theeye.stop(), lambda world: world.theeye.start()),
-        THEEYE,
-    ),
-    Kind(
-        "supervisor frozen",
-        lasting(2, 7, lambda world: world.theeye.freeze(), lambda world: world.theeye.thaw()),
-        THEEYE,
-    ),
-    Kind("idle upstream connections dropped", drop_idle_connections, THEEYE | {GATEWAY}),
-    Kind("reads: 500", fail_reads(Reply(500, {})), READING),
-    Kind("reads: 502", fail_reads(Html(502)), READING),
-    Kind("reads: HTML", fail_reads(Html(200)), READING),
-    Kind("reads: half a body", fail_reads(HalfBody()), READING),
-    Kind("reads: dripping", fail_reads(Drip(0.05)), READING, slack=6),
-    Kind(
-        "answers to creates lost",
-        lasting(1, 2, lose_answers, lambda world: world.theeye.heal()),
-        frozenset({SUPERVISOR}),
-        slack=6,
-    ),
-    Kind("gateway failing", lambda world: world.rng.choice(GATEWAY_FAILURES)(world), frozenset({GATEWAY})),
-    Kind("worker killed (SIGKILL)", kill_worker, frozenset({WORKER}), strikes=True),
+    Kind("notifications doubled", send_notifications("doubled")),
+    Kind("notifications garbled", send_notifications("garbled")),
+    Kind("notifications for other jobs", send_notifications("for other jobs")),
+    Kind("notifications of 1 MB", send_notifications("of 1 MB")),
+    Kind("supervisor restarted", lasting(1, 4, lambda w: w.theeye.stop(), lambda w: w.theeye.start()), DOWN),
+    Kind("supervisor frozen", lasting(2, 7, lambda w: w.theeye.freeze(), lambda w: w.theeye.thaw()), DOWN),
+    Kind("idle upstream connections dropped", drop_idle_connections, {SUPERVISOR, READS, GATEWAY}),
+    Kind("reads: 500", fail_reads(Reply(500, {})), {READS}),
+    Kind("reads: 502", fail_reads(Html(502)), {READS}),
+    Kind("reads: HTML", fail_reads(Html(200)), {READS}),
+    Kind("reads: half a body", fail_reads(HalfBody()), {READS}),
+    Kind("reads: dripping", fail_reads(Drip(0.05)), {READS}, slack=6),
+    Kind("answers to creates lost", lasting(1, 2, lose_answers, lambda w: w.theeye.heal()), {SUPERVISOR}, slack=6),
+    Kind("gateway failing", lambda w: w.rng.choice(GATEWAY_FAILURES)(w), {GATEWAY}),
+    Kind("worker killed (SIGKILL)", kill_worker, {WORKER}, strikes=True),
     Kind("graceful reload (SIGHUP)", reload_service, strikes=True),
 ]
 

@@ -1,7 +1,5 @@
 """Decide what a call came to: right, refused, unknown, broken, later, gone; or lost, and why."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from soak.books import (

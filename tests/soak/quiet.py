@@ -1,7 +1,5 @@
 """Calls while nothing fails: before the soak so that everything is warm, and around each look at the resources."""
 
-from __future__ import annotations
-
 import time
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,13 +1,12 @@
 """What a soak has found: its tables, its figures as JSON, and its exit code."""
 
-from __future__ import annotations
-
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from soak.books import OUTCOMES, Books, Windows
 from soak.resources import Calm, Growth, Sampler, growths, not_flat
+from support.load import table
 
 
 @dataclass
@@ -47,7 +46,9 @@ def tables(found: Findings) -> str:
     books = found.books
     stopped = " (interrupted)" if found.interrupted else ""
     lines = [f"soak of {found.seconds / 60:.1f} minutes{stopped}, seed {found.seed}, {found.callers} callers", ""]
-    lines += [*calls_table(books), "", *faults_table(found.windows, books), "", *resources_table(found), ""]
+    lines += [calls_table(books), "", faults_table(found.windows, books), ""]
+    lines += [resources_table(found), "", growth_table(found.grown), ""]
+    lines.append(f"subscriptions: {found.before.subscriptions} before, {found.after.subscriptions} after")
     lines.append(f"requests {books.requests}, creates {books.creates}")
     lines += [f"tracebacks in the services' logs: {len(found.tracebacks)}", *found.tracebacks[:3]]
     judged = found.judges_growth and not found.interrupted
@@ -55,54 +56,43 @@ def tables(found: Findings) -> str:
     return "\n".join([*lines, f"lost {len(books.lost)}, doubled {len(books.doubled)}, flat: {flat}"])
 
 
-def calls_table(books: Books) -> list[str]:
-    lines = [f"| calls | all | {' | '.join(OUTCOMES)} |", f"|---|---:|{'---:|' * len(OUTCOMES)}"]
+def calls_table(books: Books) -> str:
     all_of_them = sum(books.outcomes.values(), start=Counter[str]())
-    for kind, outcomes in [*sorted(books.outcomes.items()), ("all", all_of_them)]:
-        counts = [str(outcomes[outcome]) for outcome in OUTCOMES]
-        lines.append(f"| {kind} | {outcomes.total()} | {' | '.join(counts)} |")
-    return lines
+    counted = [*sorted(books.outcomes.items()), ("all", all_of_them)]
+    rows = [(kind, found.total(), *(found[outcome] for outcome in OUTCOMES)) for kind, found in counted]
+    return table(["calls"], ["all", *OUTCOMES], rows)
 
 
-def faults_table(windows: Windows, books: Books) -> list[str]:
-    lines = ["| fault | fired | latest answer after its job's end (s) |", "|---|---:|---:|"]
-    for kind, count in [("none", 0), *sorted(windows.counts().items())]:
-        late = f"{books.late[kind]:.2f}" if kind in books.late else ""
-        lines.append(f"| {kind} | {count or ''} | {late} |")
-    return lines
+def faults_table(windows: Windows, books: Books) -> str:
+    fired = [("none", 0), *sorted(windows.counts().items())]
+    rows = [(kind, count or "", f"{books.late[kind]:.2f}" if kind in books.late else "") for kind, count in fired]
+    return table(["fault"], ["fired", "latest answer after its job's end (s)"], rows)
 
 
-def resources_table(found: Findings) -> list[str]:
-    lines = ["| worker | calm | RSS (MB) | threads | files | of them sockets | to Redis |"]
-    lines.append("|---|---|---:|---:|---:|---:|---:|")
-    for when, moment in (("before", found.before), ("after", found.after)):
-        for one in moment.workers:
-            numbers = f"{one.rss_mb:.1f} | {one.threads} | {one.files} | {one.sockets} | {one.redis}"
-            lines.append(f"| {one.service} {one.pid} | {when} | {numbers} |")
-    lines += ["", "| worker | minutes watched | RSS when warm (MB) | RSS at its end (MB) |", "|---|---:|---:|---:|"]
-    for grown in found.grown:
-        numbers = f"{grown.minutes:.1f} | {grown.warm_mb:.1f} | {grown.last_mb:.1f}"
-        lines.append(f"| {grown.service} {grown.pid} | {numbers} |")
-    lines += ["", f"subscriptions: {found.before.subscriptions} before, {found.after.subscriptions} after"]
-    return lines
+def resources_table(found: Findings) -> str:
+    moments = [(when, one) for when in ("before", "after") for one in getattr(found, when).workers]
+    rows = [
+        (f"{one.service} {one.pid}", when, f"{one.rss_mb:.1f}", one.threads, one.files, one.sockets, one.redis)
+        for when, one in moments
+    ]
+    return table(["worker", "calm"], ["RSS (MB)", "threads", "files", "of them sockets", "to Redis"], rows)
+
+
+def growth_table(grown: list[Growth]) -> str:
+    rows = [
+        (f"{one.service} {one.pid}", f"{one.minutes:.1f}", f"{one.warm_mb:.1f}", f"{one.last_mb:.1f}") for one in grown
+    ]
+    return table(["worker"], ["minutes watched", "RSS when warm (MB)", "RSS at its end (MB)"], rows)
 
 
 def figures(found: Findings) -> dict[str, Any]:
-    """Return everything, for a file."""
+    """Return what has been counted, for a file."""
     books = found.books
     return {
-        "minutes": round(found.seconds / 60, 2),
-        "seed": found.seed,
-        "workers": found.workers,
         "calls": {kind: dict(outcomes) for kind, outcomes in books.outcomes.items()},
         "requests": books.requests,
         "creates": books.creates,
         "faults": dict(found.windows.counts()),
-        "latest": books.late,
         "lost": books.lost,
         "doubled": books.doubled,
-        "not_flat": found.complaints,
-        "tracebacks": found.tracebacks,
-        "calm": {"before": asdict(found.before), "after": asdict(found.after)},
-        "growth": [asdict(grown) for grown in found.grown],
     }

@@ -1,7 +1,5 @@
 """What the soak's workers use: memory, threads, files and sockets, connections and subscriptions to Redis."""
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """One soak: callers and faults at the same time, and between the calm before and after."""
 
-from __future__ import annotations
-
 import json
 import random
 import time

@@ -1,7 +1,5 @@
 """Strikes at a service's workers: one is killed, or all are replaced; returns once there are as many again."""
 
-from __future__ import annotations
-
 import os
 import signal
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The soak's faults: what is struck is chosen when it is struck, and only where something may be struck."""
 
-from __future__ import annotations
-
 import random
 import threading
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The soak itself, for a few seconds: what it finds in twenty minutes stands in docs/reliability.md."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

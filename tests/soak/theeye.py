@@ -1,7 +1,5 @@
 """The soak's TheEye: it tells the books of every create, and sends odd notifications when told to."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 
@@ -26,7 +24,6 @@ class SoakTheEye(Recorder):
         with self._changed:
             self.calls.clear()
             self._answered.clear()
-            self.unheard.clear()
             for job_id in done:
                 self._jobs.pop(job_id, None)
                 self.ended_at.pop(job_id, None)

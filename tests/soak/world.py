@@ -1,7 +1,5 @@
 """All that can fail in a soak: TheEye, Redis and the services, started and stopped together."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections.abc import Callable, Iterator

@@ -1,51 +1,33 @@
 """A client of the stand-in, for the stand-in's own tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import requests
 
-from support.processes import (
-    RawResponse,
-    Redis,
-    raw_request,
-)
-from support.theeye import (
-    TASK,
-    StandIn,
-)
+from support.processes import RawResponse, Redis, raw_request
+from support.sandbox import Client
+from support.theeye import JOB, StandIn
 
 
-class Caller:
-    """A keep-alive client of the stand-in with a token."""
+class Caller(Client):
+    """A keep-alive client of the stand-in with a token, which looks at whole answers."""
 
-    def __init__(self, theeye: StandIn, token: str = "tok-acme") -> None:
-        self.theeye = theeye
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.headers["Authorization"] = f"Bearer {token}"
-
-    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
-        options = {"timeout": 20, "allow_redirects": False} | options
-        return self.session.request(method, self.theeye.url + path, **options)
+    def __init__(self, theeye: StandIn) -> None:
+        super().__init__(theeye.url, "tok-acme")
 
     def profile(self, **options: Any) -> requests.Response:
-        return self("GET", "/api/session/profile", **options)
+        return self.get("/api/session/profile", **options)
 
-    def create(self, task: str = TASK, **options: Any) -> requests.Response:
-        return self("POST", f"/acme/task/{task}/job", **({"json": {"task_arguments": [100]}} | options))
+    def post(self, **options: Any) -> requests.Response:
+        return self.call("POST", JOB, **({"json": {"task_arguments": [100]}} | options))
 
     def read(self, job_id: str, **options: Any) -> requests.Response:
-        return self("GET", f"/acme/job/{job_id}", **options)
-
-    def lifecycle(self, job_id: str) -> Any:
-        return self("GET", f"/acme/job/{job_id}/lifecycle").json()
+        return self.get(f"/acme/job/{job_id}", **options)
 
     def cancel(self, job_id: str) -> int:
-        return self("PUT", f"/acme/job/{job_id}/cancel").status_code
+        return self.call("PUT", f"/acme/job/{job_id}/cancel").status_code
 
 
 def raw_get(theeye: StandIn, path: str = "/api/session/profile", token: str = "tok-acme") -> bytes:

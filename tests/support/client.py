@@ -1,7 +1,5 @@
 """Requests of Flask's test client, as gunicorn would hand them to the application, and a look at its errors."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import unquote_to_bytes
 

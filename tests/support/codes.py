@@ -1,7 +1,5 @@
 """The error codes that the source knows, for the pages and documents that must know them all."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Which tests start a process (the sandbox does, for each job): by their fixtures, and by what they and these call."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import itertools

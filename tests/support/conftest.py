@@ -10,6 +10,5 @@ from support.theeye import StandIn
 
 @pytest.fixture
 def caller(theeye: StandIn) -> Iterator[Caller]:
-    caller = Caller(theeye)
-    with caller.session:
+    with Caller(theeye) as caller:
         yield caller

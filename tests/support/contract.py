@@ -1,7 +1,5 @@
 """Hold what a service sends against its own OpenAPI document."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re

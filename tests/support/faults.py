@@ -6,8 +6,6 @@
 A fault is any object with `play(exchange) -> bool`; false closes the connection.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import struct

@@ -1,7 +1,5 @@
 """An HTTP proxy on a real socket: it opens tunnels for CONNECT, and passes on requests for whole URLs."""
 
-from __future__ import annotations
-
 import base64
 import threading
 from collections.abc import Iterator

@@ -1,16 +1,13 @@
 """What every host has to show, over its base URL: the seed's examples, parallel waits, a graceful stop, silent logs.
 
-    theeye.tokens[TOKEN] = ACME          # once, before anything else
     check_seed_examples(url, theeye)
     check_parallel_waits(url, theeye)
     say_the_token_everywhere(url)
     check_graceful_stop(url, theeye, stop=process.terminate)
     check_logs(process.directory)        # no token in any file there
 
-`theeye` is a StandIn that the host's service was started in front of (`service_environment`).
+`theeye` is the StandIn that the host's service was started in front of.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,13 +18,12 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from support.processes import CHECKOUT, RawResponse, clean_environment, raw_request, request_bytes
+from support.processes import CHECKOUT, RawResponse, raw_request, request_bytes
 from support.sandbox import TEXT_418
-from support.settings import environment
 from support.theeye import JOB, StandIn
 
 DEPLOY = CHECKOUT / "deploy"
-TOKEN = "tok-4b1d-never-in-a-log"
+TOKEN = "tok-acme"
 CORS = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET,PUT,PATCH,POST,DELETE,OPTIONS"),
@@ -65,25 +61,18 @@ EXAMPLES = [
 ]
 
 
-def service_environment(theeye: StandIn, redis_url: str = "", **settings: str) -> dict[str, str]:
-    """The environment of a service in front of this TheEye."""
-    urls = environment(theeye, redis_url=redis_url)
-    return clean_environment() | urls | settings
-
-
 def ask(
     url: str, target: str, method: str = "GET", body: bytes = b"", timeout: float = 30, **headers: str
 ) -> RawResponse:
-    """One request on a connection of its own; an underscore in a header's name stands for a hyphen."""
+    """One request with the token, on a connection of its own; see request_bytes."""
     place = urlsplit(url)
-    data = request_bytes(method, place.path + target, body, **{"Host": place.netloc, "Authorization": "", **headers})
+    data = request_bytes(method, place.path + target, body, **{"Host": place.netloc, **headers})
     return raw_request(str(place.hostname), place.port or 80, data, timeout)
 
 
 def run(url: str, *arguments: object, query: str = "", timeout: float = 30, **headers: str) -> RawResponse:
-    """Runs the task, with the token in the header."""
+    """Runs the task."""
     body = json.dumps({"task_arguments": arguments}).encode()
-    headers = {"Authorization": f"Bearer {TOKEN}"} | headers
     return ask(url, JOB + (f"?{query}" if query else ""), "POST", body, timeout, **headers)
 
 
@@ -98,7 +87,7 @@ def check_seed_examples(url: str, theeye: StandIn, version: str = "HTTP/1.1", so
     for example in EXAMPLES:
         theeye.task(output=[example.output], state=example.state)
         body = json.dumps({"task_arguments": [example.argument]}).encode()
-        got = ask(url, f"{JOB}?{example.query}access_token={TOKEN}", "POST", body)
+        got = ask(url, f"{JOB}?{example.query}access_token={TOKEN}", "POST", body, Authorization="")
         assert got.status_line == f"{version} {example.status_line}"
         cors = [header for header in got.headers if header[0].startswith("Access-Control-")]
         assert cors == (sorted(CORS) if sorts else CORS)
@@ -177,7 +166,7 @@ def say_the_token_everywhere(url: str) -> None:
     ):
         for method in ("GET", "POST", "BREW"):
             with suppress(OSError, HTTPException):  # a host may hang up on what is none of its business
-                ask(url, target, method, Authorization=f"Bearer {TOKEN}")
+                ask(url, target, method)
     for data in (
         f"GET /api/status?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nbad header access_token={TOKEN}\r\n\r\n",
         f"POST {JOB}?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: {TOKEN}\r\n\r\n",

@@ -1,7 +1,5 @@
 """Apache's mod_wsgi, uWSGI, waitress and wsgiref, each started with its files in deploy/."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import os
@@ -10,15 +8,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import requires
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support.health import when_known
 from support.host_checks import DEPLOY, ask
-from support.processes import CHECKOUT, Process, free_port, need, wait_until
+from support.processes import CHECKOUT, Process, clean_environment, free_port, need, wait_until
+from support.settings import environment
+from support.theeye import StandIn
 
 HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as the files in deploy/ have them
 MODULES = Path("/usr/lib/apache2/modules")
@@ -53,18 +55,22 @@ class LegacyHost(Process):
     """One of them, running."""
 
     stop_timeout = 30.0
+    name: str
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, theeye: StandIn, **settings: object) -> None:
         super().__init__()
-        self.address = f"127.0.0.1:{free_port()}"
+        self.theeye, self._settings = theeye, settings
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
-        try:
-            self.launch(self.command(), cwd=self.directory, env={**env, "SYNC_BIND": self.address, **self.more()})
-            wait_until(self._is_up, 20, "GET /healthz")
-        except BaseException:
-            print(self.log_text())
-            self.abandon()
-            raise
+
+    def start(self) -> None:
+        env = clean_environment() | environment(self.theeye, bind=self.address, **self._settings) | self.more()
+        self.launch(self.command(), cwd=self.directory, env=env)
+        wait_until(self._is_up, 20, "GET /healthz")
+
+    def readyz(self) -> Any:
+        return when_known(lambda: ask(self.url, "/readyz").json())
 
     def command(self) -> Sequence[str]:
         raise NotImplementedError
@@ -110,6 +116,8 @@ def installed() -> Path:
 class ModWsgi(LegacyHost):
     """Apache, with a copy of the service: as root it serves as another user, who may not read the checkout."""
 
+    name = "mod_wsgi"
+
     def command(self) -> Sequence[str]:
         package = "apache2 libapache2-mod-wsgi-py3"
         apache = need("/usr/sbin/apache2", package)
@@ -145,6 +153,8 @@ class ModWsgi(LegacyHost):
 class Uwsgi(LegacyHost):
     """uWSGI, from PyPI."""
 
+    name = "uwsgi"
+
     def command(self) -> Sequence[str]:
         ini = self.directory / "uwsgi.ini"
         ini.write_text(self.deployed("uwsgi.ini"))
@@ -158,12 +168,16 @@ class Uwsgi(LegacyHost):
 class Waitress(LegacyHost):
     """waitress, from PyPI, with SIGINT ignored as a script's `&` has it."""
 
+    name = "waitress"
+
     def command(self) -> Sequence[str]:
         return ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, str(DEPLOY / "waitress_server.py")]
 
 
 class WaitressServe(LegacyHost):
     """waitress, by its own command."""
+
+    name = "waitress-serve"
 
     def command(self) -> Sequence[str]:
         waitress = str(Path(sys.executable).with_name("waitress-serve"))
@@ -176,6 +190,8 @@ class WaitressServe(LegacyHost):
 
 class Wsgiref(LegacyHost):
     """Python's own."""
+
+    name = "wsgiref"
 
     def command(self) -> Sequence[str]:
         return [sys.executable, str(DEPLOY / "wsgiref_server.py")]

@@ -1,7 +1,5 @@
 """A service whose two log streams can be read, in front of a stand-in."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,13 +1,9 @@
 """nginx as docs/hosting.md has an ordinary user start it: the files of deploy/, with ports and places filled in."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket
-import subprocess
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, Self
 
 from support.host_checks import CORS, DEPLOY
@@ -88,14 +84,6 @@ class Upstream(ExitStack):
             head += piece
         self.heads.append(head.decode())
         sock.sendall(self._answer)
-
-
-def make_certificate(directory: Path) -> None:
-    """A self-signed one for `localhost`, under the names that deploy/nginx.conf has."""
-    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", "privkey.pem", "-out", "fullchain.pem"]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 def check_refusal(got: RawResponse, status: int, code: str, cors: list[tuple[str, str]] = CORS) -> None:

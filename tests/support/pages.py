@@ -1,7 +1,5 @@
 """The project's pages as the tests read them: code blocks, prose, headings."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What Linux says of processes and their sockets in /proc."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from pathlib import Path

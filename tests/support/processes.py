@@ -84,6 +84,7 @@ class Process:
         try:
             self.start()
         except BaseException:
+            print(self.log_text())
             self.abandon()
             raise
         return self
@@ -253,11 +254,8 @@ class Service(Process):
 
     def start(self) -> None:
         self.launch_only()
-        try:
-            wait_until(self._is_healthy, 60.0, "GET /healthz")
-            wait_until(self._all_are_up, 60.0, "all workers")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log_text()}") from None
+        wait_until(self._is_healthy, 60.0, "GET /healthz")
+        wait_until(self._all_are_up, 60.0, "all workers")
 
     def launch_only(self) -> None:
         """Without waiting until it serves."""

@@ -56,7 +56,7 @@ class Client:
         return host, int(port)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.http.request(method, self.url + path, allow_redirects=False, timeout=20, **options)
+        return self.http.request(method, self.url + path, allow_redirects=False, **{"timeout": 20} | options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)

@@ -1,7 +1,5 @@
 """The settings of a service in front of a stand-in or a sandbox."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from app.settings import variable_of

@@ -1,7 +1,5 @@
 """Servers of a few lines for tests: a thread accepts connections, and each of these has one of its own."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The ways in which an answer of the stand-in goes wrong: that they are what their names say."""
 
-from __future__ import annotations
-
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +10,7 @@ import requests
 
 from support.caller import Caller, ask, raw_get
 from support.processes import read_response
-from support.theeye import Big, CloseAfter, CloseBefore, Drip, HalfBody, Late, Reply, Reset, Silence, StandIn
+from support.theeye import CloseAfter, CloseBefore, Drip, HalfBody, Late, Reply, Reset, Silence, StandIn
 
 
 def test_a_fault_is_for_its_kind_so_often_and_until_healed(theeye: StandIn, caller: Caller) -> None:
@@ -20,9 +18,9 @@ def test_a_fault_is_for_its_kind_so_often_and_until_healed(theeye: StandIn, call
     theeye.fault("profile", Reply(502), when=lambda call: ("odd", "") in call.query)
     assert [caller.profile().status_code for _ in range(3)] == [503, 503, 200]
     assert caller.profile(params={"odd": ""}).status_code == 502
-    assert caller.create().status_code == 200
+    assert caller.post().status_code == 200
     theeye.fault("any", Reply(500))
-    assert (caller.create().status_code, caller.profile().status_code) == (500, 500)
+    assert (caller.post().status_code, caller.profile().status_code) == (500, 500)
     assert len(theeye.jobs) == 1, "a reply does not carry the request out"
     theeye.heal()
     assert caller.profile().status_code == 200
@@ -63,7 +61,7 @@ def test_no_answer(
     theeye.fault("create", fault, times=1)
     began = time.monotonic()
     with pytest.raises(error) as caught:
-        caller.create(timeout=timeout)
+        caller.post(timeout=timeout)
     assert time.monotonic() - began >= least
     assert ("ConnectionResetError" in repr(caught.value)) is isinstance(fault, Reset)
     assert (len(theeye.calls_of("create")), len(theeye.jobs)) == (1, jobs)
@@ -73,19 +71,8 @@ def test_late(theeye: StandIn, caller: Caller) -> None:
     theeye.fault("create", Late(0.2))
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(caller.create)
+        answer = pool.submit(caller.post)
         (job_id,) = theeye.wait_for_jobs(1)
         assert not answer.done(), "carried out at once"
         assert answer.result(20).json()["id"] == job_id
     assert time.monotonic() - started >= 0.2
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_big(theeye: StandIn, caller: Caller, chunked: bool) -> None:
-    job_id = caller.create().json()["id"]
-    theeye.fault("read", Big(3_000_000, chunked=chunked))
-    answer = caller.read(job_id)
-    assert len(answer.content) > 3_000_000
-    assert answer.json()["id"] == job_id
-    assert ("Content-Length" in answer.headers) is not chunked
-    assert len({call.connection for call in theeye.calls}) == 1, "the connection can be used again"

@@ -1,7 +1,5 @@
 """The stand-in on the network, and over Redis: connections, restarts, being frozen, notifications."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ def test_a_stop_breaks_what_is_under_way_and_a_start_takes_the_same_port(theeye:
     for _ in range(2):
         assert caller.profile(headers={"Connection": "close"}).headers["Connection"] == "close"
     assert [call.connection for call in theeye.calls] == [1, 2], "a client may ask for the end of its connection"
-    job_id = caller.create().json()["id"]
+    job_id = caller.post().json()["id"]
     port = theeye.port
     theeye.fault("profile", Silence())
     with ThreadPoolExecutor(1) as pool:
@@ -39,7 +37,7 @@ def test_a_stop_breaks_what_is_under_way_and_a_start_takes_the_same_port(theeye:
 def test_a_frozen_one_accepts_but_does_and_answers_nothing(theeye: StandIn, caller: Caller) -> None:
     theeye.freeze()
     with pytest.raises(requests.ReadTimeout):
-        caller.create(timeout=0.1)
+        caller.post(timeout=0.1)
     assert theeye.jobs == {}
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, theeye)
@@ -56,7 +54,7 @@ def test_idle_connections_are_dropped_and_no_others(theeye: StandIn, caller: Cal
         read_response(idle)
         theeye.fault("create", Silence(0.2))
         with ThreadPoolExecutor(1) as pool:
-            busy = pool.submit(caller.create)
+            busy = pool.submit(caller.post)
             theeye.wait_for_calls("create", 1)
             assert theeye.drop_idle() == 1
             assert idle.recv(1) == b""
@@ -70,8 +68,7 @@ def test_idle_connections_are_dropped_and_no_others(theeye: StandIn, caller: Cal
 
 @pytest.fixture
 def publishing(theeye_redis: StandIn) -> Iterator[Caller]:
-    caller = Caller(theeye_redis)
-    with caller.session:
+    with Caller(theeye_redis) as caller:
         yield caller
 
 
@@ -82,7 +79,7 @@ def test_the_end_of_a_job_is_published(
     theeye_redis.task(delay=delay, early=early)
     theeye_redis.fault("create", Late(0.3))
     with listening(redis_server) as next_message, ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(publishing.create)
+        answer = pool.submit(publishing.post)
         message = next_message()
         assert theeye_redis.jobs
         assert not (early and answer.done()), "an early notification comes before the answer"
@@ -100,7 +97,7 @@ def test_the_end_of_a_job_is_published(
 def test_lost_garbled_and_doubled_notifications(theeye_redis: StandIn, publishing: Caller, redis_server: Redis) -> None:
     theeye_redis.task(notify=False)
     with listening(redis_server, "*") as next_message:
-        job_id = publishing.create().json()["id"]
+        job_id = publishing.post().json()["id"]
         assert theeye_redis.publish(job_id, channel="odd", payload=b"\xff") == 1
         first = next_message()
         assert first is not None
@@ -114,7 +111,7 @@ def test_lost_garbled_and_doubled_notifications(theeye_redis: StandIn, publishin
 def test_nobody_publishes_while_it_is_down(theeye_redis: StandIn, publishing: Caller, redis_server: Redis) -> None:
     theeye_redis.task(delay=None)
     with listening(redis_server) as next_message:
-        job_id = publishing.create().json()["id"]
+        job_id = publishing.post().json()["id"]
         theeye_redis.stop()
         theeye_redis.finish(job_id)
         theeye_redis.start()

@@ -1,7 +1,5 @@
 """The processes of the tests, and raw requests."""
 
-from __future__ import annotations
-
 import os
 import socket
 from contextlib import closing
@@ -10,17 +8,8 @@ import pytest
 
 from support import processes
 from support.caller import NO_JOB, ask, listening
-from support.processes import (
-    Redis,
-    Service,
-    group_pids,
-    raw_request,
-    wait_until,
-)
-from support.theeye import (
-    StandIn,
-    Verbatim,
-)
+from support.processes import Redis, Service, group_pids, raw_request, wait_until
+from support.theeye import StandIn, Verbatim
 
 # -- the processes -----------------------------------------------------------------------------------
 

@@ -390,6 +390,14 @@ class StandIn:
         with self._changed:
             self._armed.clear()
 
+    def renew(self) -> None:
+        """Be as new: no faults, no calls and no jobs so far, and one task."""
+        self.heal()
+        with self._changed:
+            for known in (self.calls, self.probes, self._jobs, self._plans):
+                known.clear()
+        self.task()
+
     def finish(self, job_id: str | None = None, **changes: Any) -> None:
         """End a job (None: the newest) as its task says, with changes, and publish it."""
         self._end(self._job(job_id), **changes)

@@ -12,11 +12,12 @@ from support.sockets import serving
 from support.theeye import StandIn
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    cert, key = folder / "cert.pem", folder / "key.pem"
+def make_certificate(folder: Path, cert_name: str = "cert.pem", key_name: str = "key.pem") -> tuple[Path, Path]:
+    """A self-signed certificate for this machine, and its key."""
+    cert, key = folder / cert_name, folder / key_name
     command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=theeye", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    command += ["-subj", "/CN=theeye", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
     return cert, key
 

@@ -1,7 +1,5 @@
 """A transport for a test, whose connections end with it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 

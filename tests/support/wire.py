@@ -1,7 +1,5 @@
 """Conversations with a service byte by byte, for what no HTTP client would send."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The service and the TheEye that it stands in front of, with what a caller does; in this process or under gunicorn."""
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
