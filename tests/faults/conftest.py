@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from support.load import Fleet, Recorder, fleet, printed_table
+from support.load import ROWS, Fleet, Recorder, fleet, table
 from support.processes import Redis
-
-__all__ = ["printed_table"]
 
 
 @pytest.fixture
@@ -21,3 +19,12 @@ def services(theeye: Recorder, redis_server: Redis, request: pytest.FixtureReque
     mark = request.node.get_closest_marker("settings")
     with fleet(theeye, redis_server.url, **(mark.kwargs if mark else {})) as services:
         yield services
+
+
+@pytest.fixture(scope="module", autouse=True)
+def printed_table() -> Iterator[None]:
+    """Prints a module's rows at its end."""
+    before = len(ROWS)
+    yield
+    rows = [(row.fault, row.worker, row.in_flight, row.right, f"{row.latest:.2f}") for row in ROWS[before:]]
+    print("\n" + table(["fault", "worker"], ["in flight", "right", "latest (s)"], rows))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from support.load import (
     JOB,
-    LATE,
     Fleet,
     Load,
     RawClient,
     Recorder,
+    check,
     fleet,
     get,
     lateness,
@@ -98,21 +98,11 @@ def test_a_worker_is_killed(theeye: Recorder, services: Fleet) -> None:
     for job in parked:
         theeye.finish(job)
     for worker, load in loads.items():
-        got = load.all()
-        broken = [one for one in got if one.error]
-        rest = [one for one in got if not one.error]
-        wrong = [why for one in rest if (why := why_wrong(theeye, one))]
+        rest = [one for one in load.all() if not one.error]
+        right = sum(not why_wrong(theeye, one) for one in rest)
         latest = max(lateness(theeye, one) for one in rest)
-        record(
-            "one of two workers killed (SIGKILL): the other's waits",
-            worker,
-            len(rest),
-            len(rest) - len(wrong),
-            latest,
-        )
-        assert not wrong
-        assert len(broken) == shares[worker]
-        assert latest <= LATE
+        check("one of two workers killed (SIGKILL): the other's waits", worker, len(rest), right, latest)
+        assert len(load) - len(rest) == shares[worker]
     settle("one of two workers killed: requests from then on", theeye, later)
     for service in services.values():
         wait_until(lambda service=service: len(service.worker_pids()) == 2, 20, "a new worker")
@@ -132,25 +122,22 @@ def kill_one_worker(service: Service) -> int:
 PLACES = 40
 
 
-def test_clients_that_go_free_their_places(theeye: Recorder, redis_server: Redis) -> None:
-    with fleet(theeye, redis_server.url, max_waiting=PLACES) as services:
-        for worker, service in services.items():
-            theeye.task(delay=None)
-            before = len(theeye.jobs)
-            clients = [RawClient(service, request_bytes(f"g{number}")) for number in range(PLACES)]
-            theeye.wait_for_jobs(before + PLACES)
-            assert run(service).status == 503
-            began = time.monotonic()
-            for number, client in enumerate(clients):
-                client.leave(reset=number % 2 == 0)
-            theeye.task(delay=0)
-            right, latest = refill(theeye, service, began)
-            record("clients gone: their slots taken by others", worker, PLACES, right, latest)
-            assert right == PLACES
-            assert latest <= LATE
-            assert "Traceback" not in service.log_text()
-        assert theeye.calls_of("cancel") == []
-        assert sum(job["lifecycle"] == "ready" for job in theeye.jobs.values()) == 2 * PLACES, "the jobs go on"
+@pytest.mark.settings(max_waiting=PLACES)
+def test_clients_that_go_free_their_places(theeye: Recorder, services: Fleet) -> None:
+    for worker, service in services.items():
+        theeye.task(delay=None)
+        before = len(theeye.jobs)
+        clients = [RawClient(service, request_bytes(f"g{number}")) for number in range(PLACES)]
+        theeye.wait_for_jobs(before + PLACES)
+        assert run(service).status == 503
+        began = time.monotonic()
+        for number, client in enumerate(clients):
+            client.leave(reset=number % 2 == 0)
+        right, latest = refill(theeye, service, began)
+        check("clients gone: their slots taken by others", worker, PLACES, right, latest)
+        assert "Traceback" not in service.log_text()
+    assert theeye.calls_of("cancel") == []
+    assert number_of(theeye, list(theeye.jobs), "ready") == 2 * PLACES, "the jobs go on"
 
 
 def refill(theeye: Recorder, service: Service, began: float, places: int = PLACES) -> tuple[int, float]:
@@ -171,9 +158,7 @@ def test_a_client_that_goes_during_the_create(theeye: Recorder, services: Fleet)
     theeye.wait_for_jobs(2)
     for worker, service in services.items():
         right, latest = refill(theeye, service, began, places=1)
-        record("client gone while its job is created: its slot taken by another", worker, 1, right, latest - 1.5)
-        assert right == 1
-        assert latest <= LATE
+        check("client gone while its job is created: its slot taken by another", worker, 1, right, latest - 1.5)
 
 
 def test_clients_that_go_and_cancel(theeye: Recorder, services: Fleet) -> None:
@@ -233,15 +218,12 @@ def test_too_many(theeye: Recorder, services: Fleet) -> None:
         began = time.monotonic()
         refused = Load(service, 100).all()
         right = [got for got in refused if (got.status, got.code) == (503, "EBUSY")]
-        record("all 100 slots taken: refused with 503", worker, 100, len(right), max(g.at for g in refused) - began)
-        assert len(right) == 100
+        check("all 100 slots taken: refused with 503", worker, 100, len(right), max(got.at for got in refused) - began)
         assert all(got.response and got.response.header("Retry-After") for got in right)
         assert len(theeye.calls_of("create")) == before
         healthy = [timed(service, path) for path in ("/healthz", "/readyz", "/api/status") for _ in range(20)]
         right = [took for status, took in healthy if status == 200]
-        record("all 100 slots taken: health is answered", worker, 60, len(right), max(right))
-        assert len(right) == 60
-        assert max(right) < LATE
+        check("all 100 slots taken: health is answered", worker, 60, len(right), max(right))
     settle("all 100 slots taken: those that have one", theeye, loads)
 
 
@@ -264,9 +246,7 @@ def test_health_while_many_ask_for_results_that_cannot_be_read(theeye: Recorder,
     for reader in readers:
         reader.leave()
     for worker, (status, took) in healthy.items():
-        record("100 readers of a job that cannot be read: health is answered", worker, 1, int(status == 200), took)
-        assert status == 200
-        assert took < 20, f"{worker}: only when the readers had their answers"
+        check("100 readers of a job that cannot be read: health is answered", worker, 1, int(status == 200), took)
 
 
 @pytest.mark.parametrize("kind", ["gevent", "gthread"])
@@ -278,9 +258,8 @@ def test_clients_that_do_not_hang_up(kind: str, theeye: Recorder, redis_server: 
         status, took = timed(services[kind], "/healthz")
         for client in clients:
             client.leave()
-        record(f"{RUDE} clients that do not hang up: health is answered", kind, 1, int(status == 200), took)
+        check(f"{RUDE} clients that do not hang up: health is answered", kind, 1, int(status == 200), took)
         assert answers == [b"HTTP/1.1 200 OK"] * RUDE
-        assert took < 20
 
 
 # -- nothing piles up ----------------------------------------------------------------------------------------

@@ -74,7 +74,6 @@ def pair(theeye_redis: StandIn, redis_server: Redis) -> Iterator[Pair]:
     env = environment(theeye_redis, redis_url=redis_server.url, proxies=1)
     with Service(env) as one, Service(env) as other, Nginx(one.port, other.port) as nginx:
         yield Pair(theeye_redis, (one, other), nginx, redis)
-        nginx.stop()
 
 
 @dataclass

@@ -3,14 +3,14 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.processes import CHECKOUT, Service, read_response
-from support.settings import environment
 from support.theeye import StandIn
 from support.wire import HEAD
+
+pytestmark = pytest.mark.settings(max_body=1_000_000)
 
 BODY = bytes(15 << 20)  # more than the sockets' buffers hold
 LENGTH = f"Content-Length: {len(BODY)}\r\n\r\n".encode()
@@ -34,20 +34,14 @@ def worker_int(worker):
 """
 
 
-@pytest.fixture(params=["gevent", "gthread"])
-def service(theeye: StandIn, request: pytest.FixtureRequest) -> Iterator[Service]:
-    with Service(environment(theeye, max_body=1_000_000), worker=request.param) as running:
-        yield running
-
-
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_refusal_reaches_a_client_that_is_still_sending(what: str, service: Service, theeye: StandIn) -> None:
+def test_a_refusal_reaches_a_client_that_is_still_sending(what: str, gunicorn: Service, its_theeye: StandIn) -> None:
     status, head = REFUSED[what]
     for _ in range(10):
-        with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
+        with socket.create_connection(("127.0.0.1", gunicorn.port), 10) as sock:
             sock.sendall(head + BODY)
             assert read_response(sock).status == status
-    assert not theeye.calls_of("create")
+    assert not its_theeye.calls_of("create")
 
 
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])

@@ -33,6 +33,7 @@ class Call:
     method: str
     target: str
     path: str
+    names: dict[str, str]  # customer, task and job
     query: list[tuple[str, str]]
     headers: dict[str, str]
     body: bytes

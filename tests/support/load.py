@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, TypeVar
 
-import pytest
-
 from support.processes import RawResponse, Service, read_response
 from support.processes import request_bytes as plain_request
 from support.settings import environment
@@ -257,6 +255,13 @@ def table(texts: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
+def check(fault: str, worker: str, in_flight: int, right: int, latest: float) -> None:
+    """Add a row, and fail unless all are right and none came too late."""
+    record(fault, worker, in_flight, right, latest)
+    assert right == in_flight, f"{worker}: {fault}"
+    assert latest <= LATE, f"{worker}: {fault}"
+
+
 def lateness(theeye: Recorder, got: Got) -> float:
     """Seconds from the end of a request's job to its answer."""
     return got.at - theeye.ended_at.get(got.job_id, got.at)
@@ -350,12 +355,3 @@ def put_away(service: Service) -> None:
 def in_parallel(action: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(action, given))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def printed_table() -> Iterator[None]:
-    """Prints a module's rows at its end; to be imported there."""
-    before = len(ROWS)
-    yield
-    rows = [(row.fault, row.worker, row.in_flight, row.right, f"{row.latest:.2f}") for row in ROWS[before:]]
-    print("\n" + table(["fault", "worker"], ["in flight", "right", "latest (s)"], rows))

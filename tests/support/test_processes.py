@@ -8,7 +8,8 @@ import pytest
 
 from support import processes
 from support.caller import NO_JOB, ask, listening
-from support.processes import Redis, Service, group_pids, raw_request, wait_until
+from support.proc import group_pids
+from support.processes import Redis, Service, raw_request, wait_until
 from support.theeye import StandIn, Verbatim
 
 # -- the processes -----------------------------------------------------------------------------------

@@ -19,9 +19,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, unquote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from support.faults import *  # noqa: F403 - a test imports from one place
 from support.faults import Answer, Call, Connection, Exchange, Fault, Gate, dumps, stack
@@ -135,17 +140,12 @@ class Publisher:
     """Publishes on a thread of its own: a frozen Redis must not hold back the end of other jobs."""
 
     def __init__(self, url: str) -> None:
-        from redis import BlockingConnectionPool, Redis
-        from redis.backoff import NoBackoff
-        from redis.exceptions import ConnectionError as RedisConnectionError
-        from redis.retry import Retry
-
         # one retry: a connection from before a restart of Redis is a broken one
-        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-        pool = BlockingConnectionPool.from_url(
+        retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+        pool = redis.BlockingConnectionPool.from_url(
             url, max_connections=50, timeout=10, socket_timeout=2, socket_connect_timeout=2, retry=retry
         )
-        self._redis = Redis.from_pool(pool)
+        self._redis = redis.Redis.from_pool(pool)
         self._thread = ThreadPoolExecutor(1)
 
     def later(self, channel: str, payload: bytes) -> None:
@@ -153,12 +153,9 @@ class Publisher:
 
     def now(self, channel: str, payload: bytes) -> int:
         """Publish; how many heard it. Fire and forget: an unreachable Redis is no error."""
-        from redis import RedisError
-
-        try:
+        with suppress(redis.RedisError):
             return int(self._redis.publish(channel, payload))
-        except RedisError:
-            return 0
+        return 0
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
@@ -241,20 +238,16 @@ def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
         return None
     path, _, query = target.partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
-    kind = find_kind(method, path)
-    return Call(kind, method, target, path, pairs, headers, body, time.monotonic(), connection.number)
+    kind, names = find_route(method, path)
+    return Call(kind, method, target, path, names, pairs, headers, body, time.monotonic(), connection.number)
 
 
-def find_kind(method: str, path: str) -> str:
-    matches = (kind for kind, verb, pattern in ROUTES if verb == method and pattern.fullmatch(path))
-    return next(matches, "other")
-
-
-def find_names(kind: str, path: str) -> dict[str, str]:
-    """The customer, task and job of a path."""
-    pattern = next(pattern for name, _, pattern in ROUTES if name == kind)
-    match = pattern.fullmatch(path)
-    return {name: unquote(value) for name, value in match.groupdict().items()} if match else {}
+def find_route(method: str, path: str) -> tuple[str, dict[str, str]]:
+    """The kind of a call, and the customer, task and job of its path."""
+    for kind, verb, pattern in ROUTES:
+        if verb == method and (match := pattern.fullmatch(path)):
+            return kind, {name: unquote(value) for name, value in match.groupdict().items()}
+    return "other", {}
 
 
 class Refused(Exception):
@@ -506,7 +499,7 @@ class StandIn:
         session = self.tokens.get(find_token(call))
         if not session:
             raise Refused(401, "Unauthorized")
-        names = find_names(call.kind, call.path)
+        names = call.names
         if names["customer"] not in {known.customer for known in [ACME, BETA, *self.tokens.values()]}:
             raise Refused(404, "organization not found")
         if names["customer"] != session.customer:
