@@ -25,7 +25,7 @@ class Gateway(Server):
     def session(self, caller: Caller, known: Session | None = None) -> Session:
         """Return the token's session; `known` is the one from before, if there is one.
 
-        Raise Unauthorized, TheEyeBusy, TooBusy or GatewayFailed.
+        Raise Unauthorized, Refused, TheEyeBusy, TooBusy or GatewayFailed.
         """
         try:
             reply = self._call(caller, _shares(caller, known), "session", "GET", _PROFILE)
@@ -33,7 +33,7 @@ class Gateway(Server):
             raise TooBusy(f"The gateway was not asked, nothing was started: {error}") from None
         except TransportError as error:
             raise GatewayFailed(f"The gateway did not answer: {error}") from None
-        check_gateway(reply)
+        check_gateway(reply, caller.token)
         if reply.status != 200:
             raise GatewayFailed(f"The gateway answered with status {reply.status}")
         return _session(value_of(reply))

@@ -16,11 +16,20 @@ _GATEWAY_WITHOUT_MEMBER = re.compile(
 )
 
 
-def check_gateway(reply: Reply) -> None:
-    """Raise Unauthorized for a token that the gateway does not know, TheEyeBusy where it takes no more calls now."""
+# Of a proxy before the gateway, for what the client has sent, or for where it comes from; others are for what we send.
+_GATEWAYS_REFUSALS = (403, 413, 431)
+
+
+def check_gateway(reply: Reply, token: str) -> None:
+    """Raise Unauthorized for a token that the gateway does not know, TheEyeBusy where it takes no more calls now.
+
+    Raise Refused where a proxy before it refuses the client.
+    """
     if reply.status == 401 or _is_500_with(_GATEWAY_WITHOUT_MEMBER, reply):
         raise Unauthorized
     _check_busy(reply, f"The gateway answered with status {reply.status}")
+    if reply.status in _GATEWAYS_REFUSALS:
+        raise _refused(reply, shown_value(reply, token))
 
 
 def check_supervisor(reply: Reply, token: str, job: Job | None = None) -> None:
@@ -36,8 +45,7 @@ def check_supervisor(reply: Reply, token: str, job: Job | None = None) -> None:
     value = shown_value(reply, token)
     _check_busy(reply, f"TheEye is too busy{consequence}", value, job)
     if 400 <= reply.status < 500:
-        message = "Invalid Request" if value is not UNSET else f"Refused before TheEye, with status {reply.status}"
-        raise Refused(message, status=reply.status, value=value, job=job, retry_after=retry_after(reply))
+        raise _refused(reply, value, job)
 
 
 def failed_create(reply: Reply, token: str, relayed: bool) -> UpstreamFailed:
@@ -53,6 +61,11 @@ def failed_create(reply: Reply, token: str, relayed: bool) -> UpstreamFailed:
         value=shown_value(reply, token),
         may_have_started=may_have_started,
     )
+
+
+def _refused(reply: Reply, value: Any, job: Job | None = None) -> Refused:
+    message = "Invalid Request" if value is not UNSET else f"Refused before TheEye, with status {reply.status}"
+    return Refused(message, status=reply.status, value=value, job=job, retry_after=retry_after(reply))
 
 
 def _check_busy(reply: Reply, message: str, value: Any = UNSET, job: Job | None = None) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from time import monotonic
 
-from app.errors import Forbidden, TooBusy, Unauthorized, UpstreamFailed
+from app.errors import Forbidden, Refused, TooBusy, Unauthorized, UpstreamFailed
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller, Session
 from app.theeye.gateway import Gateway
@@ -32,7 +32,7 @@ class Sessions:
     def get(self, caller: Caller) -> Session:
         """Return the session of the caller's token.
 
-        Raise Unauthorized, UpstreamFailed, TooBusy, or Forbidden where the caller names another customer.
+        Raise Unauthorized, Refused, UpstreamFailed, TooBusy, or Forbidden where the caller names another customer.
         """
         known = self._remembered(caller.token)
         if self._metrics is not None:
@@ -64,7 +64,7 @@ class Sessions:
         except Unauthorized:
             self.forget(token)
             raise
-        except (UpstreamFailed, TooBusy):
+        except (Refused, TooBusy, UpstreamFailed):
             if known is None:
                 raise
             self._remember(token, known, RETRY_SECONDS)

@@ -42,13 +42,21 @@ def test_too_busy_is_what_it_is(fault: Reply, status: int, retry_after: str | No
     assert not [call for call in calls if call.kind == "create"] or kind == "create"
 
 
-@pytest.mark.parametrize("status", [403, 404, 413])
-def test_a_proxys_page_keeps_its_status(status: int, world: World) -> None:
-    world.theeye.fault("create", html(status, Retry_After="60"), times=1)
-    got = world.post()
+@pytest.mark.parametrize(
+    ("kind", "status"), [("create", 403), ("create", 404), ("create", 413), ("profile", 403), ("profile", 413)]
+)
+def test_a_proxys_page_keeps_its_status(kind: str, status: int, world: World) -> None:
+    world.theeye.fault(kind, html(status, Retry_After="60"), times=1)
+    got = world.ask("POST", JOB, "tok-new" if kind == "profile" else "tok-acme", RUN)
     assert error_of(got, status, "")["message"] == f"Refused before TheEye, with status {status}"
     assert got.headers["Retry-After"] == "60"
     assert "<" not in got.get_data(as_text=True)
+
+
+@pytest.mark.settings(session_ttl=0.001)
+def test_a_proxy_before_the_gateway_ends_no_session_that_is_known(world: World) -> None:
+    world.theeye.fault("profile", html(403), times=1)
+    assert world.post().status_code == 200
 
 
 def test_a_503_without_a_time_to_come_again_is_a_failure(world: World) -> None:

@@ -187,7 +187,7 @@ DOWN: dict[str, Callable[[StandIn], None]] = {
     "500": lambda theeye: theeye.fault("profile", Stack(500)),
     "a proxy's page": lambda theeye: theeye.fault("profile", Html(503)),
     "a page with 200": lambda theeye: theeye.fault("profile", Html(200)),
-    "403": lambda theeye: theeye.fault("profile", Reply(403, "Forbidden")),
+    "404": lambda theeye: theeye.fault("profile", Reply(404, "Not Found")),
     "redirect": lambda theeye: theeye.fault("profile", Redirect("/login")),
     "reset": lambda theeye: theeye.fault("profile", Reset()),
     "half": lambda theeye: theeye.fault("profile", HalfBody()),
