@@ -14,13 +14,13 @@ from support.theeye import JOB, StandIn
 
 from app.api.arguments import for_supervisor
 from app.errors import BadRequest, TooLarge
-from formatters import Answer, Context, Formatter, Registry, TooCostly, jsontext, loads
-from formatters.cost import HEAD
+from formatters import Answer, Context, Formatter, Registry, TooCostly, cost, jsontext, loads
 from formatters.jsontext import loads_document
 from formatters.testing import run
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 SIZE = 4 << 20
+SCALE = 4  # texts are so many times smaller here, and what they may cost too
 SECONDS = 8.0  # measured: below one; machines differ, but what is quadratic takes minutes
 
 REFUSED = {
@@ -61,6 +61,13 @@ FORMS = {
 }
 
 
+@pytest.fixture
+def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the line between what is read and what is refused where a text of a quarter of the size reaches it."""
+    monkeypatch.setattr(cost, "SECONDS", cost.SECONDS / SCALE)
+    monkeypatch.setattr(cost, "BASE", cost.BASE // SCALE)
+
+
 @contextmanager
 def within(seconds: float = SECONDS) -> Iterator[None]:
     """Raise AssertionError if this thread computes for longer."""
@@ -69,7 +76,7 @@ def within(seconds: float = SECONDS) -> Iterator[None]:
     assert time.thread_time() - began < seconds
 
 
-def bomb(item: bytes, size: int = 2 * SIZE) -> bytes:
+def bomb(item: bytes, size: int = 2 * SIZE // SCALE) -> bytes:
     """A list of so many bytes; each `%x` in the item is another number."""
     if b"%x" in item:
         return b"[" + b",".join(item % (number, -number) for number in range(size // len(item))) + b"]"
@@ -109,6 +116,7 @@ def test_a_field_that_is_not_the_callers_is_taken_out_however_it_is_written(body
     assert sent == {"a": 1}
 
 
+@pytest.mark.usefixtures("scaled")
 @pytest.mark.parametrize("what", ITEMS)
 def test_what_costs_too_much_is_refused_before_it_is_read(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = bomb(ITEMS[what])
@@ -119,11 +127,12 @@ def test_what_costs_too_much_is_refused_before_it_is_read(what: str, monkeypatch
     for mode in ("parse", "response"):
         with pytest.raises(TooCostly):
             run(Registry()[mode], {"output": [text.decode()]}, mode)
-    assert max(read) <= HEAD
+    assert max(read) <= cost.HEAD
 
 
+@pytest.mark.usefixtures("scaled")
 def test_texts_that_one_request_reads_cost_together_what_one_may() -> None:
-    text = bomb(b"[]", 1 << 17).decode()
+    text = bomb(b"[]", (1 << 17) // SCALE).decode()
 
     class Reads(Formatter):
         name, queries = "reads", ("reads",)
@@ -136,9 +145,10 @@ def test_texts_that_one_request_reads_cost_together_what_one_may() -> None:
         run(Reads(), {"output": [text] * 20}, "reads")
 
 
+@pytest.mark.usefixtures("scaled")
 @pytest.mark.parametrize("what", ORDINARY)
 def test_five_megabytes_of_ordinary_json_are_read(what: str) -> None:
-    text = b"[" + b",".join([ORDINARY[what]] * (5_000_000 // len(ORDINARY[what]))) + b"]"
+    text = b"[" + b",".join([ORDINARY[what]] * (5_000_000 // SCALE // len(ORDINARY[what]))) + b"]"
     assert run(Registry()["parse"], {"output": [text.decode()]}, "parse").body == text
     assert loads_document(text) == json.loads(text)
 
