@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
+SECOND = 1.0  # in which there are so many looks at the most
+
 
 class Permit:
     """Hold the request of one wait for its next look; `wake` is called when it is given."""
@@ -94,7 +96,7 @@ class Looks:
         """Return the seconds until the next look may be made."""
         if len(self._newest) < (self._newest.maxlen or 0):
             return 0.0
-        return max(self._newest[0] + 1.0 - monotonic(), 0.0)
+        return max(self._newest[0] + SECOND - monotonic(), 0.0)
 
     def _give(self, permit: Permit) -> None:
         permit.number, permit.given = 0, True

@@ -15,7 +15,7 @@ ANSWERS: list[tuple[Fault, str]] = [
     (Html(502), "answers 502 to an unknown token, not 401. It fails, or a proxy in front of it cannot reach it"),
     (Html(403), "answers 403 to an unknown token, not 401. Something in front of it refuses this host"),
     (Verbatim(b"220 smtp.example.org ESMTP\r\n\r\n"), "gives no answer: no HTTP answer. It may not be an HTTP server"),
-    (Silence(), "gives no answer: timed out. It accepts connections and hangs for 1 s"),
+    (Silence(), "gives no answer: timed out. It accepts connections and hangs for 0.5 s"),
 ]
 SIDES = ["gateway", "supervisor"]
 
@@ -25,7 +25,7 @@ SIDES = ["gateway", "supervisor"]
 def test_a_server_that_is_not_theeye(side: str, fault: Fault, words: str, theeye: StandIn) -> None:
     with StandIn() as odd:
         odd.fault("any", fault)
-        seconds = "1" if isinstance(fault, Silence) else "10"
+        seconds = "0.5" if isinstance(fault, Silence) else "10"
         environ = environment(theeye) | {f"SYNC_{side.upper()}_URL": odd.url, "SYNC_CALL_TIMEOUT": seconds}
         began = time.monotonic()
         status, output = check(**environ)
@@ -93,6 +93,6 @@ def test_an_unknown_token(theeye: StandIn) -> None:
 def test_a_token_that_the_supervisor_does_not_take(fault: Fault, words: str, theeye: StandIn) -> None:
     theeye.tokens[SECRET] = theeye.tokens["tok-acme"]
     theeye.fault("read", fault, when=lambda call: SECRET in call.headers.get("authorization", ""))
-    status, output = check(**environment(theeye), SYNC_CHECK_TOKEN=SECRET, SYNC_CALL_TIMEOUT="1")
+    status, output = check(**environment(theeye), SYNC_CHECK_TOKEN=SECRET, SYNC_CALL_TIMEOUT="0.5")
     assert status == 1
     assert words in lines(output, "token")[1]

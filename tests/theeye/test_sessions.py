@@ -47,7 +47,7 @@ def get(sessions: Sessions, token: str = "tok-acme", customer: str = "acme") -> 
 
 @contextmanager
 def remembering(theeye: StandIn, ttl: float) -> Iterator[Sessions]:
-    gateway = Gateway(Settings(gateway_url=theeye.url, call_timeout=1))
+    gateway = Gateway(Settings(gateway_url=theeye.url, call_timeout=0.5))
     with closing(gateway.transport):
         yield Sessions(gateway, ttl)
 

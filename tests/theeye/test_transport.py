@@ -325,11 +325,11 @@ SLOW = {
 @pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW.keys())
 def test_the_deadline_is_for_the_whole_call(fault: Any, theeye: StandIn) -> None:
     theeye.fault("any", fault)
-    with opened(theeye.url, call_timeout=0.4) as transport:
+    with opened(theeye.url, call_timeout=0.2) as transport:
         began = time.monotonic()
         with pytest.raises(AnswerLost, match="timed out"):
             transport.call("GET", "/x")
-        assert 0.35 <= time.monotonic() - began < HANGS
+        assert 0.15 <= time.monotonic() - began < HANGS
 
 
 @pytest.mark.parametrize(("call_timeout", "timeout"), [(60.0, 0.2), (0.2, 60.0)])

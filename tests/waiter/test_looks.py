@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.theeye.callers import Caller
 from app.theeye.supervisor import Supervisor
 from app.waiter import job_waiter as waiter
+from app.waiter import looks as module
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
 from app.waiter.looks import Looks
@@ -56,6 +57,13 @@ def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
 # -- how many a second ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A shorter one, in which there are so many looks at the most."""
+    monkeypatch.setattr(module, "SECOND", 0.2)
+    return module.SECOND
+
+
 def asked(looks: Looks, *priorities: tuple[float, bool]) -> list[tuple[float, bool]]:
     """Ask for permits, and return what they were asked with, in the order in which they were given."""
     given: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
@@ -67,13 +75,14 @@ def asked(looks: Looks, *priorities: tuple[float, bool]) -> list[tuple[float, bo
         return [given.get(timeout=30) for _ in priorities]
 
 
-def test_what_has_ended_goes_first_then_what_is_unseen_for_longest() -> None:
+def test_what_has_ended_goes_first_then_what_is_unseen_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECOND", 0.5)
     looks = Looks(1)
     looks.count()
     assert asked(looks, (3, False), (2, False), (9, True)) == [(9, True), (2, False), (3, False)]
 
 
-def test_no_second_has_more_looks_than_the_bound() -> None:
+def test_no_second_has_more_looks_than_the_bound(second: float) -> None:
     looks, moments = Looks(5), []
     with looks.permit(lambda: moments.append(monotonic())) as permit:
         for number in range(15):
@@ -82,7 +91,7 @@ def test_no_second_has_more_looks_than_the_bound() -> None:
                 sleep(0.001)
             assert len(moments) == number + 1
     for sooner, later in zip(moments, moments[5:], strict=False):
-        assert later - sooner >= 0.99
+        assert later - sooner >= 0.99 * second
 
 
 def test_who_leaves_the_queue_takes_no_look() -> None:
@@ -94,7 +103,7 @@ def test_who_leaves_the_queue_takes_no_look() -> None:
 
 
 @pytest.mark.settings(wait_seconds=30, max_looks=5)
-def test_waits_without_notifications_share_the_bound(world: World, services: Services) -> None:
+def test_waits_without_notifications_share_the_bound(second: float, world: World, services: Services) -> None:
     with world.parked(15) as (job_ids, answers):
         for job_id in job_ids[:4]:
             world.theeye.finish(job_id)
@@ -102,7 +111,7 @@ def test_waits_without_notifications_share_the_bound(world: World, services: Ser
         services.waiter.end_all(0)
         assert {answer.result(60).status_code for answer in answers} == {200, 504}
     looks = sorted(call.at for kind in ("lifecycle", "read") for call in world.theeye.calls_of(kind))
-    assert len(looks) <= 5 * (looks[-1] - looks[0] + 1) + 2, "and what was on its way at the end"
+    assert len(looks) <= 5 * ((looks[-1] - looks[0]) / second + 1) + 2, "and what was on its way at the end"
 
 
 # -- notifications that come too soon, or never ----------------------------------------------------------
