@@ -15,7 +15,8 @@ from app.runs.idempotency import Keys
 from app.runs.redis_scripts import RedisScripts
 from app.runs.runs import Runs
 from app.settings import Settings
-from app.telemetry.metrics import FOLDER_VARIABLE, Metrics
+from app.telemetry.metrics import Metrics
+from app.telemetry.metrics_folder import FOLDER_VARIABLE
 from app.theeye.gateway import Gateway
 from app.theeye.sessions import Sessions
 from app.theeye.supervisor import Supervisor

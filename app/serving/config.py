@@ -13,7 +13,7 @@ from gunicorn.workers.base import Worker
 
 from app.serving import cores, memory, open_files, stopping
 from app.settings import Settings, SettingsError
-from app.telemetry import metrics
+from app.telemetry import metrics_folder
 from app.theeye.keepalive import keep_alive
 from app.unknown_variables import warn_of_unknown_variables
 
@@ -55,7 +55,7 @@ def on_starting(server: Arbiter) -> None:
     warn_of_unknown_variables()
     open_files.raise_limit(_settings.open_files)
     if _settings.metrics_bind:
-        metrics.prepare_folder()
+        metrics_folder.prepare()
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -86,10 +86,10 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Drop what a dead worker was waiting for from the metrics, in the master."""
     if _settings.metrics_bind:
-        metrics.forget_process(worker.pid)
+        metrics_folder.forget_process(worker.pid)
 
 
 def on_exit(server: Arbiter) -> None:
     """Remove the metrics, which end with the service."""
     if _settings.metrics_bind:
-        metrics.remove_folder()
+        metrics_folder.remove()

@@ -1,25 +1,13 @@
-"""Count for Prometheus, keep the folder that holds the numbers, and serve them on a socket of their own.
+"""Count for Prometheus: a label has few values, and no client can make one up.
 
-A label has few values, and no client can make one up. prometheus_client is imported inside of functions: it reads the
-folder's variable when it is imported, and it is an extra.
+prometheus_client is imported inside of functions: it reads the variable of metrics_folder.py when it is imported, and
+it is an extra.
 """
 
-import atexit
-import os
-import shutil
-import socket
-import tempfile
-from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from app.telemetry.trace import Trace
-
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the name is prometheus_client's
-_MADE_VARIABLE = "THEEYE_SYNC_METRICS_FOLDER"  # tells a folder of ours from one that the operator names
-
-WILDCARDS = frozenset({"0.0.0.0", "::"})
 
 WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
 OVERHEADS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -131,81 +119,3 @@ def outcome_of(trace: Trace) -> str:
     if trace.code == "EFORMATTER":
         return "formatter_error"
     return {500: "internal_error", 501: "refused", 503: "refused"}.get(status, "upstream_error")
-
-
-def prepare_folder() -> None:
-    """Make the folder and put it into the environment, or empty the one that the operator named."""
-    named = os.environ.get(FOLDER_VARIABLE, "")
-    if named and named != os.environ.get(_MADE_VARIABLE):
-        folder = Path(named)
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in folder.glob("*.db"):
-            file.unlink(missing_ok=True)
-        return
-    # A gunicorn that replaces itself (SIGUSR2) hands its environment on: the new one makes a folder of its own.
-    os.environ[FOLDER_VARIABLE] = os.environ[_MADE_VARIABLE] = tempfile.mkdtemp(prefix="theeye-sync-metrics-")
-    atexit.register(_remove_folder_of, os.getpid())
-
-
-def forget_process(pid: int) -> None:
-    """Drop what a dead worker was waiting for; what it has counted stays."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def remove_folder() -> None:
-    """Remove the folder, unless the operator named it."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder and folder == os.environ.get(_MADE_VARIABLE):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_folder_of(owner: int) -> None:
-    """Remove the folder where gunicorn ends before it has started; the workers inherit this and must not."""
-    if os.getpid() == owner:
-        remove_folder()
-
-
-class MetricsSocket:
-    """Serve the socket of SYNC_METRICS_BIND: `/metrics` there and nowhere else, and nothing else there."""
-
-    def __init__(self, bind: str) -> None:
-        """Read the address; `bind`: HOST:PORT or unix:PATH."""
-        self._path = os.path.abspath(bind[5:].removeprefix("//")) if bind.startswith("unix:") else ""  # noqa: PTH100
-        host, _, self._port = ("", "", "") if self._path else bind.rpartition(":")
-        self._hosts = frozenset() if self._path else _addresses(host.strip("[]"))
-
-    def takes(self, environ: dict[str, Any]) -> bool:
-        """Return whether the request came in on this socket, whatever its headers say."""
-        if not self._path and environ.get("SERVER_PORT") != self._port:
-            return False
-        sock: socket.socket | None = environ.get("gunicorn.socket")
-        try:
-            name = sock.getsockname() if sock is not None else None
-        except OSError:  # the client has gone
-            return False
-        if self._path or not isinstance(name, tuple):
-            return bool(self._path) and isinstance(name, str) and os.path.abspath(name) == self._path  # noqa: PTH100
-        host = name[0].removeprefix("::ffff:")  # an IPv4 address on an IPv6 socket
-        return str(name[1]) == self._port and (bool(self._hosts & WILDCARDS) or host in self._hosts)
-
-    def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer `/metrics` with the numbers of all processes, in the format that the client accepts."""
-        from prometheus_client import CollectorRegistry, make_wsgi_app
-        from prometheus_client.multiprocess import MultiProcessCollector
-
-        if environ.get("PATH_INFO") != "/metrics":  # prometheus_client answers every path
-            start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "10")])
-            return [b"Not Found\n"]
-        if environ["REQUEST_METHOD"] == "HEAD":  # it knows no HEAD; gunicorn leaves the body out
-            environ = environ | {"REQUEST_METHOD": "GET"}
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        answered: Iterable[bytes] = make_wsgi_app(registry)(environ, start_response)
-        return answered
-
-
-def _addresses(host: str) -> frozenset[str]:
-    """Return the IP addresses of a host's name."""
-    return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))

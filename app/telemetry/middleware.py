@@ -12,7 +12,8 @@ from typing import Any
 
 from app.errors import SyncError
 from app.telemetry.access_log import json_line, text_line
-from app.telemetry.metrics import Metrics, MetricsSocket
+from app.telemetry.metrics import Metrics
+from app.telemetry.metrics_socket import MetricsSocket
 from app.telemetry.trace import Trace, begin, end
 from app.telemetry.wsgi import Wsgi
 from formatters import dumps

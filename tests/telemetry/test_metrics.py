@@ -35,8 +35,9 @@ from support.settings import environment
 from support.theeye import JOB, TASK, CloseAfter, Reply, StandIn
 
 from app import Settings, SettingsError, create_app, setting_readers
-from app.telemetry import metrics
-from app.telemetry.metrics import MetricsSocket, outcome_of
+from app.telemetry import metrics_folder
+from app.telemetry.metrics import outcome_of
+from app.telemetry.metrics_socket import MetricsSocket
 from app.telemetry.trace import Trace
 
 
@@ -314,14 +315,14 @@ def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path)
 
 def test_a_gunicorn_that_replaces_itself_makes_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.delenv(metrics.FOLDER_VARIABLE, raising=False)
-    monkeypatch.setenv(metrics._MADE_VARIABLE, "")
+    monkeypatch.delenv(metrics_folder.FOLDER_VARIABLE, raising=False)
+    monkeypatch.setenv(metrics_folder._MADE_VARIABLE, "")
     made = set()
     for _ in range(2):
-        metrics.prepare_folder()
-        made.add(os.environ[metrics.FOLDER_VARIABLE])
+        metrics_folder.prepare()
+        made.add(os.environ[metrics_folder.FOLDER_VARIABLE])
     assert len(made) == 2
-    metrics.remove_folder()
+    metrics_folder.remove()
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -338,7 +339,7 @@ def test_without_prometheus_client_the_start_stops(monkeypatch: pytest.MonkeyPat
 
 
 def test_it_is_off_by_default_and_elsewhere(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.delenv(metrics.FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(metrics_folder.FOLDER_VARIABLE, raising=False)
     assert create_app(Settings()).extensions["theeye_sync"].metrics is None
     with caplog.at_level(logging.WARNING):
         assert create_app(Settings(metrics_bind="127.0.0.1:9090")).extensions["theeye_sync"].metrics is None
