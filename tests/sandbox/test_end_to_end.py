@@ -73,6 +73,7 @@ def test_full(person: Person) -> None:
     assert (job["lifecycle"], job["state"], job["task_arguments_values"]) == ("finished", "success", [100])
     check_live(job["output"][0])
     assert person.client.get(f"/acme/task/{TASK}/job/{job['id']}?full").json() == job
+    assert person.post(FAILURE, [], "?full").json()["trigger_name"] == "failure"
 
 
 def test_the_token_in_the_query_and_the_customers_id(person: Person) -> None:
@@ -88,6 +89,8 @@ def test_wrong_arguments_are_theeyes_400(person: Person) -> None:
 
 
 OUTPUTS = ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]
+TEXT_400 = TEXT_418.replace("Invalid Argument Value", "The Argument Is Not A Number").replace("418", "400")
+KILLED = {"killed": True, "signal": "SIGKILL", "code": None, "output": None}
 ODD = ["text", "se\xf1al \u2615 \U0001f600", '{"a":1}', "'; rm -rf / #", ""]
 
 
@@ -96,6 +99,8 @@ ODD = ["text", "se\xf1al \u2615 \U0001f600", '{"a":1}', "'; rm -rf / #", ""]
     [
         (TASK, [200], "", 500, [TEXT_418]),
         (TASK, [200], "?parse", 418, ERROR_418),
+        (TASK, ["nan"], "", 500, [TEXT_418]),
+        *((TASK, [value], "", 500, [TEXT_400]) for value in ("many", "", None)),
         *((SEVERAL, [], query, 200, {"first": 1}) for query in ("?parse", "?parse=0")),
         (SEVERAL, [], "?parse=1", 201, {"second": 2, "statusCode": 201}),
         *((SEVERAL, [], query, 200, OUTPUTS) for query in ("?parse=2", "?parse=3", "")),
@@ -117,7 +122,7 @@ def test_a_task(task: str, arguments: list[Any], query: str, status: int, body: 
     [
         (TASK, [200], "failure", "finished", "{", {"output": ERROR_418, "killed": False}),
         (FAILURE, [], "failure", "finished", "about to fail\nsomething is wrong\n", {"code": 1}),
-        (TIMEOUT, [], "timeout", "terminated", "going to sleep", {"killed": True}),
+        (TIMEOUT, [], "timeout", "terminated", "", {**KILLED, "log": "going to sleep\n"}),
     ],
 )
 def test_a_result(

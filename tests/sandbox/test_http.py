@@ -14,17 +14,13 @@ from requests import Response
 from support.processes import raw_request, read_response
 from support.sandbox import (
     ECHO,
-    FAILURE,
     FIVE,
     NOBODY,
-    NOT_JSON,
     SEVERAL,
     SLEEPER,
     TASK,
-    TEXT_418,
     TIMEOUT,
     Client,
-    check_live,
     eventually,
     recipe,
 )
@@ -76,28 +72,7 @@ def beta(client: Client) -> Iterator[Client]:
         yield beta
 
 
-KILLED = {"killed": True, "signal": "SIGKILL", "log": "going to sleep\n"}
-TEXT_400 = TEXT_418.replace("Invalid Argument Value", "The Argument Is Not A Number").replace("418", "400")
-RUNS: list[tuple[str, list[Any], dict[str, Any], str]] = [
-    (TASK, [100], {"lifecycle": "finished", "state": "success"}, ""),
-    (TASK, [200], {"lifecycle": "finished", "trigger_name": "failure", "state": "failure", "output": [TEXT_418]}, ""),
-    *((TASK, [value], {"state": "failure", "output": [TEXT_400]}, "") for value in ("many", "", None)),
-    (TASK, ["nan"], {"state": "failure", "output": [TEXT_418]}, ""),
-    (SEVERAL, [], {"output": ['{"first":1}', '{"second":2,"statusCode":201}', "not JSON"]}, ""),
-    (NOT_JSON, [], {"output": ["plain words, not JSON"]}, ""),
-    (SLEEPER, [0], {"output": ['{"slept":0}']}, ""),
-    (FAILURE, [], {"state": "failure", "code": 1}, "about to fail\nsomething is wrong\n"),
-    (TIMEOUT, [], {"lifecycle": "terminated", "state": "timeout", "output": [], **KILLED}, ""),
-]
-
-
-@pytest.mark.parametrize(("task", "values", "expected", "log"), RUNS)
-def test_what_a_task_does(client: Client, task: str, values: list[Any], expected: dict[str, Any], log: str) -> None:
-    job = client.run(task, *values)
-    assert expected.items() <= (job["result"] | job).items()
-    assert job["result"]["log"].startswith(log)
-    if values == [100]:
-        check_live(job["output"][0])
+# Documents
 
 
 def test_a_job_document_has_every_field(client: Client) -> None:
