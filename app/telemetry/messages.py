@@ -21,6 +21,9 @@ class StandardError(logging.StreamHandler[Any]):
 def set_up(form: str) -> None:
     """Send the service's messages to standard error, unless gunicorn's logger or the host has set up a handler."""
     logging.getLogger("werkzeug").addFilter(_FILTER)  # `flask run` logs whole URLs
+    if not logging.getLogger("theeye_sync").handlers:  # app/serving/logger.py has set up none
+        for name in ("gunicorn.error", "gunicorn.access"):
+            logging.getLogger(name).addFilter(_FILTER)
     log_to_standard_error("theeye_sync", form)
 
 

@@ -24,10 +24,10 @@ def redact(text: str) -> str:
 
 
 def redact_json(value: Any) -> Any:
-    """Redact every text in a JSON value but the names in its objects; of a token's name, the whole text."""
+    """Redact every text in a JSON value, names in objects too; the whole text that has the name of a token."""
     if isinstance(value, dict):
         return {
-            name: "***" if isinstance(item, str) and is_name(name) else redact_json(item)
+            redact(name): "***" if isinstance(item, str) and is_name(name) else redact_json(item)
             for name, item in value.items()
         }
     if isinstance(value, list):

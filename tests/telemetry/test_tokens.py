@@ -100,11 +100,24 @@ def test_an_error_repeats_no_token(client: FlaskClient, theeye: StandIn) -> None
     error_of(ask(client, "TOK-ACME", JOB, Authorization="Bearer TOK-ACME"), 405, "EMETHOD")
     theeye.fault(
         "create",
-        Reply(400, {"message": "no access_token=tok-b, sir", "errors": ["Bearer tok-b", 1], "Auth-Token": "tok-b"}),
+        Reply(
+            400,
+            {
+                "message": "no access_token=tok-b, sir",
+                "errors": ["Bearer tok-b", 1],
+                "Auth-Token": "tok-b",
+                "Bearer tok-b": 1,
+            },
+        ),
         times=1,
     )
     refused = error_of(post(client), 400, "")
-    assert refused["value"] == {"message": "no access_token=*** sir", "errors": ["Bearer ***", 1], "Auth-Token": "***"}
+    assert refused["value"] == {
+        "message": "no access_token=*** sir",
+        "errors": ["Bearer ***", 1],
+        "Auth-Token": "***",
+        "Bearer ***": 1,
+    }
 
 
 @pytest.mark.parametrize("header", ["X-Request-Id", "traceparent", "tracestate"])
