@@ -11,7 +11,7 @@ from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.serving.closing import QuitsOnce, close_after_client, cut_off, refuse_max_requests
-from app.serving.crowd import ROOM, longest_silent
+from app.serving.silence import SPARE_CONNECTIONS, longest_silent
 
 LINGER_SECONDS = 2.0  # for a request that is already on its way; gunicorn's threaded worker waits as long
 
@@ -101,7 +101,7 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
         gunicorn would wait for them until `graceful_timeout`: benoitc/gunicorn#3227.
         """
         super().notify()
-        self._end(longest_silent(self._idle.items(), self._open + ROOM - self.worker_connections))
+        self._end(longest_silent(self._idle.items(), self._open + SPARE_CONNECTIONS - self.worker_connections))
         if not self.alive:
             self._linger_until = self._linger_until or monotonic() + LINGER_SECONDS
             if monotonic() >= self._linger_until:

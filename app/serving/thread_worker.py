@@ -11,11 +11,11 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.serving.closing import QuitsOnce, close_after_client, cut_off, refuse_max_requests
-from app.serving.crowd import ROOM, longest_silent
+from app.serving.silence import SPARE_CONNECTIONS, longest_silent
 
 HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
-HEADS = 32  # threads that may read heads so slowly; 256 are there beside the slots, and the others have
-CROWDED_HEAD_SECONDS = 5.0  # more than a thread that has its head waits for Python's lock in a burst
+SLOW_HEADS = 32  # threads that may take HEAD_SECONDS; there are 256 beside the slots
+CROWDED_HEAD_SECONDS = 5.0  # for the others; a thread that has its head waits less than that for Python's lock
 SILENT_SECONDS = 1.0  # that a new connection has for its first byte when the worker stops: it may be on its way
 
 
@@ -81,13 +81,13 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         self._end_silent()
         reading, earliest = list(self._reading.copy().items()), monotonic() - HEAD_SECONDS
         late = [conn for conn, since in reading if since < earliest]
-        for conn in late or longest_silent(reading, len(reading) - HEADS, CROWDED_HEAD_SECONDS):
+        for conn in late or longest_silent(reading, len(reading) - SLOW_HEADS, CROWDED_HEAD_SECONDS):
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RD)
 
     def _end_silent(self) -> None:
         """Let gunicorn's loop close the connections that are silent for longest where there are too many."""
-        excess = self.nr_conns + ROOM - self.worker_connections
+        excess = self.nr_conns + SPARE_CONNECTIONS - self.worker_connections
         if excess > 0:
             for silent in (self.pending_conns, self.keepalived_conns):
                 ended = longest_silent(((conn, conn.timeout - self.cfg.keepalive) for conn in silent), excess)

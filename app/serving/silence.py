@@ -1,4 +1,4 @@
-"""Choose whom to end where connections that ask for nothing would take all that a worker has.
+"""Choose which silent connections a worker ends, before they are all that it has.
 
 A gunicorn worker accepts no more than `worker_connections`, health checks included, and lets each of them be silent
 for `keepalive` seconds (benoitc/gunicorn#1296, #2222): 2,500 that send nothing would stop it for 75 s.
@@ -11,8 +11,8 @@ from typing import TypeVar
 
 Connection = TypeVar("Connection")
 
-ROOM = 512  # of a worker's connections to be kept free of silent ones
-YOUNG_SECONDS = 1.0  # a new connection's request may be on its way for so long
+SPARE_CONNECTIONS = 512  # that a worker keeps free: the silent ones are ended first
+YOUNG_SECONDS = 1.0  # in which the request of a new connection may still be on its way
 
 
 def longest_silent(
