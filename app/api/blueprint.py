@@ -58,14 +58,14 @@ def openapi() -> Response:
 
 
 @blueprint.before_app_request
-def begin() -> None:
+def start_probes() -> None:
     """Start the looks at TheEye in this process, so that `/readyz` knows what it is asked for."""
     current_services().health.begin()
 
 
 @blueprint.app_url_value_preprocessor
-def hold_path_against_rule(endpoint: str | None, segments: dict[str, Any] | None) -> None:
-    """Let a path that is not what it looks like match no rule; hooks and error handlers see the request all the same.
+def match_no_odd_path(endpoint: str | None, segments: dict[str, Any] | None) -> None:
+    """Answer 404 for a path that is not what it looks like; hooks and error handlers see the request all the same.
 
     WSGI's PATH_INFO is decoded: an encoded slash looks like a separator there, and hosts may resolve dot segments.
     The rules of extensions (`/static/<path:filename>`) are left to them.
@@ -93,7 +93,7 @@ def add_common_headers(response: AnyResponse) -> AnyResponse:
 
 
 @blueprint.after_app_request
-def hold_no_slot_for_little(response: AnyResponse) -> AnyResponse:
+def free_slot_of_small_answer(response: AnyResponse) -> AnyResponse:
     """Free the request's slot where the answer is small."""
     held_until_sent(request.environ).close_if_small(response.content_length)
     return response

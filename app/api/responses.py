@@ -79,12 +79,9 @@ def _would_run_again(error: errors.SyncError) -> bool:
 
 def _redacted(body: Any) -> Any:
     """Redact what an error's body may repeat of the request: its message, and TheEye's words in `value`."""
-    repeating = (
-        {name: redact_json(body[name]) for name in ("message", "value") if name in body}
-        if isinstance(body, dict)
-        else {}
-    )
-    return {**body, **repeating} if repeating else body
+    if not isinstance(body, dict):
+        return body
+    return {name: redact_json(item) if name in ("message", "value") else item for name, item in body.items()}
 
 
 def _record(error: errors.SyncError) -> None:

@@ -9,7 +9,7 @@ from app.api.request import current_services
 from app.api.responses import Response, json_response
 from app.errors import BadRequest
 
-MOST = 1000  # tasks in one answer
+MAX_TASKS = 1000  # in one answer
 
 _TASK = ("id", "name", "type")
 _ARGUMENT = ("id", "order", "type", "label", "required", "readonly")
@@ -27,9 +27,9 @@ def list_tasks(customer: str) -> Response:
 
 def _limit(text: str | None) -> int:
     if text is None:
-        return MOST
-    if not re.fullmatch("[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > MOST:
-        raise BadRequest(f"limit must be a whole number from 1 to {MOST}")
+        return MAX_TASKS
+    if not re.fullmatch("[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > MAX_TASKS:
+        raise BadRequest(f"limit must be a whole number from 1 to {MAX_TASKS}")
     return int(text)
 
 
