@@ -7,33 +7,22 @@ import re
 import ssl
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 AUTO = "auto"
 
+N = TypeVar("N", int, float)
+
 
 def number(least: float, most: float) -> Callable[[str], float]:
     """Return the reader of a decimal number, without sign or exponent."""
-
-    def read(text: str) -> float:
-        value = float(text) if re.fullmatch(r"[0-9]*\.?[0-9]+", text, re.ASCII) else -1.0
-        if not least <= value <= most:
-            raise ValueError(f"must be a number from {least:g} to {most:g}")
-        return value
-
-    return read
+    return _in_range(float, r"[0-9]*\.?[0-9]+", least, most, "a number")
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
     """Return the reader of a whole number, without sign."""
-
-    def read(text: str) -> int:
-        value = int(text) if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) else -1
-        if not least <= value <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return value
-
-    return read
+    return _in_range(int, r"[0-9]{1,15}", least, most, "a whole number")
 
 
 def flag(text: str) -> bool:
@@ -121,6 +110,15 @@ def pem_file(text: str) -> str:
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     return text
+
+
+def _in_range(kind: Callable[[str], N], digits: str, least: N, most: N, words: str) -> Callable[[str], N]:
+    def read(text: str) -> N:
+        if re.fullmatch(digits, text, re.ASCII) and least <= (value := kind(text)) <= most:
+            return value
+        raise ValueError(f"must be {words} from {least} to {most}")
+
+    return read
 
 
 def _check_url(text: str, *schemes: str) -> None:

@@ -20,9 +20,9 @@ from functools import cache
 from formatters.contract import BadOutput
 
 SECONDS = 0.5
-BASE = 12 << 20
-SHARE = 6
-HEAD = 1 << 16  # bytes that are read without being counted
+BASE = 12 << 20  # bytes
+SHARE = 6  # bytes for each byte of a text
+HEAD = 1 << 16  # bytes of a budget that are read without being counted
 PIECE = 1 << 18  # bytes that are counted at once
 
 _NO_VALUE = b" \t\r\n[]{},:"
@@ -86,7 +86,7 @@ class Cost:
         self.nanoseconds += 80 * sum(map(len, _LONG_NUMBER.findall(text)))
 
     def _add_strings(self, strings: list[bytes], after: list[bytes]) -> None:
-        """Count the strings. A key is held once however often it comes, but takes a place in two tables."""
+        """Count the strings. A key is held once however often it comes, but has an entry in two tables."""
         keys = [string for string, rest in zip(strings, after, strict=False) if b":" in rest]
         new = len(self._keys)
         self._keys.update(keys)
@@ -118,18 +118,18 @@ def budget() -> Iterator[None]:
 
 
 @contextmanager
-def turn(size: int) -> Iterator[None]:
+def one_at_a_time(size: int) -> Iterator[None]:
     """Read large texts one at a time, so that what others do comes in between, and their memory does not add up."""
     if size <= HEAD:
         yield
     else:
-        with _turn():
+        with _reading():
             yield
-        time.sleep(0)  # under gevent others get their turn
+        time.sleep(0)  # under gevent other requests go on here
 
 
 @cache
-def _turn() -> threading.Lock:
+def _reading() -> threading.Lock:
     """Return the lock of this process, made at the first use: one made before gevent's patching would block."""
     return threading.Lock()
 

@@ -12,7 +12,7 @@ from functools import partial
 from math import isinf
 from typing import Any, NoReturn
 
-from formatters.cost import HEAD, PIECE, check, turn
+from formatters.cost import HEAD, PIECE, check, one_at_a_time
 
 LONG = 4096  # characters of a text that is written in pieces
 MANY = 256  # items of a list that are written at once
@@ -70,26 +70,26 @@ def _small(found: re.Match[str]) -> str:
 
 def loads(text: str) -> Any:
     """Read strict JSON: no NaN, no BOM. Raise ValueError, also where it is nested too deeply, or TooCostly."""
-    with turn(len(text)):
+    with one_at_a_time(len(text)):
         return _loads(text, text.encode("utf-8", "surrogatepass"), _strict)
 
 
 def loads_body(body: bytes) -> Any:
     """Read strict JSON in UTF-8; a number out of range is returned as its text. Raise ValueError or TooCostly."""
-    with turn(len(body)):
+    with one_at_a_time(len(body)):
         return _loads(body.decode(), body, _any_number)
 
 
 def loads_document(body: bytes) -> Any:
     """Read a document of TheEye as `loads_body` does, but NaN as None, which is how JSON.stringify writes it."""
-    with turn(len(body)):
+    with one_at_a_time(len(body)):
         return _loads(body.decode("utf-8", "surrogatepass"), body, _lenient)
 
 
 def is_json(text: str) -> bool:
     """Return whether a text is JSON to JavaScript, which reads any number. Raise TooCostly."""
     try:
-        with turn(len(text)):
+        with one_at_a_time(len(text)):
             _loads(text, text.encode("utf-8", "surrogatepass"), _any_number)
     except ValueError:
         return False
@@ -144,7 +144,7 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield b'"'
         for start in range(0, len(value), PIECE):
             yield _utf8(_encode(value[start : start + PIECE])[1:-1])
-            time.sleep(0)  # under gevent others get their turn
+            time.sleep(0)  # under gevent other requests go on here
         yield b'"'
     elif type(value) is list:
         for start in range(0, len(value), MANY):
