@@ -61,6 +61,10 @@ class Client:
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)
 
+    def told(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        answer = self.call(method, path, **options)
+        return answer.status_code, answer.json()
+
     def create(self, task: str, *arguments: Any, **more: Any) -> str:
         answer = self.call("POST", f"/acme/task/{task}/job", json={"task_arguments": arguments, **more})
         assert answer.status_code == 200, answer.text
