@@ -1,7 +1,8 @@
 """Remember how long the last runs of each task took, to tell callers how long a run will take.
 
 Each process remembers for itself. With Redis, a thread merges what all processes know; no request waits for that. A run
-is known by its job's id, so it counts once, however often it is read or written.
+is known by its job's id, so it counts once, however often it is read or written. Redis has an entry for a task only
+after a job of it has ended.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from app.waiter.ticker import Ticker
 
 RUNS = 20  # of a task that are remembered, the newest
 LEAST = 3  # runs from which on an expectation is told
-TASKS = 10_000  # that are remembered at the most; the least recently used one is dropped first
+TASKS = 2000  # that are remembered at the most, each in 4 kB; the least recently used one is dropped first
 MERGE_SECONDS = 10.0  # from one merge of a task with Redis to the next, at least
 KEPT_MS = 30 * 24 * 3600 * 1000  # in Redis after the last merge
 NOT_RUN = frozenset({"canceled", "expired", "error", "in_progress"})  # lifecycles and states of what was cut short
@@ -29,10 +30,10 @@ log = logging.getLogger("theeye_sync.durations")
 
 
 class _Run(NamedTuple):
-    """Hold the seconds that a run took, and its end in seconds since 1970."""
+    """Hold the end of a run in seconds since 1970, by which runs are ordered, and the seconds that it took."""
 
-    seconds: float
     end: float
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class _Task:
         """Keep a run while it is among the newest."""
         self.runs[job_id] = run
         if len(self.runs) > RUNS:
-            del self.runs[min(self.runs, key=lambda known: self.runs[known].end)]
+            del self.runs[min(self.runs, key=self.runs.__getitem__)]
 
 
 class Durations:
@@ -57,8 +58,8 @@ class Durations:
         """Know nothing yet; the thread starts with the first task, so after any fork."""
         self._lock = threading.Lock()
         self._tasks: OrderedDict[str, _Task] = OrderedDict()
-        merge_all = partial(self._merge_all, scripts) if scripts is not None else None
-        self._merger = Ticker("theeye-sync-durations", merge_all, MERGE_SECONDS) if merge_all is not None else None
+        merge_all = partial(self._merge_all, scripts) if scripts else None
+        self._merger = Ticker("theeye-sync-durations", merge_all, MERGE_SECONDS) if merge_all else None
 
     def recall(self, customer_id: str, task: str) -> None:
         """Have Redis asked for a task that this process does not know yet; call it once TheEye has shown the task."""
@@ -74,7 +75,7 @@ class Durations:
 
         A job that has not ended, did not run, or tells no dates teaches nothing.
         """
-        run = _Run(seconds, time()) if seconds is not None else _run_of(job)
+        run = _Run(time(), seconds) if seconds is not None else _run_of(job)
         if run is None or not job.has_ended or NOT_RUN & {job.lifecycle, job.state}:
             return
         job_id = job.id.encode(errors="backslashreplace").decode()  # Redis takes no lone surrogates
@@ -129,13 +130,13 @@ class Durations:
         with self._lock:
             for run, end in zip(found[::2], found[1::2], strict=True):
                 seconds, _, job_id = run.decode().partition(" ")
-                task.keep(job_id, _Run(float(seconds), float(end)))
+                task.keep(job_id, _Run(float(end), float(seconds)))
 
 
 def _run_of(job: Job) -> _Run | None:
     """Return what the document of an ended job says of its run; None where it does not tell both dates."""
     began, end = date(job.created), date(job.document.get("last_update"))
-    return _Run(end - began, end) if began is not None and end is not None and end > began else None
+    return _Run(end, end - began) if began is not None and end is not None and end > began else None
 
 
 def _name(customer_id: str, task: str) -> str:
