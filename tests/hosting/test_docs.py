@@ -53,7 +53,7 @@ def test_all_that_can_be_switched_on_in_nginx_conf(tmp_path: Path) -> None:
     config = tmp_path / "theeye-sync.conf"
     config.write_text(NGINX.replace("/etc/ssl/theeye-sync/", f"{tmp_path}/").replace("/var/log/nginx/", f"{tmp_path}/"))
     (tmp_path / "nginx.conf").write_text((DEPLOY / "nginx-alone.conf").read_text())
-    make_certificate(tmp_path, "fullchain.pem", "privkey.pem")
+    make_certificate(tmp_path, "fullchain.pem", "privkey.pem", "localhost")
     changing = commands("sed -i")
     assert len(changing) == 3, "TLS, a path of its own, a second instance"
     for block in changing:

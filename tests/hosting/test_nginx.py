@@ -232,7 +232,7 @@ def test_a_reload_of_nginx_cuts_no_wait(world: World) -> None:
 def test_the_tls_block_filled_in(world: World) -> None:
     port = free_port()
     nginx = Nginx(world.service.port, changes={"#listen 443": f"listen 127.0.0.1:{port}", "#ssl_": "ssl_"})
-    certificate, _ = make_certificate(nginx.directory, "fullchain.pem", "privkey.pem")
+    certificate, _ = make_certificate(nginx.directory, "fullchain.pem", "privkey.pem", "localhost")
     context = ssl.create_default_context(cafile=certificate)
     context.set_alpn_protocols(["h2"])
     with nginx:

@@ -24,31 +24,7 @@ from support.theeye import StandIn
 
 HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as the files in deploy/ have them
 MODULES = Path("/usr/lib/apache2/modules")
-BASE = """
-ServerRoot {folder}
-PidFile {folder}/apache.pid
-DefaultRuntimeDir {folder}
-WSGISocketPrefix {folder}/wsgi
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule env_module {modules}/mod_env.so
-LoadModule deflate_module {modules}/mod_deflate.so
-LoadModule filter_module {modules}/mod_filter.so
-LoadModule status_module {modules}/mod_status.so
-LoadModule wsgi_module {modules}/mod_wsgi.so
-AddOutputFilterByType DEFLATE application/json
-{user}
-ServerName localhost
-ErrorLog {folder}/error.log
-Listen {address}
-ExtendedStatus On
-Listen {status}
-<VirtualHost {status}>
-    <Location /server-status>
-        SetHandler server-status
-    </Location>
-</VirtualHost>
-"""
+BASE = CHECKOUT / "tests" / "data" / "apache.conf"
 
 
 class LegacyHost(Process):
@@ -130,7 +106,7 @@ class ModWsgi(LegacyHost):
         user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
         self.status = f"127.0.0.1:{free_port()}"
         places = {"folder": self.directory, "modules": MODULES, "address": self.address, "status": self.status}
-        base = BASE.format(user=user, **places)
+        base = BASE.read_text().format(user=user, **places)
         conf = self.directory / "apache.conf"
         conf.write_text(base + self.deployed("apache.conf", self.home))
         return [apache, "-D", "FOREGROUND", "-f", str(conf)]

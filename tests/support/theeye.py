@@ -48,7 +48,6 @@ ROUTES = [
 ]
 KINDS = {*(kind for kind, _, _ in ROUTES), "any", "other"}
 HEX_ID = re.compile(r"[0-9a-f]{24}")
-DEFAULT: Any = object()
 Found = TypeVar("Found")
 
 
@@ -337,18 +336,14 @@ class StandIn:
         self,
         task_id: str = TASK,
         *,
-        output: Any = DEFAULT,
-        state: str = "success",
-        lifecycle: str = "finished",
         delay: float | None = 0.0,
-        result: Any = DEFAULT,
         early: bool = False,
         notify: bool = True,
         document: dict[str, Any] | None = None,
         raw: bytes | None = None,
         history: int | None = None,
         owner: Session | None = None,
-        **job_fields: Any,
+        **ended: Any,
     ) -> None:
         """Say how jobs of this task come out, those created from now on.
 
@@ -359,13 +354,13 @@ class StandIn:
         raw        the bytes to serve when the ended job is read
         history    delete the task's ended jobs beyond the newest so many at each create; None: never
         owner      whose task it is; a create of anybody's runs it, as TheEye does it. None: everybody's
+        ended      fields of the ended job, such as `output` and `state`
         """
         if early and delay != 0:
             raise ValueError("early needs delay=0: a job is saved before its end is published")
-        output = ['{"name":"tomer"}'] if output is DEFAULT else output
-        result = agent_result(output) if result is DEFAULT else result
-        ended = {"state": state, "lifecycle": lifecycle, "result": result, "output": output}
-        plan = Plan(task_id, delay, ended | job_fields, document, raw, early, notify, history, owner)
+        output = ended.get("output", ['{"name":"tomer"}'])
+        usual = {"state": "success", "lifecycle": "finished", "result": agent_result(output), "output": output}
+        plan = Plan(task_id, delay, usual | ended, document, raw, early, notify, history, owner)
         with self._changed:
             self._plans[task_id] = plan
 

@@ -12,14 +12,12 @@ from support.sockets import serving
 from support.theeye import StandIn
 
 
-def make_certificate(folder: Path, cert_name: str = "cert.pem", key_name: str = "key.pem") -> tuple[Path, Path]:
-    """A self-signed certificate for this machine, and its key."""
-    cert, key = folder / cert_name, folder / key_name
+def make_certificate(folder: Path, cert: str = "cert.pem", key: str = "key.pem", name: str = "") -> tuple[Path, Path]:
+    """A self-signed certificate and its key, in files with these names: for `name`, or else for 127.0.0.1."""
     command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=theeye", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    command += ["-keyout", str(key), "-out", str(cert)]
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
+    command += ["-subj", "/CN=theeye", "-addext", f"subjectAltName={f'DNS:{name}' if name else 'IP:127.0.0.1'}"]
+    subprocess.run([*command, "-keyout", key, "-out", cert], cwd=folder, check=True, capture_output=True)
+    return folder / cert, folder / key
 
 
 @contextmanager
