@@ -47,7 +47,10 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 def ready() -> Response:
     """Return whether a task could be run now, and what is down."""
-    return json_response(*current_services().health.ready(request.environ))
+    status, body = current_services().health.ready(request.environ)
+    if (trace := current()) is not None:
+        trace.is_failure = body["status"] not in ("starting", "stopping")
+    return json_response(status, body)
 
 
 @blueprint.get("/openapi.json")

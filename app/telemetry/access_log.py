@@ -60,8 +60,8 @@ def request_fields(trace: Trace, now: float, total: float) -> dict[str, Any]:
 
 
 def _level(trace: Trace) -> str:
-    """Return WARNING or ERROR for a failure that is neither the job's nor the client's."""
-    if trace.status < 500 or trace.by == "job":
+    """Return WARNING or ERROR for a failure of this service or of TheEye."""
+    if trace.status < 500 or trace.by == "job" or not trace.is_failure:
         return "INFO"
     return "ERROR" if trace.code == "EINTERNAL" else "WARNING"
 

@@ -35,6 +35,7 @@ class Trace:
         "ended",
         "environ",
         "format",
+        "is_failure",
         "job",
         "joined",
         "mode",
@@ -62,6 +63,7 @@ class Trace:
         self.session = self.queue = self.create = self.wait = self.read = self.format = 0.0
         self.secrets: tuple[str, ...] | None = None  # the tokens, once they are known
         self.joined = self.ended = False
+        self.is_failure = True  # where the status is 500 or more
 
     @property
     def headers(self) -> Headers:

@@ -1,11 +1,13 @@
 """A Redis that refuses: passwords, and rights that a user lacks."""
 
 import pytest
+from redis import ResponseError
 from support.checks import redis_lines
 from support.processes import Redis, user_of
 from support.theeye import StandIn
 
 from app.checks.refusals import RIGHTS as RIGHTS_ADVISED
+from app.checks.refusals import meaning
 
 
 @pytest.mark.parametrize("user", ["", ":wrong@", "nobody:wrong@"])
@@ -41,3 +43,10 @@ def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) ->
     with user_of(guarded, RIGHTS_ADVISED) as url:
         assert len(redis_lines(url, theeye, 0)) == 3
         assert len(redis_lines(url + "/1", theeye, 0)) == 3
+
+
+@pytest.mark.parametrize("where", ["", "Error running script: "])
+def test_a_redis_that_cannot_save(where: str) -> None:
+    error = ResponseError(f"{where}MISCONF Redis is configured to save RDB snapshots, but it's currently unable to")
+    found = meaning(error, "redis:6379", 3.0)
+    assert found.words == "redis:6379 cannot save to its disk, so it takes no writes"

@@ -23,12 +23,13 @@ def test_what_is_down_is_named_until_it_is_back(parts: Parts) -> None:
     parts.becomes(*READY)
 
 
-def test_a_redis_that_hangs_delays_nobody() -> None:
+def test_a_redis_that_hangs_delays_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         assembled(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}") as parts,
     ):
         assert parts.ready() == STARTING
+        assert " INFO    503 GET " in capfd.readouterr().out, "to start is no failure"
         parts.becomes(200, {"status": "ready", "degraded": [REDIS]})
 
 

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,7 +11,9 @@ from urllib.parse import parse_qsl
 import pytest
 from flask.testing import FlaskClient
 from support.client import error_of, post
+from support.processes import Service
 from support.theeye import JOB, StandIn
+from support.world import over_http
 
 from app.api.arguments import for_supervisor
 from app.errors import BadRequest, TooLarge
@@ -190,3 +193,19 @@ def test_a_long_form_is_read_in_pieces_as_it_is_as_a_whole(shift: int) -> None:
     fields = parse_qsl(form.decode(), keep_blank_values=True)
     (_, long), *_ = fields
     assert for_supervisor(form, FORM) == jsontext.dumps({"a": [long, "%4"], "b": "", "c": ["1"]})
+
+
+def test_health_is_answered_while_bombs_are_looked_at(service: Callable[..., Service], theeye: StandIn) -> None:
+    """To read one of them would stop the only worker, a gevent one, for ten seconds."""
+    text, took = bomb(b"[]", 16_000_000), list[float]()
+    theeye.task(output=[text.decode()], result={})
+    send = over_http(service("gevent").url)
+    requests = [(f"{JOB}?parse", b"[]"), (f"{JOB}?response", b"[]"), (JOB, text)] * 2
+    with ThreadPoolExecutor(len(requests)) as pool:
+        answers = [pool.submit(send, "POST", *request, Content_Type=JSON) for request in requests]
+        while not took or not all(answer.done() for answer in answers):
+            began = time.monotonic()
+            assert send("GET", "/healthz", b"").status_code == 200
+            took.append(time.monotonic() - began)
+    assert [answer.result().status_code for answer in answers] == [502, 502, 413] * 2
+    assert max(took) < 5

@@ -246,6 +246,7 @@ def test_the_listener_and_joined_requests(redis_server: Redis, theeye_redis: Sta
         assert [world.ask(Idempotency_Key="k1") for _ in range(3)] == [200] * 3
         found = world.wait_for("theeye_sync_idempotent_joins_total", 2)
         assert found["theeye_sync_listener_up"] == 1
+        assert found["theeye_sync_unheard_ends_total"] == 1, "TheEye publishes to another Redis"
         assert found["theeye_sync_theeye_calls_total{kind=create,status=200}"] == 1
         own.stop()
         world.wait_for("theeye_sync_listener_up", 0)
