@@ -8,12 +8,12 @@ from time import monotonic, perf_counter
 from flask import request
 
 from app import errors
-from app.api import strict
+from app.api import events, strict
 from app.api.addresses import job_address
 from app.api.arguments import for_supervisor
 from app.api.body import read_body
 from app.api.formatting import render
-from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, STRICT
+from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, STRICT, Query
 from app.api.request import JobRequest, client_socket, current_services, read_request
 from app.api.responses import Headers, Response, job_headers, respond
 from app.api.sending import held_until_sent
@@ -22,6 +22,7 @@ from app.runs.runs import RunRequest, job_in_errors
 from app.telemetry.trace import current
 from app.theeye.jobs import Job
 from app.waiter.clients import Client
+from app.waiter.following import Following
 from formatters import Context
 
 RESULT = "result"  # the mode that shows what the agent has reported
@@ -31,14 +32,29 @@ CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 
 def run(customer: str, task: str) -> Response:
     """Run a task, wait for its job, and answer in the mode that the query asks for."""
+    events.refuse_last_event()
+    return events.answer(_run(customer, task), partial(_location, customer, task))
+
+
+def _run(customer: str, task: str) -> Following[Response]:
     services, environ = current_services(), request.environ
     with hold_slot(customer, task) as (wanted, client):
         session, budget = wanted.session, wanted.budget
         body = for_supervisor(read_body(environ, services.settings.max_body), environ.get("CONTENT_TYPE", ""))
         query = wanted.query.without(SERVICE_NAMES | BLOCKED_NAMES | services.formatters.queries)
         key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), session, task, query, body)
-        to_run = RunRequest(wanted.caller, session.customer_id, task, query, body, key, budget.seconds, budget.at_once)
-        ran = services.runs.run(to_run, client)
+        to_run = RunRequest(
+            wanted.caller,
+            session.customer_id,
+            task,
+            query,
+            body,
+            key,
+            budget.seconds,
+            budget.at_once,
+            watched=events.are_wanted(),
+        )
+        ran = yield from services.runs.follow(to_run, client)
     late = errors.Accepted if budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
     return _answer(wanted, customer, task, ran.job, late, headers)
@@ -46,6 +62,12 @@ def run(customer: str, task: str) -> Response:
 
 def read(customer: str, task: str, job: str) -> Response:
     """Answer as the POST would have answered, later, in any mode."""
+    if events.are_complete(job):
+        return respond(204, b"", "", [])
+    return events.answer(_read(customer, task, job), partial(_location, customer, task))
+
+
+def _read(customer: str, task: str, job: str) -> Following[Response]:
     services = current_services()
     waiter = services.waiter
     with hold_slot(customer, task, job) as (wanted, client), _gone_as_not_found():
@@ -53,8 +75,11 @@ def read(customer: str, task: str, job: str) -> Response:
         since = waiter.listen()
         found = _owned(waiter.fetch(wanted.caller, job, deadline, client), task, wanted)
         services.durations.recall(wanted.session.customer_id, task)
-        if not found.has_ended and waiter.left(deadline) > 0:
-            found = waiter.wait(wanted.caller, found, deadline, client, since)
+        if found.has_ended or waiter.left(deadline) <= 0:
+            yield found
+        else:
+            watched = events.are_wanted()
+            found = yield from waiter.follow(wanted.caller, found, deadline, client, since, watched=watched)
         services.durations.learn(wanted.session.customer_id, task, found)
     return _answer(wanted, customer, task, found, errors.Accepted, [])
 
@@ -73,9 +98,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
             services.supervisor.cancel(wanted.caller, job)
             found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
-        raise errors.Accepted(
-            found, found.age, _location(wanted, customer, task, job), expected=_expected(wanted, task)
-        )
+        raise errors.Accepted(found, found.age, _location(customer, task, job), expected=_expected(wanted, task))
     if "canceled" not in (found.state, found.lifecycle) and (found.lifecycle, found.state) != _CANCELED_LATE:
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
@@ -112,7 +135,7 @@ def _answer(
     """Answer with the ended job in the mode asked for. Raise `late` where it has not ended."""
     if applied := wanted.budget.applied(accepted=not job.has_ended and late is errors.Accepted):
         headers = [*headers, ("Preference-Applied", applied)]
-    location = partial(_location, wanted, customer, task, job.id)
+    location = partial(_location, customer, task, job.id)
     if not job.has_ended:
         raise late(job, job.age, location(), headers, expected=_expected(wanted, task))
     response = _rendered(wanted, job, headers)
@@ -146,9 +169,10 @@ def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
         trace.format = perf_counter() - began
 
 
-def _location(wanted: JobRequest, customer: str, task: str, job: str) -> str:
+def _location(customer: str, task: str, job: str) -> str:
     """Return where the same answer will be, in the same mode and without the token."""
-    return job_address(customer, task, job, wanted.query.only(current_services().formatters.queries | {STRICT}))
+    query = Query(request.environ.get("QUERY_STRING", ""))
+    return job_address(customer, task, job, query.only(current_services().formatters.queries | {STRICT}))
 
 
 def _link_to_result(wanted: JobRequest, customer: str, task: str, job: str) -> Headers:

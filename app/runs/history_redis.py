@@ -10,6 +10,7 @@ from app.errors import NoFreeSlot
 from app.runs.history import CHECK_SECONDS, Slot
 from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
 from app.waiter.notifications import SLOT_GIVEN, Notifications
+from app.waiter.signal import Signal
 from app.waiter.ticker import Ticker
 
 LEASE_SECONDS = 15.0  # that a slot stays valid without renewal
@@ -49,14 +50,14 @@ class RedisQueue:
         self._used.add(slot)
         return Slot(slot, queued)
 
-    def _pause(self, given: threading.Event, seconds_left: Callable[[], float]) -> None:
+    def _pause(self, given: Signal, seconds_left: Callable[[], float]) -> None:
         """Return once the slot may have been given, or its lease wants to be renewed. Raise NoFreeSlot."""
         end = monotonic() + (RENEW_SECONDS if self._notifications.live else CHECK_SECONDS)
-        while not given.is_set() and (pause := end - monotonic()) > 0:
+        while (pause := end - monotonic()) > 0:
             if (seconds := seconds_left()) <= 0:
                 raise NoFreeSlot
-            given.wait(min(seconds, pause, CHECK_SECONDS))
-        given.clear()
+            if given.wait(min(seconds, pause, CHECK_SECONDS)):
+                return
 
     def created(self, task: str, slot: str) -> None:
         """Note it without a round trip: this process's next step for the task tells the others."""

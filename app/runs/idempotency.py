@@ -88,13 +88,7 @@ class Reservation:
 
     def confirm(self, job_id: str) -> None:
         """Store the job's id, so that a repeated request joins the job."""
-        arguments = (self._owner, job_id, self._key.fingerprint, KEPT_SECONDS * 1000)
-        for attempt in (1, 2):
-            try:
-                self._scripts.run("key_confirm", [self._key.record], arguments, despite_failure=True)
-                return
-            except RedisUnavailable as error:
-                log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
+        _confirm(self._scripts, self._key, self._owner, job_id)
 
     def settle(self, error: SyncError) -> None:
         """Free the key after a failed create, unless a job may exist: the task must never run a second time."""
@@ -150,12 +144,26 @@ class Keys:
             threading.Event().wait(min(pause, seconds))
             pause = min(pause * 1.5, longest)
 
+    def keep(self, key: Key, job_id: str) -> None:
+        """Store the id of a key's job where Redis has lost it; the record of its own request stays as it is."""
+        _confirm(self._scripts, key, uuid.uuid4().hex, job_id)
+
     def _try(self, key: Key, lease: float, owner: str) -> _KeyState:
         arguments = (key.fingerprint, int(lease * 1000), KEPT_SECONDS * 1000, owner)
         try:
             return _KeyState(*self._scripts.run("key_reserve", [key.record], arguments))
         except RedisUnavailable as error:
             raise _unavailable(error) from None
+
+
+def _confirm(scripts: RedisScripts, key: Key, owner: str, job_id: str) -> None:
+    arguments = (owner, job_id, key.fingerprint, KEPT_SECONDS * 1000)
+    for attempt in (1, 2):
+        try:
+            scripts.run("key_confirm", [key.record], arguments, despite_failure=True)
+            return
+        except RedisUnavailable as error:
+            log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
 
 
 def _unavailable(error: RedisUnavailable) -> KeysUnavailable:

@@ -16,6 +16,7 @@ from app.theeye.callers import Caller
 from app.theeye.jobs import Job
 from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client
+from app.waiter.following import Following
 from app.waiter.job_waiter import JobWaiter
 
 TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at the most, before a key's lease ends
@@ -23,7 +24,10 @@ TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """Hold what to run and how long to wait; `at_once`: only create the job. `query` and `body` are passed on."""
+    """Hold what to run and how long to wait; `query` and `body` are passed on.
+
+    `at_once`: only create the job; `watched`: each of its changes is wanted.
+    """
 
     caller: Caller
     customer_id: str
@@ -33,6 +37,7 @@ class RunRequest:
     key: Key | None
     seconds: float
     at_once: bool
+    watched: bool = False
 
     @property
     def guarded_task(self) -> str:
@@ -66,19 +71,19 @@ class Runs:
         self._durations = durations
         self._tasks = Tasks(supervisor, guard.limits)
 
-    def run(self, request: RunRequest, client: Client) -> Run:
-        """Return a new job, or with a key seen before the job that it has. Raise SyncError of any kind."""
+    def follow(self, request: RunRequest, client: Client) -> Following[Run]:
+        """Yield the job once it exists and then as it is seen; return the run. Raise SyncError of any kind."""
         trace = request.caller.trace
         began = monotonic()
         remaining = _Remaining(self._waiter, client, began + request.seconds)
         reservation = self._reserve(request, remaining)
         if isinstance(reservation, str):
             trace.create, trace.joined = monotonic() - began, True
-            joined = self._join(request, reservation, remaining.deadline, client)
-            self._durations.learn(request.customer_id, request.task, joined)
-            return Run(joined, replayed=True)
+            job = yield from self._join(request, reservation, remaining.deadline, client)
+            self._durations.learn(request.customer_id, request.task, job)
+            return Run(job, replayed=True)
         try:
-            return Run(self._start(request, client, remaining, reservation, began))
+            return Run((yield from self._start(request, client, remaining, reservation, began)))
         except SyncError as error:
             if not trace.create:
                 trace.queue = monotonic() - began
@@ -96,18 +101,29 @@ class Runs:
             raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
         return self._keys.reserve(request.key, LEASE_SECONDS, remaining.seconds)
 
-    def _join(self, request: RunRequest, job_id: str, deadline: float, client: Client) -> Job:
-        """Return the job of the first request with this key. Raise RunGone."""
+    def _join(self, request: RunRequest, job_id: str, deadline: float, client: Client) -> Following[Job]:
+        """Follow the job of the first request with this key. Raise RunGone."""
         caller, waiter = request.caller, self._waiter
         try:
             with job_in_errors(Job(job_id)):
                 since = waiter.listen()
                 found = waiter.fetch(caller, job_id, deadline, client)
+                if found.has_ended or request.at_once:
+                    yield found
+                    return found
+                keep = partial(self._keep, request.key, job_id)
                 return (
-                    found if found.has_ended or request.at_once else waiter.wait(caller, found, deadline, client, since)
+                    yield from waiter.follow(
+                        caller, found, deadline, client, since, watched=request.watched, renew=keep
+                    )
                 )
         except JobGone as error:
             raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
+
+    def _keep(self, key: Key | None, job_id: str) -> None:
+        """Write the job of a key again where Redis has lost it and nobody else waits who would."""
+        if key is not None and self._keys is not None:
+            self._keys.keep(key, job_id)
 
     def _start(
         self,
@@ -116,8 +132,8 @@ class Runs:
         remaining: "_Remaining",
         reservation: Reservation | None,
         began: float,
-    ) -> Job:
-        """Create the job when the history guard allows it, and wait for its end."""
+    ) -> Following[Job]:
+        """Create the job when the history guard allows it, and follow it."""
         least, most = TASK_SECONDS
         seconds = min(max(remaining.seconds(), least), most)
         self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
@@ -133,9 +149,12 @@ class Runs:
                 protection.created()
                 self._guard.limits.learn(request.guarded_task, job.document)
                 if request.at_once:
+                    yield job
                     return job
-                job = job.without_document()
-                job = self._waiter.wait(request.caller, job, monotonic() + left, client, since, renew=confirm)
+                job, deadline, watched = job.without_document(), monotonic() + left, request.watched
+                job = yield from self._waiter.follow(
+                    request.caller, job, deadline, client, since, watched=watched, renew=confirm
+                )
                 self._guard.limits.learn(request.guarded_task, job.document)
                 self._durations.learn(request.customer_id, request.task, job, monotonic() - created)
                 if reservation is not None and self._waiter.listen() != since:

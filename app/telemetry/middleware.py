@@ -7,8 +7,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import monotonic, time
 from typing import Any
+
+from werkzeug.wsgi import ClosingIterator
 
 from app.errors import SyncError
 from app.telemetry.access_log import json_line, text_line
@@ -51,14 +54,16 @@ class Tracing:
             return start_response(status, headers, exc_info)
 
         try:
-            return self._application(environ, start)
+            parts = self._application(environ, start)
+            return ClosingIterator(parts, [partial(self._end, trace)]) if trace.is_streamed else parts
         except Exception as error:
             log.error("unexpected error outside of a view", exc_info=error)
             if trace.status:  # the answer has begun: the host can only break it off
                 raise
             return _internal(trace, start)
         finally:
-            self._end(trace)
+            if not trace.is_streamed:
+                self._end(trace)
 
     def _end(self, trace: Trace) -> None:
         trace.status = trace.status or 500  # the host has ended the request

@@ -36,6 +36,7 @@ class Trace:
         "environ",
         "format",
         "is_failure",
+        "is_streamed",
         "job",
         "joined",
         "mode",
@@ -64,6 +65,7 @@ class Trace:
         self.secrets: tuple[str, ...] | None = None  # the tokens, once they are known
         self.joined = self.ended = False
         self.is_failure = True  # where the status is 500 or more
+        self.is_streamed = False  # whether the answer is made while it is sent, so that the record ends with it
 
     @property
     def headers(self) -> Headers:

@@ -1,20 +1,21 @@
 """Bound the looks at jobs that one process makes: each costs TheEye's servers 100 ms of CPU.
 
-What a notification calls for is never held back, but counts. Other looks queue for what is left of SYNC_MAX_LOOKS, also
-when Redis is back and all waits want to look: first jobs of which it is known that they have ended, then those that
-have not been looked at for longest.
+What a notification calls for is never held back, but counts. Other looks queue for the rest of SYNC_MAX_LOOKS, a fifth
+of it at least, also when Redis is back and all waits want to look: first jobs of which it is known that they have
+ended, then those that have not been looked at for longest.
 """
 
 import heapq
 import itertools
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
 SECOND = 1.0  # in which there are so many looks at the most
+SPARE = 1.05  # of the time between two looks: they arrive less evenly than they are sent
+MOST_PAUSES = 5  # after a look until the next one, however many notifications come
 
 
 class Permit:
@@ -45,26 +46,35 @@ class Permit:
         """Return whether the look was permitted, once for each time; `wake` has been called by then."""
         return self._looks.take(self)
 
+    def count(self) -> None:
+        """Count a look that is made at once, in place of the one that was queued for."""
+        self.withdraw()
+        self._looks.count()
+
     def withdraw(self) -> None:
         """Leave the queue."""
         self.number = 0
 
 
 class Looks:
-    """Give the permits of one process, at most so many in any second."""
+    """Give the permits of one process evenly: in no second more than `per_second`."""
 
     def __init__(self, per_second: int) -> None:
         """Give none yet; the thread that gives them lives while a wait queues."""
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._newest: deque[float] = deque(maxlen=per_second)  # when the looks of the last second were made
+        self._between = SECOND * SPARE / per_second  # seconds
+        self._last = float("-inf")  # when a permit was given, or nobody queued
+        self._next_at = float("-inf")  # when the next one may be
         self._queue: list[tuple[tuple[bool, float], int, Permit]] = []
         self._giving_in = 0  # the process whose thread gives permits
 
     def count(self) -> None:
         """Count a look that is made at once."""
         with self._lock:
-            self._newest.append(monotonic())
+            if not self._queue:
+                self._last = monotonic()
+            self._next_at = min(self._following(), self._last + MOST_PAUSES * self._between)
 
     @contextmanager
     def permit(self, wake: Callable[[], None]) -> Iterator[Permit]:
@@ -94,13 +104,15 @@ class Looks:
 
     def _pause(self) -> float:
         """Return the seconds until the next look may be made."""
-        if len(self._newest) < (self._newest.maxlen or 0):
-            return 0.0
-        return max(self._newest[0] + SECOND - monotonic(), 0.0)
+        return max(self._next_at - monotonic(), 0.0)
+
+    def _following(self) -> float:
+        """Return when the look after the next one may be made."""
+        return max(self._next_at, monotonic()) + self._between
 
     def _give(self, permit: Permit) -> None:
         permit.number, permit.given = 0, True
-        self._newest.append(monotonic())
+        self._last, self._next_at = monotonic(), self._following()
         permit.wake()
 
     def _ensure_giving(self) -> None:

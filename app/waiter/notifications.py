@@ -1,27 +1,25 @@
-"""Tell all waits of the process that their job may have ended, over one Redis subscription.
+"""Tell all waits of the process that their job may have ended, or has changed, over Redis subscriptions.
 
 A notification is only a hint. Without Redis, and while it is down, there are none and the waits poll.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
 from time import monotonic
 from typing import Any
 
-from app.theeye.keepalive import redis_keep_alive
+from app.waiter.signal import Signal, Signals, Wake
+from app.waiter.subscription import FLUSHED, PONG_SECONDS, Subscription
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
+CHANGED = "*:job-crud:*"  # TheEye's: a job has changed
 # Ours: a request in the history guard's queue has got its slot. `turn` stays: processes of older versions use it too.
 SLOT_GIVEN = "theeye-sync:turn:*"
 EARLY = 10_000  # notifications kept for jobs that are not known yet
 LONGEST_ID = 100
-PING_SECONDS = 1.0
-PONG_SECONDS = 5.0
-RETRY_SECONDS = 0.1, 3.0
 # Redis is told apart from TheEye's by the ends that it did not tell of: so many since the last one that it did tell of.
 # A notification can be seconds late, and a Redis that is frozen is known to be after PONG_SECONDS.
 UNHEARD, LATE_SECONDS = 3, PONG_SECONDS + 1
@@ -40,7 +38,7 @@ class Notifications:
         """Know no wait yet."""
         self.epoch = 0
         self._lock = threading.Lock()
-        self._waiting: dict[str, list[threading.Event]] = {}
+        self._waiting = Signals()
         self._early: dict[str, None] = {}
         self._unheard: dict[str, float] = {}  # jobs found ended since the last own notification, and when
 
@@ -56,43 +54,38 @@ class Notifications:
         """Start the listener again where it has died."""
 
     @contextmanager
-    def watch(self, job_id: str, since: int) -> Iterator[threading.Event]:
-        """Yield an event that is set when the job may have ended; at once if that was so since the given epoch."""
-        event = threading.Event()
-        with self._lock:
-            self._waiting.setdefault(job_id, []).append(event)
-            if job_id in self._early:
-                del self._early[job_id]
-                self._unheard.clear()
-                event.set()
-            if since != self.epoch:
-                event.set()
-        try:
-            yield event
-        finally:
+    def watch(self, job_id: str, since: int) -> Iterator[Signal]:
+        """Yield a signal that is given when the job may have ended; at once if that was so since the given epoch."""
+        signal = Signal()
+        with self._waiting.hold(job_id, signal):
             with self._lock:
-                events = self._waiting[job_id]
-                events.remove(event)
-                if not events:
-                    del self._waiting[job_id]
+                if job_id in self._early:
+                    del self._early[job_id]
+                    self._unheard.clear()
+                    signal.give(Wake.TOLD)
+                if since != self.epoch:
+                    signal.give(Wake.MISSED)
+            yield signal
+
+    def watch_changes(self, job_id: str, signal: Signal) -> AbstractContextManager[None]:
+        """Give the signal also when the job may have changed."""
+        return nullcontext()
 
     def is_watched(self, job_id: str) -> bool:
         """Return whether anybody waits for the job."""
-        with self._lock:
-            return job_id in self._waiting
+        return job_id in self._waiting
 
     def notify(self, job_id: str) -> None:
         """Wake the waits for a job; keep the notification of an unknown job for a while."""
         with self._lock:
-            events = self._waiting.get(job_id)
-            for event in events or ():
-                event.set()
-            if events or job_id in self._unheard:
+            is_watched = job_id in self._waiting
+            if is_watched or job_id in self._unheard:
                 self._unheard.clear()
-            if not events:
+            if not is_watched:
                 self._early[job_id] = None
                 if len(self._early) > EARLY:
                     del self._early[next(iter(self._early))]
+        self._waiting.give(job_id, Wake.TOLD)
 
     def found_unheard(self, job_id: str) -> None:
         """Note a job whose end a look has found, while no notification told of it; one may come late."""
@@ -107,131 +100,71 @@ class Notifications:
             last = next(islice(self._unheard.values(), UNHEARD - 1, None), None)
         return last is not None and monotonic() - last > LATE_SECONDS
 
-    def wake_all(self) -> None:
-        """Make every wait look at its job again."""
+    def wake_all(self, reason: Wake = Wake.MISSED) -> None:
+        """Wake every wait, by default to look at its job again."""
         with self._lock:
             self.epoch += 1
-            for events in self._waiting.values():
-                for event in events:
-                    event.set()
+        self._waiting.give_all(reason)
 
 
 class RedisNotifications(Notifications):
-    """Wake waits by TheEye's `job-finished` messages. The listener starts with the first wait, so after any fork."""
+    """Wake waits by TheEye's messages."""
 
-    def __init__(
-        self, url: str, settle_seconds: float = 3.0, changed: Callable[[bool], None] = lambda live: None
-    ) -> None:
-        """Connect to nothing yet; the first request waits at most `settle_seconds`; `changed` gets each new `live`."""
+    def __init__(self, url: str, changed: Callable[[bool], None] = lambda live: None) -> None:
+        """Connect to nothing yet; `changed` gets each new `live`."""
         super().__init__()
-        self._url = url
-        self._settle_seconds = settle_seconds
-        self._changed = changed
-        self._settled = threading.Event()
-        self._starting = threading.Lock()
+        self._tell = changed
         self._missed = False
-        self._listening_in = 0  # the process, while the listener lives: gevent takes 10 µs to say whether a thread does
+        patterns = (FINISHED, SLOT_GIVEN)
+        self._ends = Subscription(url, patterns, self._received, self._set_live, between=self._tell_of_misses)
+        self._changes = Changes(url)
 
     @property
     def settled(self) -> bool:
         """Return whether it is clear by now if notifications arrive."""
-        return self._settled.is_set()
+        return self._ends.settled
+
+    @property
+    def live(self) -> bool:  # type: ignore[override]
+        """Return whether notifications arrive."""
+        return self._ends.live
 
     def keep_listening(self) -> None:
         """Start the listener in this process, also again where it has died."""
-        if self._listening_in != os.getpid():
-            self._start()
+        self._ends.ensure_running()
+        self._changes.keep_listening()
 
     def listen(self) -> None:
         """Start the listener, and wait for its subscription the first time."""
-        self.keep_listening()
-        if not self._settled.is_set():
-            self._settled.wait(self._settle_seconds)
+        self._ends.ensure_running()
+        self._ends.settle()
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._listening_in == os.getpid():
-                return
-            self._settled.clear()
-            threading.Thread(target=self._listen, name="theeye-sync-listener", daemon=True).start()
-            self._listening_in = os.getpid()
+    def watch_changes(self, job_id: str, signal: Signal) -> AbstractContextManager[None]:
+        """Give the signal also when the job may have changed."""
+        return self._changes.watch(job_id, signal)
 
-    def _listen(self) -> None:
-        try:
-            self._run()
-        finally:
-            with self._starting:  # not before `_start` is done
-                self._listening_in = 0
+    def _received(self, channel: bytes) -> None:
+        if channel == FLUSHED:
+            self.wake_all(Wake.FLUSHED)
+        elif (job_id := _job_id(channel)) is not None:
+            self.notify(job_id)
 
-    def _run(self) -> None:
-        pause, most = RETRY_SECONDS
-        while True:
-            began = monotonic()
-            try:
-                self._subscribe_and_receive()
-            except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
-                self._lost(error)
-            finally:
-                if self.live:  # the thread itself is being ended
-                    self._lost(SystemExit())
-            pause = RETRY_SECONDS[0] if monotonic() - began > most else min(pause * 2, most)
-            threading.Event().wait(pause)
-
-    def _lost(self, error: BaseException) -> None:
-        first = self.live or not self._settled.is_set()
-        log.log(
-            logging.WARNING if first else logging.DEBUG,
-            "no notifications from Redis, polling carries all waits: %s",
-            type(error).__name__,
-        )
-        self.live = False
-        with self._lock:
-            self._unheard.clear()  # those that ended meanwhile are not its fault
-        self._changed(False)
-        self._settled.set()
-        if first:
-            self.wake_all()
-
-    def _subscribe_and_receive(self) -> None:
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        client = redis.Redis.from_url(
-            self._url,
-            socket_connect_timeout=self._settle_seconds,
-            socket_timeout=PING_SECONDS,
-            **redis_keep_alive(self._url),
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
-        )
-        with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
-            pubsub.psubscribe(FINISHED, SLOT_GIVEN)
-            self._receive(pubsub, client)
-
-    def _receive(self, pubsub: Any, client: Any) -> None:
-        """Read messages for as long as Redis answers. Raise TimeoutError when it no longer does."""
-        from redis.exceptions import TimeoutError as NothingCame
-
-        heard = monotonic()
-        while True:
-            if self.misses != self._missed:
-                self._tell_of_misses(client)
-            try:
-                # `get_message` costs twice as much, and it reconnects silently (docs/reliability.md).
-                response = pubsub.connection.read_response(disconnect_on_error=False)
-            except NothingCame:
-                if monotonic() - heard > PONG_SECONDS:
-                    raise
-                pubsub.ping()
-            else:
-                heard = monotonic()
-                self._handle(pubsub.handle_message(response))
+    def _set_live(self, live: bool, why: str) -> None:
+        if live:
+            log.info("listening for notifications from Redis")
+        else:
+            log.warning("no notifications from Redis, polling carries all waits: %s", why)
+            with self._lock:
+                self._unheard.clear()  # those that ended meanwhile are not its fault
+        self._tell(live)
+        self.wake_all()
 
     def _tell_of_misses(self, client: Any) -> None:
-        """Say that notifications do not come, or do again: in the log, and in Redis for `theeye-sync check`."""
+        """Say when notifications do not come, or do again: in the log, and in Redis for `theeye-sync check`."""
         from redis import RedisError
 
+        if self.misses == self._missed:
+            return
         self._missed = not self._missed
         if self._missed:
             log.warning("%s", WRONG)
@@ -243,17 +176,42 @@ class RedisNotifications(Notifications):
             else:
                 client.delete(UNHEARD_NAME)
 
-    def _handle(self, message: dict[str, Any]) -> None:
-        if message["type"] == "pmessage":
-            job_id = message["channel"].rpartition(b":")[2]
-            if len(job_id) <= LONGEST_ID:
-                self.notify(job_id.decode("utf-8", "replace"))
-        elif message["type"] == "psubscribe" and message["data"] == 2:  # both patterns
-            log.info("listening for notifications from Redis")
-            self.live = True
-            self._changed(True)
-            self._settled.set()
-            self.wake_all()
+
+class Changes:
+    """Listen for the changes of jobs while any is watched: TheEye tells of those of all jobs."""
+
+    def __init__(self, url: str) -> None:
+        """Connect to nothing yet."""
+        self._watching = Signals()
+        wanted = self._watching.__bool__
+        self._subscription = Subscription(url, (CHANGED,), self._received, self._set_live, wanted=wanted)
+
+    @contextmanager
+    def watch(self, job_id: str, signal: Signal) -> Iterator[None]:
+        """Give the signal at each change of the job."""
+        with self._watching.hold(job_id, signal):
+            self._subscription.ensure_running()
+            yield
+
+    def keep_listening(self) -> None:
+        """Start the listener again where it has died, or ended right before a job was watched."""
+        if self._watching:
+            self._subscription.ensure_running()
+
+    def _received(self, channel: bytes) -> None:
+        if (job_id := _job_id(channel)) is not None:
+            self._watching.give(job_id, Wake.CHANGED)
+
+    def _set_live(self, live: bool, _: str) -> None:
+        """Have all jobs looked at: what changed before was not told."""
+        if live:
+            self._watching.give_all(Wake.CHANGED)
+
+
+def _job_id(channel: bytes) -> str | None:
+    """Return the id at the end of a channel's name; None for one that no job can have."""
+    job_id = channel.rpartition(b":")[2]
+    return job_id.decode("utf-8", "replace") if len(job_id) <= LONGEST_ID else None
 
 
 def make_notifications(redis_url: str, changed: Callable[[bool], None] | None = None) -> Notifications:

@@ -9,7 +9,7 @@ from support.client import error_of
 from support.theeye import JOB, TASK, Big, Html, Reply, dumps
 from support.world import World
 
-from app.waiter.job_waiter import POLLING, _BackOff
+from app.waiter.pauses import POLLING, BackOff
 
 MAX_JOB = 100_000
 
@@ -208,7 +208,7 @@ def test_a_document_that_names_another_id_is_told_under_the_creates(world: World
 
 
 def test_pauses_grow_from_25_ms_to_1_s() -> None:
-    pauses = _BackOff(*POLLING)
+    pauses = BackOff(*POLLING)
     taken = [pauses.next() for _ in range(30)]
     assert 0.0225 <= taken[0] <= 0.0275
     assert all(0.9 <= pause <= 1.1 for pause in taken[10:])

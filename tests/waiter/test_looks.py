@@ -17,10 +17,11 @@ from app import Services
 from app.checks import redis as redis_check
 from app.checks.finding import WARN
 from app.errors import ClientGone
+from app.services import EXTENSION
 from app.settings import Settings
 from app.theeye.callers import Caller
 from app.theeye.supervisor import Supervisor
-from app.waiter import job_waiter as waiter
+from app.waiter import job_waiter, wait
 from app.waiter import looks as module
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
@@ -29,7 +30,8 @@ from app.waiter.notifications import UNHEARD_NAME, WRONG, Notifications
 
 
 def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiter, "LAST_LOOK", 0.1)
+    monkeypatch.setattr(wait, "LAST_LOOK", 0.1)
+    monkeypatch.setattr(job_waiter, "LAST_LOOK", 0.1)
     supervisor = Supervisor(Settings(supervisor_url=theeye.url))
     caller = Caller("acme", "tok-acme")
     job = supervisor.create(caller, TASK, "", b"[]")
@@ -118,14 +120,16 @@ def test_waits_without_notifications_share_the_bound(second: float, world: World
 
 
 @pytest.fixture
-def heard(make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis) -> World:
+def heard_app(make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis) -> Flask:
     """A service that listens to the Redis that its TheEye publishes to."""
     url = theeye_redis.url
-    world = World(
-        theeye_redis,
-        in_process(make_app(redis_url=redis_server.url, gateway_url=url, supervisor_url=url)),
-        notified=True,
-    )
+    return make_app(redis_url=redis_server.url, gateway_url=url, supervisor_url=url)
+
+
+@pytest.fixture
+def heard(heard_app: Flask, theeye_redis: StandIn) -> World:
+    """The same, ready."""
+    world = World(theeye_redis, in_process(heard_app), notified=True)
     wait_until(lambda: world.ask("GET", "/readyz").status_code == 200, 30, "ready")
     return world
 
@@ -157,14 +161,19 @@ def test_a_redis_that_theeye_does_not_publish_to_is_told(heard: World, redis_ser
     wait_until(lambda: told() == "" and not client.exists(UNHEARD_NAME), 30, "that all is well")
 
 
-def test_a_key_that_redis_has_lost_is_written_again_while_its_request_waits(heard: World, redis_server: Redis) -> None:
+def test_a_flush_loses_no_key_while_a_request_waits(heard_app: Flask, heard: World, redis_server: Redis) -> None:
+    """Also where only a repeated request is left: the first client has gone."""
     client = redis_server.client()
     heard.theeye.task(delay=None)
     with ThreadPoolExecutor(1) as pool:
+        assert heard.post(Prefer="respond-async", Idempotency_Key="k").status_code == 202
         answer = pool.submit(heard.post, "?wait=120", Idempotency_Key="k")
-        heard.theeye.wait_for_jobs(1)
-        wait_until(lambda: bool(client.keys("theeye-sync:key:*")), 30, "the key")
+        services: Services = heard_app.extensions[EXTENSION]
+        wait_until(lambda: services.cancellations._notifications.is_watched(heard.last_job()), 30, "the wait")
         client.flushall()
         wait_until(lambda: bool(client.keys("theeye-sync:key:*")), 60, "the key again")
+        assert heard.theeye.calls_of("lifecycle") == [], "Redis has told of it, no pause was over"
+        assert heard.post("?wait=0", Idempotency_Key="k").headers["X-Job-Id"] == heard.last_job()
         heard.theeye.finish()
         assert answer.result(30).status_code == 200
+    assert len(heard.theeye.jobs) == 1

@@ -1,0 +1,65 @@
+"""Look at a job: at its lifecycle while it runs, at its whole document once it has ended."""
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+
+from app.errors import Refused, Unavailable
+from app.theeye.callers import Caller
+from app.theeye.jobs import Job
+from app.theeye.supervisor import Supervisor
+
+log = logging.getLogger("theeye_sync.waiter")
+
+
+class Look:
+    """Look at the job of one wait, and remember what was seen."""
+
+    def __init__(self, supervisor: Supervisor, caller: Caller, job: Job, seconds: Callable[[], float]) -> None:
+        """Begin with the job as it was created; `seconds`: how long a look may take."""
+        self.job = job
+        self.at = monotonic()  # of the last look
+        self.failed = False
+        self.is_due = False  # whether the lifecycle has shown the end, and the document is still to be read
+        self._light = True
+        self._supervisor = supervisor
+        self._caller = caller
+        self._seconds = seconds
+
+    def shows_end(self, whole: bool) -> bool:
+        """Look once: at the document where `whole`, if the end is known or the last look failed, else the lifecycle."""
+        self.at = monotonic()
+        try:
+            self._look(whole or self.failed or self.is_due or not self._light)
+        except Unavailable as error:
+            if not self.failed:
+                log.warning("job %s cannot be looked at for now: %s", self.job.id, error)
+            self.failed = True
+            return False
+        self.failed = False
+        return self.job.has_ended and not self.is_due
+
+    def _look(self, whole: bool) -> None:
+        if not whole and (seen := self._at_lifecycle()) is not None:
+            self.is_due = seen.has_ended
+            self.job = self.job if self.is_due else seen
+        else:
+            self.job = read(self._supervisor, self._caller, self.job.id, self._seconds())
+            self.is_due = False
+
+    def _at_lifecycle(self) -> Job | None:
+        """Return the job at its lifecycle; None where TheEye does not show that: it needs more rights than the job."""
+        try:
+            return self.job.at(self._supervisor.lifecycle(self._caller, self.job.id, self._seconds()))
+        except Refused:
+            self._light = False
+            return None
+
+
+def read(supervisor: Supervisor, caller: Caller, job_id: str, timeout: float) -> Job:
+    """Return the whole job, and add the time to the request's record."""
+    began = monotonic()
+    try:
+        return supervisor.read(caller, job_id, timeout)
+    finally:
+        caller.trace.read += monotonic() - began

@@ -1,0 +1,158 @@
+"""Subscribe to channels of Redis in a thread of its own, again and again while it is wanted."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from app.theeye.keepalive import redis_keep_alive
+
+PING_SECONDS = 1.0
+PONG_SECONDS = 5.0
+RETRY_SECONDS = 0.1, 3.0
+SETTLE_SECONDS = 3.0  # that connecting may take, and that the first request waits for it at the most
+FLUSHED = b"__redis__:invalidate"  # Redis's own channel: with `CLIENT TRACKING`, null is sent there when all is deleted
+
+log = logging.getLogger("theeye_sync.notifications")
+
+
+class Subscription:
+    """Receive the messages of some patterns of channels. The thread starts with the first need, so after any fork."""
+
+    live = False
+
+    def __init__(
+        self,
+        url: str,
+        patterns: tuple[str, ...],
+        receive: Callable[[bytes], None],
+        changed: Callable[[bool, str], None],
+        *,
+        between: Callable[[Any], None] = lambda client: None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Connect to nothing yet.
+
+        `receive` gets the channel of each message, `changed` each new `live` and why it was lost, `between` the client
+        once a second at least; the thread ends when it is not `wanted` any more.
+        """
+        self._url = url
+        self._patterns = patterns
+        self._receive = receive
+        self._changed = changed
+        self._between = between
+        self._wanted = wanted
+        self._settled = threading.Event()
+        self._starting = threading.Lock()
+        self._listening_in = 0  # the process, while the thread lives: gevent takes 10 µs to say whether a thread does
+
+    @property
+    def settled(self) -> bool:
+        """Return whether it is clear by now if messages arrive."""
+        return self._settled.is_set()
+
+    def settle(self) -> None:
+        """Return once it is clear."""
+        if not self._settled.is_set():
+            self._settled.wait(SETTLE_SECONDS)
+
+    def ensure_running(self) -> None:
+        """Start the thread in this process, also again where it has died."""
+        if self._listening_in == os.getpid():
+            return
+        with self._starting:
+            if self._listening_in != os.getpid():
+                self._settled.clear()
+                threading.Thread(target=self._listen, name="theeye-sync-listener", daemon=True).start()
+                self._listening_in = os.getpid()
+
+    def _listen(self) -> None:
+        try:
+            self._run()
+        finally:
+            with self._starting:  # not before `ensure_running` is done
+                self._listening_in = 0
+
+    def _run(self) -> None:
+        pause, most = RETRY_SECONDS
+        while self._wanted():
+            began = monotonic()
+            try:
+                self._subscribe_and_receive()
+            except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
+                self._set_live(False, type(error).__name__)
+            finally:
+                if self.live:  # the thread is being ended, or is not wanted any more
+                    self._set_live(False, "the listener ends")
+            pause = RETRY_SECONDS[0] if monotonic() - began > most else min(pause * 2, most)
+            if self._wanted():
+                threading.Event().wait(pause)
+
+    def _set_live(self, live: bool, why: str = "") -> None:
+        """Tell of it where it is news."""
+        if live != self.live or not self._settled.is_set():
+            self.live = live
+            self._changed(live, why)
+            self._settled.set()
+        else:
+            log.debug("still no notifications from Redis: %s", why)
+
+    def _subscribe_and_receive(self) -> None:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        client = redis.Redis.from_url(
+            self._url,
+            socket_connect_timeout=SETTLE_SECONDS,
+            socket_timeout=PING_SECONDS,
+            **redis_keep_alive(self._url),
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
+        )
+        with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+            pubsub.connection = client.connection_pool.get_connection()
+            _track_flushes(pubsub.connection)
+            pubsub.psubscribe(*self._patterns)
+            self._handle_all(pubsub, client)
+
+    def _handle_all(self, pubsub: Any, client: Any) -> None:
+        """Handle messages for as long as Redis answers. Raise TimeoutError when it no longer does."""
+        from redis.exceptions import TimeoutError as NothingCame
+
+        heard = monotonic()
+        while self._wanted():
+            self._between(client)
+            try:
+                # `get_message` costs twice as much, and it reconnects silently (docs/reliability.md).
+                response = pubsub.connection.read_response(disconnect_on_error=False)
+            except NothingCame:
+                if monotonic() - heard > PONG_SECONDS:
+                    raise
+                pubsub.ping()
+            else:
+                heard = monotonic()
+                self._handle(pubsub.handle_message(response))
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        if message["type"] in ("pmessage", "message"):
+            self._receive(message["channel"])
+        elif message["type"] == "psubscribe" and message["channel"] == self._patterns[-1].encode():
+            self._set_live(True)
+
+
+def _track_flushes(connection: Any) -> None:
+    """Have Redis tell of a FLUSHALL at once; older ones than 6, and users who may not ask for it, go without."""
+    from redis.exceptions import ResponseError
+
+    def call(*command: Any) -> Any:
+        connection.send_command(*command)
+        return connection.read_response()
+
+    try:
+        call("CLIENT", "TRACKING", "ON", "REDIRECT", call("CLIENT", "ID"))
+        call("SUBSCRIBE", FLUSHED)
+    except ResponseError as error:
+        log.debug("Redis does not tell of a flush: %s", error)

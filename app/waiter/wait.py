@@ -1,0 +1,102 @@
+"""Wait for the end of one job: pause, look when there is reason to, and once more at the deadline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from app.errors import ClientGone
+from app.theeye.jobs import Job
+from app.waiter.clients import Client
+from app.waiter.following import Following
+from app.waiter.look import Look
+from app.waiter.looks import Permit
+from app.waiter.notifications import Notifications
+from app.waiter.pauses import SAFETY, Pauses
+from app.waiter.signal import Signal, Wake
+
+LAST_LOOK = 2.0  # seconds that a look at the deadline may take, and may queue
+
+_LOOK = {Wake.MISSED, Wake.CHANGED}  # reasons to look when it is permitted
+_RENEW = {Wake.MISSED, Wake.FLUSHED}  # reasons to write again what Redis may have lost
+
+
+@dataclass(slots=True)
+class Wait:
+    """Carry one wait.
+
+    `left` returns the seconds until the deadline, negative after it; `renew` writes again what Redis may have lost;
+    `unheard` is told of a job whose end no notification told; `beat`: seconds between two signs of life.
+    """
+
+    look: Look
+    signal: Signal
+    permit: Permit
+    client: Client
+    notifications: Notifications
+    left: Callable[[], float]
+    renew: Callable[[], None]
+    unheard: Callable[[Job], None]
+    beat: float
+    _pauses: Pauses = field(default_factory=Pauses)
+    _next_look: float = 0.0
+    _next_beat: float = 0.0
+
+    def until_end(self) -> Following[Job]:
+        """Yield the job after each look, None at each beat; return it once it has ended, or as seen at the deadline.
+
+        Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
+        """
+        self._next_beat = monotonic() + self.beat
+        self._plan_look()
+        while True:
+            reasons = self._pause()
+            if self._may_look(reasons):
+                is_over = self._shows_end(Wake.TOLD in reasons) or (self.left() <= 0 and not self.permit.is_asked)
+                yield self.look.job
+                if is_over:
+                    return self.look.job
+            elif self.left() + LAST_LOOK <= 0:
+                return self.look.job
+            if monotonic() >= self._next_beat:
+                self._next_beat += self.beat
+                yield None
+
+    def _pause(self) -> set[Wake]:
+        """Pause until something may be to do, and return why. Raise ClientGone."""
+        now, left = monotonic(), self.left()
+        next_look = now + SAFETY[0] if self.permit.is_asked else self._next_look
+        until = min(next_look, self._next_beat, now + (left if left > 0 else left + LAST_LOOK))
+        reasons = self.signal.wait(max(until - now, 0))
+        if not reasons:
+            self.notifications.keep_listening()
+        if self.client.gone:
+            raise ClientGone("The client has gone", job=self.look.job)
+        if (not reasons or reasons & _RENEW) and self.notifications.live:  # Redis may evict, and old ones tell no flush
+            self.renew()
+        return reasons
+
+    def _may_look(self, reasons: set[Wake]) -> bool:
+        """Return whether to look now: a notification told of the end, or the look is permitted; else ask for it."""
+        permitted = self.permit.take()
+        if Wake.TOLD in reasons:
+            self.permit.count()
+            self._pauses.quick()
+            return True
+        if not permitted and (monotonic() >= self._next_look or reasons & _LOOK or self.left() <= 0):
+            self.permit.ask(self.look.at, first=self._pauses.are_quick or self.look.is_due)
+        return permitted
+
+    def _shows_end(self, told: bool) -> bool:
+        """Look; return whether the job has ended, else plan or ask for the next look."""
+        if self.look.shows_end(whole=told or self.left() <= 0):
+            if not told:
+                self.unheard(self.look.job)
+            return True
+        self._plan_look()
+        if self.look.is_due and not self.look.failed:
+            self.permit.ask(self.look.at, first=True)
+        return False
+
+    def _plan_look(self) -> None:
+        """Decide when to look next without a reason."""
+        self._next_look = monotonic() + self._pauses.next(self.notifications.live and not self.look.failed)
