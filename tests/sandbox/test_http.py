@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from requests import Response
-from support.processes import raw_request, read_response
+from support.processes import raw_request
 from support.sandbox import (
     ECHO,
     FIVE,
@@ -347,24 +347,14 @@ def test_the_history_limit_can_be_off(client: Client) -> None:
 
 
 def test_a_connection_is_kept_and_answers_at_once(tmp_path: Path) -> None:
-    create = f"/acme/task/{ECHO}/job"
-    rest = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 3\r\n\r\n[1]"
-    with (
-        Sandbox(database=tmp_path / "x") as sandbox,
-        socket.create_connection(sandbox.address) as connection,
-    ):
-
-        def ask(path: str) -> Any:
-            connection.sendall(f"POST {path} HTTP/1.1\r\n{rest}".encode())
-            got = read_response(connection)
-            assert got.header("Connection") is None
-            return json.loads(got.body)
-
-        assert ask(create)["lifecycle"] == "finished"
-        assert ask("/nowhere")["message"] == "Not Found"
-        assert ask(create)["lifecycle"] == "finished", "a refused request leaves no body on the connection"
-        (theirs,) = sandbox._server._connections()
-        assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "else each waits for an acknowledgement"
+    used = set()
+    with Sandbox(database=tmp_path / "x") as sandbox, Client(sandbox.url) as client:
+        for path in (f"/acme/task/{ECHO}/job", "/nowhere", f"/acme/task/{ECHO}/job"):
+            assert client.call("POST", path, json=[1]).ok is (path != "/nowhere")
+            [theirs] = sandbox._server._connections()
+            used.add(theirs.getpeername())
+            assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "else each waits for an acknowledgement"
+    assert len(used) == 1, "also a refused request leaves no body on the connection"
 
 
 def test_two_hundred_callers_at_once(client: Client) -> None:
