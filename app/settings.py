@@ -62,7 +62,7 @@ class Settings:
     max_waiting_customer: int = _setting(
         0,
         whole(0, 1_000_000),
-        "of these, requests of one customer; its next gets 503. `0`: nine tenths of `SYNC_MAX_WAITING`",
+        "of these, requests of one customer; its next gets 503. `0`: nine tenths of `SYNC_MAX_WAITING`, rounded up",
     )
     max_looks: int = _setting(
         50,

@@ -46,6 +46,13 @@ def _misfits(settings: Settings) -> Iterator[Finding]:
             f"({settings.call_timeout:g}), which ends connecting too",
             "Lower the first or raise the second",
         )
+    if settings.max_waiting_customer > settings.max_waiting:
+        yield warn(
+            "settings",
+            f"SYNC_MAX_WAITING_CUSTOMER ({settings.max_waiting_customer}) is above SYNC_MAX_WAITING "
+            f"({settings.max_waiting}), so it bounds nothing",
+            "Lower the first or raise the second",
+        )
     if settings.session_ttl == 0:
         yield warn(
             "settings", "SYNC_SESSION_TTL is 0: every request asks the gateway, and none works while that is down"

@@ -12,6 +12,7 @@ from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
 from app.serving import cores, memory, open_files, stopping
+from app.serving.closing import refuse_max_requests
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics_folder
 from app.theeye.keepalive import keep_alive
@@ -53,6 +54,7 @@ logger_class = "app.serving.logger.RedactingLogger"
 def on_starting(server: Arbiter) -> None:
     """Prepare the master for what its workers need."""
     warn_of_unknown_variables()
+    refuse_max_requests(server.cfg)  # also with a worker class of gunicorn's own
     open_files.raise_limit(_settings.open_files)
     if _settings.metrics_bind:
         metrics_folder.prepare()

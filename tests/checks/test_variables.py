@@ -26,6 +26,7 @@ def test_a_name_that_nobody_reads(theeye: StandIn) -> None:
     [
         ({"SYNC_WAIT_SECONDS": "61"}, "most proxies give up after 60 s. Give the proxy in front more than 61 s"),
         ({"SYNC_CONNECT_TIMEOUT": "16"}, "SYNC_CONNECT_TIMEOUT (16) is above SYNC_CALL_TIMEOUT (15)"),
+        ({"SYNC_MAX_WAITING_CUSTOMER": "1001"}, "(1001) is above SYNC_MAX_WAITING (1000), so it bounds nothing"),
         ({"SYNC_SESSION_TTL": "0"}, "every request asks the gateway"),
     ],
 )

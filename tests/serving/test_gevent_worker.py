@@ -20,13 +20,14 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 @pytest.mark.parametrize(
     ("worker", "option", "words"),
     [
-        ("gevent", "--preload", "preload_app cannot go with gevent"),
-        ("gevent", "--max-requests=9", "max_requests cannot go with requests that wait"),
-        ("thread", "--max-requests=9", "max_requests cannot go with requests that wait"),
+        ("app.serving.gevent_worker.Worker", "--preload", "preload_app cannot go with gevent"),
+        ("app.serving.gevent_worker.Worker", "--max-requests=9", "max_requests cannot go with requests that wait"),
+        ("app.serving.thread_worker.Worker", "--max-requests=9", "max_requests cannot go with requests that wait"),
+        ("gthread", "--max-requests=9", "max_requests cannot go with requests that wait"),
     ],
 )
 def test_what_does_not_go_with_waits_is_refused(worker: str, option: str, words: str) -> None:
-    options = ["--worker-class", f"app.serving.{worker}_worker.Worker", option]
+    options = ["--worker-class", worker, option]
     ran = run_python("-m", "gunicorn", *options, status=1, SYNC_BIND=f"127.0.0.1:{free_port()}")
     assert words in ran.stderr
 
