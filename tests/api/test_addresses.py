@@ -43,12 +43,7 @@ def address(app: Flask, theeye: StandIn, **headers: str) -> str:
     ],
 )
 def test_what_stands_before_the_path(
-    url: str,
-    proxies: int,
-    headers: dict[str, str],
-    before: str,
-    theeye: StandIn,
-    make_app: Callable[..., Flask],
+    url: str, proxies: int, headers: dict[str, str], before: str, theeye: StandIn, make_app: Callable[..., Flask]
 ) -> None:
     assert address(make_app(public_url=url, proxies=proxies), theeye, **headers) == before
 

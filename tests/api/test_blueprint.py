@@ -75,8 +75,7 @@ def test_a_trailing_slash_is_served_without_a_redirect(client: FlaskClient) -> N
 
 
 @pytest.mark.parametrize(
-    "path",
-    [f"/../task/{TASK}/job", f"/./task/{TASK}/job", "/acme/task/../job", f"/acme%2Ftask/{TASK}/job", f"{JOB}//"],
+    "path", [f"/../task/{TASK}/job", f"/./task/{TASK}/job", "/acme/task/../job", f"/acme%2Ftask/{TASK}/job", f"{JOB}//"]
 )
 def test_a_path_that_is_not_what_it_looks_like_reaches_no_view(path: str, theeye: StandIn, client: FlaskClient) -> None:
     for spelling in (path, f"http://host{path}", f"{path}/"):
@@ -138,8 +137,7 @@ def test_a_hook_that_fails_costs_neither_the_job_nor_the_common_headers_nor_show
 
 
 @pytest.mark.parametrize(
-    ("refusal", "code", "retry"),
-    [(TooManyRequests(retry_after=7), "EINVALID", "7"), (ServiceUnavailable(), "", None)],
+    ("refusal", "code", "retry"), [(TooManyRequests(retry_after=7), "EINVALID", "7"), (ServiceUnavailable(), "", None)]
 )
 def test_what_an_extension_refuses_keeps_its_status_and_headers(
     refusal: HTTPException, code: str, retry: str | None, app: flask.Flask, client: FlaskClient
@@ -154,9 +152,7 @@ def test_what_an_extension_refuses_keeps_its_status_and_headers(
     assert answer.headers.getlist("Content-Type") == ["application/json; charset=utf-8"]
 
 
-def test_a_request_made_inside_of_another_leaves_that_ones_record_alone(
-    app: flask.Flask, client: FlaskClient, theeye: StandIn
-) -> None:
+def test_a_request_inside_another_leaves_its_record(app: flask.Flask, client: FlaskClient, theeye: StandIn) -> None:
     @app.before_request
     def ask_again() -> None:
         if flask.request.path == JOB:

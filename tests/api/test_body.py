@@ -16,9 +16,7 @@ def test_a_body_above_the_limit_is_413(client: FlaskClient) -> None:
     assert post(client, body=b"[" + b" " * 299_990 + b"]").status_code == 200
 
 
-def test_a_bug_while_a_body_is_watched_is_not_called_the_clients(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_while_a_body_is_watched_is_not_the_clients(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(ticker: Ticker) -> None:
         if ticker._name == "theeye-sync-bodies":
             raise RuntimeError("can't start new thread")

@@ -5,19 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from support.client import error_of, post
-from support.theeye import (
-    JOB,
-    CloseAfter,
-    CloseBefore,
-    HalfBody,
-    Html,
-    Redirect,
-    Reply,
-    Reset,
-    Silence,
-    Stack,
-    StandIn,
-)
+from support.theeye import JOB, CloseAfter, CloseBefore, HalfBody, Html, Redirect, Reply, Reset, Silence, Stack, StandIn
 
 NO_PROFILES = (Html(503), Reply(200, b"<html>"), Reply(200, {}), Reply(200, []))
 FAILED = (Reply(500, {"m": 1}), Html(502), Stack(500), Reply(303, b""), Reply(500, b""))

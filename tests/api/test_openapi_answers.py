@@ -197,9 +197,7 @@ NEVER_SENT = {
 }
 
 
-def test_everything_that_a_service_sends_is_documented_and_all_of_it_is_sent(
-    redis_server: Redis,
-) -> None:
+def test_everything_that_a_service_sends_is_documented_and_all_of_it_is_sent(redis_server: Redis) -> None:
     headers: set[str] = set()
     codes: set[tuple[str, int]] = set()
     for worker, settings, scenes in SCENES:

@@ -21,19 +21,12 @@ FINE = {"code": 0, "lastline": '{"a":1}'}
         ({"code": 1, "lastline": "[]"}, "1", 500),
         ({"code": -9}, "-9", 500),
         ({"code": 3221225477, "lastline": "{}"}, "3221225477", 500),
-        ({"code": 0, "lastline": "Traceback (most recent call last):"}, "0", 500),
-        ({"code": 0, "lastline": ""}, "0", 500),
-        ({"code": 0, "lastline": "NaN"}, "0", 500),
+        *(({"code": 0, "lastline": line}, "0", 500) for line in ("Traceback (most recent call last):", "", "NaN")),
         ({"code": 0, "lastline": "1e999"}, "0", 200),  # JSON to JavaScript, and so to the agent
         ({"code": 0, "lastline": '"' + "9" * 70_000 + '"'}, "0", 200),
-        ({"code": True, "lastline": "1"}, None, 200),
-        ({"code": 1.5, "lastline": "1"}, None, 200),
-        ({"code": "1", "lastline": "1"}, None, 200),
+        *(({"code": code, "lastline": "1"}, None, 200) for code in (True, 1.5, "1")),
         ({"code": None, "lastline": None}, None, 200),
-        ({"user": {}, "output": "x"}, None, 200),
-        ({}, None, 200),
-        (None, None, 200),
-        ("crashed", None, 200),
+        *((result, None, 200) for result in ({"user": {}, "output": "x"}, {}, None, "crashed")),
     ],
 )
 def test_the_exit_code_is_told_and_strict_makes_it_the_status(
@@ -54,17 +47,13 @@ def test_the_exit_code_is_told_and_strict_makes_it_the_status(
     ("own", "status"), [(200, 500), (204, 500), (399, 500), (400, 400), (503, 503), ("418", 418), (None, 500)]
 )
 @pytest.mark.parametrize("mode", ["parse", "response"])
-def test_a_refusal_of_the_jobs_own_stays(
-    mode: str, own: Any, status: int, client: FlaskClient, theeye: StandIn
-) -> None:
+def test_a_refusal_of_the_jobs_stays(mode: str, own: Any, status: int, client: FlaskClient, theeye: StandIn) -> None:
     theeye.task(output=[json.dumps({"body": "x", "statusCode": own})], result={"code": 1})
     assert post(client, f"{JOB}?strict&{mode}").status_code == status
 
 
 @pytest.mark.parametrize(("output", "status"), [(["no"], 500), ([], 500), (["[" + "[]," * 1_000_000 + "[]]"], 502)])
-def test_a_crash_is_500_where_the_mode_has_no_answer(
-    output: list[str], status: int, client: FlaskClient, theeye: StandIn
-) -> None:
+def test_a_crash_without_an_answer_is_500(output: list[str], status: int, client: FlaskClient, theeye: StandIn) -> None:
     """But what costs too much to read never comes in the place of the answer."""
     theeye.task(output=output, result={"code": 1})
     got = post(client, f"{JOB}?strict&response")

@@ -8,26 +8,12 @@ from support.client import ask, error_of
 from support.theeye import Reply, Silence, StandIn
 
 LIST = "/acme/task"
-FREE = {
-    "id": 1,
-    "order": 1,
-    "type": "select",
-    "label": "Region",
-    "value": "eu",
-    "required": True,
-    "options": ["eu", "us"],
-}
+FREE = {"id": 1, "order": 1, "type": "select", "label": "Region", "value": "eu", "required": True, "options": ["eu"]}
 
 
 def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
-    task = {
-        "id": "t1",
-        "name": "One",
-        "type": "script",
-        "task_arguments": arguments,
-        "env": {"KEY": "x"},
-        "secret": "y",
-    }
+    hidden = {"env": {"KEY": "x"}, "secret": "y"}
+    task = {"id": "t1", "name": "One", "type": "script", "task_arguments": arguments} | hidden
     theeye.fault("tasks", Reply(200, [task, "nonsense"]), times=1)
     [found] = ask(client, "GET", LIST).get_json()
     assert found.keys() == {"id", "name", "type", "task_arguments"}
@@ -37,14 +23,9 @@ def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "hidden"),
     [
-        ({}, False),
-        ({"readonly": False, "masked": True}, False),
-        ({"type": "fixed"}, True),
-        ({"readonly": True}, True),
-        ({"type": "password"}, True),
-        ({"label": "API key"}, True),
-        ({"label": "Contraseña"}, True),
-        ({"label": "ACCESS_TOKEN"}, True),
+        *((changes, False) for changes in ({}, {"readonly": False, "masked": True})),
+        *((changes, True) for changes in ({"type": "fixed"}, {"readonly": True}, {"type": "password"})),
+        *(({"label": label}, True) for label in ("API key", "Contraseña", "ACCESS_TOKEN")),
     ],
 )
 def test_values_that_are_not_the_callers(changes: Any, hidden: bool, client: FlaskClient, theeye: StandIn) -> None:
@@ -78,12 +59,9 @@ def test_a_limit_that_is_none(limit: str, client: FlaskClient, theeye: StandIn) 
 @pytest.mark.parametrize(
     ("reply", "status", "code"),
     [
-        (Reply(403, {"message": "no"}), 403, ""),
-        (Reply(404, "organization not found"), 404, ""),
-        (Reply(429, {"message": "slow down"}), 429, ""),
+        *((Reply(status, {"message": "no"}), status, "") for status in (403, 404, 429)),
         (Reply(500, {"message": "x"}), 502, "ESUPERVISOR"),
-        (Reply(200, {"tasks": []}), 502, "ESUPERVISOR"),
-        (Reply(200, b"not JSON"), 502, "ESUPERVISOR"),
+        *((Reply(200, body), 502, "ESUPERVISOR") for body in ({"tasks": []}, b"not JSON")),
     ],
 )
 def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: FlaskClient, theeye: StandIn) -> None:

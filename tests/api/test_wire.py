@@ -104,9 +104,7 @@ def test_the_seeds_examples_to_the_byte(
         *("/acme//task/x/job", "/acme/task/x/job//", "/acme/task//job", "/acme/task/x/jobs", "/nope", "/"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_404_and_costs_no_call(
-    target: str, gunicorn: Service, its_theeye: StandIn
-) -> None:
+def test_a_path_to_nowhere_is_404_and_costs_no_call(target: str, gunicorn: Service, its_theeye: StandIn) -> None:
     before = len(its_theeye.calls)
     error_of(send(gunicorn, target), 404, "ENOTFOUND")
     assert len(its_theeye.calls) == before

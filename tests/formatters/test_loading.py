@@ -12,6 +12,7 @@ from app.cli import listing
 from formatters import Registry
 from formatters.loading import BUILT_IN
 
+Write = Callable[[str, str], str]
 HOOK = "from formatters import hookimpl\n@hookimpl\ndef register_formatters({}): {}"
 BROKEN = {
     "raises": ("raise RuntimeError('no such luck')", "RuntimeError: no such luck"),
@@ -21,10 +22,7 @@ BROKEN = {
     "imports": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
     "loops": ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
     "no_hook": ("x = 1", "it registers no formatter"),
-    "signature": (
-        HOOK.format("config", "return []"),
-        "Argument(s) {'config'} are declared in the hookimpl but",
-    ),
+    "signature": (HOOK.format("config", "return []"), "Argument(s) {'config'} are declared in the hookimpl but"),
     "unknown_hook": (HOOK.format("", "return []").replace("formatters()", "outputs()"), "unknown hook"),
     "returns_none": (HOOK.format("", "pass"), "it registers no formatter"),
     "returns_number": (HOOK.format("", "return 7"), "TypeError: 'int' object is not iterable"),
@@ -34,9 +32,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_plugin_is_skipped_and_told(
-    name: str, write: Callable[[str, str], str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_plugin_is_skipped_and_told(name: str, write: Write, caplog: pytest.LogCaptureFixture) -> None:
     code, reason = BROKEN[name]
     broken, good = write(name, code), write("good", GOOD.format(name="good"))
     registry = Registry(plugins=[broken, good])
@@ -50,14 +46,14 @@ def test_a_broken_plugin_is_skipped_and_told(
     assert f"not loaded: {name} ({broken}): {failure.reason}" in listing(registry)
 
 
-def test_what_the_public_is_told_of_a_failure_is_only_its_kind(write: Callable[[str, str], str]) -> None:
+def test_what_the_public_is_told_of_a_failure_is_only_its_kind(write: Write) -> None:
     secret, ours = write("secret", "raise RuntimeError('password=hunter2')"), write("ours", GOOD.format(name="parse"))
     registry = Registry(plugins=[secret, ours])
     kinds = [failure.kind for failure in registry.failures]
     assert kinds == ["RuntimeError", "the name 'parse' is taken by another formatter"]
 
 
-def test_two_files_of_one_name_do_not_mix(write: Callable[[str, str], str], tmp_path: Path) -> None:
+def test_two_files_of_one_name_do_not_mix(write: Write, tmp_path: Path) -> None:
     first = write("same", GOOD.format(name="first"))
     (tmp_path / "other").mkdir()
     second = tmp_path / "other" / "same.py"
@@ -110,13 +106,13 @@ def test_a_disabled_package_is_not_even_imported(disabled: str, package: Callabl
     assert len(Registry().failures) == 1
 
 
-def test_a_disabled_file_is_not_even_loaded(write: Callable[[str, str], str]) -> None:
+def test_a_disabled_file_is_not_even_loaded(write: Write) -> None:
     file = write("bad", "raise RuntimeError('imported')")
     assert Registry(["bad"], [file]).failures == ()
     assert len(Registry([], [file]).failures) == 1
 
 
-def test_a_formatter_of_another_name_than_its_plugin_is_turned_off_too(write: Callable[[str, str], str]) -> None:
+def test_a_formatter_of_another_name_than_its_plugin_is_turned_off_too(write: Write) -> None:
     file = write("tables", GOOD.format(name="good"))
     registry = Registry(["good"], [file])
     assert "good" not in names(registry)
@@ -124,7 +120,7 @@ def test_a_formatter_of_another_name_than_its_plugin_is_turned_off_too(write: Ca
 
 
 @pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "output"])
-def test_a_built_in_can_be_turned_off_and_replaced(name: str, write: Callable[[str, str], str]) -> None:
+def test_a_built_in_can_be_turned_off_and_replaced(name: str, write: Write) -> None:
     registry = Registry([name])
     assert name not in names(registry)
     assert name not in registry.queries
@@ -143,7 +139,7 @@ def test_a_module_can_be_named(package: Callable[..., None]) -> None:
     assert origin(registry) == ("sync_module", "3.2.1")
 
 
-def test_the_listing(package: Callable[..., None], write: Callable[[str, str], str]) -> None:
+def test_the_listing(package: Callable[..., None], write: Write) -> None:
     package("sync_good", GOOD.format(name="good"), "good = sync_good")
     lines = listing(Registry(["full"], [write("broken", "import nothing_here")])).splitlines()
     assert lines[0].split() == ["MODE", "PRECEDENCE", "SELECTED", "BY", "PLUGIN", "VERSION"]
@@ -161,6 +157,6 @@ def test_the_command_lists_the_formatters_of_the_app() -> None:
     assert "?parse" not in output
 
 
-def test_a_reason_cannot_play_with_the_terminal(write: Callable[[str, str], str]) -> None:
+def test_a_reason_cannot_play_with_the_terminal(write: Write) -> None:
     (failure,) = Registry(plugins=[write("odd", "raise ValueError('\\x1b[2J\\r\\nx')")]).failures
     assert failure.reason == "ValueError: ?[2J x"

@@ -31,12 +31,9 @@ def test_status_headers_and_body_are_the_jobs() -> None:
 @pytest.mark.parametrize(
     ("value", "line"),
     [
-        (None, None),
-        ([], None),
-        ([None], None),
-        (["b"], "b"),
+        *((value, None) for value in (None, [], [None])),
+        *((value, "b") for value in (["b"], ["b", None])),
         (["b", "c", 1], "b, c, 1"),
-        (["b", None], "b"),
         (1.0, "1"),
     ],
 )
@@ -68,15 +65,15 @@ def test_what_is_no_canonical_index_is_refused_before_the_job(value: str) -> Non
     ("described", "content_type", "body"),
     [
         ({"body": {"b": 1, "a": [2.0]}}, JSON_TYPE, b'{"b":1,"a":[2]}'),
-        ({"body": [1, None]}, JSON_TYPE, b"[1,null]"),
-        ({"body": 7}, JSON_TYPE, b"7"),
-        ({"body": False}, JSON_TYPE, b"false"),
+        *(
+            ({"body": value}, JSON_TYPE, text)
+            for value, text in (([1, None], b"[1,null]"), (7, b"7"), (False, b"false"))
+        ),
         ({"body": {"a": 1}, "headers": {"content-type": "application/a+json"}}, "application/a+json", b'{"a":1}'),
         ({"body": "señal"}, TEXT_TYPE, "señal".encode()),
         ({"body": "<p>", "headers": {"Content-Type": "text/html"}}, "text/html; charset=utf-8", b"<p>"),
         ({"body": "<p>", "headers": {"Content-Type": QUOTED_TYPE}}, QUOTED_TYPE, b"<p>"),
-        ({"body": None}, "text/plain; charset=utf-8", b""),
-        ({"statusCode": 200}, "text/plain; charset=utf-8", b""),
+        *((described, TEXT_TYPE, b"") for described in ({"body": None}, {"statusCode": 200})),
         ({"body": "AP8=", "isBase64Encoded": True}, "application/octet-stream", b"\x00\xff"),
         ({"body": "AP8=", "isBase64Encoded": True, "headers": {"Content-Type": "image/png"}}, "image/png", b"\x00\xff"),
         ({"body": "AP8=", "isBase64Encoded": False}, "text/plain; charset=utf-8", b"AP8="),
@@ -96,8 +93,7 @@ def test_a_failed_job_without_a_status_is_500(state: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "location",
-    ["/elsewhere?a=1#b", "https://example.org/a%20b", "http://[::1]:80/", "next", "?page=2", "//a.b/"],
+    "location", ["/elsewhere?a=1#b", "https://example.org/a%20b", "http://[::1]:80/", "next", "?page=2", "//a.b/"]
 )
 def test_a_redirect(location: str) -> None:
     answer = respond({"statusCode": 302, "headers": {"Location": location}})

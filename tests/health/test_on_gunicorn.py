@@ -42,11 +42,7 @@ class World:
 @pytest.fixture(scope="module", params=["gevent", "gthread"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with Redis() as redis, StandIn() as gateway, StandIn() as supervisor:
-        env = {
-            "SYNC_GATEWAY_URL": gateway.url,
-            "SYNC_SUPERVISOR_URL": supervisor.url,
-            "SYNC_REDIS_URL": redis.url,
-        }
+        env = {"SYNC_GATEWAY_URL": gateway.url, "SYNC_SUPERVISOR_URL": supervisor.url, "SYNC_REDIS_URL": redis.url}
         with Service(env, worker=request.param) as service, requests.Session() as http:
             http.trust_env = False
             http.headers["Connection"] = "close"  # an idle connection would hold up the service's end

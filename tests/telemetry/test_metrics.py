@@ -348,17 +348,14 @@ def test_it_is_off_by_default_and_elsewhere(monkeypatch: pytest.MonkeyPatch, cap
 
 
 NO_SOCKET = object()
+OTHERS = ("127.0.0.1", 6090), ("10.0.0.1", 9090)
 
 
 @pytest.mark.parametrize(
     ("bind", "port", "name", "takes"),
     [
         ("127.0.0.1:9090", "9090", ("127.0.0.1", 9090), True),
-        ("127.0.0.1:9090", "9090", ("127.0.0.1", 6090), False),
-        ("127.0.0.1:9090", "9090", ("10.0.0.1", 9090), False),
-        ("127.0.0.1:9090", "9090", "/run/sync.sock", False),
-        ("127.0.0.1:9090", "9090", "", False),
-        ("127.0.0.1:9090", "9090", None, False),
+        *(("127.0.0.1:9090", "9090", name, False) for name in (*OTHERS, "/run/sync.sock", "", None, NO_SOCKET)),
         ("127.0.0.1:9090", "6090", ("127.0.0.1", 6090), False),
         ("localhost:9090", "9090", ("127.0.0.1", 9090), True),
         ("0.0.0.0:9090", "9090", ("10.0.0.1", 9090), True),
@@ -366,10 +363,7 @@ NO_SOCKET = object()
         ("[::1]:9090", "9090", ("::1", 9090, 0, 0), True),
         ("[::]:9090", "9090", ("::ffff:10.0.0.1", 9090, 0, 0), True),
         ("unix:/run/m.sock", "80", "/run/m.sock", True),
-        ("unix:/run/m.sock", "80", "/run/sync.sock", False),
-        ("unix:/run/m.sock", "80", ("127.0.0.1", 80), False),
-        ("127.0.0.1:9090", "9090", NO_SOCKET, False),
-        ("unix:/run/m.sock", "80", NO_SOCKET, False),
+        *(("unix:/run/m.sock", "80", name, False) for name in ("/run/sync.sock", ("127.0.0.1", 80), NO_SOCKET)),
     ],
 )
 def test_which_requests_are_for_the_metrics(bind: str, port: str, name: object, takes: bool) -> None:
@@ -382,10 +376,8 @@ def test_which_requests_are_for_the_metrics(bind: str, port: str, name: object, 
 @pytest.mark.parametrize(
     ("status", "by", "code", "outcome"),
     [
-        (200, "job", "", "success"),
-        (302, "job", "", "success"),
-        (418, "job", "", "failure"),
-        (500, "job", "", "failure"),
+        *((status, "job", "", "success") for status in (200, 302)),
+        *((status, "job", "", "failure") for status in (418, 500)),
         (204, "service", "", "success"),
         (202, "service", "", "accepted"),
         (404, "service", "ENOTFOUND", "client_error"),

@@ -32,36 +32,14 @@ def test_an_empty_secret_hides_nothing() -> None:
 
 
 TWICE = "".join(f"%25{ord(letter):02x}" for letter in "access_token=s3/cr3t")
-NAMED = [
-    "access_token=s3/cr3t",
-    "ACCESS_Token=s3/cr3t",
-    "access_token%3Ds3%2Fcr3t",
-    "%61ccess%5ftoken=s3cr3t",
-    "access_token[]=s3cr3t",
-    "access_token:s3cr3t",
-    "access_token%20=%20s3cr3t",
-    "access_token%00=s3cr3t",
-    "access_token%20s3cr3t",
-    "access_token&s3cr3t",
-    "access_tokens+s3cr3t",
-    "amp;access_token=s3cr3t",
-    "a=1;access-token=s3cr3t",
-    "accessToken=s3cr3t;b=1",
-    "access_token=a&access_token=s3cr3t",
-    "token=s3cr3t",
-    "id_token:%20s3cr3t",
-    "Bearer%20s3cr3t",
-    "bearer+s3cr3t",
-    "Authorization:%20Bearer%20s3cr3t",
-    "authorization=s3cr3t",
-    "authorization%20s3cr3t",
-    "auth_token%2Fs3cr3t",
-    "token%20s3cr3t",
-    "tokens=s3cr3t",
-    "api_key=s3cr3t",
-    TWICE,
-    quote(TWICE),
-]
+NAMED = """
+    access_token=s3/cr3t ACCESS_Token=s3/cr3t access_token%3Ds3%2Fcr3t %61ccess%5ftoken=s3cr3t access_token[]=s3cr3t
+    access_token:s3cr3t access_token%20=%20s3cr3t access_token%00=s3cr3t access_token%20s3cr3t access_token&s3cr3t
+    access_tokens+s3cr3t amp;access_token=s3cr3t a=1;access-token=s3cr3t accessToken=s3cr3t;b=1
+    access_token=a&access_token=s3cr3t token=s3cr3t id_token:%20s3cr3t Bearer%20s3cr3t bearer+s3cr3t
+    Authorization:%20Bearer%20s3cr3t authorization=s3cr3t authorization%20s3cr3t auth_token%2Fs3cr3t token%20s3cr3t
+    tokens=s3cr3t api_key=s3cr3t
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +48,7 @@ def shared_client(shared_theeye: StandIn) -> FlaskClient:
 
 
 @pytest.mark.parametrize("target", ["/acme{}/task/x/job", "/acme/task/x{}/job", JOB + "{}", JOB + "/x{}", "{}"])
-@pytest.mark.parametrize("named", NAMED)
+@pytest.mark.parametrize("named", [*NAMED.split(), TWICE, quote(TWICE)])
 def test_a_token_named_in_the_path_is_told_to_nobody(
     named: str, target: str, shared_client: FlaskClient, shared_theeye: StandIn, capfd: pytest.CaptureFixture[str]
 ) -> None:

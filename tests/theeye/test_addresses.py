@@ -111,9 +111,7 @@ def test_no_address_is_not_sent(answer: Any, resolver: Resolver, transport: Tran
 
 
 @pytest.mark.parametrize(("connect_timeout", "call_timeout"), [(30.0, 0.2), (0.2, 30.0)])
-def test_a_resolver_that_hangs_does_not_outlast_the_call(
-    connect_timeout: float, call_timeout: float, resolver: Resolver
-) -> None:
+def test_a_hanging_resolver_ends_with_the_call(connect_timeout: float, call_timeout: float, resolver: Resolver) -> None:
     resolver.free.clear()
     with opened(connect_timeout=connect_timeout, call_timeout=call_timeout) as transport:
         began = time.monotonic()
@@ -122,9 +120,7 @@ def test_a_resolver_that_hangs_does_not_outlast_the_call(
         assert time.monotonic() - began < 15
 
 
-def test_a_name_that_is_known_is_called_while_the_resolver_hangs(
-    theeye: StandIn, resolver: Resolver, transport: Transport
-) -> None:
+def test_known_names_go_on_while_the_resolver_hangs(theeye: StandIn, resolver: Resolver, transport: Transport) -> None:
     """Once it answers again, it is believed."""
     transport.call("GET", "/x")
     resolver.free.clear()
@@ -144,9 +140,7 @@ def test_a_name_that_is_known_is_called_while_the_resolver_hangs(
 
 
 @pytest.mark.parametrize(("answer", "goes_on"), [(AGAIN, True), (UNKNOWN, False)])
-def test_a_known_name_whose_lookup_fails(
-    answer: Exception, goes_on: bool, resolver: Resolver, transport: Transport
-) -> None:
+def test_a_known_names_lookup_fails(answer: Exception, goes_on: bool, resolver: Resolver, transport: Transport) -> None:
     """A name server that is down says nothing about the name; one that denies the name does."""
     transport.call("GET", "/x")
     transport.close()
@@ -155,9 +149,7 @@ def test_a_known_name_whose_lookup_fails(
         assert transport.call("GET", "/y").status == 404
 
 
-def test_connections_at_the_same_time_share_a_lookup(
-    resolver: Resolver, transport: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_share_a_lookup(resolver: Resolver, transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FRESH_SECONDS", 60.0)
     for _ in range(3):
         transport.call("GET", "/x")
@@ -209,9 +201,7 @@ def test_under_gevent_a_resolver_that_hangs_stops_no_other_call(theeye: StandIn)
     assert (ran.stdout, ran.stderr) == ("404\n{'cannot connect: timed out'}\n", "")
 
 
-def test_without_a_thread_for_the_resolver_known_addresses_are_used(
-    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_thread_known_addresses_are_used(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -79,13 +79,8 @@ def test_a_proxys_url(text: str, host: str, port: int, credentials: str | None, 
 @pytest.mark.parametrize(
     "text",
     [
-        "socks5://ada:hunter2@proxy.example:1080",
-        "socks5h://proxy.example",
-        "https://ada:hunter2@proxy.example",
-        "http://ada:hunter2@proxy.example:99999",
-        "http://ada:hunter2@:3128",
-        "http://ada:hunter2@[::1",
-        "http://",
+        *("socks5://ada:hunter2@proxy.example:1080", "socks5h://proxy.example", "https://ada:hunter2@proxy.example"),
+        *("http://ada:hunter2@proxy.example:99999", "http://ada:hunter2@:3128", "http://ada:hunter2@[::1", "http://"),
     ],
 )
 @pytest.mark.parametrize(("url", "variable"), [(HTTP, "HTTP_PROXY"), (HTTPS, "https_proxy"), (HTTPS, "ALL_PROXY")])
@@ -106,19 +101,16 @@ def test_a_proxy_that_no_url_needs_is_not_looked_at(environ: pytest.MonkeyPatch)
 
 
 def test_the_authority_is_that_of_the_url() -> None:
-    assert read_endpoint("http://theeye.example:6080").authority == "theeye.example:6080"
-    assert read_endpoint("http://theeye.example:80").authority == "theeye.example"
-    assert read_endpoint("https://theeye.example:443").authority == "theeye.example"
-    assert read_endpoint("https://theeye.example:80").authority == "theeye.example:80"
-    assert read_endpoint("http://[::1]").authority == "[::1]"
+    for url in ("http://theeye.example:6080", "https://theeye.example:80", "http://[::1]"):
+        assert read_endpoint(url).authority == url.partition("//")[2]
+    for url in ("http://theeye.example:80", "https://theeye.example:443"):
+        assert read_endpoint(url).authority == "theeye.example", "the usual port is left out"
 
 
 # -- certificates -----------------------------------------------------------------------------------------------------
 
 
-def test_the_first_variable_of_three_names_the_bundle(
-    certificate: tuple[Path, Path], environ: pytest.MonkeyPatch
-) -> None:
+def test_the_first_of_three_variables_counts(certificate: tuple[Path, Path], environ: pytest.MonkeyPatch) -> None:
     assert read_endpoint(HTTPS).bundle.variable == ""
     assert read_endpoint(HTTPS).bundle.path.endswith("cacert.pem"), "certifi's"
     for variable in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):

@@ -82,9 +82,7 @@ def test_a_plain_proxy_that_wants_a_password(user: str, theeye: StandIn, monkeyp
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_plain_proxys_failure_may_come_after_the_job_was_started(
-    status: int, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plain_proxy_may_fail_after_the_start(status: int, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxied(monkeypatch, refusal=status, carried_out=True):
         error = failed_create(theeye.url)
     assert "the job may have started" in error.message
@@ -95,9 +93,7 @@ def test_a_plain_proxys_failure_may_come_after_the_job_was_started(
 # -- https ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_tunnel_is_opened_once_and_shows_nothing(
-    secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tunnel_opens_once_and_shows_nothing(secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxied(monkeypatch, PASSWORD, USER) as proxy, opened(secure) as transport:
         assert [transport.call("POST", "/x", TOKEN, b"[1]").status for _ in range(3)] == [404] * 3
     address = secure.removeprefix("https://")
@@ -123,9 +119,7 @@ def test_a_tunnel_that_is_refused_is_not_sent(
     assert theeye.calls == []
 
 
-def test_behind_a_tunnel_an_answer_is_theeyes_own(
-    secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_behind_a_tunnel_answers_are_theeyes(secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     theeye.fault("create", Html(502))
     with proxied(monkeypatch):
         assert failed_create(secure).code == "ESUPERVISOR"
@@ -167,9 +161,7 @@ def test_a_proxy_that_speaks_nonsense_is_not_sent(answer: bytes, monkeypatch: py
             transport.call("POST", "/x", TOKEN, b"[]")
 
 
-def test_what_a_proxy_sends_before_tls_is_never_an_answer(
-    secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_comes_before_tls_is_no_answer(secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """It came in one piece with the CONNECT's answer, and the tunnel behind it works."""
 
     def serve(client: socket.socket) -> None:

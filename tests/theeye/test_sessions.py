@@ -90,9 +90,7 @@ def test_without_a_time_nothing_is_remembered(theeye: StandIn) -> None:
             get(sessions)
 
 
-def test_the_one_not_used_for_longest_goes_first(
-    theeye: StandIn, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_longest_unused_goes_first(theeye: StandIn, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SESSIONS", 3)
     for token in "abcd":
         theeye.tokens[token] = ACME
@@ -170,9 +168,7 @@ NONSENSE: list[Any] = [
 
 
 @pytest.mark.parametrize("profile", NONSENSE, ids=repr)
-def test_an_answer_that_is_no_session_is_the_gateways_failure(
-    profile: Any, theeye: StandIn, sessions: Sessions
-) -> None:
+def test_an_answer_that_is_no_session_is_a_failure(profile: Any, theeye: StandIn, sessions: Sessions) -> None:
     theeye.fault("profile", Reply(200, profile), times=1)
     with pytest.raises(UpstreamFailed, match="no session") as caught:
         get(sessions)
@@ -223,9 +219,7 @@ def test_a_session_that_was_refused_does_not_go_on(theeye: StandIn, sessions: Se
         get(sessions)
 
 
-def test_a_gateway_that_is_down_is_not_asked_each_time_and_once_it_is_back_again(
-    theeye: StandIn, sessions: Sessions, clock: Clock
-) -> None:
+def test_a_gateway_that_is_down_is_asked_once_in_a_while(theeye: StandIn, sessions: Sessions, clock: Clock) -> None:
     get(sessions)
     clock.now += TTL
     theeye.fault("profile", Stack(500), times=1)
