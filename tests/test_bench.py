@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.processes import CHECKOUT, need, wait_until
+from support.proc import children
+from support.processes import CHECKOUT, need, run_python, wait_until
 
 from benchmarks import document
 from benchmarks.figures import Figure, comparison, medians, table
@@ -17,14 +18,13 @@ from benchmarks.rounds import in_turn
 HEADINGS = ["row", "worker", "figure", "service", "floor", "ratio", "today", "to", "reach"]
 ROWS = ["warm request", "throughput, 4", "one at a time", "outputs", "parked, 20", "with 2 waiting", "with 20 waiting"]
 COUNTED = {"wrong answers": 0, "answered": 20, "Redis commands a request": 0}
-COMMAND = [sys.executable, "-m", "benchmarks", "--quick", "--worker", "gevent"]
+BENCH = ["-m", "benchmarks", "--quick", "--worker", "gevent"]
 
 
 def test_a_quick_run_has_all_rows(tmp_path: Path) -> None:
     need("redis-server", "redis-server")
     out = tmp_path / "results.json"
-    ran = subprocess.run([*COMMAND, "--out", str(out)], cwd=CHECKOUT, capture_output=True, text=True, timeout=100)
-    assert ran.returncode == 0, ran.stderr
+    ran = run_python(*BENCH, "--out", str(out))
     head, _, table = ran.stdout.partition("\n\n")
     lines = table.splitlines()
     assert "gunicorn workers: 2" in head
@@ -43,8 +43,7 @@ def test_another_commit_is_measured_in_turn(tmp_path: Path) -> None:
     need("redis-server", "redis-server")
     out = tmp_path / "results.json"
     options = ["--against", "HEAD", "--only", "warm", "--rounds", "2", "--out", str(out)]
-    ran = subprocess.run([*COMMAND, *options], cwd=CHECKOUT, capture_output=True, text=True, timeout=100)
-    assert ran.returncode == 0, ran.stderr
+    ran = run_python(*BENCH, *options)
     head, _, table = ran.stdout.partition("\n\n")
     assert "rounds: 2\nbefore: " in head
     assert table.splitlines()[0].split()[3:6] == ["before", "after", "after/before"]
@@ -56,16 +55,13 @@ def test_another_commit_is_measured_in_turn(tmp_path: Path) -> None:
 
 
 def test_a_commit_that_is_not_there_is_refused() -> None:
-    ran = subprocess.run([*COMMAND, "--against", "nowhere"], cwd=CHECKOUT, capture_output=True, text=True, timeout=100)
-    assert ran.returncode == 2
-    assert "no commit 'nowhere'" in ran.stderr
+    assert "no commit 'nowhere'" in run_python(*BENCH, "--against", "nowhere", status=2).stderr
 
 
 def test_ctrl_c_ends_all_processes() -> None:
     need("redis-server", "redis-server")
-    with subprocess.Popen(
-        [*COMMAND, "--serve"], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as bench:
+    pipe, command = subprocess.PIPE, [sys.executable, *BENCH, "--serve"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=pipe, stderr=pipe, text=True) as bench:
         assert bench.stdout
         assert "workers [" in bench.stdout.readline()
         started = descendants(bench.pid)
@@ -124,5 +120,4 @@ def test_the_table_of_the_document_has_both_sides() -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return children + [below for child in children for below in descendants(child)]
+    return [each for child in children(pid) for each in (child, *descendants(child))]

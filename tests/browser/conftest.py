@@ -1,17 +1,12 @@
 """Fixtures for the pages: Debian's Chromium, headless, before the service on the sandbox's TheEye."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from support.processes import Redis, Service, need
-from support.settings import environment
-
-from sandbox import Sandbox
+from support.processes import Service, need
 
 # The machine's network is closed: without these Chromium looks for its own hosts first.
 QUIET = (
@@ -33,14 +28,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def site(redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    database = tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3"
-    with (
-        Sandbox(database=database, redis_url=redis_server.url) as sandbox,
-        Service(environment(sandbox, redis_url=redis_server.url), "gevent") as service,
-    ):
-        yield service
+@pytest.fixture
+def site(redis_demo_service: Service) -> Service:
+    return redis_demo_service
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """docs/troubleshooting.md: it knows every code with its statuses, its links lead somewhere, its commands run."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 

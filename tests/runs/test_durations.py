@@ -1,7 +1,5 @@
 """How long a task's runs take: what is learned, what callers are told, and how processes share it."""
 
-from __future__ import annotations
-
 import logging
 import re
 import socket

@@ -7,14 +7,25 @@ import pytest
 import requests
 
 from support.caller import NO_JOB, Caller
-from support.theeye import JOB, StandIn
+from support.theeye import ACME, JOB, StandIn
 
 OTHER_TASK = "61f3e937c38201da80f96c28"
 
 
-def test_a_gateway_that_is_asked_for_the_scope_id_never_answers(caller: Caller) -> None:
-    with pytest.raises(requests.ReadTimeout):
+def test_profiles(theeye: StandIn, caller: Caller) -> None:
+    scopes = {"scopes[]": ["principal", "organization"]}
+    profile = caller.profile(params=scopes).json()
+    assert (set(profile), profile["organization"]["id"]) == ({"principal", "organization"}, ACME.customer_id)
+    with pytest.raises(requests.ReadTimeout):  # as a real gateway does with this scope
         caller.profile(params={"scopes[]": "id"}, timeout=0.2)
+    theeye.knows_scopes = False
+    for profile in (caller.profile().json(), caller.profile(params=scopes).json()):
+        assert profile["customers"] == [{"id": "5e0000000000000000000001", "name": "acme"}]
+        assert profile["current_customer"]["id"] == "5e0000000000000000000001"
+        assert profile["current_customer"]["name"] == "acme"
+    del theeye.tokens["tok-acme"]
+    answer = caller.profile()
+    assert (answer.status_code, "    at " in answer.json()["stack"]) == (401, True)
 
 
 def test_a_job_runs_until_it_is_told_to_end(theeye: StandIn, caller: Caller) -> None:
