@@ -12,7 +12,6 @@ cost more (docs/performance.md), and none of them has one deadline for a whole c
 
 import queue
 import re
-from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from http.client import BadStatusLine, HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
@@ -22,9 +21,9 @@ from typing import NamedTuple
 from app.theeye.addresses import Addresses
 from app.theeye.connection import Connection, connect
 from app.theeye.endpoint import Endpoint, read_endpoint
+from app.theeye.idle import IdleConnections
 from app.theeye.job_id import HEAD
 
-IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
 CONNECTIONS = 256
 ALL_BUSY = "too many calls of this caller, task or customer are under way"
 
@@ -81,8 +80,7 @@ class Transport:
         self._call_timeout = call_timeout
         self._max_answer = max_answer
         self._target, self._common = _common(self.endpoint)
-        self._idle: deque[Connection] = deque()  # the one used last at the right
-        self._is_closed = False
+        self._idle = IdleConnections()
         self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore that costs little under gevent too
         for _ in range(CONNECTIONS):
             self._slots.put(None)
@@ -110,9 +108,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the idle connections, and from now on each other one after its call."""
-        self._is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.close()
 
     def _request(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> bytes:
         """Return all bytes of a request. Raise NotSent for what HTTP cannot carry."""
@@ -132,7 +128,7 @@ class Transport:
         return "\r\n".join([*head, "", ""]).encode("latin-1") + (body or b"")
 
     def _exchange(self, method: str, request: bytes, deadline: float) -> Reply:
-        connection = self._idle_connection() or self._connect(deadline)
+        connection = self._idle.take() or self._connect(deadline)
         keep = False
         try:
             if monotonic() >= deadline:
@@ -147,7 +143,7 @@ class Transport:
             raise AnswerLost(_reason(error)) from None
         finally:
             if keep:
-                self._keep(connection)
+                self._idle.keep(connection)
             else:
                 connection.close()
 
@@ -170,34 +166,6 @@ class Transport:
             return connect(self.endpoint, self._addresses, until)
         except (OSError, HTTPException, ValueError) as error:
             raise NotSent(f"cannot connect: {_reason(error)}") from None
-
-    def _idle_connection(self) -> Connection | None:
-        """Return the connection used last, if it has not been idle for long and the other side has not closed it."""
-        oldest = monotonic() - IDLE_SECONDS
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if connection.idle_since > oldest and connection.is_quiet():
-                return connection
-            connection.close()
-
-    def _keep(self, connection: Connection) -> None:
-        """Keep a connection for the next call, and close those that a burst of calls has left behind."""
-        connection.idle_since = monotonic()
-        self._idle.append(connection)
-        if self._is_closed:
-            self.close()
-        while True:
-            try:
-                oldest = self._idle.popleft()
-            except IndexError:
-                return
-            if oldest.idle_since >= connection.idle_since - IDLE_SECONDS:
-                self._idle.appendleft(oldest)
-                return
-            oldest.close()
 
 
 def _common(endpoint: Endpoint) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from support.theeye import (
 from support.tls import tls_server
 from support.transport import LIMIT, opened
 
+from app.theeye import idle
 from app.theeye import transport as module
 from app.theeye.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
 
@@ -172,7 +173,7 @@ def test_bytes_that_nobody_asked_for_spoil_a_connection(later: float, theeye: St
 
 def quiet(transport: Transport) -> bool:
     """Whether the idle connection has nothing to read."""
-    sock = transport._idle[0]._sock
+    sock = transport._idle._idle[0]._sock
     try:
         return not sock.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
@@ -180,9 +181,9 @@ def quiet(transport: Transport) -> bool:
 
 
 def test_idle_connections_end(theeye: StandIn, transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 <= module.IDLE_SECONDS < 5, "before Node's five seconds"
+    assert 1 <= idle.IDLE_SECONDS < 5, "before Node's five seconds"
     transport.call("GET", "/x")
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(idle, "IDLE_SECONDS", 0.0)
     transport.call("GET", "/x")
     assert connections(theeye) == [1, 2], "one that was idle for long is not reused"
     wait_until(lambda: theeye.open_connections == 1, 20, "the end of the old connection")
