@@ -3,6 +3,7 @@
 FormatterError        its message is for the client
 ├── BadQuery          400, raised by `check`: the argument cannot be used, nothing is started
 ├── BadOutput         502, raised by `format`: the job's output is not what this mode needs
+│   └── TooCostly     502, raised by `loads`: reading it as JSON would hold up other requests (formatters/cost.py)
 └── BadAnswer         502, raised by the service: HTTP cannot carry the answer
 RegistrationError     raised by the registry at the start: the plugin is skipped
 """

@@ -25,6 +25,17 @@ SHARE = 6  # bytes for each byte of a text
 HEAD = 1 << 16  # bytes of a budget that are read without being counted
 PIECE = 1 << 18  # bytes that are counted at once
 
+_PRICES = {  # nanoseconds and bytes of one; a value takes a slot, and what its kind takes beside it
+    "values": (90, 9),
+    "strings": (100, 56),
+    "keys": (100, 0),
+    "new_keys": (0, 200),
+    "lists": (330, 96),
+    "objects": (220, 176),
+    "numbers": (120, 32),
+    "floats": (400, 0),
+}
+
 _NO_VALUE = b" \t\r\n[]{},:"
 _SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 _LONG_NUMBER = re.compile(rb"[0-9]{50,}")  # int() takes a time that grows with the square of the length
@@ -51,10 +62,12 @@ class Cost:
     wide: bool = False  # whether a character beyond 16 bits makes whole strings four times as large
     _keys: set[bytes] = field(default_factory=set)
 
-    def add(self, values: int, strings: int, lists: int, objects: int, numbers: int, floats: int) -> None:
-        """Add values: each takes a slot, and what its kind takes beside it."""
-        self.nanoseconds += 90 * values + 100 * strings + 330 * lists + 220 * objects + 120 * numbers + 400 * floats
-        self.memory += 9 * values + 56 * strings + 96 * lists + 176 * objects + 32 * numbers
+    def _add(self, **counts: int) -> None:
+        """Add so many of each kind at its price."""
+        for kind, count in counts.items():
+            nanoseconds, memory = _PRICES[kind]
+            self.nanoseconds += nanoseconds * count
+            self.memory += memory * count
 
     def add_text(self, text: bytes, wide: bool) -> None:
         """Count a whole text. Raise TooCostly as soon as it is."""
@@ -79,7 +92,7 @@ class Cost:
         floats = scalars.count(b".") + exponents
         digits = len(scalars) - 4 * true - 5 * false - 4 * null
         numbers = min(values, (digits + 2) // 3)  # Python shares those of one and two digits
-        self.add(values, 0, lists, objects, numbers, floats)
+        self._add(values=values, lists=lists, objects=objects, numbers=numbers, floats=floats)
         large = exponents - scalars.count(b"e-") - scalars.count(b"E-")
         self.memory += 48 * large  # JavaScript writes 1e20 with all its digits
         self.nanoseconds += 2000 * sum(map(scalars.count, _SMALL_NUMBER))
@@ -88,12 +101,10 @@ class Cost:
     def _add_strings(self, strings: list[bytes], after: list[bytes]) -> None:
         """Count the strings. A key is held once however often it comes, but has an entry in two tables."""
         keys = [string for string, rest in zip(strings, after, strict=False) if b":" in rest]
-        new = len(self._keys)
+        known = len(self._keys)
         self._keys.update(keys)
-        new = len(self._keys) - new
-        self.add(0, len(strings) - len(keys) + new, 0, 0, 0, 0)
-        self.memory += 200 * new
-        self.nanoseconds += 100 * len(keys)
+        new = len(self._keys) - known
+        self._add(strings=len(strings) - len(keys) + new, keys=len(keys), new_keys=new)
         if self.wide:
             self.memory += 3 * sum(len(string) for string in strings if not string.isascii() or b"\\u" in string)
 
