@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from time import monotonic
 
 import pytest
@@ -177,3 +177,17 @@ def test_a_call_without_a_connection_starts_nothing(world: World, services: Serv
         assert got.headers["Retry-After"] == "1"
         assert (error["job"]["id"] == job_id) if "job" in error else "nothing was started" in error["message"]
     assert len(theeye.calls) == calls
+
+
+@pytest.mark.settings(call_timeout=60)
+def test_who_queues_has_time_left_for_the_call(world: World, services: Services) -> None:
+    class Noted(FairShares):
+        def hold(self, path: Path, deadline: float) -> AbstractContextManager[None]:
+            left.append(deadline - monotonic())
+            return super().hold(path, deadline)
+
+    left: list[float] = []
+    services.supervisor._shares = Noted(256)
+    assert world.post().status_code == 200
+    assert left
+    assert max(left) <= 30
