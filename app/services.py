@@ -25,7 +25,8 @@ from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import JobWaiter
 from app.waiter.looks import Looks
-from app.waiter.notifications import Notifications, make_notifications
+from app.waiter.notifications import Notifications
+from app.waiter.redis_notifications import make_notifications
 from formatters import Registry
 
 EXTENSION = "theeye_sync"  # the name of the Services among Flask's extensions

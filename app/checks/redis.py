@@ -13,7 +13,8 @@ from app.checks.network import Unreachable, reach
 from app.checks.refusals import RIGHTS, meaning
 from app.runs.redis_scripts import PREFIX
 from app.settings import Settings
-from app.waiter.notifications import FINISHED, SLOT_GIVEN, UNHEARD_NAME, WRONG
+from app.waiter.redis_notifications import FINISHED, SLOT_GIVEN, UNHEARD_NAME, WRONG
+from app.waiter.redis_options import redis_options
 
 ANSWER_SECONDS = 3.0
 
@@ -59,15 +60,9 @@ def _try_everything(settings: Settings) -> Iterator[Finding]:
 
 def _client(settings: Settings) -> Any:
     import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
 
-    return redis.Redis.from_url(
-        settings.redis_url,
-        socket_connect_timeout=settings.connect_timeout,
-        socket_timeout=ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    url = settings.redis_url
+    return redis.Redis.from_url(url, **redis_options(url, settings.connect_timeout, ANSWER_SECONDS))
 
 
 def _where(url: str) -> str:

@@ -7,7 +7,8 @@ from app.health.host import read_host
 from app.health.probes import Probe
 from app.runs.redis_scripts import RedisScripts
 from app.settings import Settings
-from app.waiter.notifications import WRONG, Notifications
+from app.waiter.notifications import Notifications
+from app.waiter.redis_notifications import WRONG
 from formatters import Failure
 
 

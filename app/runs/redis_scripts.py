@@ -8,7 +8,7 @@ from importlib import resources
 from time import monotonic
 from typing import Any
 
-from app.theeye.keepalive import redis_keep_alive
+from app.waiter.redis_options import redis_options
 
 log = logging.getLogger("theeye_sync.redis")
 
@@ -87,16 +87,11 @@ class RedisScripts:
     @functools.cached_property
     def _client(self) -> Any:
         import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
 
         pool = redis.BlockingConnectionPool.from_url(
             self._url,
             max_connections=CONNECTIONS,
             timeout=CALL_SECONDS,
-            socket_connect_timeout=CALL_SECONDS,
-            socket_timeout=CALL_SECONDS,
-            **redis_keep_alive(self._url),
-            retry=Retry(NoBackoff(), 0),
+            **redis_options(self._url, CALL_SECONDS, CALL_SECONDS),
         )
         return redis.Redis(connection_pool=pool)

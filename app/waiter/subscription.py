@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from app.theeye.keepalive import redis_keep_alive
+from app.waiter.redis_options import redis_options
 
 PING_SECONDS = 1.0
 PONG_SECONDS = 5.0
@@ -101,15 +101,10 @@ class Subscription:
 
     def _subscribe_and_receive(self) -> None:
         import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
 
         client = redis.Redis.from_url(
             self._url,
-            socket_connect_timeout=SETTLE_SECONDS,
-            socket_timeout=PING_SECONDS,
-            **redis_keep_alive(self._url),
-            retry=Retry(NoBackoff(), 0),
+            **redis_options(self._url, SETTLE_SECONDS, PING_SECONDS),
             protocol=2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
         )
         with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ import pytest
 from support.load import WORKERS, Fleet, Recorder, fleet, get, settle
 from support.processes import Redis, wait_until
 
-from app.waiter.notifications import RedisNotifications
+from app.waiter.redis_notifications import RedisNotifications
 from app.waiter.signal import Wake
 
 CARRIED = "polling carries all waits"

@@ -14,7 +14,7 @@ from app.runs.history_limits import Limits
 from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
 from app.runs.redis_scripts import RedisScripts
-from app.waiter.notifications import RedisNotifications
+from app.waiter.redis_notifications import RedisNotifications
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.runs.history import HistoryGuard
 from app.runs.history_redis import PARTS, RedisQueue
 from app.runs.redis_scripts import PREFIX, RedisScripts
 from app.services import _history_guard
-from app.waiter.notifications import RedisNotifications
+from app.waiter.redis_notifications import RedisNotifications
 
 
 def two_queues(redis_server: Redis) -> tuple[RedisQueue, RedisQueue]:

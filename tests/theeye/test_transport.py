@@ -394,7 +394,7 @@ def test_an_untrusted_certificate_or_one_for_another_host_is_not_sent(
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     with tls_server(certificate, theeye) as url:
-        host = "127.1" if trusted else "127.0.0.1"  # the same server by a name that the certificate lacks
+        host = "localhost" if trusted else "127.0.0.1"  # which the certificate does not name
         with opened(url.replace("127.0.0.1", host)) as transport, pytest.raises(NotSent, match="cannot connect"):
             transport.call("POST", "/x", SECRET, b"[]")
         assert theeye.calls == []

@@ -26,7 +26,8 @@ from app.waiter import looks as module
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
 from app.waiter.looks import Looks
-from app.waiter.notifications import UNHEARD_NAME, WRONG, Notifications
+from app.waiter.notifications import Notifications
+from app.waiter.redis_notifications import UNHEARD_NAME, WRONG
 
 
 def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
