@@ -23,7 +23,7 @@ from support.theeye import StandIn
 from support.world import World, in_process
 
 from app import EXTENSION, Services, Settings, create_app
-from app.waiter import job_waiter
+from app.waiter import pauses
 from sandbox import Sandbox
 
 WORKERS = ("gevent", "gthread")
@@ -63,7 +63,7 @@ def theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
 def make_app(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
     """Makes applications in front of `theeye`; their connections are closed after the test."""
     made: list[Flask] = []
-    monkeypatch.setattr(job_waiter, "POLLING", (0.002, 1.0))  # the jobs of most tests have ended by the first look
+    monkeypatch.setattr(pauses, "POLLING", (0.002, 1.0))  # the jobs of most tests have ended by the first look
 
     def make(**settings: Any) -> Flask:
         app = create_app(Settings(**{"gateway_url": theeye.url, "supervisor_url": theeye.url} | settings))

@@ -109,7 +109,7 @@ def test_an_unexpected_error_is_told_to_flasks_signal_and_with_its_job(
 
     flask.got_request_exception.connect(receive, app)
     services = app.extensions[EXTENSION]
-    monkeypatch.setattr(type(services.waiter), "wait", crash)
+    monkeypatch.setattr(type(services.waiter), "follow", crash)
     answer = post(client)
     assert error_of(answer, 500, "EINTERNAL")["job"]["id"] == answer.headers["X-Job-Id"]
     assert isinstance(errors[0].__cause__, ZeroDivisionError)

@@ -43,17 +43,19 @@ def test_answers_as_the_original_did(case: dict[str, Any]) -> None:
 JOB = {"state": "failure", "output": ['{"a":1,"statusCode":404}', "x"], "result": {"code": 1}}
 
 
-@pytest.mark.parametrize(
-    ("mode", "query", "status", "body"),
-    [
-        ("output", "", 500, JOB["output"]),
-        ("parse", "parse", 404, {"a": 1, "statusCode": 404}),
-        ("result", "result", 500, {"code": 1}),
-    ],
-)
-def test_built_in_modes(mode: str, query: str, status: int, body: Any) -> None:
-    answer = run(Registry()[mode], JOB, query)
-    assert (answer.status, answer.json()) == (status, body)
+def test_built_in_output() -> None:
+    answer = run(Registry()["output"], JOB)
+    assert (answer.status, answer.json()) == (500, JOB["output"])
+
+
+def test_built_in_parse() -> None:
+    answer = run(Registry()["parse"], JOB, "parse")
+    assert (answer.status, answer.json()) == (404, {"a": 1, "statusCode": 404})
+
+
+def test_built_in_result() -> None:
+    answer = run(Registry()["result"], JOB, "result")
+    assert (answer.status, answer.json()) == (500, {"code": 1})
 
 
 def test_built_in_response() -> None:

@@ -342,7 +342,7 @@ def test_a_slow_answer_within_the_deadline_is_whole(theeye: StandIn, transport: 
 
 @pytest.mark.parametrize(
     ("scheme", "limits", "error"),
-    [("http", {"call_timeout": 0.3}, AnswerLost), ("https", {"connect_timeout": 0.3}, NotSent)],
+    [("http", {"call_timeout": 0.5}, AnswerLost), ("https", {"connect_timeout": 0.3}, NotSent)],
     ids=["reads nothing", "never ends its handshake"],
 )
 def test_a_silent_peer_ends_at_the_deadline(scheme: str, limits: dict[str, float], error: type[TransportError]) -> None:

@@ -10,7 +10,7 @@ from support.settings import environment
 from support.theeye import ACME, JOB, StandIn
 from support.world import World, only_job, over_http
 
-from app.waiter.job_waiter import POLLING
+from app.waiter.pauses import POLLING
 
 BY_NOTIFICATION = [("gevent", True), ("gthread", True)]
 BY_POLLING = [("gevent", False), ("gthread", False)]
