@@ -10,7 +10,7 @@ import requests
 
 from support.caller import Caller, ask, raw_get
 from support.processes import read_response
-from support.theeye import CloseAfter, CloseBefore, Drip, HalfBody, Late, Reply, Reset, Silence, StandIn
+from support.theeye import Big, CloseAfter, CloseBefore, Drip, HalfBody, Late, Reply, Reset, Silence, StandIn
 
 
 def test_a_fault_is_for_its_kind_so_often_and_until_healed(theeye: StandIn, caller: Caller) -> None:
@@ -76,3 +76,14 @@ def test_late(theeye: StandIn, caller: Caller) -> None:
         assert not answer.done(), "carried out at once"
         assert answer.result(20).json()["id"] == job_id
     assert time.monotonic() - started >= 0.2
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_big(theeye: StandIn, caller: Caller, chunked: bool) -> None:
+    job_id = caller.post().json()["id"]
+    theeye.fault("read", Big(3_000_000, chunked=chunked))
+    answer = caller.read(job_id)
+    assert len(answer.content) > 3_000_000
+    assert answer.json()["id"] == job_id
+    assert ("Content-Length" in answer.headers) is not chunked
+    assert len({call.connection for call in theeye.calls}) == 1, "the connection can be used again"
