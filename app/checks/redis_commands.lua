@@ -2,13 +2,15 @@
 --
 -- KEYS: a hash, a sorted set and a set, made for this check and deleted at its end
 -- ARGV: a channel
--- Returns the names of the commands that Redis refuses, or the error of a Redis that takes no writes at all.
+-- Returns the names of the commands that Redis refuses, or the error of a Redis that takes no writes at all (OOM,
+-- MISCONF, NOREPLICAS): it has a code of its own.
 
 local refused, failed = {}, nil
 local function try(name, ...)
   local answer = redis.pcall(name, ...)
   if type(answer) ~= 'table' or not answer.err then return end
-  if answer.err:find('^OOM') or answer.err:find('^MISCONF') then failed = answer.err end
+  local code = answer.err:match('^(%u+) ')
+  if code and code ~= 'ERR' and code ~= 'NOPERM' then failed = answer.err end
   table.insert(refused, name)
 end
 

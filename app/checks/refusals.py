@@ -8,6 +8,28 @@ from app.runs.redis_scripts import PREFIX
 # The rights that the service needs, as ACL SETUSER takes them.
 RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"
 
+# What Redis says of itself, what that means, and what to do.
+_STATES = (
+    (
+        "max number of clients",
+        "has as many clients as it takes",
+        "Raise its maxclients, or close what is left open (CLIENT LIST)",
+    ),
+    (
+        "OOM|'maxmemory'",
+        "is full: it takes no more writes",
+        "Raise its maxmemory, or remove what fills it (INFO memory)",
+    ),
+    ("MISCONF", "cannot save to its disk, so it takes no writes", "Free its disk; its log says what failed"),
+    ("NOREPLICAS", "has too few replicas, so it takes no writes", "Start them, or lower its min-replicas-to-write"),
+    (
+        "protected mode",
+        "answers to its own machine only (protected mode)",
+        "Set a password in its redis.conf, and write it in SYNC_REDIS_URL",
+    ),
+    ("BUSY", "is busy with a script", "SCRIPT KILL ends it; its log says how long it has run"),
+)
+
 
 def meaning(error: Exception, where: str, seconds: float) -> Finding:
     """Return the finding for an error that a call to Redis raised; `seconds` is how long the call waited."""
@@ -28,12 +50,10 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
             return "does not accept the password, or wants one", advice
         case exceptions.BusyLoadingError():
             return "is still loading its data", "Wait for it"
-        case _ if str(error).startswith("max number of clients"):
-            return "has as many clients as it takes", "Raise its maxclients, or close what is left open (CLIENT LIST)"
-        case _ if "OOM" in str(error) or "used memory > 'maxmemory'" in str(error):
-            return "is full: it takes no more writes", "Raise its maxmemory, or remove what fills it (INFO memory)"
-        case _ if "MISCONF" in str(error):
-            return "cannot save to its disk, so it takes no writes", "Free its disk; its log says what failed"
+        case exceptions.MasterDownError():
+            return "is a replica that has lost its master", "Name the master in SYNC_REDIS_URL"
+        case _ if state := next((state for words, *state in _STATES if re.search(words, str(error))), None):
+            return state[0], state[1]
         case exceptions.TimeoutError():
             advice = "Look at its log, and whether redis:// or rediss:// is right in SYNC_REDIS_URL"
             return f"accepts connections and does not answer within {seconds:g} s", advice

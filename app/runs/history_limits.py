@@ -54,5 +54,5 @@ def _kept_jobs(document: Mapping[str, Any]) -> float | None:
     if document.get("autoremove_completed_jobs") is False:
         return inf
     if not isinstance(limit, int) or isinstance(limit, bool):
-        return None
+        return DEFAULT_LIMIT if limit is None and "autoremove_completed_jobs_limit" in document else None
     return limit or DEFAULT_LIMIT if limit >= 0 else inf  # as TheEye does: 0 is its default, below it deletes nothing

@@ -1,7 +1,7 @@
 """A Redis that refuses: passwords, and rights that a user lacks."""
 
 import pytest
-from redis import ResponseError
+from redis import exceptions
 from support.checks import redis_lines
 from support.processes import Redis, user_of
 from support.theeye import StandIn
@@ -45,8 +45,25 @@ def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) ->
         assert len(redis_lines(url + "/1", theeye, 0)) == 3
 
 
-@pytest.mark.parametrize("where", ["", "Error running script: "])
-def test_a_redis_that_cannot_save(where: str) -> None:
-    error = ResponseError(f"{where}MISCONF Redis is configured to save RDB snapshots, but it's currently unable to")
-    found = meaning(error, "redis:6379", 3.0)
-    assert found.words == "redis:6379 cannot save to its disk, so it takes no writes"
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (exceptions.MasterDownError("Link with MASTER is down"), "is a replica that has lost its master"),
+        (exceptions.ResponseError("Error running script: MISCONF Errors writing"), "cannot save to its disk"),
+        (exceptions.ResponseError("BUSY Redis is busy running a script"), "is busy with a script. SCRIPT KILL"),
+        (exceptions.ResponseError("DENIED Redis is running in protected mode"), "answers to its own machine only"),
+        (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "is still loading its data"),
+    ],
+)
+def test_a_state_of_redis(error: Exception, words: str) -> None:
+    found = meaning(error, "x", 3)
+    assert f"{found.words}. {found.advice}".startswith(f"x {words}")
+
+
+def test_a_redis_that_takes_no_writes(redis_server: Redis, theeye: StandIn) -> None:
+    client = redis_server.client()
+    client.config_set("min-replicas-to-write", 1)
+    try:
+        assert "has too few replicas, so it takes no writes" in redis_lines(redis_server.url, theeye)[-1]
+    finally:
+        client.config_set("min-replicas-to-write", 0)
