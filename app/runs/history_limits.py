@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
+LIMIT = "autoremove_completed_jobs_limit"
 DEFAULT_LIMIT = 5  # TheEye's
 TASKS = 10_000  # whose limits are remembered at the most
 
@@ -25,11 +26,13 @@ class Limits:
         return self._known.get(task, DEFAULT_LIMIT)
 
     def learn(self, task: str, document: Mapping[str, Any]) -> None:
-        """Take the limit from a task, or from a job with its task inside; ignore a document that has none."""
+        """Take the limit from a task, or from a job with its task inside; ignore a document that names none."""
         for source in (document, document.get("task")):
             if isinstance(source, Mapping) and (kept := _kept_jobs(source)) is not None:
                 self._keep(task, int(kept) if kept < self._enough else None)
                 return
+        if LIMIT in document:  # null, which TheEye takes for its default
+            self._keep(task, DEFAULT_LIMIT)
 
     def _keep(self, task: str, limit: int | None) -> None:
         if len(self._known) >= TASKS and task not in self._known:
@@ -50,9 +53,9 @@ class Limits:
 
 def _kept_jobs(document: Mapping[str, Any]) -> float | None:
     """Return how many ended jobs TheEye keeps by a document; None where it does not say."""
-    limit = document.get("autoremove_completed_jobs_limit")
+    limit = document.get(LIMIT)
     if document.get("autoremove_completed_jobs") is False:
         return inf
     if not isinstance(limit, int) or isinstance(limit, bool):
-        return DEFAULT_LIMIT if limit is None and "autoremove_completed_jobs_limit" in document else None
+        return None
     return limit or DEFAULT_LIMIT if limit >= 0 else inf  # as TheEye does: 0 is its default, below it deletes nothing

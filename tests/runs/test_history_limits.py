@@ -29,3 +29,10 @@ def test_limits_are_learned_from_documents(document: dict[str, object], limit: i
     if limit is None:
         limits.learn("t", {"name": "says nothing"})
         assert limits.get("t") is None, "a limit follows the newest document that says something"
+
+
+def test_a_limit_that_was_taken_away_is_theeyes_default() -> None:
+    limits = Limits(enough=1000)
+    limits.learn("t", {"autoremove_completed_jobs_limit": 9})
+    limits.learn("t", {"autoremove_completed_jobs_limit": None})
+    assert limits.get("t") == 5
