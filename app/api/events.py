@@ -25,7 +25,7 @@ PIECE = 48 << 10  # of a body at once; a multiple of 3, so that pieces in base64
 def are_wanted() -> bool:
     """Return whether the client prefers events to an answer."""
     name, quality = next(iter(request.accept_mimetypes), ("", 0.0))
-    return name.partition(";")[0] == EVENTS and quality > 0 and request.method in ("GET", "POST")
+    return name.partition(";")[0].lower() == EVENTS and quality > 0 and request.method in ("GET", "POST")
 
 
 def refuse_last_event() -> None:
@@ -39,10 +39,13 @@ def are_complete(job_id: str) -> bool:
     return are_wanted() and _last_event() == f"{visible(job_id)}:answer"
 
 
-def answer(following: Following[Response], address: Callable[[str], str]) -> Response:
+def answer(
+    following: Following[Response], address: Callable[[str], str], expected: Callable[[], float | None]
+) -> Response:
     """Return the outcome, or where the client prefers events a stream of what is seen, with the outcome at its end.
 
-    What goes wrong before the job is known is raised. `address` returns where the answer of a job can be fetched later.
+    What goes wrong before the job is known is raised. `address` returns where the answer of a job can be fetched later,
+    `expected` how many seconds its task usually takes.
     """
     if not are_wanted():
         return outcome(following)
@@ -51,48 +54,74 @@ def answer(following: Following[Response], address: Callable[[str], str]) -> Res
     trace.is_streamed = True
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
-    return Response(stream_with_context(_events(job, following, address(job.id), trace)), status_line(200), headers)
+    stream = _Stream(job, following, address(job.id), expected, trace)
+    return Response(stream_with_context(stream.events()), status_line(200), headers)
 
 
-def _events(job: Job, following: Following[Response], location: str, trace: Trace) -> Iterator[bytes]:
-    """Yield all events of a job; whoever closes this tells that the client has gone."""
-    job_id = visible(job.id)
-    try:
-        yield _event("job", f"{job_id}:", {"id": job.id, "location": location})
-        response = yield from _changes(job, job_id, following)
-        failed = False
-    except GeneratorExit:
-        trace.status, trace.code = errors.ClientGone.status, errors.ClientGone.code
-        raise
-    except Exception as error:  # noqa: BLE001 - Flask's handlers make a response of any error
-        response = _response(error)
-        failed = response.status_code >= 400
-    finally:
-        with suppress(errors.ClientGone):
-            following.close()
-    trace.status = response.status_code
-    final = response.status_code != 202 and (not failed or "X-Job-Lifecycle" in response.headers)
-    event_id = f"{job_id}:answer" if final else ""
-    if failed:
-        yield _event("error", event_id, _error_object(response))
-    else:
-        yield from _answer(event_id, response, trace)
+class _Stream:
+    """Write the events of one job."""
 
+    def __init__(
+        self,
+        job: Job,
+        following: Following[Response],
+        location: str,
+        expected: Callable[[], float | None],
+        trace: Trace,
+    ) -> None:
+        """Begin with the job as it was seen first."""
+        self._job = job
+        self._id = visible(job.id)
+        self._following = following
+        self._location = location
+        self._expected = expected
+        self._trace = trace
 
-def _changes(seen: Job | None, job_id: str, following: Following[Response]) -> Generator[bytes, None, flask.Response]:
-    """Yield an event for each new lifecycle, and the beats; return the outcome."""
-    told = _last_event()
-    while True:
-        if seen is None:
-            yield BEAT
-        elif seen.lifecycle and (event_id := f"{job_id}:{visible(seen.lifecycle)}") != told:
-            told = event_id
-            yield _event("lifecycle", event_id, {"lifecycle": seen.lifecycle})
+    def events(self) -> Iterator[bytes]:
+        """Yield all events; whoever closes this tells that the client has gone."""
         try:
-            seen = next(following)
-        except StopIteration as end:
-            response: Response = end.value
-            return response
+            yield _event("job", f"{self._id}:", self._data(id=self._job.id, location=self._location))
+            response, failed = (yield from self._changes()), False
+        except GeneratorExit:
+            self._trace.status, self._trace.code = errors.ClientGone.status, errors.ClientGone.code
+            raise
+        except Exception as error:  # noqa: BLE001 - Flask's handlers make a response of any error
+            response = _response(error)
+            failed = response.status_code >= 400
+        finally:
+            with suppress(errors.ClientGone):
+                self._following.close()
+        self._trace.status = response.status_code
+        yield from self._last(response, failed)
+
+    def _changes(self) -> Generator[bytes, None, flask.Response]:
+        """Yield an event for each new lifecycle, and the beats; return the outcome."""
+        told = _last_event()
+        seen: Job | None = self._job
+        while True:
+            if seen is None:
+                yield BEAT
+            elif seen.lifecycle and (event_id := f"{self._id}:{visible(seen.lifecycle)}") != told:
+                told = event_id
+                yield _event("lifecycle", event_id, self._data(lifecycle=seen.lifecycle))
+            try:
+                seen = next(self._following)
+            except StopIteration as end:
+                response: Response = end.value
+                return response
+
+    def _data(self, **values: Any) -> dict[str, Any]:
+        expected = self._expected()
+        return values if expected is None else {**values, "expected_seconds": expected}
+
+    def _last(self, response: flask.Response, failed: bool) -> Iterator[bytes]:
+        """Yield the answer or the error; where nothing more is to come, its id tells so."""
+        is_final = response.status_code != 202 and (not failed or "X-Job-Lifecycle" in response.headers)
+        event_id = f"{self._id}:answer" if is_final else ""
+        if failed:
+            yield _event("error", event_id, _error_object(response))
+        else:
+            yield from _answer(event_id, response, self._trace)
 
 
 def _last_event() -> str:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from time import monotonic, perf_counter
 
-from flask import request
+from flask import g, request
 
 from app import errors
 from app.api import events, strict
@@ -33,7 +33,7 @@ CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 def run(customer: str, task: str) -> Response:
     """Run a task, wait for its job, and answer in the mode that the query asks for."""
     events.refuse_last_event()
-    return events.answer(_run(customer, task), partial(_location, customer, task))
+    return events.answer(_run(customer, task), partial(_location, customer, task), partial(_expected, task))
 
 
 def _run(customer: str, task: str) -> Following[Response]:
@@ -64,7 +64,7 @@ def read(customer: str, task: str, job: str) -> Response:
     """Answer as the POST would have answered, later, in any mode."""
     if events.are_complete(job):
         return respond(204, b"", "", [])
-    return events.answer(_read(customer, task, job), partial(_location, customer, task))
+    return events.answer(_read(customer, task, job), partial(_location, customer, task), partial(_expected, task))
 
 
 def _read(customer: str, task: str, job: str) -> Following[Response]:
@@ -98,7 +98,7 @@ def cancel(customer: str, task: str, job: str) -> Response:
             services.supervisor.cancel(wanted.caller, job)
             found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
     if not found.has_ended:
-        raise errors.Accepted(found, found.age, _location(customer, task, job), expected=_expected(wanted, task))
+        raise errors.Accepted(found, found.age, _location(customer, task, job), expected=_expected(task))
     if "canceled" not in (found.state, found.lifecycle) and (found.lifecycle, found.state) != _CANCELED_LATE:
         raise errors.AlreadyEnded("The job had ended before it could be cancelled", job=found)
     return respond(204, b"", "", job_headers(found))
@@ -116,7 +116,8 @@ def hold_slot(customer: str, task: str = "", job: str = "") -> Iterator[tuple[Jo
     held.slot = True
     with services.waiter.watch(client_socket(request.environ)) as client:
         wanted = read_request(request, customer, task)
-        held.enter_context(services.waiter.slot_of_customer(wanted.session.customer_id))
+        g.customer_id = wanted.session.customer_id
+        held.enter_context(services.waiter.slot_of_customer(g.customer_id))
         try:
             yield wanted, client
         except (errors.Unauthorized, errors.Refused) as error:
@@ -137,7 +138,7 @@ def _answer(
         headers = [*headers, ("Preference-Applied", applied)]
     location = partial(_location, customer, task, job.id)
     if not job.has_ended:
-        raise late(job, job.age, location(), headers, expected=_expected(wanted, task))
+        raise late(job, job.age, location(), headers, expected=_expected(task))
     response = _rendered(wanted, job, headers)
     if (job.exit_code or response.status_code >= 400) and response.data in (b"null", b"[]"):
         response.headers.extend(_link_to_result(wanted, customer, task, job.id))
@@ -150,9 +151,9 @@ def _answer(
     return response
 
 
-def _expected(wanted: JobRequest, task: str) -> float | None:
+def _expected(task: str) -> float | None:
     """Return how many seconds a run of the task usually takes; None where too few are known."""
-    return current_services().durations.expected(wanted.session.customer_id, task)
+    return current_services().durations.expected(g.customer_id, task)
 
 
 def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:

@@ -57,6 +57,7 @@ class Tracing:
             parts = self._application(environ, start)
             return ClosingIterator(parts, [partial(self._end, trace)]) if trace.is_streamed else parts
         except Exception as error:
+            trace.is_streamed = False
             log.error("unexpected error outside of a view", exc_info=error)
             if trace.status:  # the answer has begun: the host can only break it off
                 raise

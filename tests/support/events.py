@@ -1,0 +1,48 @@
+"""Read server-sent events, as an EventSource does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from support.client import RUN
+from support.theeye import JOB
+
+
+class Event(NamedTuple):
+    """An event, or a comment, which has no name."""
+
+    name: str
+    id: str
+    data: Any
+
+
+def read_events(parts: Iterable[bytes]) -> Iterator[Event]:
+    """The events of a body that comes in parts."""
+    rest = b""
+    for part in parts:
+        *blocks, rest = (rest + part).split(b"\n\n")
+        yield from map(_event, blocks)
+    assert rest == b""
+
+
+def _event(block: bytes) -> Event:
+    fields = dict(line.split(": ", 1) for line in block.decode().split("\n"))
+    return Event(fields.get("event", ""), fields.get("id", ""), json.loads(fields.get("data", "null")))
+
+
+@contextmanager
+def stream(
+    app: Flask, target: str = JOB, method: str = "POST", **headers: str
+) -> Iterator[tuple[TestResponse, Iterator[Event]]]:
+    """An answer of the application's while it is made, and its events."""
+    sent = {"Accept": "text/event-stream", "Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    got = app.test_client().open(target, method=method, data=RUN if method == "POST" else b"", headers=sent)
+    with got:
+        yield got, read_events(got.iter_encoded())
