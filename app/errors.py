@@ -21,6 +21,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   ├── GatewayFailed   502  EGATEWAY         the same of its gateway
 │   ├── JobTooLarge     502  EJOBTOOLARGE     above SYNC_MAX_JOB, or costly to read
 │   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
+│   │   ├── NotAsked    503  EBUSY            no connection to TheEye was free for a call about the job
 │   │   └── TheEyeBusy  503, 429              TheEye, or a proxy before it, takes no more calls now
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
 ├── FormatterFailed     502  EFORMATTER       the mode cannot make an answer of the job, or its code failed
@@ -217,11 +218,12 @@ class Unavailable(UpstreamFailed):
     """Report that a read of the job failed; the wait tries again."""
 
 
-class TheEyeBusy(Unavailable, status=503, code=""):
-    """Pass on a 429, or a 503 with Retry-After, of TheEye or of a proxy before it; the call has had no effect.
+class NotAsked(Unavailable, status=503, code="EBUSY", retry_after=1):
+    """Report that TheEye was not asked about the job: no connection was free."""
 
-    Its code is that of TooBusy where no call was made, for no connection was free.
-    """
+
+class TheEyeBusy(Unavailable, status=503, code=""):
+    """Pass on a 429, or a 503 with Retry-After, of TheEye or of a proxy before it; the call has had no effect."""
 
 
 class JobGone(UpstreamFailed, code="EJOBGONE"):

@@ -10,7 +10,7 @@ def tree(kind: type[errors.SyncError]) -> list[type[errors.SyncError]]:
     return [kind, *(each for child in kind.__subclasses__() for each in tree(child))]
 
 
-STARTED_NOTHING = {"StillStarting", "TooBusy", "NoFreeSlot", "KeysUnavailable"}
+STARTED_NOTHING = {"StillStarting", "TooBusy", "NoFreeSlot", "KeysUnavailable", "NotAsked"}
 
 
 @pytest.mark.parametrize("kind", tree(errors.SyncError))

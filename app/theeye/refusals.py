@@ -15,9 +15,8 @@ _GATEWAY_WITHOUT_MEMBER = re.compile(
     "authentication failed|invalid session|no members|cannot read propert.*\\bid\\b", re.IGNORECASE
 )
 
-
 # Of a proxy before the gateway, for what the client has sent, or for where it comes from; others are for what we send.
-_GATEWAYS_REFUSALS = (403, 413, 431)
+_REFUSED_BY_PROXY = frozenset({403, 413, 431})
 
 
 def check_gateway(reply: Reply, token: str) -> None:
@@ -28,7 +27,7 @@ def check_gateway(reply: Reply, token: str) -> None:
     if reply.status == 401 or _is_500_with(_GATEWAY_WITHOUT_MEMBER, reply):
         raise Unauthorized
     _check_busy(reply, f"The gateway answered with status {reply.status}")
-    if reply.status in _GATEWAYS_REFUSALS:
+    if reply.status in _REFUSED_BY_PROXY:
         raise _refused(reply, shown_value(reply, token))
 
 

@@ -9,7 +9,7 @@ from app.theeye.fair_shares import FairShares, Path
 from app.theeye.shares import ShareTaken
 from app.theeye.transport import ALL_BUSY, CONNECTIONS, AllBusy, NotSent, Reply, Transport
 
-QUEUEING = 0.5  # of a call's time: a create that is sent with little time left would end as one that may have started
+QUEUE_SHARE = 0.5  # of a call's time: a create sent with little of it left would end as one that may have started
 
 
 class Server:
@@ -39,7 +39,7 @@ class Server:
         began = monotonic()
         outcome: int | str = "lost"
         try:
-            with self._shares.hold(shares, began + seconds * QUEUEING):
+            with self._shares.hold(shares, began + seconds * QUEUE_SHARE):
                 reply = self.transport.call(method, path, caller.headers, body, began + seconds - monotonic())
             outcome = reply.status
             return reply

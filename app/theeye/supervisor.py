@@ -8,9 +8,9 @@ from app.errors import (
     UNSET,
     JobGone,
     JobTooLarge,
+    NotAsked,
     OutcomeUnknown,
     SyncError,
-    TheEyeBusy,
     TooBusy,
     Unavailable,
     UpstreamFailed,
@@ -143,8 +143,7 @@ class Supervisor(Server):
         except AnswerTooLarge as error:
             raise JobTooLarge(f"The job is too large: {error}", job=job) from None
         except AllBusy as error:
-            message, retry_after = f"TheEye was not asked: {error}", TooBusy.headers["Retry-After"]
-            raise TheEyeBusy(message, code=TooBusy.code, job=job, retry_after=retry_after) from None
+            raise NotAsked(f"TheEye was not asked: {error}", job=job) from None
         except TransportError as error:
             raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
         if 200 <= reply.status < 300:

@@ -58,6 +58,9 @@ ERRORS: dict[str, SyncError] = {
     "EFORMATTER": failed(ENDED, "the job's output is not JSON"),
     "EFORMATTER_without_a_job": failed(None),
     "EBUSY": errors.TooBusy("1000 requests are waiting already, nothing was started"),
+    "EBUSY_about_a_job": errors.NotAsked(
+        "TheEye was not asked: too many calls of this caller, task or customer are under way", job=JOB
+    ),
     "TheEyeBusy": errors.TheEyeBusy("TheEye is too busy, nothing was started"),
     "EHISTORY": errors.NoFreeSlot(),
     "EKEYSDOWN": errors.KeysUnavailable(
