@@ -19,6 +19,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from app.theeye.addresses import Addresses
+from app.theeye.codings import decoded
 from app.theeye.connection import Connection, connect
 from app.theeye.endpoint import Endpoint, read_endpoint
 from app.theeye.idle import IdleConnections
@@ -156,6 +157,8 @@ class Transport:
                 head = response.read1(HEAD)  # what is here of it
             raise AnswerTooLarge(message, response.status, head)
         body = response.read(self._max_answer + 1)
+        if coding := response.headers.get("Content-Encoding"):
+            body = decoded(body, coding, self._max_answer)
         if len(body) > self._max_answer:
             raise AnswerTooLarge(message, response.status, body[:HEAD])
         return body
