@@ -18,6 +18,7 @@ from app.services import EXTENSION, Services, assemble
 from app.settings import Settings, SettingsError
 from app.telemetry.messages import set_up
 from app.telemetry.middleware import Tracing
+from app.telemetry.wsgi import Wsgi
 from app.unknown_variables import warn_of_unknown_variables
 
 __all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
@@ -66,13 +67,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions[EXTENSION] = services
     app.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)
-    app.wsgi_app = Tracing(  # type: ignore[method-assign]
-        app.wsgi_app, settings.log, services.metrics, settings.metrics_bind
-    )
     app.cli.add_command(formatters_command(lambda: services.formatters))
-    app.wsgi_app = Sending(app.wsgi_app)  # type: ignore[method-assign]
-    if hops := settings.proxies:
-        trusting = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
-        app.wsgi_app = trusting  # type: ignore[method-assign]
-    app.wsgi_app = OwnPrefix(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _wrapped(app.wsgi_app, services)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _wrapped(application: Wsgi, services: Services) -> Wsgi:
+    """Return Flask in the layers that see a request before it and its answer after it, the innermost first."""
+    settings, hops = services.settings, services.settings.proxies
+    application = Tracing(application, settings.log, services.metrics, settings.metrics_bind)
+    application = Sending(application)
+    if hops:
+        application = ProxyFix(application, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+    return OwnPrefix(application)
