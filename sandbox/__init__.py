@@ -104,5 +104,5 @@ class Sandbox:
         agent = Agent(store, self.tasks, notifier)
         cleanup.callback(agent.stop)
         app.register_blueprint(gateway(store, stopping))
-        app.register_blueprint(supervisor(store, self.tasks, agent))
+        app.register_blueprint(supervisor(store, self.tasks, agent, notifier))
         agent.start()

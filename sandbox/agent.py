@@ -91,6 +91,7 @@ class Agent:
             assign = partial(jobs.move, lifecycle="assigned", state="in_progress")
             job = self._store.change(job_id, ("ready",), assign)
             if job is not None:
+                self._notifier.job_changed(job)
                 self._finish(job, script)
         finally:
             with self._lock:
@@ -111,6 +112,7 @@ class Agent:
     def _end(self, job_id: str, change: Callable[[Document], None], allowed: tuple[str, ...] = ("assigned",)) -> None:
         job = self._store.change(job_id, allowed, change)
         if job is not None:
+            self._notifier.job_changed(job)
             self._notifier.job_finished(job)
 
 

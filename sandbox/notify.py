@@ -1,4 +1,4 @@
-"""Publish in Redis that a job ended; as with TheEye, a message can be lost."""
+"""Publish in Redis that a job was created, changed or has ended; as with TheEye, a message can be lost."""
 
 import logging
 import queue
@@ -17,10 +17,13 @@ class NotifierError(Exception):
 
 
 class Notifier(Protocol):
-    """Define what an agent tells when a job ended."""
+    """Define what an agent tells of jobs, without waiting and without raising."""
+
+    def job_changed(self, job: Document, operation: str = "update") -> None:
+        """Announce a job's change, or with `create` a new job."""
 
     def job_finished(self, job: Document) -> None:
-        """Announce one ended job, without waiting and without raising."""
+        """Announce one ended job."""
 
     def close(self) -> None:
         """Publish nothing more."""
@@ -28,6 +31,9 @@ class Notifier(Protocol):
 
 class NullNotifier:
     """Publish nothing, without a Redis."""
+
+    def job_changed(self, job: Document, operation: str = "update") -> None:
+        """Do nothing."""
 
     def job_finished(self, job: Document) -> None:
         """Do nothing."""
@@ -45,15 +51,22 @@ class RedisNotifier:
         self._thread = threading.Thread(target=self._run, name="sandbox-notify")
         self._thread.start()
 
+    def job_changed(self, job: Document, operation: str = "update") -> None:
+        """Queue the message of a new or changed job."""
+        self._queue("job-crud", operation, job)
+
     def job_finished(self, job: Document) -> None:
         """Queue the message of one ended job."""
-        self._messages.put((channel(job), message(job)))
+        self._queue("job-finished", "update", job)
 
     def close(self) -> None:
         """Publish what is queued, then disconnect."""
         self._messages.put(None)
         self._thread.join()
         self._redis.close()
+
+    def _queue(self, topic: str, operation: str, job: Document) -> None:
+        self._messages.put((f"{job['customer_id']}:{topic}:{job['id']}", message(topic, operation, job)))
 
     def _run(self) -> None:
         while (item := self._messages.get()) is not None:
@@ -83,21 +96,16 @@ class RedisNotifier:
         return False
 
 
-def channel(job: Document) -> str:
-    """Return the channel on which a job's end is published."""
-    return f"{job['customer_id']}:job-finished:{job['id']}"
-
-
-def message(job: Document) -> str:
-    """Return the message that announces a job's end; it does not contain the job."""
+def message(topic: str, operation: str, job: Document) -> str:
+    """Return a message about a job; it does not contain the job."""
     data = {
-        "operation": "update",
+        "operation": operation,
         "organization": job["customer_name"],
         "organization_id": job["customer_id"],
         "model_id": job["id"],
         "model_type": job["_type"],
     }
-    return dumps({"topic": "job-finished", "id": new_id(), "data": data})
+    return dumps({"topic": topic, "id": new_id(), "data": data})
 
 
 def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:

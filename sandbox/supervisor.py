@@ -12,6 +12,7 @@ from sandbox.agent import Agent
 from sandbox.arguments import WrongArguments, WrongPosition, argument_values, query_object
 from sandbox.identity import CUSTOMER, customer_named, who
 from sandbox.jsontext import dumps, loads
+from sandbox.notify import Notifier
 from sandbox.recipes import Task
 from sandbox.store import Document, Store
 from sandbox.web import Refused, answer, answer_text, error_body, session_customer
@@ -21,7 +22,7 @@ _PARKED = ("onhold", "syncing")
 _OTHERS = ("ready", "assigned", "locked", "started", "finished", "terminated", "canceled", "expired", "completed")
 
 
-def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Blueprint:
+def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent, notifier: Notifier) -> Blueprint:
     """Return the supervisor's routes."""
     routes = Blueprint("supervisor", __name__)
 
@@ -63,6 +64,8 @@ def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Bluepri
         job = _new_job(task, owner, body, query)
         created = answer(job)
         store.add_job(job, task.history_limit)
+        if job["lifecycle"] in ("ready", *_PARKED):  # not of one that has failed in the making
+            notifier.job_changed(job, "create")
         if job["lifecycle"] == "ready":
             agent.take(job)
             if task.is_dummy:  # it has ended by now, and TheEye's answer shows that
@@ -102,6 +105,7 @@ def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent) -> Bluepri
         job = store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
         if job is None:
             raise Refused(400, f"job lifecycle must be syncing. {lifecycle} is set")
+        notifier.job_changed(job)
         agent.take(job)
         return answer("ok")
 

@@ -30,10 +30,10 @@ def client(server: Redis, tmp_path: Path) -> Iterator[Client]:
 
 
 @contextmanager
-def listening(server: Redis) -> Iterator[Listener]:
+def listening(server: Redis, channels: str = "*:job-finished:*") -> Iterator[Listener]:
     """Give a function for the channel and the message that are published next."""
     with server.client().pubsub() as subscription:
-        subscription.psubscribe("*")
+        subscription.psubscribe(channels)
         assert subscription.get_message(timeout=5) is not None
 
         def heard() -> tuple[str, Any]:
@@ -59,6 +59,20 @@ def test_the_end_of_a_job_is_published_after_it_is_saved(client: Client, heard: 
     assert isinstance(message.pop("id"), str)
     data = {"operation": "update", "organization": "acme", "organization_id": CUSTOMER_ID}
     assert message == {"topic": "job-finished", "data": data | {"model_id": job, "model_type": kind}}
+
+
+@pytest.mark.parametrize(("task", "updates"), [(ECHO, 1), (FAILURE, 2)])
+def test_the_changes_of_a_job_are_published_before_its_end(
+    server: Redis, client: Client, task: str, updates: int
+) -> None:
+    """A script is assigned to the agent, and then it ends; a dummy only ends."""
+    with listening(server, "*") as heard:
+        job = client.create(task)
+        told = [heard() for _ in range(updates + 2)]
+    topics = ["job-crud"] * (updates + 1) + ["job-finished"]
+    assert [channel for channel, _ in told] == [f"{CUSTOMER_ID}:{topic}:{job}" for topic in topics]
+    assert [message["topic"] for _, message in told] == topics
+    assert [message["data"]["operation"] for _, message in told] == ["create"] + ["update"] * (updates + 1)
 
 
 def test_a_cancel_is_published_once(client: Client, heard: Listener) -> None:
