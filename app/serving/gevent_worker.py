@@ -31,6 +31,12 @@ class ListenerName:
 class Server(StreamServer):
     """Accept the connections of one listening socket."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Leave the TLS handshake to the worker: gevent waits for it for ever, and gunicorn knows nothing of it."""
+        if options.get("ssl_context") is not None:
+            options["do_handshake_on_connect"] = False
+        super().__init__(*args, **options)
+
     def close(self) -> None:
         """Accept the connections that wait, and no more: closing the socket would reset them."""
         with suppress(OSError):

@@ -1,12 +1,17 @@
 """More connections that ask for nothing than a worker takes: others are served, and who waits goes on waiting."""
 
+import http.client
 import socket
+import ssl
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from support.processes import Service, raw_request
+from support.settings import environment
 from support.theeye import StandIn, raise_file_limit
+from support.tls import make_certificate
 from support.world import World, over_http
 
 CROWD = 1700  # a worker takes 1024 connections more than may wait
@@ -33,3 +38,31 @@ def test_a_crowd_does_not_stop_a_worker(
         assert not waiting.done()
         theeye.finish(job_id, output=["1"])
         assert waiting.result(20).get_json() == ["1"]
+
+
+class SecureService(Service):
+    """A service behind TLS."""
+
+    def _is_healthy(self) -> bool:
+        return self._all_are_up()
+
+    def health(self) -> int:
+        secure = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=40, context=secure)
+        with closing(connection):
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+def test_a_crowd_that_begins_no_tls_handshake_does_not_stop_a_worker(
+    worker: str, theeye: StandIn, tmp_path: Path
+) -> None:
+    raise_file_limit()
+    certificate, key = map(str, make_certificate(tmp_path))
+    options = ("--certfile", certificate, "--keyfile", key)
+    with SecureService(environment(theeye, max_waiting=500), worker, 1, args=options) as running, ExitStack() as stack:
+        for _ in range(CROWD):
+            stack.enter_context(socket.create_connection(("127.0.0.1", running.port), 20))
+        assert running.health() == 200
+        assert "Traceback" not in running.log_text()
