@@ -34,15 +34,10 @@ def test_a_plugin_stands_before_between_or_after_the_built_ins(precedence: float
 @pytest.mark.parametrize(
     ("query", "accept", "name"),
     [
-        ("", "", "output"),
         ("loud", "", "shout"),
-        ("", "text/shout", "shout"),
-        ("", "TEXT/Shout", "shout"),
-        ("", "*/*", "output"),
-        ("", "application/json", "output"),
         ("parse", "text/shout", "parse"),
-        ("", "text/html, text/shout;q=0.5", "shout"),
-        ("", "application/json, text/plain, */*", "output"),
+        *(("", accept, "shout") for accept in ("text/shout", "TEXT/Shout", "text/html, text/shout;q=0.5")),
+        *(("", accept, "output") for accept in ("", "*/*", "application/json", "application/json, text/plain, */*")),
     ],
 )
 def test_query_names_win_over_accept(query: str, accept: str, name: str) -> None:

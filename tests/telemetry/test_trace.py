@@ -42,16 +42,10 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     [
         (PARENT, None, f"traceparent: {PARENT}\r\n"),
         (PARENT, "a=1,b=2", f"traceparent: {PARENT}\r\ntracestate: a=1,b=2\r\n"),
-        (PARENT, "a=1\r\nX: 1", f"traceparent: {PARENT}\r\n"),
-        (PARENT, "a=tok-acme", f"traceparent: {PARENT}\r\n"),
-        (PARENT, "a=" + "1" * 511, f"traceparent: {PARENT}\r\n"),
-        (PARENT.upper(), "a=1", ""),
-        (PARENT + "-01", "a=1", ""),
-        ("ff" + PARENT[2:], None, ""),
-        ("00-" + "0" * 32 + PARENT[35:], None, ""),
-        (PARENT[:36] + "0" * 16 + "-01", None, ""),
-        (PARENT + "\r\nX: 1", None, ""),
-        (None, "a=1", ""),
+        *((PARENT, state, f"traceparent: {PARENT}\r\n") for state in ("a=1\r\nX: 1", "a=tok-acme", "a=" + "1" * 511)),
+        *((parent, "a=1", "") for parent in (PARENT.upper(), PARENT + "-01", None)),
+        *((parent, None, "") for parent in ("ff" + PARENT[2:], "00-" + "0" * 32 + PARENT[35:])),
+        *((parent, None, "") for parent in (PARENT[:36] + "0" * 16 + "-01", PARENT + "\r\nX: 1")),
     ],
 )
 def test_the_trace_context_goes_on_unchanged(parent: str | None, state: str | None, passed_on: str) -> None:

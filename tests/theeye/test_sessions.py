@@ -150,15 +150,9 @@ def test_an_unknown_token_is_unauthorized_and_not_remembered(theeye: StandIn, se
 
 
 NONSENSE: list[Any] = [
-    {},
-    [],
-    None,
-    "acme",
-    5,
+    *({}, [], None, "acme", 5),
     {"principal": {"id": "u"}},
-    {"principal": {"id": "u"}, "organization": None},
-    {"principal": {"id": "u"}, "organization": {"id": "c"}},
-    {"principal": {"id": "u"}, "organization": {"id": "c", "name": ""}},
+    *({"principal": {"id": "u"}, "organization": of} for of in (None, {"id": "c"}, {"id": "c", "name": ""})),
     {"principal": {"id": 7}, "organization": {"id": "c", "name": "acme"}},
     {"principal": {"id": "u"}, "organization": {"id": "c", "name": ["acme"]}},
     {"principal": "u", "organization": "acme"},

@@ -101,18 +101,15 @@ def ended(output: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "body"),
     [
-        (ended(b"null"), b"null"),
         (b'{"lifecycle":"finished","state":"success"}', b"null"),
-        (ended(b'{"a":[1]}'), b'{"a":[1]}'),
-        (ended(b'"text"'), b'"text"'),
-        (ended(b"[]"), b"[]"),
+        *((ended(output), output) for output in (b"null", b'{"a":[1]}', b'"text"', b"[]")),
         (ended(b'["x",NaN,-Infinity]'), b'["x",null,null]'),
         (ended(b'["\\ud800","\xed\xa0\x80"]'), b'["\\ud800","\\ud800"]'),
         (ended(b'["' + b"[" * 50_000 + b'"]'), b'["' + b"[" * 50_000 + b'"]'),
         (ended(b"[" + b"7" * 5000 + b"]"), b'["' + b"7" * 5000 + b'"]'),
         (ended(b"[1e999]"), b'["1e999"]'),
     ],
-    ids=["null", "missing", "object", "string", "empty", "nan", "surrogates", "deep-text", "5000-digits", "1e999"],
+    ids=["missing", "null", "object", "string", "empty", "nan", "surrogates", "deep-text", "5000-digits", "1e999"],
 )
 def test_an_odd_output_is_answered(raw: bytes, body: bytes, world: World) -> None:
     world.theeye.task(raw=raw)
