@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from app.telemetry.text import iso_time, percent_encode
-from app.telemetry.tokens import cut_path, without
+from app.telemetry.tokens import cut_path, mask
 from app.telemetry.trace import Trace
 from app.telemetry.wsgi import wsgi_text
 
@@ -73,9 +73,9 @@ def _path(environ: Mapping[str, Any]) -> str:
 
 def _safe(text: str, secrets: tuple[str, ...]) -> str:
     """Replace the secrets, also where they are percent-encoded once or twice, and what follows a token's name."""
-    text = without(secrets, cut_path(text))
+    text = mask(secrets, cut_path(text))
     if "%" in text:
         decoded = unquote(unquote(text))
-        if without(secrets, decoded) != decoded:
+        if mask(secrets, decoded) != decoded:
             return "***"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.telemetry.text import escape, indent
-from app.telemetry.tokens import is_name, without, without_named
+from app.telemetry.tokens import is_token_name, mask, mask_named
 from app.telemetry.trace import current
 
 # What gunicorn quotes of a request that it cannot read may be a token without its name.
@@ -19,15 +19,15 @@ def redact(text: str) -> str:
     text = _QUOTED.sub(r"\1", text) if "Invalid request from" in text else text
     trace = current()
     if trace is not None:
-        text = without([form for secret in trace.all_secrets for form in _spellings(secret)], text)
-    return without_named(text)
+        text = mask([form for secret in trace.all_secrets for form in _spellings(secret)], text)
+    return mask_named(text)
 
 
 def redact_json(value: Any) -> Any:
     """Redact every text in a JSON value, names in objects too; the whole text that has the name of a token."""
     if isinstance(value, dict):
         return {
-            redact(name): "***" if isinstance(item, str) and is_name(name) else redact_json(item)
+            redact(name): "***" if isinstance(item, str) and is_token_name(name) else redact_json(item)
             for name, item in value.items()
         }
     if isinstance(value, list):

@@ -20,7 +20,7 @@ _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNOREC
 _WORD = re.compile(r"[^\s\"']+")
 
 
-def tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
+def possible_tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """Return whatever in a request may be a token, before anybody has read it."""
     words = environ.get("HTTP_AUTHORIZATION", "").split()
     query = environ.get("QUERY_STRING", "")
@@ -31,7 +31,7 @@ def tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
     return (*(words[1:] or words), *in_query, *_in_path(environ.get("PATH_INFO", "")))
 
 
-def without(secrets: Iterable[str], text: str) -> str:
+def mask(secrets: Iterable[str], text: str) -> str:
     """Return the text with every secret replaced."""
     for secret in secrets:
         if secret and secret in text:
@@ -51,7 +51,7 @@ def cut_path(path: str) -> str:
     return path if found is None else f"{decoded[: found.end()]}***"
 
 
-def is_name(text: str) -> bool:
+def is_token_name(text: str) -> bool:
     """Return whether a text is the name of a token, as the names in a JSON object may be."""
     return names_token(f"{text}=")
 
@@ -61,7 +61,7 @@ def names_token(text: str) -> bool:
     return cut_path(text) != text
 
 
-def without_named(text: str) -> str:
+def mask_named(text: str) -> str:
     """Return a message with every token replaced that follows its name; of an encoded word the rest is cut."""
     if "%" in text:
         text = _WORD.sub(lambda found: cut_path(found[0]) if "%" in found[0] else found[0], text)

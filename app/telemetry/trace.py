@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
-from app.telemetry.tokens import names_token, tokens
+from app.telemetry.tokens import names_token, possible_tokens
 
 try:
     from opentelemetry import trace as opentelemetry
@@ -75,7 +75,7 @@ class Trace:
     @property
     def all_secrets(self) -> tuple[str, ...]:
         """Return the tokens, or what may be one where a hook runs before they are read."""
-        return tokens(self.environ) if self.secrets is None else self.secrets
+        return possible_tokens(self.environ) if self.secrets is None else self.secrets
 
     def follow_active_span(self) -> None:
         """Use the context of OpenTelemetry's active span, where there is one, in place of the caller's own."""
@@ -126,7 +126,7 @@ def current() -> Trace | None:
 
 
 def _holds_token(text: str, environ: Mapping[str, Any]) -> bool:
-    return names_token(text) or any(token in text for token in tokens(environ) if token)
+    return names_token(text) or any(token in text for token in possible_tokens(environ) if token)
 
 
 def _context(environ: Mapping[str, Any]) -> Headers:

@@ -9,7 +9,7 @@ from support.theeye import JOB, TASK, Reply, StandIn
 
 from app import Settings, create_app
 from app.telemetry.redaction import redact
-from app.telemetry.tokens import cut_path, tokens, without
+from app.telemetry.tokens import cut_path, mask, possible_tokens
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ from app.telemetry.tokens import cut_path, tokens, without
     ],
 )
 def test_what_may_be_a_token(header: str, query: str, found: tuple[str, ...]) -> None:
-    assert tokens({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query}) == found
+    assert possible_tokens({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query}) == found
 
 
 def test_an_empty_secret_hides_nothing() -> None:
-    assert without(("", "b"), "abc") == "a***c"
+    assert mask(("", "b"), "abc") == "a***c"
 
 
 TWICE = "".join(f"%25{ord(letter):02x}" for letter in "access_token=s3/cr3t")
