@@ -122,7 +122,7 @@ def test_creates_whose_answers_are_lost(theeye: Recorder, services: Fleet) -> No
     for share, fault in enumerate(LOST):
         theeye.fault("create", fault, when=lambda call, share=share: int(argument_of(call)[1:]) % len(LOST) == share)
     asked = time.monotonic()
-    loads = services.send(100)
+    loads = services.send(50)
     settle("the create's answer lost: EOUTCOMEUNKNOWN, no second create", theeye, loads, why_not_unknown, asked)
 
 
