@@ -65,7 +65,9 @@ class Wait:
         """Pause until something may be to do, and return why. Raise ClientGone."""
         now, left = monotonic(), self.left()
         next_look = now + SAFETY[0] if self.permit.is_asked else self._next_look
-        until = min(next_look, self._next_beat, now + (left if left > 0 else left + LAST_LOOK))
+        if left <= 0:
+            left = left + LAST_LOOK if self.permit.is_asked else 0.0  # it is asked for at once
+        until = min(next_look, self._next_beat, now + left)
         reasons = self.signal.wait(max(until - now, 0))
         if not reasons:
             self.notifications.keep_listening()

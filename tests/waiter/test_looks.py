@@ -145,6 +145,14 @@ def test_a_hint_before_the_end_shows_is_followed_by_quick_looks(heard: World) ->
         assert answer.result(30).status_code == 200
 
 
+@pytest.mark.parametrize("query", ["?wait=0", "?wait=0.05"])
+def test_a_short_wait_ends_with_a_look_too(query: str, heard: World) -> None:
+    heard.theeye.task(delay=None)
+    with heard.calls() as calls:
+        assert heard.post(query).status_code == 504
+    assert [call.kind for call in calls if call.kind != "task"][-1] == "read", "it is asked for at once, not in 2 s"
+
+
 def test_a_redis_that_theeye_does_not_publish_to_is_told(heard: World, redis_server: Redis) -> None:
     def told() -> str:
         return " ".join(heard.ask("GET", "/readyz").get_json()["degraded"])
