@@ -13,6 +13,7 @@ from support.host_checks import (
     JOB,
     TOKEN,
     ask,
+    check_events,
     check_graceful_stop,
     check_logs,
     check_parallel_waits,
@@ -61,6 +62,10 @@ def test_the_token_in_the_header(host: LegacyHost) -> None:
 def test_fifty_waits_at_once_each_told_by_redis(host: LegacyHost) -> None:
     check_parallel_waits(host.url, host.theeye)
     assert len(host.theeye.calls_of("lifecycle")) < 50, "polling would look again and again"
+
+
+def test_a_wait_that_is_watched(host: LegacyHost) -> None:
+    check_events(host.url, host.theeye)
 
 
 def test_answers_without_a_body(host: LegacyHost) -> None:

@@ -13,6 +13,7 @@ from support.host_checks import (
     JOB,
     TOKEN,
     ask,
+    check_events,
     check_graceful_stop,
     check_logs,
     check_own_answers,
@@ -58,6 +59,7 @@ def test_examples_waits_and_a_graceful_stop(worker: str, theeye_redis: StandIn, 
     with Service(env, worker) as service, Nginx(service.port) as nginx:
         check_seed_examples(nginx.url, theeye_redis)
         check_parallel_waits(nginx.url, theeye_redis)
+        check_events(nginx.url, theeye_redis)
         for _ in range(5):  # the answer comes while the body is on its way, and is not lost for that
             got = run(nginx.url, "y" * (15 << 20), Authorization="Bearer nobody")
             assert (got.status, got.body) == (401, b'"Unauthorized"')
@@ -167,9 +169,11 @@ def test_under_a_path_of_its_own(theeye: StandIn) -> None:
         "location / {": "location /sync/ {",
         "http://theeye_sync;": "http://theeye_sync/;",
         'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /sync",
+        "gzip off;": "gzip on; gzip_min_length 1;",
     }
     theeye.task(delay=None)
     with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=changes) as nginx:
+        check_events(f"{nginx.url}/sync", theeye)
         accepted = run(f"{nginx.url}/sync", Prefer="respond-async", X_Forwarded_Prefix="/evil")
         late = run(f"{nginx.url}/sync", query="wait=0&parse")
         assert (accepted.status, late.status) == (202, 504)

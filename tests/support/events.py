@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from support.client import RUN
+from support.processes import request_bytes
 from support.theeye import JOB
 
 
@@ -46,3 +50,18 @@ def stream(
     got = app.test_client().open(target, method=method, data=RUN if method == "POST" else b"", headers=sent)
     with got:
         yield got, read_events(got.iter_encoded())
+
+
+@contextmanager
+def stream_of(
+    url: str, target: str = JOB, method: str = "POST", **headers: str
+) -> Iterator[tuple[HTTPResponse, Iterator[Event]]]:
+    """An answer of a service's while it is made, and its events; the client hangs up at the end."""
+    place = urlsplit(url)
+    body = RUN if method == "POST" else b""
+    sent = request_bytes(method, place.path + target, body, **{"Accept": "text/event-stream", **headers})
+    with socket.create_connection((str(place.hostname), place.port or 80), 30) as sock:
+        sock.sendall(sent)
+        with HTTPResponse(sock, method=method) as got:
+            got.begin()
+            yield got, read_events(iter(lambda: got.read1(65536), b""))

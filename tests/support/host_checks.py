@@ -2,6 +2,7 @@
 
     check_seed_examples(url, theeye)
     check_parallel_waits(url, theeye)
+    check_events(url, theeye)
     say_the_token_everywhere(url)
     check_graceful_stop(url, theeye, stop=process.terminate)
     check_logs(process.directory)        # no token in any file there
@@ -18,6 +19,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from support.events import stream_of
 from support.processes import CHECKOUT, RawResponse, raw_request, request_bytes
 from support.sandbox import TEXT_418
 from support.theeye import JOB, StandIn
@@ -139,6 +141,18 @@ def check_parallel_waits(url: str, theeye: StandIn, count: int = 50) -> None:
         finish_all(theeye)
         check_own_answers(waits)
     assert len(theeye.calls_of("create")) == before + count
+
+
+def check_events(url: str, theeye: StandIn) -> None:
+    """Events are read while the job runs, also by a client that would take gzip; the answer, once it has ended."""
+    theeye.task(delay=None)
+    with stream_of(url, Accept_Encoding="gzip") as (got, events):
+        job = next(events)
+        assert (job.name, next(events).data["lifecycle"]) == ("job", "ready")
+        assert job.data["location"] == f"{urlsplit(url).path}{JOB}/{got.headers['X-Job-Id']}"
+        theeye.finish()
+        *_, answer = events
+    assert (answer.data["status"], answer.data["body"]) == (200, '["{\\"name\\":\\"tomer\\"}"]')
 
 
 def check_graceful_stop(url: str, theeye: StandIn, stop: Callable[[], object], count: int = 10) -> None:
