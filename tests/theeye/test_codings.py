@@ -21,6 +21,7 @@ BODY = b'{"a":1}' * 100
         ("identity", BODY),
         ("utf-8", BODY),
     ],
+    ids=["gzip", "x-gzip", "deflate", "identity", "no coding"],  # the time stands in what gzip writes
 )
 def test_a_coding_is_undone(coding: str, sent: bytes, theeye: StandIn) -> None:
     theeye.fault("any", Reply(200, sent, {"Content-Encoding": coding}), times=1)
@@ -37,6 +38,7 @@ def test_a_coding_is_undone(coding: str, sent: bytes, theeye: StandIn) -> None:
         (gzip.compress(BODY)[:-9], AnswerLost, "cut off"),
         (BODY, AnswerLost, "no form that can be read"),
     ],
+    ids=["too large", "cut off", "not compressed"],
 )
 def test_what_is_too_large_or_broken(sent: bytes, error: type[Exception], words: str, theeye: StandIn) -> None:
     theeye.fault("any", Reply(200, sent, {"Content-Encoding": "gzip"}), times=1)
