@@ -83,7 +83,12 @@ def server_url(text: str) -> str:
 
 def server_url_or_auto(text: str) -> str:
     """Read the URL of a server, or AUTO."""
-    return AUTO if text == AUTO else server_url(text)
+    if text.lower() == AUTO:
+        return AUTO
+    try:
+        return server_url(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or `{AUTO}`") from None
 
 
 def redis_address(text: str) -> str:

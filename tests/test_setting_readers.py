@@ -45,3 +45,8 @@ def test_a_client_certificate_that_cannot_be_used(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "nothing", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(SettingsError, match=f"^SYNC_CLIENT_CERT cannot be read: {reason}$"):
             Settings.from_env({"SYNC_CLIENT_CERT": str(path)})
+
+
+def test_the_public_urls_words_name_both_forms() -> None:
+    with pytest.raises(ValueError, match="begins with http:// or https://, or `auto`"):
+        setting_readers.server_url_or_auto("automatic")

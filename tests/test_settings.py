@@ -44,7 +44,7 @@ def test_defaults() -> None:
         ("SYNC_MAX_WAITING_CUSTOMER", "7", 7),
         ("SYNC_DISABLED_FORMATTERS", "", ()),
         ("SYNC_PUBLIC_URL", "https://api.example.org/sync/", "https://api.example.org/sync"),
-        ("SYNC_PUBLIC_URL", "auto", "auto"),
+        ("SYNC_PUBLIC_URL", "Auto", "auto"),
     ],
 )
 def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
