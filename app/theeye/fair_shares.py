@@ -5,15 +5,17 @@ leave. So one customer has at most half of all, and a second one that hangs too 
 """
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from time import monotonic
 
 from app.theeye.shares import ShareTaken
 
 Path = tuple[tuple[Hashable, Hashable], ...]  # names, each with the one above it; the uppermost have None
 RESERVED = 8  # of so many parts one is for uppermost names that hold nothing yet
+TRIED = 16  # queues that are tried when a part comes back: there may be one for each caller
 
 
 class FairShares:
@@ -25,7 +27,7 @@ class FairShares:
         self._reserve = parts // RESERVED
         self._lock = threading.Lock()
         self._used: dict[Hashable, int] = {}
-        self._queues: dict[Path, deque[threading.Event]] = {}
+        self._queues: OrderedDict[Path, deque[threading.Event]] = OrderedDict()
 
     @contextmanager
     def hold(self, path: Path, deadline: float) -> Iterator[None]:
@@ -61,20 +63,24 @@ class FairShares:
                 del self._queues[path]
 
     def _put_back(self, path: Path) -> None:
-        """Take a part back, and give what is free now to those who queue."""
+        """Take a part back, and give what is free to the next in the queues that may have it."""
         self._count(path, -1)
-        full: set[Hashable] = set()
-        for waiting in list(self._queues) if self._queues else ():
-            if any(name in full for name, _ in waiting):
-                continue
-            if (name := self._full(waiting)) is not None:
-                full.add(name)
-                continue
-            self._count(waiting, +1)
-            queue = self._queues.pop(waiting)
+        if self._queues:
+            for next_path in [*islice(self._queues, TRIED), path]:
+                self._serve(next_path)
+
+    def _serve(self, path: Path) -> None:
+        """Give a part to the first in the path's queue if it may have one; the queue is then the last to be tried."""
+        queue = self._queues.get(path)
+        if queue is None:
+            return
+        if may_have := self._full(path) is None:
+            self._count(path, +1)
             queue.popleft().set()
-            if queue:
-                self._queues[waiting] = queue  # behind the others
+        if not queue:
+            del self._queues[path]
+        elif may_have or len(self._queues) > TRIED:
+            self._queues.move_to_end(path)
 
     def _full(self, path: Path) -> Hashable | None:
         """Return the first name of the path that may hold no more, None where all of them may."""
