@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.contract import Contract, Node, document, resolved, responses_of
 from support.processes import CHECKOUT
 
@@ -41,6 +40,8 @@ def operations(of: Node) -> Iterator[tuple[str, str, Node]]:
     ],
 )
 def test_it_is_valid(settings: dict[str, Any]) -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # here, since its import costs every worker's collection
+
     found = document(**settings)
     OpenAPIV31SpecValidator(found).validate()
     ids = [operation["operationId"] for _, _, operation in operations(found)]
