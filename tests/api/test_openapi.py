@@ -16,6 +16,7 @@ from support.contract import Contract, Node, document, resolved, responses_of
 from support.processes import CHECKOUT
 
 from app import Settings, create_app
+from app.api.events import EVENTS
 from app.api.preferences import WAIT_PATTERN
 from formatters.modes.job_output import INDEX
 
@@ -105,7 +106,7 @@ def test_without_modes_that_choose_there_are_no_ranges() -> None:
     for method in ("get", "head"):
         responses = found["paths"]["/{customer}/task/{task}/job/{job}"][method]["responses"]
         assert not [status for status in responses if status.endswith("XX")]
-    assert list(resolved(found, responses_to_post(found)["200"])["content"]) == ["application/json"]
+    assert list(resolved(found, responses_to_post(found)["200"])["content"]) == ["application/json", EVENTS]
     assert [status for status in responses_to_post(found) if status.endswith("XX")] == ["4XX"]  # TheEye's refusals
     assert "ChosenAnswer" not in json.dumps(found)
 
@@ -114,7 +115,7 @@ def test_without_modes_of_other_types_all_is_json() -> None:
     found = document(disabled_formatters=("response",))
     assert "2XX" in responses_to_post(found)
     for _, response in responses_of(found):
-        assert list(response.get("content", {})) in ([], ["application/json"])
+        assert list(response.get("content", {})) in ([], ["application/json"], ["application/json", EVENTS])
 
 
 def responses_to_post(found: Node) -> Node:

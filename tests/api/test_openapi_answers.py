@@ -15,6 +15,7 @@ from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Late, Reply,
 from support.wire import send
 
 from app import Settings, create_app
+from app.api.events import EVENTS
 
 
 class Caller:
@@ -124,6 +125,9 @@ def later(caller: Caller, theeye: StandIn) -> None:
     accepted = caller.post(status=202, Prefer="respond-async")
     assert accepted.header("Preference-Applied") == "respond-async"
     theeye.finish()
+    done = accepted.header("X-Job-Id")
+    caller.ask("GET", f"{JOB}/{done}", status=200, Accept=EVENTS)
+    caller.ask("GET", f"{JOB}/{done}", status=204, Accept=EVENTS, Last_Event_ID=f"{done}:answer")
 
 
 def too_many(caller: Caller, theeye: StandIn) -> None:
