@@ -1,36 +1,50 @@
 """The console in a real browser: run, read, watch, and nothing of a job or a token where it should not be."""
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from support.processes import Service
-from support.sandbox import ECHO, FAILURE, TASK
+from support.sandbox import CHECKSUM, ECHO, FAILURE, PICTURE, SLEEPER, TASK
 
 from sandbox import CUSTOMER, TOKEN
 
 pytestmark = pytest.mark.browser
 
-SPANISH = pytest.mark.parametrize("page", ["es-AR"], indirect=True)
+SPANISH = pytest.mark.parametrize("page", [{"locale": "es-AR"}], indirect=True)
+TELEPHONES = [{"viewport": {"width": 390, "height": 844}, "color_scheme": scheme} for scheme in ("dark", "light")]
 SCRIPT = "<script>window.ran = true; fetch('https://example.org/')</script><img src=x onerror='window.ran = true'>"
+SVG = f'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><circle r="4"/>{SCRIPT.split("<img")[0]}</svg>'
 
 
-def open_console(page: Page, site: Service, path: str = "/console") -> None:
-    page.goto(site.url + path)
+def open_console(page: Page, url: str, path: str = "/console") -> None:
+    page.goto(url + path)
     expect(page.locator("#mode option")).not_to_have_count(0)
     page.locator("#token").fill(TOKEN)
     page.locator("#customer").fill(CUSTOMER)
 
 
-def run(page: Page, task: str, arguments: list[Any], mode: str = "") -> None:
+def start(page: Page, task: str, arguments: list[Any], mode: str = "") -> None:
     page.locator("#task-id").fill(task)
     page.locator("#arguments textarea").fill(json.dumps(arguments))
     page.locator("#mode").select_option(mode)
-    before = page.locator("#runs li").count()
     page.locator("#run").click()
+
+
+def run(page: Page, task: str, arguments: list[Any], mode: str = "", status: str = "Status 200 · success") -> None:
+    before = page.locator("#runs li").count()
+    start(page, task, arguments, mode)
     expect(page.locator("#runs li")).to_have_count(before + 1)
-    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.locator("#state")).to_have_text(status)
+
+
+def described(body: str, content_type: str) -> list[str]:
+    return [json.dumps({"body": body, "headers": {"Content-Type": content_type}})]
+
+
+# -- a run ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -43,55 +57,164 @@ def run(page: Page, task: str, arguments: list[Any], mode: str = "") -> None:
     ],
 )
 def test_the_seeds_examples(mode: str, argument: int, status: str, shown: str, page: Page, site: Service) -> None:
-    open_console(page, site)
-    run(page, TASK, [argument], mode)
-    expect(page.locator("#answer > p").first).to_have_text(status)
+    open_console(page, site.url)
+    run(page, TASK, [argument], mode, status)
     expect(page.locator("#answer .tree")).to_contain_text(shown)
+    times = page.locator("#answer .timing")
+    expect(times.locator("th")).to_have_text(["session", "create", "wait", "read", "format"])
+    assert float(times.locator("meter").nth(2).get_attribute("value") or 0) > 0
+    expect(page.locator("#answer details table")).to_contain_text("x-job-state")
 
 
 @pytest.mark.parametrize("path", ["/", "/console", "/console/"])
 def test_the_page_at_each_of_its_paths(path: str, page: Page, site: Service) -> None:
-    open_console(page, site, path)
-    run(page, FAILURE, [], "result")
-    expect(page.locator("#answer > p").first).to_have_text("Status 500 · failure")
+    open_console(page, site.url, path)
+    run(page, FAILURE, [], "result", "Status 500 · failure")
 
 
-def test_a_task_chosen_by_its_name(page: Page, site: Service) -> None:
-    open_console(page, site)
+def test_a_task_chosen_by_its_name_with_a_file(page: Page, site: Service) -> None:
+    data = bytes(range(256)) * 100
+    open_console(page, site.url)
     page.get_by_role("button", name="List the tasks").click()
-    page.locator("#task").select_option(TASK)
-    expect(page.locator("#by-id")).to_be_hidden()
-    page.locator("#arguments input").fill("100")
+    page.get_by_role("combobox", name="Task").select_option("Checksum")
+    expect(page.get_by_label("Task id")).to_be_hidden()
+    page.get_by_label("file").set_input_files({"name": "data.bin", "mimeType": "", "buffer": data})
+    page.get_by_role("combobox", name="algorithm").select_option("SHA-512")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator("#answer > p").first).to_have_text("Status 200 · success")
+    expect(page.locator("#answer .tree")).to_contain_text(f'sha512: "{hashlib.sha512(data).hexdigest()}"')
+    expect(page.locator("#curl")).to_contain_text(f"/{CUSTOMER}/task/{CHECKSUM}/job?parse' \\")
+    expect(page.locator("#curl")).to_contain_text("@body.json")
+
+
+def test_a_number_keeps_all_its_digits(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    run(page, ECHO, [{"id": 12345678901234567890}], "parse")
+    expect(page.locator("#answer .tree")).to_contain_text("id: 12345678901234567890")
+
+
+# -- a wait -----------------------------------------------------------------------------------------------------
+
+
+def test_a_wait_that_is_watched_and_cancelled(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    for _ in range(3):  # from here on it is known how long a run takes
+        run(page, SLEEPER, [0.1])
+    start(page, SLEEPER, [600])
+    expect(page.locator("#lifecycles li")).to_contain_text(["ready", "assigned"])
+    expect(page.locator("#clock")).to_contain_text("usually")
+    assert 0.1 < float(page.locator("#progress").get_attribute("max") or 0) / 1000 < 600
+    expect(page.locator("#state")).to_have_text("Running…")
+    expect(page.locator("#shown-title")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#lifecycles li")).to_contain_text(["ready", "assigned", "terminated"])
+    expect(page.locator("#state")).to_contain_text("Status 500 · canceled · Cancelled")
+    page.locator("#runs button").last.click()
+    expect(page.locator("#state")).to_have_text("Status 200 · success")
+
+
+def test_an_answer_that_comes_later_is_fetched(page: Page, site: Service) -> None:
+    """The stream ends with an error event; the job goes on."""
+    open_console(page, site.url)
+    page.locator("#wait").fill("0.2")
+    start(page, SLEEPER, [3])
+    expect(page.locator("#state")).to_have_text("Status 504")
+    expect(page.locator(".advice")).to_contain_text("Fetch its answer later")
+    page.locator("#wait").fill("")
+    page.get_by_role("button", name="Fetch the answer").click()
+    expect(page.locator("#runs button")).to_have_count(2)
+
+
+def test_a_connection_that_is_cut(page: Page, site: Service) -> None:
+    """Cut in the middle of the stream, as this route does, the page still knows its job."""
+    event = f'event: job\nid: {"a" * 24}:\ndata: {{"id": "{"a" * 24}", "location": ""}}\n\n'
+    page.route("**/job*", lambda route: route.fulfill(body=event, content_type="text/event-stream"))
+    open_console(page, site.url)
+    start(page, TASK, [100])
+    expect(page.locator("#state")).to_contain_text("The connection was cut. The job runs on")
+    page.unroute("**/job*")
+    page.route("**/job/*", lambda route: route.abort())
+    page.get_by_role("button", name="Fetch the answer").click()
+    expect(page.locator("#runs button").first).to_have_text(f"{TASK}✕ · {'a' * 24}")
+
+
+# -- what a job answers with ------------------------------------------------------------------------------------
+
+
+def test_what_a_job_prints_runs_no_script(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    for mode, output in (("", [SCRIPT]), ("parse", [SCRIPT]), ("response", described(SCRIPT, "text/html"))):
+        run(page, ECHO, output, mode)
+    expect(page.locator("#answer iframe")).to_have_attribute("sandbox", "")
+    run(page, ECHO, described(SVG, "image/svg+xml"), "response")
+    assert page.evaluate("document.querySelector('#answer img').decode().then(() => window.ran)") is None
+    assert page.locator("svg, #answer script").count() == 0
+
+
+def test_a_picture_and_a_file(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    run(page, PICTURE, [], "response")
+    assert page.evaluate("(async (image) => (await image.decode(), image.naturalWidth))(document.images[1])") == 64
+    run(page, ECHO, described("a,b\r\n", "text/csv"), "response")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download").click()
+    assert (saved.value.suggested_filename, saved.value.path().read_bytes()) == ("answer.csv", b"a,b\r\n")
+
+
+# -- whoever uses it ----------------------------------------------------------------------------------------------
 
 
 @SPANISH
 def test_the_page_in_spanish(page: Page, site: Service) -> None:
-    open_console(page, site)
+    open_console(page, site.url)
     expect(page.get_by_role("button", name="Ejecutar")).to_be_visible()
     page.locator("#token").fill("wrong")
-    run(page, TASK, [100])
+    run(page, TASK, [100], status="Estado 401")
     expect(page.locator(".advice")).to_contain_text("TheEye no conoce este token")
     page.locator("#language").select_option("en")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    expect(page.locator(".advice")).to_contain_text("TheEye does not know this token")
 
 
-def test_what_a_job_prints_runs_no_script(page: Page, site: Service) -> None:
-    open_console(page, site)
-    for mode, output in (
-        ("", SCRIPT),
-        ("parse", SCRIPT),
-        ("response", json.dumps({"body": SCRIPT, "headers": {"Content-Type": "text/html"}})),
-    ):
-        run(page, ECHO, [output], mode)
-        expect(page.locator("#answer > p").first).to_have_text("Status 200 · success")
-        assert page.evaluate("window.ran") is None
-    expect(page.locator("#answer iframe")).to_have_attribute("sandbox", "")
+def test_by_keyboard_alone(page: Page, site: Service) -> None:
+    page.goto(f"{site.url}/")
+    expect(page.locator("#mode option")).not_to_have_count(0)
+    page.locator("#language").focus()
+    for text in (TOKEN, CUSTOMER, "", TASK, ""):  # the fourth: past the button
+        page.keyboard.press("Tab")
+        page.keyboard.type(text)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("[1")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#arguments textarea")).to_be_focused()  # it is no JSON array: the browser says so
+    page.keyboard.press("End")
+    page.keyboard.type("]")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_have_text("Status 200 · success")
+
+
+@pytest.mark.parametrize("page", TELEPHONES, indirect=True, ids=["dark", "light"])
+@pytest.mark.parametrize("path", ["/console", "/docs"])
+def test_a_telephone(path: str, page: Page, site: Service) -> None:
+    """Nothing is wider than the screen, and the text is bright where the scheme is dark."""
+    if path == "/console":
+        open_console(page, site.url)
+        run(page, ECHO, ["x" * 500])
+    else:
+        page.goto(f"{site.url}/docs")
+        page.locator(".opblock-post .opblock-summary").click()
+        expect(page.locator(".opblock-post .execute")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    red = page.evaluate("Number(getComputedStyle(document.querySelector('h2')).color.match(/\\d+/)[0])")
+    assert (red > 128) == page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
 
 
 def test_the_token_stays_in_the_page(page: Page, site: Service) -> None:
-    open_console(page, site)
+    open_console(page, site.url)
     run(page, TASK, [100])
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     curl = page.locator("#curl")

@@ -55,11 +55,11 @@ def api_page() -> Response:
     return _page("docs.html")
 
 
-@blueprint.get("/docs/docs.js")
-def api_page_script() -> Response:
-    """Return the script that starts Swagger UI."""
+@blueprint.get('/docs/<any("docs.css", "docs.js"):name>')
+def api_page_file(name: str) -> Response:
+    """Return a file of ours: the script that starts Swagger UI, or what its look lacks."""
     _viewer()
-    return _file(_OWN, "docs.js")
+    return _file(_OWN, name)
 
 
 @blueprint.get('/docs/<any("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"):name>')

@@ -13,6 +13,14 @@ function leaveOptionalEmpty(spec) {
   }
 }
 
+// Swagger UI's dark colours hang on a class.
+function followColorScheme() {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const show = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+  dark.addEventListener("change", show);
+  show();
+}
+
 async function start() {
   const response = await fetch("openapi.json");
   const spec = await response.json();
@@ -34,6 +42,7 @@ async function start() {
   });
 }
 
+followColorScheme();
 start().catch((error) => {
   document.getElementById("api").textContent = `The document cannot be shown: ${error.message}`;
 });

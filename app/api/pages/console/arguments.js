@@ -1,31 +1,32 @@
 // One field for each argument of a task, and what they hold as the array that TheEye takes.
-import { element } from "./answer.js";
+import { element } from "./element.js";
 import { say } from "./words.js";
 
-// Return an object of the fields to show and of `read`, which returns the arguments as a promise of an array.
+// Return an object of the fields to show, and of `read`: a promise of the array as JSON.
 export function argumentFields(task) {
   if (!task) return freeArguments();
   const declared = [...(task.task_arguments ?? [])].sort((one, other) => one.order - other.order);
   const fields = declared.map((argument, index) => field(argument, index));
   const shown = fields.filter((each) => each.shown).map((each) => each.shown);
-  if (!shown.length) shown.push(element("p", { class: "help" }, say("noArguments")));
-  return { shown, read: () => Promise.all(fields.map((each) => each.read())) };
+  if (!shown.length) shown.push(element("p", { class: "help", "data-words": "noArguments" }, say("noArguments")));
+  return { shown, read: async () => JSON.stringify(await Promise.all(fields.map((each) => each.read()))) };
 }
 
 function freeArguments() {
-  const input = element("textarea", { rows: "3", spellcheck: "false", "aria-describedby": "problem" });
+  const input = element("textarea", { rows: "3", spellcheck: "false" });
   input.value = "[]";
-  const read = async () => {
-    let value;
-    try {
-      value = JSON.parse(input.value);
-    } catch {
-      value = undefined;
-    }
-    if (!Array.isArray(value)) throw new Error(say("badJson"));
-    return value;
-  };
-  return { shown: [element("label", {}, element("span", {}, say("argumentsJson")), input)], read };
+  input.addEventListener("input", () => input.setCustomValidity(isJsonArray(input.value) ? "" : say("badJson")));
+  // As it was typed: a number of many digits is not rounded.
+  const label = element("span", { "data-words": "argumentsJson" }, say("argumentsJson"));
+  return { shown: [element("label", {}, label, input)], read: async () => input.value };
+}
+
+function isJsonArray(text) {
+  try {
+    return Array.isArray(JSON.parse(text));
+  } catch {
+    return false;
+  }
 }
 
 function field(argument, index) {
@@ -33,9 +34,8 @@ function field(argument, index) {
   if (argument.type === "fixed" || argument.readonly) return { shown: undefined, read: async () => null };
   const [input, read] = inputFor(argument);
   if (argument.required) input.required = true;
-  const label = argument.label || `${index + 1}`;
-  const shown = element("label", {}, element("span", {}, `${label} (${argument.type ?? "input"})`), input);
-  return { shown, read };
+  const label = element("span", {}, argument.label || `${index + 1}`, " ", element("small", {}, argument.type ?? "input"));
+  return { shown: element("label", {}, label, input), read };
 }
 
 function inputFor(argument) {
@@ -43,22 +43,24 @@ function inputFor(argument) {
     const input = element("input", { type: "file" });
     return [input, async () => (input.files.length ? dataUrl(input.files[0]) : null)];
   }
-  const optional = (input) => async () => (input.value === "" && !argument.required ? null : input.value);
-  if (argument.type === "select" && Array.isArray(argument.options)) {
-    const options = argument.options.map((option) =>
-      element("option", { value: String(option?.id ?? option?.value ?? option) }, String(option?.label ?? option?.value ?? option)));
-    if (!argument.required) options.unshift(element("option", { value: "" }, ""));
-    const input = element("select", {}, ...options);
-    return [input, optional(input)];
-  }
-  const type = { date: "date", email: "email", number: "number" }[argument.type] ?? (isSecret(argument) ? "password" : "text");
-  const input = element("input", { type, autocomplete: "off", spellcheck: "false" });
+  const input = argument.type === "select" && Array.isArray(argument.options) ? choice(argument) : line(argument);
   if (argument.value !== undefined && argument.value !== null) input.value = String(argument.value);
-  return [input, optional(input)];
+  return [input, async () => (input.value === "" && !argument.required ? null : input.value)];
 }
 
-function isSecret(argument) {
-  return /pass|secret|token|clave|contraseña/i.test(`${argument.type} ${argument.label}`);
+function choice({ options, required }) {
+  const shown = options.map((option) => element("option", { value: option?.id ?? option }, String(option?.label ?? option)));
+  if (!required) shown.unshift(element("option", { value: "" }));
+  return element("select", {}, ...shown);
+}
+
+function line(argument) {
+  const type = { date: "date", email: "email" }[argument.type] ?? (isSecret(argument) ? "password" : "text");
+  return element("input", { type, autocomplete: "off", spellcheck: "false" });
+}
+
+function isSecret({ type, label }) {
+  return /pass|secret|token|clave|contraseña/i.test(`${type} ${label}`);
 }
 
 // Return a file as a `data:` URL with `;base64,`, as TheEye's agents write it to disk.
@@ -66,7 +68,7 @@ function dataUrl(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.replace(/^data:;/, "data:application/octet-stream;"));
-    reader.onerror = () => reject(new Error(say("fileTooLarge", reader.error.message)));
+    reader.onerror = () => reject(new Error(say("badFile", reader.error.message)));
     reader.readAsDataURL(file);
   });
 }

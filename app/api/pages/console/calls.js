@@ -1,71 +1,69 @@
 // Call the service by fetch. The token travels in the Authorization header of these calls and is stored nowhere.
 
-function options(method, token, accept, body) {
-  const headers = { Authorization: `Bearer ${token}`, Accept: accept };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const never = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
-  return { method, headers, body, ...never };
-}
+const NEVER = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
 
 // Return the path below this service; every segment is encoded.
 export function address(...segments) {
   return segments.map(encodeURIComponent).join("/");
 }
 
-export async function call(method, path, token, { accept = "application/json", body, signal } = {}) {
-  return fetch(new URL(path, document.baseURI), { ...options(method, token, accept, body), signal });
+export function call(method, path, token, { accept = "application/json", body } = {}) {
+  const headers = { Accept: accept };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  return fetch(new URL(path, document.baseURI), { method, headers, body, ...NEVER });
 }
 
-// Return an answer as the page shows it: status, headers as pairs, body as bytes.
+// Return an answer as the page shows it: status, headers, body as bytes.
 export async function plainAnswer(response) {
   const body = new Uint8Array(await response.arrayBuffer());
-  return { status: response.status, headers: [...response.headers], body };
+  return { status: response.status, headers: new Headers(response.headers), body };
 }
 
-// Return an answer of an `answer` event: its body is text, or base64 where `isBase64Encoded`.
+// Return the answer of an `answer` event: its body is text, or base64 where `isBase64Encoded`.
 export function eventAnswer({ status, headers, body, isBase64Encoded }) {
   const bytes = isBase64Encoded
     ? Uint8Array.from(atob(body), (character) => character.charCodeAt(0))
-    : new TextEncoder().encode(body ?? "");
-  return { status, headers: Array.isArray(headers) ? headers : Object.entries(headers), body: bytes };
+    : new TextEncoder().encode(body);
+  return { status, headers: new Headers(headers), body: bytes };
 }
 
-// Yield the server-sent events of a response: {event, id, data}, with data read as JSON.
+// Return the answer of an `error` event: its data is the error's body.
+export function errorAnswer(error) {
+  return eventAnswer({ status: error.statusCode, headers: { "Content-Type": "application/json" }, body: JSON.stringify(error) });
+}
+
+// Yield the server-sent events of a response as {event, data}, with data read as JSON. This service ends lines with \n.
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    const blocks = (rest + value).split(/\r?\n\r?\n/);
-    rest = blocks.pop();
-    for (const block of blocks) {
-      const found = parse(block);
-      if (found.data !== undefined) yield found;
-    }
+  let pieces = [];
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    pieces.push(read.value);
+    // An answer of many megabytes comes in many pieces: only the last ones can hold its end.
+    if (!pieces.slice(-2).join("").includes("\n\n")) continue;
+    const blocks = pieces.join("").split("\n\n");
+    pieces = [blocks.pop()];
+    yield* blocks.map(parse).filter(({ data }) => data !== undefined);
   }
 }
 
 function parse(block) {
-  const found = { event: "message", id: "", data: undefined };
-  const data = [];
-  for (const line of block.split(/\r?\n/)) {
-    const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(line);
-    if (field === "data") data.push(value);
-    else if (field in found) found[field] = value;
-  }
-  if (data.length) found.data = JSON.parse(data.join("\n"));
-  return found;
+  const fields = Object.fromEntries(block.split("\n").map((line) => /^([^:]*):? ?(.*)$/s.exec(line).slice(1)));
+  return { event: fields.event, data: fields.data && JSON.parse(fields.data) };
 }
 
-// Return the call as a line for a shell; the token is its variable TOKEN.
+// Return the call as a line for a shell; the token is its variable TOKEN, and a long body a file.
 export function curlLine(method, path, body) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const line = [`curl -i -X ${method} ${quoted(String(new URL(path, document.baseURI)))}`];
   line.push(`-H "Authorization: Bearer $TOKEN"`);
   if (body !== undefined) {
     line.push("-H 'Content-Type: application/json'");
-    line.push(body.length > 4000 ? "--data @body.json" : `--data ${quoted(body)}`);
+    line.push(isLong(body) ? "--data @body.json" : `--data ${quoted(body)}`);
   }
   return line.join(" \\\n  ");
+}
+
+export function isLong(body) {
+  return body?.length > 4000;
 }

@@ -4,61 +4,68 @@ const WORDS = {
   en: {
     api: "API", language: "Language", call: "Run a task", token: "Token",
     tokenHelp: "A token of TheEye. It stays in this page's memory; a reload asks for it again.",
-    customer: "Customer", list: "List the tasks", listing: "Asking TheEye…", listed: "{} tasks",
+    customer: "Customer", list: "List the tasks", listing: "Asking TheEye…", listed: "{} tasks", useId: "Without the list, the task's id will do.",
     task: "Task", taskId: "Task id", otherTask: "another task, by its id",
-    arguments: "Arguments", argumentsJson: "Arguments as a JSON array", noArguments: "This task takes no arguments.",
-    mode: "Mode", wait: "Wait at most (seconds)", run: "Run", cancel: "Cancel the job", curl: "The same call with curl",
-    runs: "Runs of this page", noRuns: "None yet.",
-    starting: "Starting…", running: "Job {} is running", runningFor: "{} s, usually {} s", elapsed: "{} s",
-    canceling: "Cancelling…", canceled: "The job was cancelled.", cutOff: "The connection was cut. Fetch the answer later:",
+    arguments: "Arguments", argumentsJson: "A JSON array", noArguments: "This task takes no arguments.",
+    mode: "Mode", wait: "Wait at most", waitUnit: "(s)", run: "Run", cancel: "Cancel the job", curl: "The same call with curl",
+    runs: "Runs of this page", noRuns: "None yet. Choose a task and run it: it is shown here while it runs.",
+    starting: "Starting…", running: "Running…", usually: "usually {} s", progress: "Time, against that of the last runs",
+    canceling: "Cancelling…", canceled: "Cancelled", cutOff: "The connection was cut. The job runs on: fetch its answer later.",
     fetchLater: "Fetch the answer", status: "Status", headers: "Headers", timing: "Where the time went", answer: "Answer",
-    download: "Download", empty: "The answer has no body.", page: "The page that the job answered (scripts are off)",
-    picture: "The picture that the job answered", raw: "As text", more: "… {} more",
-    badJson: "The arguments are not a JSON array.", unreachable: "The service cannot be reached: {}",
-    needToken: "Enter a token.", fileTooLarge: "The file cannot be read: {}",
-    hint400: "Something in the request is wrong: read the message above.",
+    download: "Download {}", empty: "The answer has no body.", file: "A file: {}, {} bytes",
+    page: "The page that the job answered, without its scripts and styles", picture: "The picture that the job answered",
+    raw: "As text", more: "… {} more", badJson: "The arguments are not a JSON array.", badFile: "The file cannot be read: {}",
+    unreachable: "No answer from the service ({}). Check the connection. If a task was being started, look in TheEye before you run it again.",
+    hint400: "Something in the request is wrong. Change it and run again.",
     hint401: "TheEye does not know this token, or the session has ended. Log in again and use the new token.",
-    hint403: "The token belongs to another customer, or may not run this task. Check the customer's name.",
+    hint403: "The token belongs to another customer, or may not do this. Check the customer's name.",
     hint404: "There is no such customer, task or job for this token. Check the names.",
+    hint408: "The request came too slowly. Try again.",
+    hint413: "The arguments or the file are too large for this service.",
     hint429: "Too many calls with this token. Wait a moment.",
     hint500: "The job has ended as a failure. Choose the mode `result` to read its log.",
-    hint502: "TheEye could not do it, or its answer could not be used. Look at /readyz.",
+    hint502: "TheEye could not do it, or its answer could not be used. Fetch the answer later, or look at /readyz.",
     hint503: "The service is busy; nothing was started. Try again in a moment.",
     hint504: "The job has not ended in time. Fetch its answer later, or wait longer.",
-    ECLIENTGONE: "The connection was closed.", EFORMATTER: "The output does not fit this mode. Choose `output` or `full`.",
-    EJOBGONE: "Newer jobs have pushed this one out. Raise the task's history limit.",
-    EHISTORY: "Too many jobs of this task are unread. Try again in a moment.",
-    EOUTCOMEUNKNOWN: "The job may have started. Look in TheEye before you run it again.",
+    hintEFORMATTER: "The output does not fit this mode. Choose `output` or `full`.",
+    hintEJOBENDED: "The job had ended before.",
+    hintEJOBGONE: "Newer jobs have pushed this one out. Raise the task's history limit.",
+    hintEJOBTOOLARGE: "The job's document is larger than this service reads. Let the task print less.",
+    hintEHISTORY: "Too many jobs of this task are unread. Try again in a moment.",
+    hintEOUTCOMEUNKNOWN: "The job may have started. Look in TheEye before you run it again.",
   },
   es: {
     api: "API", language: "Idioma", call: "Ejecutar una tarea", token: "Token",
     tokenHelp: "Un token de TheEye. Queda en la memoria de esta página; si la recargás, te lo pide de nuevo.",
-    customer: "Customer", list: "Listar las tareas", listing: "Consultando a TheEye…", listed: "{} tareas",
+    customer: "Customer", list: "Listar las tareas", listing: "Consultando a TheEye…", listed: "{} tareas", useId: "Sin la lista, alcanza con el id de la tarea.",
     task: "Tarea", taskId: "Id de la tarea", otherTask: "otra tarea, por su id",
-    arguments: "Argumentos", argumentsJson: "Argumentos como array JSON", noArguments: "Esta tarea no recibe argumentos.",
-    mode: "Modo", wait: "Esperar como máximo (segundos)", run: "Ejecutar", cancel: "Cancelar el job",
-    curl: "La misma llamada con curl", runs: "Ejecuciones de esta página", noRuns: "Todavía ninguna.",
-    starting: "Iniciando…", running: "El job {} está en curso", runningFor: "{} s, suele tardar {} s", elapsed: "{} s",
-    canceling: "Cancelando…", canceled: "El job fue cancelado.",
-    cutOff: "Se cortó la conexión. Podés pedir la respuesta más tarde:",
-    fetchLater: "Pedir la respuesta", status: "Estado", headers: "Encabezados", timing: "En qué se fue el tiempo",
-    answer: "Respuesta", download: "Descargar", empty: "La respuesta no tiene cuerpo.",
-    page: "La página que respondió el job (sin scripts)", picture: "La imagen que respondió el job", raw: "Como texto",
-    more: "… {} más", badJson: "Los argumentos no son un array JSON.", unreachable: "No se puede llegar al servicio: {}",
-    needToken: "Ingresá un token.", fileTooLarge: "No se puede leer el archivo: {}",
-    hint400: "Hay algo mal en el pedido: leé el mensaje de arriba.",
+    arguments: "Argumentos", argumentsJson: "Un array JSON", noArguments: "Esta tarea no recibe argumentos.",
+    mode: "Modo", wait: "Esperar hasta", waitUnit: "(s)", run: "Ejecutar", cancel: "Cancelar el job", curl: "La misma llamada con curl",
+    runs: "Ejecuciones de esta página", noRuns: "Todavía ninguna. Elegí una tarea y ejecutala: acá se ve mientras corre.",
+    starting: "Iniciando…", running: "En curso…", usually: "suele tardar {} s", progress: "Tiempo, comparado con las últimas ejecuciones",
+    canceling: "Cancelando…", canceled: "Cancelado", cutOff: "Se cortó la conexión. El job sigue: pedí su respuesta más tarde.",
+    fetchLater: "Pedir la respuesta", status: "Estado", headers: "Encabezados", timing: "En qué se fue el tiempo", answer: "Respuesta",
+    download: "Descargar {}", empty: "La respuesta no tiene cuerpo.", file: "Un archivo: {}, {} bytes",
+    page: "La página que respondió el job, sin sus scripts ni estilos", picture: "La imagen que respondió el job",
+    raw: "Como texto", more: "… {} más", badJson: "Los argumentos no son un array JSON.", badFile: "No se puede leer el archivo: {}",
+    unreachable: "El servicio no respondió ({}). Revisá la conexión. Si estabas iniciando una tarea, mirá en TheEye antes de ejecutarla otra vez.",
+    hint400: "Hay algo mal en el pedido. Corregilo y ejecutá de nuevo.",
     hint401: "TheEye no conoce este token, o la sesión terminó. Iniciá sesión otra vez y usá el token nuevo.",
-    hint403: "El token es de otro customer, o no puede ejecutar esta tarea. Revisá el nombre del customer.",
+    hint403: "El token es de otro customer, o no tiene permiso para esto. Revisá el nombre del customer.",
     hint404: "No existe ese customer, tarea o job para este token. Revisá los nombres.",
+    hint408: "El pedido llegó demasiado lento. Probá de nuevo.",
+    hint413: "Los argumentos o el archivo son demasiado grandes para este servicio.",
     hint429: "Demasiadas llamadas con este token. Esperá un momento.",
     hint500: "El job terminó con error. Elegí el modo `result` para leer su log.",
-    hint502: "TheEye no pudo hacerlo, o su respuesta no sirve. Mirá /readyz.",
+    hint502: "TheEye no pudo hacerlo, o su respuesta no sirve. Pedí la respuesta más tarde, o mirá /readyz.",
     hint503: "El servicio está ocupado; no se inició nada. Probá de nuevo en un momento.",
     hint504: "El job no terminó a tiempo. Pedí la respuesta más tarde, o esperá más.",
-    ECLIENTGONE: "Se cerró la conexión.", EFORMATTER: "La salida no sirve para este modo. Elegí `output` o `full`.",
-    EJOBGONE: "Otros jobs más nuevos desplazaron a este. Aumentá el límite de historial de la tarea.",
-    EHISTORY: "Hay demasiados jobs de esta tarea sin leer. Probá de nuevo en un momento.",
-    EOUTCOMEUNKNOWN: "Puede que el job se haya iniciado. Mirá en TheEye antes de ejecutarlo otra vez.",
+    hintEFORMATTER: "La salida no sirve para este modo. Elegí `output` o `full`.",
+    hintEJOBENDED: "El job ya había terminado.",
+    hintEJOBGONE: "Otros jobs más nuevos desplazaron a este. Aumentá el límite de historial de la tarea.",
+    hintEJOBTOOLARGE: "El documento del job es más grande de lo que este servicio lee. Que la tarea imprima menos.",
+    hintEHISTORY: "Hay demasiados jobs de esta tarea sin leer. Probá de nuevo en un momento.",
+    hintEOUTCOMEUNKNOWN: "Puede que el job se haya iniciado. Mirá en TheEye antes de ejecutarlo otra vez.",
   },
 };
 
@@ -75,8 +82,10 @@ export function say(name, ...values) {
   return word;
 }
 
-export function has(name) {
-  return name in WORDS.en;
+// Return what to do about an error: by its code, else by its status.
+export function advice(status, code) {
+  const names = [`hint${code}`, `hint${status}`, status >= 500 ? "hint502" : "hint400"];
+  return say(names.find((name) => name in WORDS.en));
 }
 
 // Speak another language: everything in the page that names a word is written again.
@@ -85,5 +94,8 @@ export function speak(tag) {
   document.documentElement.lang = tag;
   for (const element of document.querySelectorAll("[data-words]")) {
     element.textContent = say(element.dataset.words);
+  }
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", say(element.dataset.label));
   }
 }

@@ -1,0 +1,138 @@
+// The runs of this page: make their calls, show what comes as it comes, and keep the last ones with their answers.
+import { download, shownAnswer } from "./answer.js";
+import { address, call, curlLine, errorAnswer, eventAnswer, events, isLong, plainAnswer } from "./calls.js";
+import { $, element, forgetBlobs } from "./element.js";
+import { say } from "./words.js";
+
+const MOST_RUNS = 20; // kept, with their answers
+const TICK = 250; // milliseconds
+
+let runs = [];
+let shown; // the run on the screen
+
+const seconds = (milliseconds) => (milliseconds / 1000).toFixed(1);
+const isOver = ({ answer, problem }) => Boolean(answer ?? problem);
+
+// Make the call {title, customer, task, method, path, body} with this token; return once it has ended.
+export async function follow(wanted, token) {
+  const run = { job: "", lifecycles: [], began: performance.now(), ...wanted };
+  keep(run);
+  select(run);
+  const clock = setInterval(() => showProgress(run), TICK);
+  try {
+    await receive(run, await call(run.method, run.path, token, { accept: "text/event-stream", body: run.body }));
+  } catch (error) {
+    run.problem = run.job ? say("cutOff") : say("unreachable", error.message);
+  }
+  clearInterval(clock);
+  run.took = performance.now() - run.began;
+  update(run);
+}
+
+async function receive(run, response) {
+  run.job = response.headers.get("X-Job-Id") ?? run.job;
+  if (!/^text\/event-stream\b/.test(response.headers.get("Content-Type") ?? "")) {
+    run.answer = await plainAnswer(response);
+    return;
+  }
+  for await (const { event, data } of events(response)) {
+    if (event === "job") run.job = data.id;
+    if (event === "lifecycle") run.lifecycles.push([data.lifecycle, performance.now() - run.began]);
+    if (event === "answer") run.answer = eventAnswer(data);
+    if (event === "error") run.answer = errorAnswer(data);
+    run.expected = data.expected_seconds ?? run.expected;
+    if (!isOver(run)) update(run);
+  }
+  if (!run.answer) run.problem = say("cutOff");
+}
+
+// Cancel the run on the screen. Its answer tells how it ended.
+export async function cancel(token) {
+  const run = shown;
+  $("cancel").disabled = true;
+  run.note = say("canceling");
+  update(run);
+  try {
+    const response = await call("DELETE", jobPath(run), token);
+    run.note = response.ok ? say("canceled") : (await response.json()).message;
+  } catch (error) {
+    run.note = say("unreachable", error.message);
+  }
+  $("cancel").disabled = false;
+  update(run);
+}
+
+const jobPath = ({ customer, task, job }) => address(customer, "task", task, "job", job);
+
+function keep(run) {
+  run.state = element("span");
+  run.button = element("button", { type: "button" }, element("b", {}, run.title), run.state);
+  run.button.addEventListener("click", () => select(run));
+  runs = [run, ...runs].slice(0, MOST_RUNS);
+  $("runs").replaceChildren(...runs.map(({ button }) => element("li", {}, button)));
+  $("no-runs").hidden = true;
+}
+
+// Show this run, and let a keyboard or a screen reader go on there.
+function select(run) {
+  shown = run;
+  forgetBlobs();
+  $("shown").hidden = false;
+  $("shown-title").textContent = run.title;
+  $("lifecycles").replaceChildren();
+  const file = isLong(run.body) ? [download(run.body, "body.json")] : [];
+  $("curl").replaceChildren(element("pre", { tabindex: "0" }, curlLine(run.method, run.path, run.body)), ...file);
+  for (const { button } of runs) button.setAttribute("aria-current", String(button === run.button));
+  update(run);
+  $("shown-title").focus();
+}
+
+// Show the run on the screen again, in another language.
+export function refresh() {
+  if (shown) select(shown);
+}
+
+function update(run) {
+  const over = isOver(run);
+  run.state.textContent = [run.answer?.status ?? (over ? "✕" : "…"), run.job].filter(Boolean).join(" · ");
+  if (run !== shown) return;
+  $("state").className = !over ? "" : run.answer?.status < 400 ? "good" : "bad";
+  $("state").textContent = stateWords(run);
+  $("cancel").hidden = over || !run.job;
+  const news = run.lifecycles.slice($("lifecycles").children.length);
+  $("lifecycles").append(...news.map(([name, time]) => element("li", {}, `${name} `, element("small", {}, `${seconds(time)} s`))));
+  showProgress(run);
+  $("answer").replaceChildren(...(run.answer ? shownAnswer(run.answer) : []), ...(isUnread(run) ? [fetchButton(run)] : []));
+}
+
+function stateWords({ answer, problem, job, note }) {
+  const ended = answer && [`${say("status")} ${answer.status}`, answer.headers.get("X-Job-State")].filter(Boolean).join(" · ");
+  return [problem ?? ended ?? say(job ? "running" : "starting"), note].filter(Boolean).join(" · ");
+}
+
+// Return whether the job may have an answer yet to be fetched.
+function isUnread({ job, answer, problem }) {
+  if (!job || !(answer ?? problem)) return false;
+  return !answer || ((answer.status === 202 || answer.status >= 500) && !answer.headers.has("X-Job-State"));
+}
+
+function fetchButton({ title, customer, task, job, path }) {
+  const button = element("button", { type: "button" }, say("fetchLater"));
+  const query = new URL(path, document.baseURI).search;
+  const wanted = { title, customer, task, job, method: "GET", path: jobPath({ customer, task, job }) + query };
+  button.addEventListener("click", () => follow(wanted, $("token").value.trim()));
+  return element("p", {}, button);
+}
+
+function showProgress(run) {
+  if (run !== shown) return;
+  const passed = run.took ?? performance.now() - run.began;
+  const bar = $("progress");
+  bar.hidden = isOver(run);
+  if (run.expected) {
+    bar.max = run.expected * 1000;
+    bar.value = passed;
+  } else bar.removeAttribute("value");
+  const usually = run.expected ? say("usually", run.expected.toFixed(1)) : "";
+  $("clock").textContent = [run.job, `${seconds(passed)} s`, usually].filter(Boolean).join(" · ");
+}
