@@ -51,4 +51,4 @@ def page(browser: Browser, site: Service, request: pytest.FixtureRequest) -> Ite
 
 def is_foreign(address: str, home: str) -> bool:
     url = urlsplit(address)
-    return url.scheme not in ("blob", "data", "about") and url.netloc != urlsplit(home).netloc
+    return url.scheme not in ("blob", "data", "about") and url.hostname != urlsplit(home).hostname

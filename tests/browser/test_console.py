@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.nginx import UNDER_SYNC, Nginx
 from support.processes import Service
 from support.sandbox import CHECKSUM, ECHO, FAILURE, PICTURE, SLEEPER, TASK
 
@@ -113,6 +114,21 @@ def test_a_wait_that_is_watched_and_cancelled(page: Page, site: Service) -> None
     expect(page.locator("#state")).to_have_text("Status 200 · success")
 
 
+def test_a_wait_under_a_path_of_nginx(page: Page, site: Service) -> None:
+    """Events come through nginx one by one, and all addresses stay below its path."""
+    with Nginx(site.port, changes=UNDER_SYNC) as nginx:
+        open_console(page, nginx.url, "/sync/console/")
+        page.get_by_role("button", name="List the tasks").click()
+        expect(page.locator("#listed")).to_have_text("12 tasks")
+        start(page, SLEEPER, [600])
+        expect(page.locator("#lifecycles li")).to_contain_text(["ready", "assigned"])
+        expect(page.locator("#curl")).to_contain_text(f"{nginx.url}/sync/{CUSTOMER}/task/")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#state")).to_contain_text("Status 500 · canceled")
+        page.get_by_role("link", name="API").click()
+        expect(page).to_have_url(f"{nginx.url}/sync/docs")
+
+
 def test_an_answer_that_comes_later_is_fetched(page: Page, site: Service) -> None:
     """The stream ends with an error event; the job goes on."""
     open_console(page, site.url)
@@ -180,7 +196,7 @@ def test_by_keyboard_alone(page: Page, site: Service) -> None:
     page.goto(f"{site.url}/")
     expect(page.locator("#mode option")).not_to_have_count(0)
     page.locator("#language").focus()
-    for text in (TOKEN, CUSTOMER, "", TASK, ""):  # the fourth: past the button
+    for text in (TOKEN, CUSTOMER, "", "", TASK, ""):  # past the button and the list of tasks
         page.keyboard.press("Tab")
         page.keyboard.type(text)
     page.keyboard.press("ControlOrMeta+a")
@@ -209,7 +225,7 @@ def test_a_telephone(path: str, page: Page, site: Service) -> None:
         page.locator(".opblock-post .opblock-summary").click()
         expect(page.locator(".opblock-post .execute")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    red = page.evaluate("Number(getComputedStyle(document.querySelector('h2')).color.match(/\\d+/)[0])")
+    red = page.evaluate("Number(getComputedStyle(document.querySelector('h1, h2')).color.match(/\\d+/)[0])")
     assert (red > 128) == page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
 
 

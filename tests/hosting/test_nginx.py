@@ -24,7 +24,7 @@ from support.host_checks import (
     run,
     say_the_token_everywhere,
 )
-from support.nginx import Nginx, Upstream, check_refusal
+from support.nginx import UNDER_SYNC, Nginx, Upstream, check_refusal
 from support.proc import CONNECTED, children, sockets
 from support.processes import Redis, Service, free_port, raw_request, read_response, wait_until
 from support.settings import environment
@@ -172,7 +172,7 @@ def test_under_a_path_of_its_own(theeye: StandIn) -> None:
         "gzip off;": "gzip on; gzip_min_length 1;",
     }
     theeye.task(delay=None)
-    with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=changes) as nginx:
+    with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=UNDER_SYNC) as nginx:
         check_events(f"{nginx.url}/sync", theeye)
         accepted = run(f"{nginx.url}/sync", Prefer="respond-async", X_Forwarded_Prefix="/evil")
         late = run(f"{nginx.url}/sync", query="wait=0&parse")

@@ -12,6 +12,12 @@ from support.sockets import serving
 
 SHAPE = ["message", "statusCode", "name", "code", "status"]
 
+UNDER_SYNC = {  # changes in deploy/nginx.conf, as it says: the service below a path of nginx
+    "location / {": "location /sync/ {",
+    "http://theeye_sync;": "http://theeye_sync/;",
+    'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /sync",
+}
+
 
 class Nginx(Process):
     """nginx in front of these ports; `changes` are further replacements in deploy/nginx.conf, and each must hit."""

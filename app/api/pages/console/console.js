@@ -27,11 +27,9 @@ async function listTasks() {
   const before = chosenTask();
   tasks = found.sort((one, other) => String(one.name).localeCompare(String(other.name)));
   const options = tasks.map((task) => element("option", { value: task.id }, task.name || task.id));
-  $("task").replaceChildren(element("option", { value: OTHER, "data-words": "otherTask" }, say("otherTask")), ...options);
-  $("choice").hidden = !tasks.length;
-  if (before) $("task").value = before.id;
-  if (!chosenTask()) $("task").value = OTHER;
-  if (before || chosenTask()) showArguments();
+  $("task").replaceChildren($("task").firstElementChild, ...options);
+  $("task").value = tasks.find((task) => task.id === before?.id)?.id ?? OTHER;
+  if (before) showArguments();
 }
 
 async function askForTasks() {
