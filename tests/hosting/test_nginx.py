@@ -165,14 +165,9 @@ def test_the_service_sees_the_client(world: World) -> None:
 
 
 def test_under_a_path_of_its_own(theeye: StandIn) -> None:
-    changes = {
-        "location / {": "location /sync/ {",
-        "http://theeye_sync;": "http://theeye_sync/;",
-        'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /sync",
-        "gzip off;": "gzip on; gzip_min_length 1;",
-    }
+    changes = UNDER_SYNC | {"gzip off;": "gzip on; gzip_min_length 1;"}
     theeye.task(delay=None)
-    with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=UNDER_SYNC) as nginx:
+    with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=changes) as nginx:
         check_events(f"{nginx.url}/sync", theeye)
         accepted = run(f"{nginx.url}/sync", Prefer="respond-async", X_Forwarded_Prefix="/evil")
         late = run(f"{nginx.url}/sync", query="wait=0&parse")
