@@ -1,6 +1,6 @@
 """Turn a request into a job: one create at the most, under the history guard and the request's idempotency key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,11 +79,11 @@ class Runs:
         reservation = self._reserve(request, remaining)
         if isinstance(reservation, str):
             trace.create, trace.joined = monotonic() - began, True
-            job = yield from self._join(request, reservation, remaining.deadline, client)
+            job = yield from self._join(request, reservation, remaining)
             self._durations.learn(request.customer_id, request.task, job)
             return Run(job, replayed=True)
         try:
-            return Run((yield from self._start(request, client, remaining, reservation, began)))
+            return Run((yield from self._start(request, remaining, reservation, began)))
         except SyncError as error:
             if not trace.create:
                 trace.queue = monotonic() - began
@@ -101,22 +101,17 @@ class Runs:
             raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
         return self._keys.reserve(request.key, LEASE_SECONDS, remaining.seconds)
 
-    def _join(self, request: RunRequest, job_id: str, deadline: float, client: Client) -> Following[Job]:
+    def _join(self, request: RunRequest, job_id: str, remaining: "_Remaining") -> Following[Job]:
         """Follow the job of the first request with this key. Raise RunGone."""
-        caller, waiter = request.caller, self._waiter
         try:
             with job_in_errors(Job(job_id)):
-                since = waiter.listen()
-                found = waiter.fetch(caller, job_id, deadline, client)
+                since = self._waiter.listen()
+                found = self._waiter.fetch(request.caller, job_id, remaining.deadline, remaining.client)
                 if found.has_ended or request.at_once:
                     yield found
                     return found
                 keep = partial(self._keep, request.key, job_id)
-                return (
-                    yield from waiter.follow(
-                        caller, found, deadline, client, since, watched=request.watched, renew=keep
-                    )
-                )
+                return (yield from self._follow(request, found, remaining, since, keep))
         except JobGone as error:
             raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
 
@@ -126,22 +121,13 @@ class Runs:
             self._keys.keep(key, job_id)
 
     def _start(
-        self,
-        request: RunRequest,
-        client: Client,
-        remaining: "_Remaining",
-        reservation: Reservation | None,
-        began: float,
+        self, request: RunRequest, remaining: "_Remaining", reservation: Reservation | None, began: float
     ) -> Following[Job]:
         """Create the job when the history guard allows it, and follow it."""
-        least, most = TASK_SECONDS
-        seconds = min(max(remaining.seconds(), least), most)
-        self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
-        self._durations.recall(request.customer_id, request.task)
+        self._check_task(request, remaining)
         with self._guard.protect(request.guarded_task, partial(_left, remaining, reservation)) as protection:
-            since = self._admit(client, reservation)
-            created = monotonic()
-            left = max(remaining.deadline - created, 0.0)  # the create itself takes nothing of it
+            since = self._admit(remaining.client, reservation)
+            sent = monotonic()
             job = self._create(request, protection.queued, began)
             with job_in_errors(job.without_document()):
                 confirm = partial(_confirm, reservation, job.id)
@@ -151,15 +137,43 @@ class Runs:
                 if request.at_once:
                     yield job
                     return job
-                job, deadline, watched = job.without_document(), monotonic() + left, request.watched
-                job = yield from self._waiter.follow(
-                    request.caller, job, deadline, client, since, watched=watched, renew=confirm
-                )
+                if not job.has_ended:
+                    job = job.without_document()
+                job = yield from self._follow_created(request, job, remaining.as_of(sent), since, confirm)
                 self._guard.limits.learn(request.guarded_task, job.document)
-                self._durations.learn(request.customer_id, request.task, job, monotonic() - created)
+                self._durations.learn(request.customer_id, request.task, job, monotonic() - sent)
                 if reservation is not None and self._waiter.listen() != since:
                     confirm()  # Redis was away, and may have lost it
         return job
+
+    def _check_task(self, request: RunRequest, remaining: "_Remaining") -> None:
+        """Return where TheEye shows the task to the caller, and ask how long its runs take. Raise as Tasks.check."""
+        least, most = TASK_SECONDS
+        seconds = min(max(remaining.seconds(), least), most)
+        self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
+        self._durations.recall(request.customer_id, request.task)
+
+    def _follow_created(
+        self, request: RunRequest, job: Job, remaining: "_Remaining", since: int, renew: Callable[[], None]
+    ) -> Following[Job]:
+        """Follow a job; where the create has shown its end, that is the answer if the job is gone before it is read.
+
+        TheEye ends a dummy's job while it creates it, and creates of other processes may delete it at once.
+        """
+        try:
+            return (yield from self._follow(request, job, remaining, since, renew))
+        except JobGone:
+            if not job.has_ended:
+                raise
+            return job
+
+    def _follow(
+        self, request: RunRequest, job: Job, remaining: "_Remaining", since: int, renew: Callable[[], None]
+    ) -> Following[Job]:
+        """Follow a job until its end or the deadline."""
+        return self._waiter.follow(
+            request.caller, job, remaining.deadline, remaining.client, since, watched=request.watched, renew=renew
+        )
 
     def _create(self, request: RunRequest, queued: float, began: float) -> Job:
         """Create the job, and record it, for how long it queued and how long the rest took."""
@@ -194,6 +208,10 @@ class _Remaining(NamedTuple):
     def seconds(self) -> float:
         """Return the seconds left; 0 when nobody waits any more."""
         return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
+
+    def as_of(self, time: float) -> "_Remaining":
+        """Return the same, with as many seconds left now as were left at that time."""
+        return self._replace(deadline=monotonic() + max(self.deadline - time, 0.0))
 
 
 def _left(remaining: _Remaining, reservation: Reservation | None) -> float:

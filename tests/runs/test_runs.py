@@ -1,9 +1,9 @@
-"""A run: nothing is created once the grace is over."""
+"""A run: nothing is created once the grace is over, and an end that the create has shown is an answer."""
 
 import pytest
 from flask.testing import FlaskClient
 from support.client import error_of, post
-from support.theeye import StandIn
+from support.theeye import JOB, Html, Reply, StandIn
 
 from app import Services
 
@@ -14,3 +14,13 @@ def test_nothing_is_created_once_the_grace_is_over(services: Services, client: F
     services.stop()
     assert "nothing was started" in error_of(post(client), 503, "EBUSY")["message"]
     assert len(theeye.calls_of("create")) == 1
+
+
+@pytest.mark.parametrize("read", [Reply(404, {"message": "job not found"}), Html(503)])
+def test_an_end_that_the_create_shows_is_not_lost(read: Reply, client: FlaskClient, theeye: StandIn) -> None:
+    ended = {"id": "a" * 24, "lifecycle": "finished", "state": "success", "output": ["x"]}
+    theeye.fault("create", Reply(200, ended), times=1)
+    theeye.fault("read", read)
+    got = post(client, f"{JOB}?wait=0")
+    assert (got.status_code, got.get_json(), got.headers["X-Job-State"]) == (200, ["x"], "success")
+    assert theeye.calls_of("read")
