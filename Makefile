@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Marks of the tests that need more than a machine with Python and Redis, or more time; .ci/run runs them last.
 GROUPS := browser or deploy or failover
 
-.PHONY: help run serve test test-fast test-groups drills soak bench lint openapi audit format clean
+.PHONY: help run serve test test-fast test-groups drills soak bench lint openapi screenshots audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench   measure what a request costs, in about 5 minutes"
 	@echo "make lint    ruff, mypy, and whether openapi.json is up to date"
 	@echo "make openapi write app/api/openapi.json from app/api/openapi.yaml"
+	@echo "make screenshots  draw the pictures in docs/images"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
 
 run: $(VENV)/.run
@@ -59,6 +60,9 @@ lint: $(VENV)/.dev
 
 openapi: $(VENV)/.dev
 	$(BIN)/python .ci/openapi.py
+
+screenshots: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m browser
 
 audit: $(VENV)/.dev $(VENV)/audit/bin/pip-audit
 	@$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit

@@ -1,37 +1,26 @@
-"""Fixtures for the pages: Debian's Chromium, headless, before the service on the sandbox's TheEye."""
+"""Fixtures for the pages."""
 
-import os
+from __future__ import annotations
+
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.processes import Service, need
-
-# The machine's network is closed: without these Chromium looks for its own hosts first.
-QUIET = (
-    "--no-first-run",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-)
+from playwright.sync_api import Browser, Page
+from support.browser import chromium, served_sandbox
+from support.processes import Redis, Service
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = need("chromium", "chromium")
-    arguments = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    expect.set_options(timeout=30_000)  # a busy machine is slow, and not wrong
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
-@pytest.fixture
-def site(redis_demo_service: Service) -> Service:
-    return redis_demo_service
+@pytest.fixture(scope="module")
+def site(redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with served_sandbox(redis_server, tmp_path_factory.mktemp("sandbox")) as service:
+        yield service
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser import open_console, run, start
 from support.nginx import UNDER_SYNC, Nginx
 from support.processes import Service
 from support.sandbox import CHECKSUM, ECHO, FAILURE, PICTURE, SLEEPER, TASK
@@ -18,27 +18,6 @@ SPANISH = pytest.mark.parametrize("page", [{"locale": "es-AR"}], indirect=True)
 TELEPHONES = [{"viewport": {"width": 390, "height": 844}, "color_scheme": scheme} for scheme in ("dark", "light")]
 SCRIPT = "<script>window.ran = true; fetch('https://example.org/')</script><img src=x onerror='window.ran = true'>"
 SVG = f'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><circle r="4"/>{SCRIPT.split("<img")[0]}</svg>'
-
-
-def open_console(page: Page, url: str, path: str = "/console") -> None:
-    page.goto(url + path)
-    expect(page.locator("#mode option")).not_to_have_count(0)
-    page.locator("#token").fill(TOKEN)
-    page.locator("#customer").fill(CUSTOMER)
-
-
-def start(page: Page, task: str, arguments: list[Any], mode: str = "") -> None:
-    page.locator("#task-id").fill(task)
-    page.locator("#arguments textarea").fill(json.dumps(arguments))
-    page.locator("#mode").select_option(mode)
-    page.locator("#run").click()
-
-
-def run(page: Page, task: str, arguments: list[Any], mode: str = "", status: str = "Status 200 · success") -> None:
-    before = page.locator("#runs li").count()
-    start(page, task, arguments, mode)
-    expect(page.locator("#runs li")).to_have_count(before + 1)
-    expect(page.locator("#state")).to_have_text(status)
 
 
 def described(body: str, content_type: str) -> list[str]:

@@ -1,10 +1,10 @@
 """The API page in a real browser: the document's own examples work as they are filled in."""
 
 import json
-import re
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response
+from support.browser import authorize
 from support.nginx import UNDER_SYNC, Nginx
 from support.processes import Service
 
@@ -25,15 +25,6 @@ def test_a_call_from_the_page_as_its_example_is_filled_in(path: str, page: Page,
         assert "Rest API Response" in [task["name"] for task in tasks.json()]
         assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
         assert TOKEN not in page.url
-
-
-def authorize(page: Page) -> None:
-    """Give the token in the only way there is."""
-    page.locator(".btn.authorize").click()
-    expect(page.locator(".auth-container h4")).to_have_text(re.compile("bearer"))
-    page.locator(".auth-container input").fill(TOKEN)
-    page.locator(".auth-btn-wrapper .authorize").click()
-    page.locator(".btn-done").click()
 
 
 def execute(page: Page, method: str, path: str) -> Response:

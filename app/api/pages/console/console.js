@@ -67,7 +67,8 @@ async function run(event) {
   event.preventDefault();
   const task = chosenTask()?.id ?? $("task-id").value.trim();
   const path = address(customer(), "task", task, "job") + query();
-  const wanted = { title: chosenTask()?.name ?? task, customer: customer(), task, method: "POST", path };
+  const title = tasks.find(({ id }) => id === task)?.name ?? task;
+  const wanted = { title, customer: customer(), task, method: "POST", path };
   $("problem").textContent = "";
   try {
     const body = `{"task_arguments":${await fields.read()}}`;

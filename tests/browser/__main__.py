@@ -1,0 +1,53 @@
+"""python -m browser (`make screenshots`): draw the pictures of both pages that README.md shows."""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+from support.browser import authorize, chromium, open_console, served_sandbox
+from support.processes import CHECKOUT, Redis
+
+IMAGES = CHECKOUT / "docs" / "images"
+
+
+def main() -> None:
+    """Draw them in front of a sandbox, where it is light."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Redis() as redis,
+        served_sandbox(redis, Path(folder)) as service,
+        chromium() as browser,
+    ):
+        for draw in (console, api):
+            with browser.new_page(locale="en-US", viewport={"width": 1200, "height": 860}) as page:
+                draw(page, service.url)
+                page.screenshot(path=IMAGES / f"{draw.__name__}.png", full_page=draw is console)
+
+
+def console(page: Page, url: str) -> None:
+    """Some runs, of which the last one is shown."""
+    open_console(page, url)
+    page.get_by_role("button", name="List the tasks").click()
+    page.get_by_role("combobox", name="Mode").select_option("parse")
+    for task, argument in (
+        ("Sleeper", "0.5"),
+        *[("Rest API Response", number) for number in ("100", "100", "200", "100")],
+    ):
+        page.get_by_role("combobox", name="Task").select_option(task)
+        page.locator("#arguments input").fill(argument)
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.locator("#answer .timing")).to_be_visible()
+    page.mouse.move(0, 0)
+
+
+def api(page: Page, url: str) -> None:
+    """The interface, with the call that runs a task."""
+    page.goto(f"{url}/docs")
+    authorize(page)
+    page.locator(".opblock-post .opblock-summary-control").click()
+    expect(page.locator(".opblock-post .execute")).to_be_visible()
+    page.locator(".opblock-tag-section").first.scroll_into_view_if_needed()
+
+
+if __name__ == "__main__":
+    main()
