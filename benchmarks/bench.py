@@ -31,6 +31,7 @@ class Options:
 
     seconds: float = 5.0
     parked: tuple[Waits, ...] = (Waits(1000, 5000, 2), Waits(3000, 5000, 2), Waits(10_000, 30_000, 10))
+    watched: Waits = Waits(1000, 9000, 2)
     flat: tuple[int, ...] = (
         10,
         1000,
@@ -42,7 +43,13 @@ class Options:
 
 
 QUICK = Options(
-    seconds=0.5, parked=(Waits(20, 1000, 0.5),), flat=(2, 20), connections=(4,), outputs=(1_000, 1_000_000), pollers=10
+    seconds=0.5,
+    parked=(Waits(20, 1000, 0.5),),
+    watched=Waits(20, 1000, 0.5),
+    flat=(2, 20),
+    connections=(4,),
+    outputs=(1_000, 1_000_000),
+    pollers=10,
 )
 
 

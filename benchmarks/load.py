@@ -3,6 +3,7 @@
 python -m benchmarks.load throughput --port PORT --task ID --connections 32 --seconds 5
 python -m benchmarks.load latency    --port PORT --task ID --seconds 3
 python -m benchmarks.load parked     --port PORT --task ID --connections 1000 --spread 2
+python -m benchmarks.load watched    --port PORT --task ID --connections 1000 --spread 2
 """
 
 import argparse
@@ -15,6 +16,8 @@ from typing import NamedTuple
 from benchmarks.quantiles import quantile
 
 BODY = b'{"task_arguments":[100]}'
+EVENTS = "text/event-stream"
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 TIMES = re.compile(rb"times[\\\":]+([0-9.]+)/([0-9.]+)")
 
 
@@ -72,8 +75,12 @@ class Client(asyncio.Protocol):
         return self._got
 
     def data_received(self, data: bytes) -> None:
-        """Collects an answer; all of the service's have a Content-Length."""
+        """Collects an answer; all of the service's have a Content-Length, but streams come in chunks."""
         self._data.append(data)
+        if EVENTS.encode() in self._request:
+            if data.endswith(LAST_CHUNK) or b"".join(self._data).endswith(LAST_CHUNK):
+                self._finish()
+            return
         if self._missing is None:
             head, found, body = b"".join(self._data).partition(b"\r\n\r\n")
             if not found:
@@ -98,10 +105,10 @@ class Client(asyncio.Protocol):
         self._got.set_result(Got(self._sent, time.monotonic(), b"".join(self._data)))
 
 
-async def connect(port: int, task: str) -> Client:
+async def connect(port: int, task: str, accept: str = "*/*") -> Client:
     """A client that runs the task."""
     head = f"POST /acme/task/{task}/job HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer bench\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    head += f"Accept: {accept}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
     loop = asyncio.get_running_loop()
     _, client = await loop.create_connection(lambda: Client(head.encode() + BODY), "127.0.0.1", port)
     return client
@@ -120,10 +127,10 @@ async def repeat(port: int, task: str, seconds: float) -> list[Got]:
     return got
 
 
-async def park(port: int, task: str, after: float) -> Got:
+async def park(port: int, task: str, after: float, accept: str) -> Got:
     """One request on a connection of its own."""
     await asyncio.sleep(after)
-    client = await connect(port, task)
+    client = await connect(port, task, accept)
     got = await client.ask()
     client.close()
     return got
@@ -143,12 +150,16 @@ async def latency(given: argparse.Namespace) -> dict[str, float]:
     return summary(got)
 
 
-async def parked(given: argparse.Namespace) -> dict[str, float]:
+async def parked(given: argparse.Namespace, accept: str = "*/*") -> dict[str, float]:
     """So many that wait at once."""
     gap = given.spread / given.connections
-    return summary(
-        await asyncio.gather(*(park(given.port, given.task, number * gap) for number in range(given.connections)))
-    )
+    parks = [park(given.port, given.task, number * gap, accept) for number in range(given.connections)]
+    return summary(await asyncio.gather(*parks))
+
+
+async def watched(given: argparse.Namespace) -> dict[str, float]:
+    """The same with events."""
+    return await parked(given, EVENTS)
 
 
 def summary(got: list[Got]) -> dict[str, float]:
@@ -165,12 +176,12 @@ def spread(name: str, values: list[float]) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kind", choices=["throughput", "latency", "parked"])
+    parser.add_argument("kind", choices=["throughput", "latency", "parked", "watched"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--task", required=True)
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--spread", type=float, default=2, help="seconds within which parked requests are sent")
     given = parser.parse_args()
-    kinds = {"throughput": throughput, "latency": latency, "parked": parked}
+    kinds = {"throughput": throughput, "latency": latency, "parked": parked, "watched": watched}
     print(json.dumps(asyncio.run(kinds[given.kind](given))))

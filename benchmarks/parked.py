@@ -14,6 +14,7 @@ from benchmarks.processes import Client, Service, client, running, task_id, wait
 LATE_MS = 2000
 WAIT_KB = {"gevent": 40, "gthread": 60}
 FIRST_LOOK = 4.4  # seconds after which the first wait makes sure that no notification was lost
+WATCHED_TIMES = 1.2  # what a wait that is watched may cost, held against one that is not
 FLAT_CONNECTIONS = 32
 FLAT_MS = 30_000
 FEW_LOOKS = 0.05
@@ -28,8 +29,22 @@ class Waiting:
     at_once: int
 
 
+@dataclass(frozen=True)
+class Parked:
+    """What came of requests that wait, how many did so at once, and the memory that each took."""
+
+    used: Used
+    at_once: int
+    kb: float
+
+    @property
+    def calls(self) -> float:
+        """Return the calls to TheEye for each request."""
+        return sum(self.used.calls.values()) / max(self.used.calls["create"], 1)
+
+
 @contextmanager
-def waiting(bench: Bench, service: Service, waits: Waits) -> Iterator[Waiting]:
+def waiting(bench: Bench, service: Service, waits: Waits, kind: str = "parked") -> Iterator[Waiting]:
     """Send requests that wait, and go on once all their jobs have been created."""
     before, most = bench.theeye.counts(), 0
 
@@ -41,7 +56,7 @@ def waiting(bench: Bench, service: Service, waits: Waits) -> Iterator[Waiting]:
         return created >= waits.count
 
     task, count, spread = task_id(waits.milliseconds), waits.count, waits.spread
-    with running(client("load", "parked", port=service.port, task=task, connections=count, spread=spread)) as load:
+    with running(client("load", kind, port=service.port, task=task, connections=count, spread=spread)) as load:
         wait_until(all_created, 60, f"{count} creates")
         yield Waiting(load, most)
 
@@ -63,28 +78,50 @@ def parked(bench: Bench, worker: str) -> list[Figure]:
 
 
 def _parked(bench: Bench, worker: str, waits: Waits) -> list[Figure]:
-    row, count, grown, at_once = f"parked, {waits.count:,}", waits.count, 0, 0
-    with bench.service(worker, waiting=max(MAX_WAITING, count)) as service:  # one worker may get nearly all of them
+    row, count, one = f"parked, {waits.count:,}", waits.count, _park(bench, worker, waits)
+    found, today = one.used.found, bench.today(task_id(waits.milliseconds), bench.options.pollers)
+    return [
+        Figure(row, worker, "answered", found["answered"]).at_least(count),
+        Figure(row, worker, "ms late, p50", found["late_p50"], None, today["late_p50"]),
+        Figure(row, worker, "ms late, most", found["late_max"], None, today["late_max"]).at_most(LATE_MS),
+        Figure(row, worker, "waiting at once", one.at_once),
+        Figure(row, worker, "kB a wait", one.kb).at_most(WAIT_KB[worker]),
+        Figure(row, worker, "CPU ms a request", one.used.per_request, bench.floor()["cpu_ms"], today["cpu_ms"]),
+        Figure(row, worker, "calls to TheEye a request", one.calls, 2, today["calls"]),
+        Figure(row, worker, "cores busy with others", one.used.others),
+    ]
+
+
+def _park(bench: Bench, worker: str, waits: Waits, kind: str = "parked") -> Parked:
+    """Let requests wait in a service of their own."""
+    grown, at_once = 0, 0
+    with bench.service(worker, waiting=max(MAX_WAITING, waits.count)) as service:  # one worker may get nearly all
         pids = service.worker_pids()
         before = memory_kb(pids)
 
         def park() -> dict[str, float]:
             nonlocal grown, at_once
-            with waiting(bench, service, waits) as all_of_them:
+            with waiting(bench, service, waits, kind) as all_of_them:
                 grown, at_once = memory_kb(pids) - before, all_of_them.at_once
                 return all_of_them.load.result()
 
         used = bench.used(service, park)
-    found, today = used.found, bench.today(task_id(waits.milliseconds), bench.options.pollers)
+    return Parked(used, at_once, grown / max(at_once, 1))
+
+
+def watched(bench: Bench, worker: str) -> list[Figure]:
+    """Measure what a wait costs whose client gets events, held against one whose client does not."""
+    if not may_wait([bench.options.watched.count], worker):
+        return []
+    plain, events = (_park(bench, worker, bench.options.watched, kind) for kind in ("parked", "watched"))
+    row, limit, what = f"watched, {bench.options.watched.count:,}", WATCHED_TIMES, "a plain wait's"
+    cpu, base = events.used.per_request, plain.used.per_request
     return [
-        Figure(row, worker, "answered", found["answered"]).at_least(count),
-        Figure(row, worker, "ms late, p50", found["late_p50"], None, today["late_p50"]),
-        Figure(row, worker, "ms late, most", found["late_max"], None, today["late_max"]).at_most(LATE_MS),
-        Figure(row, worker, "waiting at once", at_once),
-        Figure(row, worker, "kB a wait", grown / max(at_once, 1)).at_most(WAIT_KB[worker]),
-        Figure(row, worker, "CPU ms a request", used.per_request, bench.floor()["cpu_ms"], today["cpu_ms"]),
-        Figure(row, worker, "calls to TheEye a request", sum(used.calls.values()) / count, 2, today["calls"]),
-        Figure(row, worker, "cores busy with others", used.others),
+        Figure(row, worker, "answered", events.used.found["answered"]).at_least(bench.options.watched.count),
+        Figure(row, worker, "kB a wait", events.kb, plain.kb).at_most_times(limit, plain.kb, what),
+        Figure(row, worker, "CPU ms a request", cpu, base).at_most_times(limit, base, what),
+        Figure(row, worker, "calls to TheEye", events.calls, plain.calls).at_most_times(limit, plain.calls, what),
+        Figure(row, worker, "cores busy with others", max(plain.used.others, events.used.others)),
     ]
 
 

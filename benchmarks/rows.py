@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.bench import INSTANT, Bench
 from benchmarks.figures import Figure
-from benchmarks.parked import flat, parked
+from benchmarks.parked import flat, parked, watched
 from benchmarks.processes import Service, client, task_id
 
 CPU = "CPU ms a request"
@@ -106,5 +106,9 @@ def _output(bench: Bench, worker: str, service: Service, size: int) -> Figure:
 
 
 SHARED: dict[str, Shared] = {"warm": warm, "throughput": throughput, "latency": latency, "outputs": outputs}
-ALONE: dict[str, Alone] = {"parked": parked, "flat": flat}  # each with services of its own, since memory is measured
+ALONE: dict[str, Alone] = {
+    "parked": parked,
+    "watched": watched,
+    "flat": flat,
+}  # each with services of its own, since memory is measured
 ROWS = [*SHARED, *ALONE]

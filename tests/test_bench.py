@@ -16,7 +16,16 @@ from benchmarks.figures import Figure, comparison, medians, table
 from benchmarks.rounds import in_turn
 
 HEADINGS = ["row", "worker", "figure", "service", "floor", "ratio", "today", "to", "reach"]
-ROWS = ["warm request", "throughput, 4", "one at a time", "outputs", "parked, 20", "with 2 waiting", "with 20 waiting"]
+ROWS = [
+    "warm request",
+    "throughput, 4",
+    "one at a time",
+    "outputs",
+    "parked, 20",
+    "watched, 20",
+    "with 2 waiting",
+    "with 20 waiting",
+]
 COUNTED = {"wrong answers": 0, "answered": 20, "Redis commands a request": 0}
 BENCH = ["-m", "benchmarks", "--quick", "--worker", "gevent"]
 
