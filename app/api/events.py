@@ -13,7 +13,7 @@ from app import errors
 from app.api.responses import Headers, Response, status_line, visible
 from app.telemetry.trace import Trace, current
 from app.theeye.jobs import Job
-from app.waiter.following import Following, outcome
+from app.waiter.following import Following
 from formatters.jsontext import dumps
 
 EVENTS = "text/event-stream"
@@ -24,6 +24,8 @@ PIECE = 48 << 10  # of a body at once; a multiple of 3, so that pieces in base64
 
 def are_wanted() -> bool:
     """Return whether the client prefers events to an answer."""
+    if EVENTS not in request.environ.get("HTTP_ACCEPT", "").lower():  # werkzeug would read and keep every list
+        return False
     name, quality = next(iter(request.accept_mimetypes), ("", 0.0))
     return name.partition(";")[0].lower() == EVENTS and quality > 0 and request.method in ("GET", "POST")
 
@@ -39,16 +41,14 @@ def are_complete(job_id: str) -> bool:
     return are_wanted() and _last_event() == f"{visible(job_id)}:answer"
 
 
-def answer(
+def stream(
     following: Following[Response], address: Callable[[str], str], expected: Callable[[], float | None]
 ) -> Response:
-    """Return the outcome, or where the client prefers events a stream of what is seen, with the outcome at its end.
+    """Return a stream of what is seen of a job, with the outcome at its end.
 
     What goes wrong before the job is known is raised. `address` returns where the answer of a job can be fetched later,
     `expected` how many seconds its task usually takes.
     """
-    if not are_wanted():
-        return outcome(following)
     job, trace = next(following), current() or Trace()
     assert job is not None, "no sign of life comes before the job"
     trace.is_streamed = True
@@ -121,7 +121,8 @@ class _Stream:
         if failed:
             yield _event("error", event_id, _error_object(response))
         else:
-            yield from _answer(event_id, response, self._trace)
+            parts = _answer(event_id, response, self._trace)
+            yield from parts if len(response.get_data()) > PIECE else (b"".join(parts),)
 
 
 def _last_event() -> str:

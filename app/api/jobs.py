@@ -22,7 +22,7 @@ from app.runs.runs import RunRequest, job_in_errors
 from app.telemetry.trace import current
 from app.theeye.jobs import Job
 from app.waiter.clients import Client
-from app.waiter.following import Following
+from app.waiter.following import Following, outcome
 from formatters import Context
 
 RESULT = "result"  # the mode that shows what the agent has reported
@@ -33,7 +33,7 @@ CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
 def run(customer: str, task: str) -> Response:
     """Run a task, wait for its job, and answer in the mode that the query asks for."""
     events.refuse_last_event()
-    return events.answer(_run(customer, task), partial(_location, customer, task), partial(_expected, task))
+    return _outcome_or_events(_run(customer, task), customer, task)
 
 
 def _run(customer: str, task: str) -> Following[Response]:
@@ -64,7 +64,7 @@ def read(customer: str, task: str, job: str) -> Response:
     """Answer as the POST would have answered, later, in any mode."""
     if events.are_complete(job):
         return respond(204, b"", "", [])
-    return events.answer(_read(customer, task, job), partial(_location, customer, task), partial(_expected, task))
+    return _outcome_or_events(_read(customer, task, job), customer, task)
 
 
 def _read(customer: str, task: str, job: str) -> Following[Response]:
@@ -128,6 +128,13 @@ def hold_slot(customer: str, task: str = "", job: str = "") -> Iterator[tuple[Jo
             if wanted.cancels_on_disconnect and error.job is not None:
                 services.cancellations.later(wanted.caller, error.job.id)
             raise
+
+
+def _outcome_or_events(following: Following[Response], customer: str, task: str) -> Response:
+    """Return the outcome, or where the client prefers events a stream."""
+    if not events.are_wanted():
+        return outcome(following)
+    return events.stream(following, partial(_location, customer, task), partial(_expected, task))
 
 
 def _answer(

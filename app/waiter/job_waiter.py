@@ -6,7 +6,7 @@ All deadlines are seconds of `time.monotonic`.
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import monotonic
 
@@ -169,11 +169,13 @@ class JobWaiter:
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         look = Look(self._supervisor, caller, job, lambda: max(self.left(deadline), LAST_LOOK))
-        with ExitStack() as stack:
-            stack.enter_context(_timed(caller.trace))
-            signal = stack.enter_context(self._notifications.watch(job.id, since))
-            if watched:
-                stack.enter_context(self._notifications.watch_changes(job.id, signal))
+        notifications = self._notifications
+        with (
+            _timed(caller.trace),
+            notifications.watch(job.id, since) as signal,
+            notifications.watch_changes(job.id, signal) if watched else nullcontext(),
+            self._looks.permit(signal.give) as permit,
+        ):
             client.wake = signal.give
             if client.gone:
                 signal.give()
@@ -185,9 +187,9 @@ class JobWaiter:
                     yield from Wait(
                         look,
                         signal,
-                        stack.enter_context(self._looks.permit(signal.give)),
+                        permit,
                         client,
-                        self._notifications,
+                        notifications,
                         left=partial(self.left, deadline),
                         renew=renew,
                         unheard=self._found_unheard,
