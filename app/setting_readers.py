@@ -55,11 +55,13 @@ def log_form(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """Read an address to listen on, as gunicorn takes it."""
+    """Read an address to listen on, as gunicorn takes it; `:PORT` stands for all (IPv4) addresses."""
+    if text.startswith(":"):
+        text = f"0.0.0.0{text}"
     if not re.fullmatch(r"(unix:.+|fd://[0-9]+|(\[[0-9a-fA-F:.]+\]|[^\s:/]+):[0-9]{1,5})", text):
-        raise ValueError("must be HOST:PORT, unix:PATH or fd://NUMBER")
-    port = text.rpartition(":")[2]
-    if port.isdigit() and int(port) > 65535:
+        raise ValueError("must be HOST:PORT, :PORT, unix:PATH or fd://NUMBER")
+    digits = text.rpartition(":")[2]
+    if digits.isdigit() and int(digits) > 65535:
         raise ValueError("must have a port of at most 65535")
     return text
 
@@ -67,7 +69,7 @@ def address(text: str) -> str:
 def metrics_address(text: str) -> str:
     """Read an address to listen on for Prometheus, which needs its extra."""
     if text.startswith("fd:"):
-        raise ValueError("must be HOST:PORT or unix:PATH")
+        raise ValueError("must be HOST:PORT, :PORT or unix:PATH")
     if find_spec("prometheus_client") is None:
         raise ValueError("needs prometheus_client: pip install 'theeye-sync[metrics]'")
     return address(text)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from app.cpus import usable
 from app.setting_readers import (
     address,
     flag,
@@ -23,15 +24,12 @@ from app.setting_readers import (
 T = TypeVar("T")
 
 MIB = 1024 * 1024
+PORT_VARIABLE = "PORT"  # set by platforms that run containers; elsewhere it may be anybody's
 TOKEN_VARIABLE = "SYNC_CHECK_TOKEN"  # read by `theeye-sync check` only
 
 
 class SettingsError(ValueError):
     """Report a setting that cannot be used; the message names the variable and does not repeat its value."""
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _setting(default: T, read: Callable[[str], T], words: str) -> T:
@@ -43,8 +41,15 @@ def _setting(default: T, read: Callable[[str], T], words: str) -> T:
 class Settings:
     """Hold every setting; times are in seconds, sizes in bytes."""
 
-    bind: str = _setting("127.0.0.1:6090", address, "address to listen on: `HOST:PORT`, `unix:PATH` or `fd://NUMBER`")
-    workers: int = _setting(_cores(), whole(1, 1024), "gunicorn processes")
+    bind: str = _setting(
+        "127.0.0.1:6090",
+        address,
+        "address to listen on: `HOST:PORT`, `:PORT` for all addresses, `unix:PATH` or `fd://NUMBER`",
+    )
+    container: bool = _setting(
+        False, flag, "`1` in a container: without `SYNC_BIND` listen on all addresses, on port `PORT` or else 6090"
+    )
+    workers: int = _setting(usable(), whole(1, 1024), "gunicorn processes")
     gateway_url: str = _setting("http://127.0.0.1:6080", server_url, "TheEye's gateway")
     supervisor_url: str = _setting("http://127.0.0.1:60080", server_url, "TheEye's supervisor")
     redis_url: str = _setting("", redis_address, "TheEye's Redis; empty: the waits poll, no idempotency keys")
@@ -122,6 +127,11 @@ class Settings:
                     values[each.name] = each.metadata["read"](text)
                 except ValueError as error:
                     wrong[variable_of(each.name)] = str(error)
+        if values.get("container") and not environ.get(variable_of("bind"), "").strip():
+            try:
+                values["bind"] = address(f":{whole(1, 65535)(environ.get(PORT_VARIABLE, '').strip() or '6090')}")
+            except ValueError as error:
+                wrong[PORT_VARIABLE] = str(error)
         settings = cls(**values)
         if settings.metrics_bind == settings.bind:
             wrong.setdefault(variable_of("metrics_bind"), "must not be that of SYNC_BIND")

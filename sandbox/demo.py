@@ -41,18 +41,19 @@ class Stopped(Exception):
 
 def main() -> int:
     """Serve until Ctrl-C; return the exit status."""
-    service_bind = os.environ.get("SYNC_BIND", "127.0.0.1:6090")
+    service_bind = os.environ.get("SYNC_BIND", "").strip() or "127.0.0.1:6090"
+    service_url = f"http://{_reachable(service_bind)}"
     for bind, variable in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
         _check_free(bind, variable)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     processes: list[Process] = []
     try:
-        _start(processes, ["-m", "sandbox", "--bind", SANDBOX_BIND])
+        _start(processes, service_bind, ["-m", "sandbox", "--bind", SANDBOX_BIND])
         _wait_until_up(processes, f"http://{SANDBOX_BIND}/api/status")
-        _start(processes, ["-m", "gunicorn"])
-        _wait_until_up(processes, f"http://{service_bind}/readyz")
-        sys.stdout.write(_examples(f"http://{service_bind}"))
+        _start(processes, service_bind, ["-m", "gunicorn"])
+        _wait_until_up(processes, f"{service_url}/readyz")
+        sys.stdout.write(_examples(service_url))
         sys.stdout.flush()
         _wait_for_end(processes)
     except Stopped:
@@ -66,7 +67,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _check_free(bind: str, name: str) -> None:
-    if not re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", bind):
+    if not re.fullmatch(r"[^\s:/]*:[0-9]{1,5}", bind):
         raise SystemExit(f"make run: {name} must be HOST:PORT")
     url = urlsplit(f"//{bind}")
     try:
@@ -78,10 +79,17 @@ def _check_free(bind: str, name: str) -> None:
         ) from None
 
 
-def _start(processes: list[Process], arguments: list[str]) -> None:
+def _reachable(bind: str) -> str:
+    """Return an address at which this machine reaches a service that may listen on all addresses."""
+    host, _, port = bind.rpartition(":")
+    return f"127.0.0.1:{port}" if host in ("", "0.0.0.0") else bind
+
+
+def _start(processes: list[Process], service_bind: str, arguments: list[str]) -> None:
     """Start a Python program in its own session: Ctrl-C then reaches only this process, which ends them in order."""
     address = f"http://{SANDBOX_BIND}"
     environment = {**os.environ, "SYNC_GATEWAY_URL": address, "SYNC_SUPERVISOR_URL": address}
+    environment["SYNC_BIND"] = service_bind  # whatever PORT says
     environment["no_proxy"] = "127.0.0.1"  # the sandbox is not behind the proxy that this machine may have
     processes.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
 

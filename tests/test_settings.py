@@ -31,6 +31,9 @@ def test_defaults() -> None:
     [
         ("SYNC_BIND", "unix:/run/sync.sock", "unix:/run/sync.sock"),
         ("SYNC_BIND", "[::1]:80", "[::1]:80"),
+        ("SYNC_BIND", ":6090", "0.0.0.0:6090"),
+        ("SYNC_METRICS_BIND", ":9090", "0.0.0.0:9090"),
+        ("SYNC_CONTAINER", "1", True),
         ("SYNC_WORKERS", "3", 3),
         ("SYNC_GATEWAY_URL", "https://theeye.example/gw/", "https://theeye.example/gw"),
         ("SYNC_REDIS_URL", "redis://:secret@127.0.0.1:6379/1", "redis://:secret@127.0.0.1:6379/1"),
@@ -56,6 +59,9 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
     ("variable", "text"),
     [
         ("SYNC_BIND", "6090"),
+        ("SYNC_BIND", ":99999"),
+        ("SYNC_BIND", ":"),
+        ("SYNC_CONTAINER", "yes"),
         ("SYNC_WORKERS", "0"),
         ("SYNC_WORKERS", "two"),
         ("SYNC_GATEWAY_URL", "127.0.0.1:6080"),
@@ -91,6 +97,27 @@ def test_a_bad_value_names_its_variable_and_keeps_its_secret(variable: str, text
     with pytest.raises(SettingsError, match=f"^{variable} ") as caught:
         Settings.from_env({variable: text})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "bind"),
+    [
+        ({"PORT": "8080"}, "127.0.0.1:6090"),
+        ({"PORT": "8080", "SYNC_CONTAINER": "0"}, "127.0.0.1:6090"),
+        ({"PORT": "8080", "SYNC_CONTAINER": "1"}, "0.0.0.0:8080"),
+        ({"PORT": " ", "SYNC_CONTAINER": "1", "SYNC_BIND": " "}, "0.0.0.0:6090"),
+        ({"PORT": "8080", "SYNC_CONTAINER": "1", "SYNC_BIND": "127.0.0.1:7000"}, "127.0.0.1:7000"),
+        ({"PORT": "nonsense", "SYNC_CONTAINER": "1", "SYNC_BIND": ":7000"}, "0.0.0.0:7000"),
+    ],
+)
+def test_port_counts_only_in_a_container_without_a_bind(environ: dict[str, str], bind: str) -> None:
+    assert Settings.from_env(environ).bind == bind
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "tcp://10.0.0.1:80", "-1"])
+def test_a_bad_port_is_named(port: str) -> None:
+    with pytest.raises(SettingsError, match=r"^PORT must be a whole number from 1 to 65535$"):
+        Settings.from_env({"PORT": port, "SYNC_CONTAINER": "1"})
 
 
 def test_a_setting_cannot_be_changed() -> None:

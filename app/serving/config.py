@@ -11,7 +11,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
-from app.serving import cores, memory, open_files, stopping
+from app.serving import cores, memory, open_files, scratch, stopping
 from app.serving.closing import refuse_max_requests
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics_folder
@@ -54,10 +54,20 @@ logger_class = "app.serving.logger.RedactingLogger"
 def on_starting(server: Arbiter) -> None:
     """Prepare the master for what its workers need."""
     warn_of_unknown_variables()
+    scratch.prepare()
     refuse_max_requests(server.cfg)  # also with a worker class of gunicorn's own
     open_files.raise_limit(_settings.open_files)
     if _settings.metrics_bind:
         metrics_folder.prepare()
+
+
+def when_ready(server: Arbiter) -> None:
+    """Log the addresses, how many workers there are, and whether each stays on a core of its own."""
+    tied = ""
+    if hasattr(server.worker_class, "get_thread_pool"):
+        reason = cores.reason_to_roam(server.num_workers)
+        tied = f", not tied to cores: {reason}" if reason else ", each tied to a core"
+    server.log.info("TheEye Sync at %s; workers: %s%s", ", ".join(map(str, server.LISTENERS)), server.num_workers, tied)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -67,7 +77,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     stopping.reset_signals()
     for listener in worker.sockets:
         keep_alive(listener)
-    if hasattr(worker, "tpool"):  # a threaded one
+    if hasattr(worker, "tpool") and not cores.reason_to_roam(server.num_workers):  # a threaded one
         cores.take_one(server.WORKERS, worker.log)
 
 

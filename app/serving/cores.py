@@ -11,11 +11,26 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 
+from app import cpus
+
+
+def reason_to_roam(workers: int) -> str:
+    """Return why threaded workers are not given a core each; empty where they are.
+
+    A quota counts time and not cores: a worker that is tied to a core which others use would wait for its share. With
+    fewer workers than cores the kernel can move a worker to a core that is free.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return "this system has no affinity"
+    if (quota := cpus.quota()) is not None:
+        return f"a CPU quota of {quota:g}"
+    if workers < cpus.allowed():
+        return f"fewer than the {cpus.allowed()} cores"
+    return ""
+
 
 def take_one(siblings: Iterable[int], log: logging.Logger) -> None:
     """Run this process on one core from now on, the one that the fewest of the other workers (by pid) have taken."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
     cores, taken = os.sched_getaffinity(0), Counter(chain.from_iterable(map(_cores_of, siblings)))
     least = min(taken[core] for core in cores)
     try:

@@ -16,6 +16,7 @@ from support.processes import CHECKOUT, Process, RawResponse, clean_environment,
 from support.sandbox import TEXT_418, check_live
 
 from sandbox import TOKEN
+from sandbox import demo as demo_module
 
 SANDBOX_PORT, SERVICE_PORT = 6080, 6090
 
@@ -146,3 +147,10 @@ def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
         running.wait(20)
         assert "Traceback" not in running.log_text()
         need_nobody(SANDBOX_PORT, SERVICE_PORT)
+
+
+@pytest.mark.parametrize(
+    ("bind", "reachable"), [(":7000", "127.0.0.1:7000"), ("0.0.0.0:7000", "127.0.0.1:7000"), ("h:1", "h:1")]
+)
+def test_the_examples_reach_a_service_on_all_addresses(bind: str, reachable: str) -> None:
+    assert demo_module._reachable(bind) == reachable

@@ -29,6 +29,7 @@ from support.processes import (
     raw_request,
     read_response,
     request_bytes,
+    run_python,
     wait_until,
 )
 from support.settings import environment
@@ -290,16 +291,36 @@ def over_unix(path: Path, data: bytes) -> RawResponse:
         return read_response(sock)
 
 
-def test_a_folder_that_the_operator_names_is_emptied_at_the_start(theeye: StandIn, tmp_path: Path) -> None:
+def test_instances_with_one_folder_leave_each_other_alone(theeye: StandIn, tmp_path: Path) -> None:
     folder, temporary = tmp_path / "numbers", tmp_path / "tmp"
     temporary.mkdir()
     named = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "TMPDIR": str(temporary)}
+    counted = "theeye_sync_requests_total{mode=output,outcome=success}"
+    with serving(theeye, **named) as first:
+        assert first.ask() == 200
+        first.wait_for(counted, 1)
+        with serving(theeye, **named) as second:
+            assert [second.ask(), second.ask()] == [200, 200]
+            second.wait_for(counted, 2)
+            assert first.scrape()[counted] == 1
+        assert first.scrape()[counted] == 1
+        [of_first] = folder.glob("theeye-sync-metrics-*")
+        assert list(of_first.glob("*.db"))
+    assert list(folder.glob("theeye-sync-metrics-*")) == list(temporary.iterdir()) == []
+
+
+def test_what_a_killed_instance_left_is_removed(tmp_path: Path) -> None:
+    program = "import os\nfrom app.telemetry import metrics_folder\nmetrics_folder.prepare()\nos._exit(0)"
     for _ in range(2):
-        with serving(theeye, **named) as world:
-            assert world.ask() == 200
-            world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 1)
-        assert list(folder.glob("*.db"))
-    assert list(temporary.iterdir()) == []
+        run_python("-c", program, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    assert len(list(tmp_path.glob("theeye-sync-metrics-*"))) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = "from app.telemetry import metrics_folder\nmetrics_folder.prepare()"
+    ran = run_python("-c", program, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "file"), status=1)
+    assert ran.stderr == f"theeye-sync: no folder for metrics in {tmp_path}/file: File exists\n"
 
 
 def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Count the cores that this process may use: by its affinity, and by the CPU quota of its control groups.
+
+A container sees all cores of its host; what it may use of them is a quota (`docker run --cpus`, a limit in Kubernetes).
+Python's own count knows the affinity only (python/cpython#80235).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+ROOT = Path("/")
+
+
+def allowed() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def quota(root: Path = ROOT) -> float | None:
+    """Return the CPU quota in cores, such as 0.5; None without one.
+
+    The groups above count too, and the smallest quota holds (cgroups(7)). `root`: where `proc` and `sys` lie.
+    """
+    return min((cores for folder in _groups(root) for cores in _quotas_of(folder)), default=None)
+
+
+def usable() -> int:
+    """Return how many processes have a whole core each; at least one."""
+    cores, limit = allowed(), quota()
+    return cores if limit is None else max(1, min(cores, int(limit)))
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Find the folder of each group that this process is in, and those above it as far as they can be seen."""
+    group = {controller: path for controllers, path in _memberships(root) for controller in controllers.split(",")}
+    for controller, top, mounted in _mounts(root):
+        path = group.get(controller)
+        if path is not None:
+            # A group that is outside of what is mounted here: then the mount's own is the nearest that can be seen.
+            inside = path.relative_to(top) if path.is_relative_to(top) and ".." not in path.parts else PurePosixPath()
+            folder = root / mounted.lstrip("/")
+            yield folder
+            for part in inside.parts:
+                folder /= part
+                yield folder
+
+
+def _memberships(root: Path) -> Iterator[tuple[str, PurePosixPath]]:
+    """Read the controllers of each hierarchy, none in version 2, and this process's group there."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        yield controllers, PurePosixPath(path)
+
+
+def _mounts(root: Path) -> Iterator[tuple[str, PurePosixPath, str]]:
+    """Read where the hierarchies with a CPU quota are mounted: controller, the group at the top there, folder."""
+    for line in _lines(root / "proc/self/mountinfo"):  # proc_pid_mountinfo(5)
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        top, mounted = before.split(" ")[3:5]
+        if kind == "cgroup2":
+            yield "", PurePosixPath(top), mounted
+        elif kind == "cgroup" and "cpu" in options.split(","):
+            yield "cpu", PurePosixPath(top), mounted
+
+
+def _quotas_of(group: Path) -> Iterator[float]:
+    """Read the quota of one group in cores, where it has one: version 2 says `max` for none, version 1 `-1`."""
+    texts = [_lines(group / name) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
+    for numbers in ([" ".join(text) for text in texts], " ".join(_lines(group / "cpu.max")).split()):
+        with suppress(ValueError):
+            share, period = map(int, numbers)
+            if share > 0 and period > 0:
+                yield share / period
+
+
+def _lines(file: Path) -> list[str]:
+    """Read a file's lines; none where it cannot be read: a system without control groups has no quota."""
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
