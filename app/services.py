@@ -27,6 +27,7 @@ from app.waiter.job_waiter import JobWaiter
 from app.waiter.looks import Looks
 from app.waiter.notifications import Notifications
 from app.waiter.redis_notifications import make_notifications
+from app.waiter.slots import Slots
 from formatters import Registry
 
 EXTENSION = "theeye_sync"  # the name of the Services among Flask's extensions
@@ -42,6 +43,7 @@ class Services:
     formatters: Registry
     sessions: Sessions
     supervisor: Supervisor
+    slots: Slots
     waiter: JobWaiter
     runs: Runs
     durations: Durations
@@ -65,7 +67,7 @@ def assemble(settings: Settings) -> Services:
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
     most = settings.waiting_of_customer
     looks = Looks(settings.max_looks)
-    waiter = JobWaiter(supervisor, notifications, Clients(), looks, settings.max_waiting, metrics, most)
+    waiter = JobWaiter(supervisor, notifications, Clients(), looks, metrics)
     guard = _history_guard(settings, scripts, notifications)
     durations = Durations(scripts)
     keys = Keys(scripts, settings.call_timeout) if scripts else None
@@ -75,6 +77,7 @@ def assemble(settings: Settings) -> Services:
         formatters=formatters,
         sessions=Sessions(gateway, settings.session_ttl, metrics, most),
         supervisor=supervisor,
+        slots=Slots(settings.max_waiting, most, metrics),
         waiter=waiter,
         runs=Runs(supervisor, waiter, guard, keys, durations),
         durations=durations,

@@ -112,12 +112,12 @@ def hold_slot(customer: str, task: str = "", job: str = "") -> Iterator[tuple[Jo
     services = current_services()
     services.answers.admit()
     held = held_until_sent(request.environ)
-    held.enter_context(services.waiter.slot())
+    held.enter_context(services.slots.hold())
     held.slot = True
     with services.waiter.watch(client_socket(request.environ)) as client:
         wanted = read_request(request, customer, task)
         g.customer_id = wanted.session.customer_id
-        held.enter_context(services.waiter.slot_of_customer(g.customer_id))
+        held.enter_context(services.slots.count_for(g.customer_id))
         try:
             yield wanted, client
         except (errors.Unauthorized, errors.Refused) as error:

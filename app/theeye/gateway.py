@@ -6,10 +6,10 @@ from app.errors import GatewayFailed, TooBusy
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller, Session
-from app.theeye.fair_shares import Path
 from app.theeye.refusals import check_gateway
 from app.theeye.replies import value_of
 from app.theeye.server import Server
+from app.theeye.shares import Names
 from app.theeye.transport import AllBusy, TransportError
 
 _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
@@ -28,7 +28,7 @@ class Gateway(Server):
         Raise Unauthorized, Refused, TheEyeBusy, TooBusy or GatewayFailed.
         """
         try:
-            reply = self._call(caller, _shares(caller, known), "session", "GET", _PROFILE)
+            reply = self._call(caller, _names(caller, known), "session", "GET", _PROFILE)
         except AllBusy as error:
             raise TooBusy(f"The gateway was not asked, nothing was started: {error}") from None
         except TransportError as error:
@@ -39,8 +39,8 @@ class Gateway(Server):
         return _session(value_of(reply))
 
 
-def _shares(caller: Caller, known: Session | None) -> Path:
-    """Return the shares of the gateway's connections: the customer of an unknown token is what its caller says."""
+def _names(caller: Caller, known: Session | None) -> Names:
+    """Return whose shares a call takes; the customer of an unknown token is what its caller says."""
     if known is not None:
         customer = ("known", known.customer_id)
         return (customer, None), (("token", caller.token), customer)

@@ -5,8 +5,7 @@ from time import monotonic
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller
-from app.theeye.fair_shares import FairShares, Path
-from app.theeye.shares import ShareTaken
+from app.theeye.shares import Names, Shares, ShareTaken
 from app.theeye.transport import ALL_BUSY, CONNECTIONS, AllBusy, NotSent, Reply, Transport
 
 QUEUE_SHARE = 0.5  # of a call's time: a create sent with little of it left would end as one that may have started
@@ -22,24 +21,24 @@ class Server:
         )
         self._metrics = metrics
         self._call_timeout = settings.call_timeout
-        self._shares = FairShares(CONNECTIONS)
+        self._shares = Shares(CONNECTIONS)
 
     def _call(
         self,
         caller: Caller,
-        shares: Path,
+        names: Names,
         kind: str,
         method: str,
         path: str,
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Make one call within shares of the connections, and count it under its kind. Raise TransportError."""
+        """Make one call within the shares of the names, and count it under its kind. Raise TransportError."""
         seconds = self._call_timeout if timeout is None else min(timeout, self._call_timeout)
         began = monotonic()
         outcome: int | str = "lost"
         try:
-            with self._shares.hold(shares, began + seconds * QUEUE_SHARE):
+            with self._shares.hold(names, began + seconds * QUEUE_SHARE):
                 reply = self.transport.call(method, path, caller.headers, body, began + seconds - monotonic())
             outcome = reply.status
             return reply

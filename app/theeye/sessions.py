@@ -8,7 +8,6 @@ from app.errors import Forbidden, Refused, TooBusy, Unauthorized, UpstreamFailed
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller, Session
 from app.theeye.gateway import Gateway
-from app.theeye.shares import Shares, ShareTaken
 
 SESSIONS = 10_000
 RETRY_SECONDS = 5.0  # a gateway that did not answer is asked again about a known session after so long
@@ -18,11 +17,10 @@ class Sessions:
     """Remember at most SESSIONS sessions; drop the least recently used one first."""
 
     def __init__(
-        self, gateway: Gateway, ttl: float, metrics: Metrics | None = None, most_unknown: float = float("inf")
+        self, gateway: Gateway, ttl: float, metrics: Metrics | None = None, most_unknown: int = SESSIONS
     ) -> None:
         """Know none yet; `ttl` in seconds, 0 remembers nothing; `most_unknown`: lookups of unknown tokens at once."""
-        self._most_unknown = most_unknown
-        self._shares = Shares()
+        self._unknown = threading.Semaphore(most_unknown)
         self._metrics = metrics
         self._gateway = gateway
         self._ttl = ttl
@@ -74,11 +72,12 @@ class Sessions:
 
     def _ask_unknown(self, caller: Caller) -> Session:
         """Ask about a token that is not known; those whom the gateway never answers must not take all slots."""
+        if not self._unknown.acquire(blocking=False):
+            raise TooBusy("Too many requests with unknown tokens are waiting already, nothing was started")
         try:
-            with self._shares.hold("unknown", self._most_unknown):
-                return self._gateway.session(caller)
-        except ShareTaken:
-            raise TooBusy("Too many requests with unknown tokens are waiting already, nothing was started") from None
+            return self._gateway.session(caller)
+        finally:
+            self._unknown.release()
 
     def _remember(self, token: str, session: Session, seconds: float) -> None:
         if self._ttl <= 0:

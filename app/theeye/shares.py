@@ -1,34 +1,108 @@
-"""Bound what one customer holds, so that nobody takes all of what is there for everybody."""
+"""Share the connections to a server, so that however many callers it never answers, others find free ones.
+
+Names form a tree: customers, and in each its callers and its tasks. A name may hold half of what the others beside it
+leave. So one customer has at most half of all, and a second one that hangs too half of the rest.
+"""
 
 import threading
-from collections import Counter
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from time import monotonic
+
+Names = tuple[tuple[Hashable, Hashable], ...]  # each with the one above it; the uppermost have None
+RESERVED = 8  # of so many parts one is for uppermost names that hold nothing yet
+TRIED = 16  # queues that are tried when a part comes back: there may be one for each caller
 
 
 class ShareTaken(Exception):
-    """Report that a share is taken, or stayed so until the deadline."""
+    """Report that the share of a name stayed taken until the deadline."""
 
 
 class Shares:
-    """Count what each name holds."""
+    """Give out a number of parts; those who queue get theirs in turn, one of each queue after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: int) -> None:
         """Begin with nothing given out."""
+        self._parts = parts
+        self._reserve = parts // RESERVED
         self._lock = threading.Lock()
-        self._used: Counter[Hashable] = Counter()
+        self._used: dict[Hashable, int] = {}
+        self._queues: OrderedDict[Names, deque[threading.Event]] = OrderedDict()
 
     @contextmanager
-    def hold(self, name: Hashable, most: float) -> Iterator[None]:
-        """Hold one of the name's. Raise ShareTaken where it has `most` by now."""
-        with self._lock:
-            if self._used[name] >= most:
-                raise ShareTaken
-            self._used[name] += 1
+    def hold(self, names: Names, deadline: float) -> Iterator[None]:
+        """Hold a part that counts for each of the names; queue for it until the deadline. Raise ShareTaken."""
+        self._enter(names, deadline)
         try:
             yield
         finally:
             with self._lock:
-                self._used[name] -= 1
-                if not self._used[name]:
-                    del self._used[name]
+                self._put_back(names)
+
+    def _enter(self, names: Names, deadline: float) -> None:
+        with self._lock:
+            if names not in self._queues and self._has_room(names):
+                self._count(names, +1)
+                return
+            given = threading.Event()
+            self._queues.setdefault(names, deque()).append(given)
+        try:
+            if not given.wait(max(deadline - monotonic(), 0)):
+                raise ShareTaken
+        except BaseException:
+            self._give_up(names, given)
+            raise
+
+    def _give_up(self, names: Names, given: threading.Event) -> None:
+        with self._lock:
+            if given.is_set():  # at the last moment
+                self._put_back(names)
+                return
+            self._queues[names].remove(given)
+            if not self._queues[names]:
+                del self._queues[names]
+
+    def _put_back(self, names: Names) -> None:
+        """Take a part back, and give what is free to the next in the queues that may have it."""
+        self._count(names, -1)
+        if self._queues:
+            for each in [*islice(self._queues, TRIED), names]:
+                self._serve(each)
+
+    def _serve(self, names: Names) -> None:
+        """Give a part to the first in the names' queue if it may have one; the queue is then the last to be tried."""
+        queue = self._queues.get(names)
+        if queue is None:
+            return
+        if may_have := self._has_room(names):
+            self._count(names, +1)
+            queue.popleft().set()
+        if not queue:
+            del self._queues[names]
+        elif may_have or len(self._queues) > TRIED:
+            self._queues.move_to_end(names)
+
+    def _has_room(self, names: Names) -> bool:
+        """Return whether each of the names may hold one part more."""
+        used = self._used.get
+        room: dict[Hashable, int] = {None: self._parts}
+        for name, above in names:
+            own = used(name, 0)
+            left = room[above] - used(above, 0) + own
+            if above is None and own:
+                left -= self._reserve
+            room[name] = half = (left + 1) // 2
+            if own >= half:
+                return False
+        return True
+
+    def _count(self, names: Names, change: int) -> None:
+        used = self._used
+        for name in (None, *[name for name, _ in names]):
+            count = used.get(name, 0) + change
+            if count:
+                used[name] = count
+            else:
+                del used[name]

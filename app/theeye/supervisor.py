@@ -18,12 +18,12 @@ from app.errors import (
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.theeye.callers import Caller
-from app.theeye.fair_shares import Path
 from app.theeye.job_id import find_job_id
 from app.theeye.jobs import Job
 from app.theeye.refusals import check_supervisor, failed_create
 from app.theeye.replies import shown_value, value_of
 from app.theeye.server import Server
+from app.theeye.shares import Names
 from app.theeye.transport import AllBusy, AnswerTooLarge, NotSent, Reply, TransportError
 from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
@@ -51,7 +51,7 @@ class Supervisor(Server):
         """Start the task; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, TooBusy or OutcomeUnknown."""
         path = _path(caller.customer, "task", task, "job") + (f"?{query}" if query else "")
         try:
-            reply = self._call(caller, _shares(caller), "create", "POST", path, body)
+            reply = self._call(caller, _names(caller), "create", "POST", path, body)
         except NotSent as error:
             raise _not_sent(error) from None
         except TransportError as error:
@@ -123,7 +123,7 @@ class Supervisor(Server):
         `no_answer`: the error's words where TheEye does not answer.
         """
         try:
-            reply = self._call(caller, _shares(caller), kind, "GET", path, timeout=timeout)
+            reply = self._call(caller, _names(caller), kind, "GET", path, timeout=timeout)
         except NotSent as error:
             raise _not_sent(error) from None
         except TransportError as error:
@@ -139,7 +139,7 @@ class Supervisor(Server):
         """Make a call about a job, which may be repeated."""
         job = Job(job_id)
         try:
-            reply = self._call(caller, _shares(caller), kind, method, path, timeout=timeout)
+            reply = self._call(caller, _names(caller), kind, method, path, timeout=timeout)
         except AnswerTooLarge as error:
             raise JobTooLarge(f"The job is too large: {error}", job=job) from None
         except AllBusy as error:
@@ -155,8 +155,8 @@ class Supervisor(Server):
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
-def _shares(caller: Caller) -> Path:
-    """Return the shares of the supervisor's connections: TheEye never answers some callers, and some of their tasks."""
+def _names(caller: Caller) -> Names:
+    """Return whose shares a call takes: TheEye never answers some callers, and some of their tasks."""
     customer, token, task = caller.customer, caller.token, caller.task
     of_caller = (customer, "caller", token)
     return (

@@ -4,18 +4,16 @@ All deadlines are seconds of `time.monotonic`.
 """
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import monotonic
 
-from app.errors import ClientGone, TooBusy, Unavailable
+from app.errors import ClientGone, Unavailable
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
 from app.theeye.callers import Caller
 from app.theeye.jobs import Job
-from app.theeye.shares import Shares, ShareTaken
 from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client, Clients
 from app.waiter.following import Following, outcome
@@ -38,49 +36,15 @@ class JobWaiter:
         notifications: Notifications,
         clients: Clients,
         looks: Looks,
-        max_waiting: int,
         metrics: Metrics | None = None,
-        most_of_customer: float = float("inf"),
     ) -> None:
-        """Wait for nothing yet; `max_waiting`: how many requests may hold a slot at once, so many of one customer."""
-        self._most_of_customer = most_of_customer
-        self._customers = Shares()
-        self.waiting = 0
+        """Wait for nothing yet."""
         self._metrics = metrics
         self._clients = clients
         self._supervisor = supervisor
         self._notifications = notifications
         self._looks = looks
-        self._max_waiting = max_waiting
-        self._lock = threading.Lock()
         self._end = float("inf")
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one of the SYNC_MAX_WAITING slots. Raise TooBusy."""
-        with self._lock:
-            if self.waiting >= self._max_waiting:
-                raise TooBusy(f"{self._max_waiting} requests are waiting already, nothing was started")
-            self.waiting += 1
-        try:
-            if self._metrics is not None:
-                self._metrics.parked(+1)
-            yield
-        finally:
-            with self._lock:
-                self.waiting -= 1
-            if self._metrics is not None:
-                self._metrics.parked(-1)
-
-    @contextmanager
-    def slot_of_customer(self, customer_id: str) -> Iterator[None]:
-        """Count a slot as one of the customer's, from the time when the token is known. Raise TooBusy."""
-        try:
-            with self._customers.hold(customer_id, self._most_of_customer):
-                yield
-        except ShareTaken:
-            message = f"{self._most_of_customer} requests of this customer are waiting already, nothing was started"
-            raise TooBusy(message) from None
 
     def watch(self, sock: socket.socket | None) -> AbstractContextManager[Client]:
         """Watch the client behind the socket: `gone` turns true when it hangs up."""

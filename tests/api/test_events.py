@@ -36,12 +36,12 @@ def test_each_change_is_told_and_the_answer_last(world: World, app: Flask, servi
         for lifecycle in ("ready", "assigned", "started"):
             world.theeye.change(lifecycle=lifecycle)
             assert next(events) == Event("lifecycle", f"{job_id}:{lifecycle}", {"lifecycle": lifecycle})
-        assert services.waiter.waiting == 1, "it holds its slot"
+        assert services.slots.in_use == 1, "it holds its slot"
         world.theeye.finish()
         *_, ended, answer = events
         assert (ended.id, answer.name, answer.id) == (f"{job_id}:finished", "answer", f"{job_id}:answer")
         assert (answer.data["status"], answer.data["body"]) == (200, '["{\\"name\\":\\"tomer\\"}"]')
-    assert services.waiter.waiting == 0
+    assert services.slots.in_use == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -88,7 +88,7 @@ def test_until_there_is_a_job_errors_are_ordinary(
     with stream(app, target, **headers) as (got, _):
         assert (got.status_code, got.is_json) == (status, True)
     assert len(world.theeye.jobs) == before
-    assert services.waiter.waiting == 0
+    assert services.slots.in_use == 0
 
 
 def test_what_goes_wrong_later_is_an_event(world: World, app: Flask) -> None:
@@ -175,7 +175,7 @@ def test_a_client_that_goes_frees_its_slot_and_may_cancel(
     world.theeye.task(delay=None)
     with stream(app, f"{JOB}?on_disconnect=cancel") as (_, events):
         next(events), next(events)
-    assert services.waiter.waiting == 0
+    assert services.slots.in_use == 0
     world.theeye.wait_for_calls("cancel", 1)
 
 

@@ -13,8 +13,7 @@ from support.theeye import ACME, TASK, Call, Session, Silence, StandIn
 from support.world import World
 
 from app import Services
-from app.theeye.fair_shares import FairShares, Path
-from app.theeye.shares import ShareTaken
+from app.theeye.shares import Names, Shares, ShareTaken
 
 OTHER = "61f3e937c38201da80f96c55"
 
@@ -116,7 +115,7 @@ def test_a_customer_has_so_many_slots(
     assert post(app.test_client()).status_code == 200
 
 
-ACME_PATH: Path = (("acme", None), ("ada", "acme"), ("task", "acme"), ("ada's task", "ada"))
+ACME_NAMES: Names = (("acme", None), ("ada", "acme"), ("task", "acme"), ("ada's task", "ada"))
 
 
 @pytest.mark.parametrize(
@@ -131,8 +130,8 @@ ACME_PATH: Path = (("acme", None), ("ada", "acme"), ("task", "acme"), ("ada's ta
     ids=["one caller and task", "one caller", "one task", "one customer", "eight customers"],
 )
 def test_a_name_holds_half_of_what_the_others_leave(other: list[dict[str, str]], most: int) -> None:
-    shares, held = FairShares(256), 0
-    paths = [tuple((each.get(str(n), n), each.get(str(a), a)) for n, a in ACME_PATH) for each in other]
+    shares, held = Shares(256), 0
+    paths = [tuple((each.get(str(n), n), each.get(str(a), a)) for n, a in ACME_NAMES) for each in other]
     with ExitStack() as stack:
         for number in range(600):
             with suppress(ShareTaken):
@@ -144,7 +143,7 @@ def test_a_name_holds_half_of_what_the_others_leave(other: list[dict[str, str]],
 
 
 def test_those_who_queue_get_theirs_in_turn() -> None:
-    shares, order = FairShares(1), list[str]()
+    shares, order = Shares(1), list[str]()
 
     def wait(name: str, number: int) -> None:
         with shares.hold(((name, None),), monotonic() + 20):
@@ -165,7 +164,7 @@ def test_those_who_queue_get_theirs_in_turn() -> None:
 @pytest.mark.settings(call_timeout=0.1)
 def test_a_call_without_a_connection_starts_nothing(world: World, services: Services, theeye: StandIn) -> None:
     job_id, calls = world.start(), len(theeye.calls)
-    services.supervisor._shares = services.sessions._gateway._shares = FairShares(0)
+    services.supervisor._shares = services.sessions._gateway._shares = Shares(0)
     for got in (
         world.ask("POST", target(TASK), "tok-new"),
         world.post(),
@@ -182,10 +181,10 @@ def test_a_call_without_a_connection_starts_nothing(world: World, services: Serv
 
 @pytest.mark.settings(call_timeout=60)
 def test_who_queues_has_time_left_for_the_call(world: World, services: Services) -> None:
-    class Noted(FairShares):
-        def hold(self, path: Path, deadline: float) -> AbstractContextManager[None]:
+    class Noted(Shares):
+        def hold(self, names: Names, deadline: float) -> AbstractContextManager[None]:
             left.append(deadline - monotonic())
-            return super().hold(path, deadline)
+            return super().hold(names, deadline)
 
     left: list[float] = []
     services.supervisor._shares = Noted(256)

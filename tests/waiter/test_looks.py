@@ -39,7 +39,7 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     theeye.fault("lifecycle", Late(0.5))
     theeye.fault("read", Silence())
     deadline = monotonic() + 1
-    seen = JobWaiter(supervisor, Notifications(), Clients(), Looks(50), 1).wait(caller, job, deadline, Client(), 0)
+    seen = JobWaiter(supervisor, Notifications(), Clients(), Looks(50)).wait(caller, job, deadline, Client(), 0)
     assert seen.id == job.id
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
     assert -0.1 < monotonic() - deadline < 8
@@ -48,7 +48,7 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
 
 def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
     supervisor = Supervisor(Settings(supervisor_url=f"http://127.0.0.1:{free_port()}"))
-    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Looks(50), 1), Client()
+    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Looks(50)), Client()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(waiter.fetch, Caller("acme", "t"), "j1", monotonic() + 30, client)
         client.gone = True

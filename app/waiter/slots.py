@@ -1,0 +1,55 @@
+"""Bound the requests of one process that are under way: all of them, and those of one customer."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.errors import TooBusy
+from app.telemetry.metrics import Metrics
+
+
+class Slots:
+    """Give SYNC_MAX_WAITING slots, and one customer no more than its share of them."""
+
+    def __init__(self, most: int, most_of_customer: int, metrics: Metrics | None = None) -> None:
+        """Begin with all of them free."""
+        self._most = most
+        self._most_of_customer = most_of_customer
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self.in_use = 0
+        self._by_customer: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold a slot. Raise TooBusy."""
+        with self._lock:
+            if self.in_use >= self._most:
+                raise TooBusy(f"{self._most} requests are waiting already, nothing was started")
+            self.in_use += 1
+        try:
+            if self._metrics is not None:
+                self._metrics.parked(+1)
+            yield
+        finally:
+            with self._lock:
+                self.in_use -= 1
+            if self._metrics is not None:
+                self._metrics.parked(-1)
+
+    @contextmanager
+    def count_for(self, customer_id: str) -> Iterator[None]:
+        """Count a slot that is held as one of the customer's, once the token is known. Raise TooBusy."""
+        most = self._most_of_customer
+        with self._lock:
+            if self._by_customer[customer_id] >= most:
+                raise TooBusy(f"{most} requests of this customer are waiting already, nothing was started")
+            self._by_customer[customer_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._by_customer[customer_id] -= 1
+                if not self._by_customer[customer_id]:
+                    del self._by_customer[customer_id]
