@@ -137,7 +137,8 @@ def _end(processes: list[Process]) -> None:
 
 
 def _examples(url: str) -> str:
-    lines = ["", "TheEye Sync is ready. In another terminal:", ""]
+    lines = ["", f"TheEye Sync is ready. In a browser, as customer {CUSTOMER} with the token {TOKEN}:", ""]
+    lines += [f"{url}/console", "", "In another terminal:", ""]
     for title, task, query, body in EXAMPLES:
         address = f"{url}/{CUSTOMER}/task/{task}/job?{query + '&' if query else ''}access_token={TOKEN}"
         lines += [

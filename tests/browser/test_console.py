@@ -66,6 +66,26 @@ def test_a_task_chosen_by_its_name_with_a_file(page: Page, site: Service) -> Non
     expect(page.locator("#curl")).to_contain_text("@body.json")
 
 
+def test_a_field_for_each_argument(page: Page, site: Service) -> None:
+    """Here the page is told of a task that the sandbox does not have."""
+    kinds = [{"type": "fixed"}, {"type": "input", "readonly": True}, {"type": "input", "value": 7}, {"type": "date"}]
+    kinds += [{"type": "select", "value": 2, "options": [{"id": 1, "label": "one"}, {"id": 2, "label": "two"}]}]
+    kinds += [{"type": "input", "label": "Password"}, {"type": "input"}]
+    task = {"id": TASK, "name": "All", "task_arguments": [{"order": order, **kind} for order, kind in enumerate(kinds)]}
+    page.route("**/task?limit=*", lambda route: route.fulfill(json=[task]))
+    open_console(page, site.url)
+    page.get_by_role("button", name="List the tasks").click()
+    page.get_by_role("combobox", name="Task").select_option("All")
+    fields = page.locator("#arguments :is(input, select)")
+    for index, value in ((3, "2026-11-25"), (5, "s3cret")):
+        fields.nth(index).fill(value)
+    with page.expect_request("**/job?parse") as sent:
+        page.locator("#run").click()
+    assert sent.value.post_data_json == {"task_arguments": [None, None, "7", "2026-11-25", "2", "s3cret", None]}
+    assert [fields.nth(index).is_disabled() for index in range(7)] == [True, True, *[False] * 5]
+    assert fields.nth(5).get_attribute("type") == "password"
+
+
 def test_a_number_keeps_all_its_digits(page: Page, site: Service) -> None:
     open_console(page, site.url)
     run(page, ECHO, [{"id": 12345678901234567890}], "parse")
@@ -130,7 +150,7 @@ def test_a_connection_that_is_cut(page: Page, site: Service) -> None:
     page.unroute("**/job*")
     page.route("**/job/*", lambda route: route.abort())
     page.get_by_role("button", name="Fetch the answer").click()
-    expect(page.locator("#runs button").first).to_have_text(f"{TASK}✕ · {'a' * 24}")
+    expect(page.locator("#runs button").first).to_contain_text(f"✕ · {'a' * 24}")
 
 
 # -- what a job answers with ------------------------------------------------------------------------------------

@@ -100,6 +100,8 @@ def test_make_run_prints_commands_that_answer_as_the_seed_shows() -> None:
     need_free(SANDBOX_PORT, SERVICE_PORT)
     with demo() as running:
         wait_until(running.is_ready, 30, "the commands")
+        addresses = re.findall(r"http://\S*", running.log_text().partition("TheEye Sync is ready")[2])
+        assert addresses[0].endswith("/console")
         commands = re.findall(r"^curl -i [^\n]*\\\n[^\n]*$", running.log_text(), re.MULTILINE)
         assert len(commands) == 7
         answers = [type_in(command.replace("curl -i", "curl -sSi --noproxy '*'")) for command in commands]

@@ -7,7 +7,7 @@ export function argumentFields(task) {
   if (!task) return freeArguments();
   const declared = [...(task.task_arguments ?? [])].sort((one, other) => one.order - other.order);
   const fields = declared.map((argument, index) => field(argument, index));
-  const shown = fields.filter((each) => each.shown).map((each) => each.shown);
+  const shown = fields.map((each) => each.shown);
   if (!shown.length) shown.push(element("p", { class: "help", "data-words": "noArguments" }, say("noArguments")));
   return { shown, read: async () => JSON.stringify(await Promise.all(fields.map((each) => each.read()))) };
 }
@@ -30,12 +30,18 @@ function isJsonArray(text) {
 }
 
 function field(argument, index) {
-  // TheEye fills in what is fixed; it counts as a position all the same.
-  if (argument.type === "fixed" || argument.readonly) return { shown: undefined, read: async () => null };
-  const [input, read] = inputFor(argument);
-  if (argument.required) input.required = true;
+  const [input, read] = isClosed(argument) ? closed(argument) : inputFor(argument);
+  input.required = Boolean(argument.required);
   const label = element("span", {}, argument.label || `${index + 1}`, " ", element("small", {}, argument.type ?? "input"));
   return { shown: element("label", {}, label, input), read };
+}
+
+// The service shows no value of these. They count as positions all the same; TheEye fills in the fixed ones only.
+const isClosed = ({ type, readonly }) => type === "fixed" || Boolean(readonly);
+
+function closed({ type }) {
+  const input = element("input", { disabled: "", placeholder: say(type === "fixed" ? "fixed" : "readOnly") });
+  return [input, async () => null];
 }
 
 function inputFor(argument) {

@@ -15,7 +15,7 @@ class Digits {
 export function jsonTree(text) {
   try {
     const value = JSON.parse(text, (key, found, context) => (typeof found === "number" && context ? new Digits(context.source) : found));
-    return element("div", { class: "tree" }, node(value, { left: MOST_NODES }));
+    return element("div", { class: "tree", tabindex: "0" }, node(value, { left: MOST_NODES }));
   } catch {
     return undefined;
   }
