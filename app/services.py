@@ -24,8 +24,8 @@ from app.waiter.answers import Answers
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import JobWaiter
-from app.waiter.looks import Looks
 from app.waiter.notifications import Notifications
+from app.waiter.permits import Permits
 from app.waiter.redis_notifications import make_notifications
 from app.waiter.slots import Slots
 from formatters import Registry
@@ -66,8 +66,8 @@ def assemble(settings: Settings) -> Services:
     notifications = make_notifications(settings.redis_url, metrics.listener if metrics else None)
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
     most = settings.waiting_of_customer
-    looks = Looks(settings.max_looks)
-    waiter = JobWaiter(supervisor, notifications, Clients(), looks, metrics)
+    permits = Permits(settings.max_looks)
+    waiter = JobWaiter(supervisor, notifications, Clients(), permits, metrics)
     guard = _history_guard(settings, scripts, notifications)
     durations = Durations(scripts)
     keys = Keys(scripts, settings.call_timeout) if scripts else None

@@ -11,8 +11,8 @@ from app.runs.history import CHECK_SECONDS, Slot
 from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
 from app.waiter.notifications import Notifications
 from app.waiter.redis_notifications import SLOT_GIVEN
-from app.waiter.signal import Signal
 from app.waiter.ticker import Ticker
+from app.waiter.wakers import Waker
 
 LEASE_SECONDS = 15.0  # that a slot stays valid without renewal
 RENEW_SECONDS = 4.0
@@ -51,7 +51,7 @@ class RedisQueue:
         self._used.add(slot)
         return Slot(slot, queued)
 
-    def _pause(self, given: Signal, seconds_left: Callable[[], float]) -> None:
+    def _pause(self, given: Waker, seconds_left: Callable[[], float]) -> None:
         """Return once the slot may have been given, or its lease wants to be renewed. Raise NoFreeSlot."""
         end = monotonic() + (RENEW_SECONDS if self._notifications.live else CHECK_SECONDS)
         while (pause := end - monotonic()) > 0:

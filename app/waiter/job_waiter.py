@@ -18,11 +18,11 @@ from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client, Clients
 from app.waiter.following import Following, outcome
 from app.waiter.look import Look, read
-from app.waiter.looks import Looks, Permit
 from app.waiter.notifications import Notifications
 from app.waiter.pauses import POLLING, SAFETY, BackOff
-from app.waiter.signal import Signal, Wake
+from app.waiter.permits import Permit, Permits
 from app.waiter.wait import LAST_LOOK, Wait
+from app.waiter.wakers import Reason, Waker
 
 BEAT_SECONDS = 10.0  # between two signs of life of a wait that is watched: proxies cut idle connections
 
@@ -35,7 +35,7 @@ class JobWaiter:
         supervisor: Supervisor,
         notifications: Notifications,
         clients: Clients,
-        looks: Looks,
+        permits: Permits,
         metrics: Metrics | None = None,
     ) -> None:
         """Wait for nothing yet."""
@@ -43,7 +43,7 @@ class JobWaiter:
         self._clients = clients
         self._supervisor = supervisor
         self._notifications = notifications
-        self._looks = looks
+        self._permits = permits
         self._end = float("inf")
 
     def watch(self, sock: socket.socket | None) -> AbstractContextManager[Client]:
@@ -74,10 +74,10 @@ class JobWaiter:
 
         Raise Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
-        back_off, signal = BackOff(*POLLING), Signal()
-        client.wake = signal.give
-        self._looks.count()
-        with self._looks.permit(signal.give) as permit:
+        back_off, waker = BackOff(*POLLING), Waker()
+        client.wake = waker.wake
+        self._permits.count()
+        with self._permits.permit(waker.wake) as permit:
             while True:
                 if client.gone:
                     raise ClientGone("The client has gone", job=Job(job_id))
@@ -87,17 +87,17 @@ class JobWaiter:
                 except Unavailable as error:
                     if "Retry-After" in error.headers:  # the client is told when to come again
                         raise
-                    signal.wait(min(back_off.next(), max(self.left(deadline), 0)))
-                    if self.left(deadline) <= 0 or not self._queue_for_look(permit, signal, looked, deadline, client):
+                    waker.wait(min(back_off.next(), max(self.left(deadline), 0)))
+                    if self.left(deadline) <= 0 or not self._queue_for_look(permit, waker, looked, deadline, client):
                         raise
 
-    def _queue_for_look(self, permit: Permit, signal: Signal, looked: float, deadline: float, client: Client) -> bool:
+    def _queue_for_look(self, permit: Permit, waker: Waker, looked: float, deadline: float, client: Client) -> bool:
         """Return whether to go on: the look is permitted, or the client has gone; False at the deadline."""
         while not permit.take() and not client.gone:
             if self.left(deadline) <= 0:
                 return False
             permit.ask(looked)
-            signal.wait(min(SAFETY[0], max(self.left(deadline), 0)))
+            waker.wait(min(SAFETY[0], max(self.left(deadline), 0)))
         return True
 
     def wait(
@@ -136,21 +136,21 @@ class JobWaiter:
         notifications = self._notifications
         with (
             _timed(caller.trace),
-            notifications.watch(job.id, since) as signal,
-            notifications.watch_changes(job.id, signal) if watched else nullcontext(),
-            self._looks.permit(signal.give) as permit,
+            notifications.watch(job.id, since) as waker,
+            notifications.watch_changes(job.id, waker) if watched else nullcontext(),
+            self._permits.permit(waker.wake) as permit,
         ):
-            client.wake = signal.give
+            client.wake = waker.wake
             if client.gone:
-                signal.give()
+                waker.wake()
             if look_first or job.has_ended:
-                signal.give(Wake.TOLD)
+                waker.wake(Reason.TOLD)
             try:
                 yield job
                 return (
                     yield from Wait(
                         look,
-                        signal,
+                        waker,
                         permit,
                         client,
                         notifications,

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from app.waiter.signal import Signal, Signals, Wake
 from app.waiter.unheard import Unheard
+from app.waiter.wakers import Reason, Waker, Wakers
 
 EARLY = 10_000  # notifications kept for jobs that are not known yet
 
@@ -19,7 +19,7 @@ class Notifications:
         """Know no wait yet."""
         self.epoch = 0
         self._lock = threading.Lock()
-        self._waiting = Signals()
+        self._waiting = Wakers()
         self._early: dict[str, None] = {}
         self._unheard = Unheard()
 
@@ -35,21 +35,21 @@ class Notifications:
         """Start the listener again where it has died."""
 
     @contextmanager
-    def watch(self, job_id: str, since: int) -> Iterator[Signal]:
-        """Yield a signal that is given when the job may have ended; at once if that was so since the given epoch."""
-        signal = Signal()
-        with self._waiting.hold(job_id, signal):
+    def watch(self, job_id: str, since: int) -> Iterator[Waker]:
+        """Yield a waker that is woken when the job may have ended; at once if that was so since the given epoch."""
+        waker = Waker()
+        with self._waiting.hold(job_id, waker):
             with self._lock:
                 if job_id in self._early:
                     del self._early[job_id]
                     self._unheard.clear()
-                    signal.give(Wake.TOLD)
+                    waker.wake(Reason.TOLD)
                 if since != self.epoch:
-                    signal.give(Wake.MISSED)
-            yield signal
+                    waker.wake(Reason.MISSED)
+            yield waker
 
-    def watch_changes(self, job_id: str, signal: Signal) -> AbstractContextManager[None]:
-        """Give the signal also when the job may have changed."""
+    def watch_changes(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
+        """Wake the waker also when the job may have changed."""
         return nullcontext()
 
     def is_watched(self, job_id: str) -> bool:
@@ -66,7 +66,7 @@ class Notifications:
                 self._early[job_id] = None
                 if len(self._early) > EARLY:
                     del self._early[next(iter(self._early))]
-        self._waiting.give(job_id, Wake.TOLD)
+        self._waiting.wake(job_id, Reason.TOLD)
 
     def found_unheard(self, job_id: str) -> None:
         """Note a job whose end a look has found, while no notification told of it; one may come late."""
@@ -77,8 +77,8 @@ class Notifications:
         """Return whether the notifications of our jobs do not come, although Redis is heard."""
         return self._unheard.are_too_many
 
-    def wake_all(self, reason: Wake = Wake.MISSED) -> None:
+    def wake_all(self, reason: Reason = Reason.MISSED) -> None:
         """Wake every wait, by default to look at its job again."""
         with self._lock:
             self.epoch += 1
-        self._waiting.give_all(reason)
+        self._waiting.wake_all(reason)

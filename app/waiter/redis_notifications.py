@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from app.waiter.notifications import Notifications
-from app.waiter.signal import Signal, Signals, Wake
 from app.waiter.subscription import FLUSHED, Subscription
+from app.waiter.wakers import Reason, Waker, Wakers
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
 CHANGED = "*:job-crud:*"  # TheEye's: a job has changed
@@ -52,13 +52,13 @@ class RedisNotifications(Notifications):
         self._ends.ensure_running()
         self._ends.settle()
 
-    def watch_changes(self, job_id: str, signal: Signal) -> AbstractContextManager[None]:
-        """Give the signal also when the job may have changed."""
-        return self._changes.watch(job_id, signal)
+    def watch_changes(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
+        """Wake the waker also when the job may have changed."""
+        return self._changes.watch(job_id, waker)
 
     def _received(self, channel: bytes) -> None:
         if channel == FLUSHED:
-            self.wake_all(Wake.FLUSHED)
+            self.wake_all(Reason.FLUSHED)
         elif (job_id := _job_id(channel)) is not None:
             self.notify(job_id)
 
@@ -94,14 +94,14 @@ class Changes:
 
     def __init__(self, url: str) -> None:
         """Connect to nothing yet."""
-        self._watching = Signals()
+        self._watching = Wakers()
         wanted = self._watching.__bool__
         self._subscription = Subscription(url, (CHANGED,), self._received, self._set_live, wanted=wanted)
 
     @contextmanager
-    def watch(self, job_id: str, signal: Signal) -> Iterator[None]:
-        """Give the signal at each change of the job."""
-        with self._watching.hold(job_id, signal):
+    def watch(self, job_id: str, waker: Waker) -> Iterator[None]:
+        """Wake the waker at each change of the job."""
+        with self._watching.hold(job_id, waker):
             self._subscription.ensure_running()
             yield
 
@@ -112,12 +112,12 @@ class Changes:
 
     def _received(self, channel: bytes) -> None:
         if (job_id := _job_id(channel)) is not None:
-            self._watching.give(job_id, Wake.CHANGED)
+            self._watching.wake(job_id, Reason.CHANGED)
 
     def _set_live(self, live: bool, _: str) -> None:
         """Have all jobs looked at: what changed before was not told."""
         if live:
-            self._watching.give_all(Wake.CHANGED)
+            self._watching.wake_all(Reason.CHANGED)
 
 
 def _job_id(channel: bytes) -> str | None:

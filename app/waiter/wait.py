@@ -9,15 +9,15 @@ from app.theeye.jobs import Job
 from app.waiter.clients import Client
 from app.waiter.following import Following
 from app.waiter.look import Look
-from app.waiter.looks import Permit
 from app.waiter.notifications import Notifications
 from app.waiter.pauses import SAFETY, Pauses
-from app.waiter.signal import Signal, Wake
+from app.waiter.permits import Permit
+from app.waiter.wakers import Reason, Waker
 
 LAST_LOOK = 2.0  # seconds that a look at the deadline may take, and may queue
 
-_LOOK = {Wake.MISSED, Wake.CHANGED}  # reasons to look when it is permitted
-_RENEW = {Wake.MISSED, Wake.FLUSHED}  # reasons to write again what Redis may have lost
+_LOOK = {Reason.MISSED, Reason.CHANGED}  # reasons to look when it is permitted
+_RENEW = {Reason.MISSED, Reason.FLUSHED}  # reasons to write again what Redis may have lost
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Wait:
     """
 
     look: Look
-    signal: Signal
+    waker: Waker
     permit: Permit
     client: Client
     notifications: Notifications
@@ -51,7 +51,7 @@ class Wait:
         while True:
             reasons = self._pause()
             if self._may_look(reasons):
-                is_over = self._shows_end(Wake.TOLD in reasons) or (self.left() <= 0 and not self.permit.is_asked)
+                is_over = self._shows_end(Reason.TOLD in reasons) or (self.left() <= 0 and not self.permit.is_asked)
                 yield self.look.job
                 if is_over:
                     return self.look.job
@@ -61,14 +61,14 @@ class Wait:
                 self._next_beat += self.beat
                 yield None
 
-    def _pause(self) -> set[Wake]:
+    def _pause(self) -> set[Reason]:
         """Pause until something may be to do, and return why. Raise ClientGone."""
         now, left = monotonic(), self.left()
         next_look = now + SAFETY[0] if self.permit.is_asked else self._next_look
         if left <= 0:
             left = left + LAST_LOOK if self.permit.is_asked else 0.0  # it is asked for at once
         until = min(next_look, self._next_beat, now + left)
-        reasons = self.signal.wait(max(until - now, 0))
+        reasons = self.waker.wait(max(until - now, 0))
         if not reasons:
             self.notifications.keep_listening()
         if self.client.gone:
@@ -77,10 +77,10 @@ class Wait:
             self.renew()
         return reasons
 
-    def _may_look(self, reasons: set[Wake]) -> bool:
+    def _may_look(self, reasons: set[Reason]) -> bool:
         """Return whether to look now: a notification told of the end, or the look is permitted; else ask for it."""
         permitted = self.permit.take()
-        if Wake.TOLD in reasons:
+        if Reason.TOLD in reasons:
             self.permit.count()
             self._pauses.quick()
             return True

@@ -12,7 +12,7 @@ from support.load import WORKERS, Fleet, Recorder, fleet, get, settle
 from support.processes import Redis, wait_until
 
 from app.waiter.redis_notifications import RedisNotifications
-from app.waiter.signal import Wake
+from app.waiter.wakers import Reason
 
 CARRIED = "polling carries all waits"
 BATCH = 300
@@ -207,9 +207,9 @@ def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisNotificati
         assert not wakeups.live, "the waits poll from now on"
         wakeups.listen()
         assert wakeups.live
-        assert told.wait(2) == {Wake.MISSED}, "what was missed meanwhile is looked for"
+        assert told.wait(2) == {Reason.MISSED}, "what was missed meanwhile is looked for"
         redis.client().publish("x:job-finished:a1", "{}")
-        assert told.wait(2) == {Wake.TOLD}
+        assert told.wait(2) == {Reason.TOLD}
     wait_for_listeners(redis, 1)
 
 
@@ -218,6 +218,6 @@ def test_all_waits_look_when_the_listener_dies(wakeups: RedisNotifications) -> N
     with wakeups.watch("a1", wakeups.epoch) as told:
         kill_listener()
         try:
-            assert told.wait(1) == {Wake.MISSED}
+            assert told.wait(1) == {Reason.MISSED}
         finally:
             wakeups.listen()

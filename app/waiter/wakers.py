@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 
-class Wake(Enum):
+class Reason(Enum):
     """Name why a wait is woken."""
 
     TOLD = "TheEye has told that the job has ended"
@@ -16,68 +16,68 @@ class Wake(Enum):
     OTHER = "a look was permitted, or the client has gone"
 
 
-class Signal:
-    """Wake a wait from any thread; no reason is lost."""
+class Waker:
+    """Let one wait pause, and any thread wake it; no reason is lost."""
 
     __slots__ = ("_event", "_reasons")
 
     def __init__(self) -> None:
         """Give no reason yet."""
         self._event = threading.Event()
-        self._reasons: list[Wake] = []  # no deque: one that is empty takes 600 bytes of each wait
+        self._reasons: list[Reason] = []  # no deque: one that is empty takes 600 bytes of each wait
 
-    def give(self, reason: Wake = Wake.OTHER) -> None:
+    def wake(self, reason: Reason = Reason.OTHER) -> None:
         """Wake the wait, now or when it pauses next."""
         self._reasons.append(reason)
         self._event.set()
 
-    def wait(self, seconds: float) -> set[Wake]:
+    def wait(self, seconds: float) -> set[Reason]:
         """Return the reasons given since the last call, after a pause until there is one; none after `seconds`."""
         woken = self._event.wait(seconds)
         self._event.clear()
         reasons = {self._reasons.pop() for _ in range(len(self._reasons))}
-        return reasons or ({Wake.OTHER} if woken else set())
+        return reasons or ({Reason.OTHER} if woken else set())
 
 
-class Signals:
-    """Hold the signals of waits by job id."""
+class Wakers:
+    """Hold the wakers of waits by job id."""
 
     def __init__(self) -> None:
         """Hold none yet."""
         self._lock = threading.Lock()
-        self._signals: dict[str, list[Signal]] = {}
+        self._wakers: dict[str, list[Waker]] = {}
 
     def __bool__(self) -> bool:
         """Return whether there is any."""
-        return bool(self._signals)
+        return bool(self._wakers)
 
     def __contains__(self, job_id: str) -> bool:
         """Return whether anybody waits for the job."""
-        return job_id in self._signals
+        return job_id in self._wakers
 
     @contextmanager
-    def hold(self, job_id: str, signal: Signal) -> Iterator[None]:
+    def hold(self, job_id: str, waker: Waker) -> Iterator[None]:
         """Hold one more."""
         with self._lock:
-            self._signals.setdefault(job_id, []).append(signal)
+            self._wakers.setdefault(job_id, []).append(waker)
         try:
             yield
         finally:
             with self._lock:
-                signals = self._signals[job_id]
-                signals.remove(signal)
-                if not signals:
-                    del self._signals[job_id]
+                wakers = self._wakers[job_id]
+                wakers.remove(waker)
+                if not wakers:
+                    del self._wakers[job_id]
 
-    def give(self, job_id: str, reason: Wake) -> None:
+    def wake(self, job_id: str, reason: Reason) -> None:
         """Wake the waits for a job."""
         with self._lock:
-            for signal in self._signals.get(job_id, ()):
-                signal.give(reason)
+            for waker in self._wakers.get(job_id, ()):
+                waker.wake(reason)
 
-    def give_all(self, reason: Wake) -> None:
+    def wake_all(self, reason: Reason) -> None:
         """Wake all waits."""
         with self._lock:
-            for signals in self._signals.values():
-                for signal in signals:
-                    signal.give(reason)
+            for wakers in self._wakers.values():
+                for waker in wakers:
+                    waker.wake(reason)

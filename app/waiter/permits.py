@@ -21,11 +21,11 @@ MOST_PAUSES = 5  # after a look until the next one, however many notifications c
 class Permit:
     """Hold the request of one wait for its next look; `wake` is called when it is given."""
 
-    __slots__ = ("_looks", "given", "number", "wake")
+    __slots__ = ("_permits", "given", "number", "wake")
 
-    def __init__(self, looks: "Looks", wake: Callable[[], None]) -> None:
+    def __init__(self, permits: "Permits", wake: Callable[[], None]) -> None:
         """Ask for nothing yet."""
-        self._looks = looks
+        self._permits = permits
         self.wake = wake
         self.number = 0  # of the request in the queue; 0: there is none
         self.given = False
@@ -35,7 +35,7 @@ class Permit:
 
         `last_look`: when the job was looked at, in seconds of `monotonic`; `first`: it is known to end.
         """
-        self._looks.ask(self, (not first, last_look))
+        self._permits.ask(self, (not first, last_look))
 
     @property
     def is_asked(self) -> bool:
@@ -44,19 +44,19 @@ class Permit:
 
     def take(self) -> bool:
         """Return whether the look was permitted, once for each time; `wake` has been called by then."""
-        return self._looks.take(self)
+        return self._permits.take(self)
 
     def count(self) -> None:
         """Count a look that is made at once, in place of the one that was queued for."""
         self.withdraw()
-        self._looks.count()
+        self._permits.count()
 
     def withdraw(self) -> None:
         """Leave the queue."""
         self.number = 0
 
 
-class Looks:
+class Permits:
     """Give the permits of one process evenly: in no second more than `per_second`."""
 
     def __init__(self, per_second: int) -> None:
@@ -74,7 +74,7 @@ class Looks:
         with self._lock:
             if not self._queue:
                 self._last = monotonic()
-            self._next_at = min(self._following(), self._last + MOST_PAUSES * self._between)
+            self._next_at = min(self._one_later(), self._last + MOST_PAUSES * self._between)
 
     @contextmanager
     def permit(self, wake: Callable[[], None]) -> Iterator[Permit]:
@@ -106,13 +106,13 @@ class Looks:
         """Return the seconds until the next look may be made."""
         return max(self._next_at - monotonic(), 0.0)
 
-    def _following(self) -> float:
+    def _one_later(self) -> float:
         """Return when the look after the next one may be made."""
         return max(self._next_at, monotonic()) + self._between
 
     def _give(self, permit: Permit) -> None:
         permit.number, permit.given = 0, True
-        self._last, self._next_at = monotonic(), self._following()
+        self._last, self._next_at = monotonic(), self._one_later()
         permit.wake()
 
     def _ensure_giving(self) -> None:

@@ -22,11 +22,11 @@ from app.settings import Settings
 from app.theeye.callers import Caller
 from app.theeye.supervisor import Supervisor
 from app.waiter import job_waiter, wait
-from app.waiter import looks as module
+from app.waiter import permits as module
 from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
-from app.waiter.looks import Looks
 from app.waiter.notifications import Notifications
+from app.waiter.permits import Permits
 from app.waiter.redis_notifications import UNHEARD_NAME, WRONG
 
 
@@ -39,7 +39,7 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     theeye.fault("lifecycle", Late(0.5))
     theeye.fault("read", Silence())
     deadline = monotonic() + 1
-    seen = JobWaiter(supervisor, Notifications(), Clients(), Looks(50)).wait(caller, job, deadline, Client(), 0)
+    seen = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)).wait(caller, job, deadline, Client(), 0)
     assert seen.id == job.id
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
     assert -0.1 < monotonic() - deadline < 8
@@ -48,7 +48,7 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
 
 def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
     supervisor = Supervisor(Settings(supervisor_url=f"http://127.0.0.1:{free_port()}"))
-    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Looks(50)), Client()
+    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)), Client()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(waiter.fetch, Caller("acme", "t"), "j1", monotonic() + 30, client)
         client.gone = True
@@ -67,11 +67,11 @@ def second(monkeypatch: pytest.MonkeyPatch) -> float:
     return module.SECOND
 
 
-def asked(looks: Looks, *priorities: tuple[float, bool]) -> list[tuple[float, bool]]:
+def asked(all_permits: Permits, *priorities: tuple[float, bool]) -> list[tuple[float, bool]]:
     """Ask for permits, and return what they were asked with, in the order in which they were given."""
     given: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
     with ExitStack() as stack:
-        permits = [stack.enter_context(looks.permit(partial(given.put, each))) for each in priorities]
+        permits = [stack.enter_context(all_permits.permit(partial(given.put, each))) for each in priorities]
         for permit, (last_look, first) in zip(permits, priorities, strict=True):
             permit.ask(last_look, first)
             assert permit.is_asked
@@ -80,14 +80,14 @@ def asked(looks: Looks, *priorities: tuple[float, bool]) -> list[tuple[float, bo
 
 def test_what_has_ended_goes_first_then_what_is_unseen_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECOND", 0.5)
-    looks = Looks(1)
-    looks.count()
-    assert asked(looks, (3, False), (2, False), (9, True)) == [(9, True), (2, False), (3, False)]
+    permits = Permits(1)
+    permits.count()
+    assert asked(permits, (3, False), (2, False), (9, True)) == [(9, True), (2, False), (3, False)]
 
 
 def test_no_second_has_more_looks_than_the_bound(second: float) -> None:
-    looks, moments = Looks(5), []
-    with looks.permit(lambda: moments.append(monotonic())) as permit:
+    permits, moments = Permits(5), []
+    with permits.permit(lambda: moments.append(monotonic())) as permit:
         for number in range(15):
             permit.ask(0)
             while not permit.take():
@@ -98,11 +98,11 @@ def test_no_second_has_more_looks_than_the_bound(second: float) -> None:
 
 
 def test_who_leaves_the_queue_takes_no_look() -> None:
-    looks = Looks(1)
-    looks.count()
-    with looks.permit(lambda: pytest.fail("it has gone")) as gone:
+    permits = Permits(1)
+    permits.count()
+    with permits.permit(lambda: pytest.fail("it has gone")) as gone:
         gone.ask(0)
-    assert asked(looks, (1, False)) == [(1, False)]
+    assert asked(permits, (1, False)) == [(1, False)]
 
 
 @pytest.mark.settings(wait_seconds=30, max_looks=5)
