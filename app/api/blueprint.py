@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from app import errors
 from app.api import jobs, responses, tasks
 from app.api.openapi import document
+from app.api.query import Query
 from app.api.request import current_services
 from app.api.responses import Response, error_response, json_response
 from app.api.sending import held_until_sent
@@ -46,8 +47,9 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Return whether a task could be run now, and what is down."""
-    status, body = current_services().health.ready(request.environ)
+    """Return whether a task could be run now, and what is down; with `?local` whether this process serves."""
+    local = Query(request.environ.get("QUERY_STRING", "")).flag("local") is True
+    status, body = current_services().health.ready(request.environ, local)
     if (trace := current()) is not None:
         trace.is_failure = body["status"] not in ("starting", "stopping")
     return json_response(status, body)

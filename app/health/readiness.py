@@ -50,8 +50,11 @@ class Readiness:
         self._gateway.stop()
         self._supervisor.stop()
 
-    def ready(self, environ: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Return status and body from what is known, at once: 200 where a task could be run."""
+    def ready(self, environ: Mapping[str, Any], local: bool = False) -> tuple[int, dict[str, Any]]:
+        """Return status and body from what is known, at once: 200 where a task could be run.
+
+        `local`: 200 also while TheEye is unreachable, for who would end or bypass this process, which cannot help it.
+        """
         if self.stopping:
             return 503, {"status": "stopping", "degraded": []}
         self._gateway.look_often()
@@ -61,7 +64,7 @@ class Readiness:
             return 503, {"status": "starting", "degraded": []}
         self._settled = True
         host = read_host(environ, self.stop_is_told, self._max_waiting, self.parallel)
-        return 200 if supervisor else 503, {
+        return 200 if supervisor or local else 503, {
             "status": "ready" if supervisor else "unreachable",
             "degraded": [*self._degraded(gateway, supervisor), *host.degraded(self._max_waiting)],
             "age": round(max(self._gateway.age, self._supervisor.age), 1),

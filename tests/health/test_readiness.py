@@ -23,12 +23,26 @@ def test_what_is_down_is_named_until_it_is_back(parts: Parts) -> None:
     parts.becomes(*READY)
 
 
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("?local=1", 200), ("?local", 200), ("?a=1&local=yes", 200), ("?local=0", 503), ("?loca=1", 503)],
+)
+def test_local_tells_of_this_process_only(parts: Parts, query: str, status: int) -> None:
+    parts.becomes(*READY)
+    parts.supervisor.stop()
+    down = {"status": "unreachable", "degraded": [SUPERVISOR]}
+    parts.becomes(503, down)
+    assert parts.ready(query) == (status, down)
+    parts.services.stop()
+    assert parts.ready("?local=1")[0] == 503
+
+
 def test_a_redis_that_hangs_delays_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         assembled(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}") as parts,
     ):
-        assert parts.ready() == STARTING
+        assert parts.ready() == parts.ready("?local=1") == STARTING
         assert " INFO    503 GET " in capfd.readouterr().out, "to start is no failure"
         parts.becomes(200, {"status": "ready", "degraded": [REDIS]})
 

@@ -41,8 +41,8 @@ class Parts:
         services: app.Services = self.flask.extensions[app.EXTENSION]
         return services
 
-    def ready(self) -> tuple[int, Any]:
-        got = self.flask.test_client().get("/readyz")
+    def ready(self, query: str = "") -> tuple[int, Any]:
+        got = self.flask.test_client().get(f"/readyz{query}")
         return got.status_code, {name: got.get_json()[name] for name in ("status", "degraded")}
 
     def becomes(self, *expected: Any) -> None:
