@@ -77,6 +77,13 @@ def test_a_list_that_does_not_come(client: FlaskClient, theeye: StandIn, capfd: 
     assert "mode=" not in capfd.readouterr().out
 
 
+@pytest.mark.settings(max_job=1000)
+def test_a_list_that_is_larger_than_a_job_may_be(client: FlaskClient, theeye: StandIn) -> None:
+    for length, status in ((500, 200), (1000, 502)):
+        theeye.fault("tasks", Reply(200, [{"id": "x" * length}]), times=1)
+        assert ask(client, "GET", LIST).status_code == status
+
+
 @pytest.mark.settings(max_waiting=1)
 def test_it_holds_a_slot_while_theeye_is_asked(client: FlaskClient, theeye: StandIn) -> None:
     for _ in range(3):

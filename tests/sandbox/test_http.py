@@ -102,6 +102,9 @@ def test_a_task_document(client: Client) -> None:
     assert (task["id"], task["timeout"], task["enable"]) == (TIMEOUT, 1000, True)
     assert task["autoremove_completed_jobs_limit"] == 10000
     assert client.get(f"/acme/task/{FIVE}").json()["autoremove_completed_jobs_limit"] == 5
+    tasks = client.get("/acme/task?limit=1000").json()
+    assert task in tasks
+    assert client.get("/acme/task?limit=2").json() == tasks[:2]
     assert client.get(f"/{CUSTOMER_ID}/task/{TASK}").status_code == 200
 
 

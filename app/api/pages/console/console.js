@@ -37,12 +37,16 @@ async function askForTasks() {
   try {
     const response = await call("GET", `${address(customer(), "task")}?limit=1000`, token());
     const found = await response.json();
-    $("listed").textContent = response.ok ? say("listed", found.length) : `${advice(response.status, found.code)} ${say("useId")}`;
-    return response.ok ? found : [];
+    if (response.ok) {
+      $("listed").textContent = say("listed", found.length);
+      return found;
+    }
+    const words = [advice(response.status, found.code), response.status === 401 ? "" : say("useId")];
+    $("listed").textContent = words.join(" ");
   } catch (error) {
     $("listed").textContent = say("unreachable", error.message);
-    return [];
   }
+  return [];
 }
 
 // The modes of this service, those of plugins too, stand in its document.
