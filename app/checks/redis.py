@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 from app.checks.finding import FAIL, Finding, fail, ok, warn
 from app.checks.network import Unreachable, reach
 from app.checks.refusals import RIGHTS, meaning
-from app.runs.redis_scripts import PREFIX
 from app.settings import Settings
 from app.waiter.redis_notifications import FINISHED, SLOT_GIVEN, UNHEARD_NAME, WRONG
-from app.waiter.redis_options import redis_options
+from app.waiter.redis_options import PREFIX, redis_options
 
 ANSWER_SECONDS = 3.0
 

@@ -3,7 +3,7 @@
 import re
 
 from app.checks.finding import Finding, fail
-from app.runs.redis_scripts import PREFIX
+from app.waiter.redis_options import PREFIX
 
 # The rights that the service needs, as ACL SETUSER takes them.
 RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"

@@ -15,8 +15,9 @@ from statistics import median
 from time import monotonic, time
 from typing import NamedTuple
 
-from app.runs.redis_scripts import PREFIX, RedisScripts, RedisUnavailable
+from app.runs.redis_scripts import RedisScripts, RedisUnavailable
 from app.theeye.jobs import Job, date
+from app.waiter.redis_options import PREFIX
 from app.waiter.ticker import Ticker
 
 RUNS = 20  # of a task that are remembered, the newest

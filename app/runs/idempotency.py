@@ -15,8 +15,9 @@ from time import monotonic
 from typing import NamedTuple
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
-from app.runs.redis_scripts import CALL_SECONDS, PREFIX, RedisScripts, RedisUnavailable
+from app.runs.redis_scripts import CALL_SECONDS, RedisScripts, RedisUnavailable
 from app.theeye.callers import Session
+from app.waiter.redis_options import PREFIX
 
 KEPT_SECONDS = 24 * 3600  # that a record is kept
 LEASE_SECONDS = 10.0  # that a reservation stays valid without renewal

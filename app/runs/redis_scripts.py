@@ -12,7 +12,6 @@ from app.waiter.redis_options import redis_options
 
 log = logging.getLogger("theeye_sync.redis")
 
-PREFIX = "theeye-sync"  # of every name in Redis that is ours
 CALL_SECONDS = 1.0  # that a connection, and each script, may take
 # A script takes less than a millisecond; opening a connection over TLS takes 25 ms of CPU, and a burst opens all.
 CONNECTIONS = 4

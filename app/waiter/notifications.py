@@ -13,8 +13,6 @@ EARLY = 10_000  # notifications kept for jobs that are not known yet
 class Notifications:
     """Hold the waits by job id. This class alone wakes none of them: they poll."""
 
-    live = False
-
     def __init__(self) -> None:
         """Know no wait yet."""
         self.epoch = 0
@@ -22,6 +20,11 @@ class Notifications:
         self._waiting = Wakers()
         self._early: dict[str, None] = {}
         self._unheard = Unheard()
+
+    @property
+    def live(self) -> bool:
+        """Return whether notifications arrive."""
+        return False
 
     @property
     def settled(self) -> bool:

@@ -6,15 +6,16 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from app.waiter.notifications import Notifications
+from app.waiter.redis_options import PREFIX
 from app.waiter.subscription import FLUSHED, Subscription
 from app.waiter.wakers import Reason, Waker, Wakers
 
 FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
 CHANGED = "*:job-crud:*"  # TheEye's: a job has changed
 # Ours: a request in the history guard's queue has got its slot. `turn` stays: processes of older versions use it too.
-SLOT_GIVEN = "theeye-sync:turn:*"
+SLOT_GIVEN = f"{PREFIX}:turn:*"
 LONGEST_ID = 100
-UNHEARD_NAME, UNHEARD_KEPT = "theeye-sync:unheard", 24 * 3600  # tells `theeye-sync check`; seconds
+UNHEARD_NAME, UNHEARD_KEPT = f"{PREFIX}:unheard", 24 * 3600  # tells `theeye-sync check`; seconds
 WRONG = "jobs end and their notifications do not come: is SYNC_REDIS_URL the Redis that TheEye publishes to?"
 
 log = logging.getLogger("theeye_sync.notifications")
@@ -23,8 +24,8 @@ log = logging.getLogger("theeye_sync.notifications")
 class RedisNotifications(Notifications):
     """Wake waits by TheEye's messages."""
 
-    def __init__(self, url: str, changed: Callable[[bool], None] = lambda live: None) -> None:
-        """Connect to nothing yet; `changed` gets each new `live`."""
+    def __init__(self, url: str, changed: Callable[[bool], None] | None = None) -> None:
+        """Connect to nothing yet; `changed` is told each new `live`."""
         super().__init__()
         self._tell = changed
         self._missed = False
@@ -38,7 +39,7 @@ class RedisNotifications(Notifications):
         return self._ends.settled
 
     @property
-    def live(self) -> bool:  # type: ignore[override]
+    def live(self) -> bool:
         """Return whether notifications arrive."""
         return self._ends.live
 
@@ -68,7 +69,8 @@ class RedisNotifications(Notifications):
         else:
             log.warning("no notifications from Redis, polling carries all waits: %s", why)
             self._unheard.clear()  # those that ended meanwhile are not its fault
-        self._tell(live)
+        if self._tell is not None:
+            self._tell(live)
         self.wake_all()
 
     def _tell_of_misses(self, client: Any) -> None:
@@ -82,7 +84,7 @@ class RedisNotifications(Notifications):
             log.warning("%s", WRONG)
         else:
             log.info("notifications of our jobs come again")
-        with suppress(RedisError):
+        with suppress(RedisError):  # a user may have no right to write; the log and `/readyz` have told
             if self._missed:
                 client.set(UNHEARD_NAME, "1", ex=UNHEARD_KEPT)
             else:
@@ -128,6 +130,4 @@ def _job_id(channel: bytes) -> str | None:
 
 def make_notifications(redis_url: str, changed: Callable[[bool], None] | None = None) -> Notifications:
     """Return notifications over Redis; without a URL there are none. `changed` is told whether they arrive."""
-    if not redis_url:
-        return Notifications()
-    return RedisNotifications(redis_url, changed=changed or (lambda live: None))
+    return RedisNotifications(redis_url, changed) if redis_url else Notifications()

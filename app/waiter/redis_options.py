@@ -4,6 +4,8 @@ from typing import Any
 
 from app.theeye.keepalive import redis_keep_alive
 
+PREFIX = "theeye-sync"  # of every name in Redis that is ours
+
 
 def redis_options(url: str, connect_seconds: float, answer_seconds: float) -> dict[str, Any]:
     """Return redis-py's options: TCP keep-alive, and no second try, which would hide a failure from the caller."""

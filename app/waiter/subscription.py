@@ -1,12 +1,12 @@
 """Subscribe to channels of Redis in a thread of its own, again and again while it is wanted."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from app.waiter.process_thread import ProcessThread
 from app.waiter.redis_options import redis_options
 
 PING_SECONDS = 1.0
@@ -19,7 +19,7 @@ log = logging.getLogger("theeye_sync.notifications")
 
 
 class Subscription:
-    """Receive the messages of some patterns of channels. The thread starts with the first need, so after any fork."""
+    """Receive the messages of some patterns of channels."""
 
     live = False
 
@@ -45,8 +45,7 @@ class Subscription:
         self._between = between
         self._wanted = wanted
         self._settled = threading.Event()
-        self._starting = threading.Lock()
-        self._listening_in = 0  # the process, while the thread lives: gevent takes 10 µs to say whether a thread does
+        self._thread = ProcessThread("theeye-sync-listener", self._run)
 
     @property
     def settled(self) -> bool:
@@ -60,22 +59,15 @@ class Subscription:
 
     def ensure_running(self) -> None:
         """Start the thread in this process, also again where it has died."""
-        if self._listening_in == os.getpid():
-            return
-        with self._starting:
-            if self._listening_in != os.getpid():
-                self._settled.clear()
-                threading.Thread(target=self._listen, name="theeye-sync-listener", daemon=True).start()
-                self._listening_in = os.getpid()
-
-    def _listen(self) -> None:
-        try:
-            self._run()
-        finally:
-            with self._starting:  # not before `ensure_running` is done
-                self._listening_in = 0
+        self._thread.ensure_running()
 
     def _run(self) -> None:
+        try:
+            self._listen()
+        finally:
+            self._settled.clear()  # the next thread has to find out again
+
+    def _listen(self) -> None:
         pause, most = RETRY_SECONDS
         while self._wanted():
             began = monotonic()

@@ -1,15 +1,16 @@
 """Do something again and again in a thread, in every process that needs it."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable
+
+from app.waiter.process_thread import ProcessThread
 
 log = logging.getLogger("theeye_sync")
 
 
 class Ticker:
-    """Call `work` every `seconds`. Its thread starts with the first need, so after any fork, and never at import."""
+    """Call `work` every `seconds`."""
 
     def __init__(self, name: str, work: Callable[[], None], seconds: float = 1.0, at_once: bool = False) -> None:
         """Start nothing yet; `at_once`: do not pause before the first call.
@@ -22,17 +23,12 @@ class Ticker:
         self._at_once = at_once
         self._woken = threading.Event()
         self._is_stopped = False
-        self._starting = threading.Lock()
-        self._running_in = 0  # process id, while the thread lives: gevent takes 10 µs to say whether a thread does
+        self._thread = ProcessThread(name, self._run)
 
     def ensure_running(self) -> None:
-        """Start the thread in this process, also again where it was ended."""
-        if self._running_in == os.getpid():
-            return
-        with self._starting:
-            if self._running_in != os.getpid() and not self._is_stopped:
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
-                self._running_in = os.getpid()
+        """Start the thread in this process, also again where it has ended; not after `stop`."""
+        if not self._is_stopped:
+            self._thread.ensure_running()
 
     def hurry(self) -> None:
         """Have `work` called at once, and after `seconds` again."""
@@ -46,17 +42,13 @@ class Ticker:
 
     def _run(self) -> None:
         pause = 0.0 if self._at_once else self._seconds
-        try:
-            while True:
-                self._woken.wait(pause)
-                self._woken.clear()
-                if self._is_stopped:
-                    return
-                pause = self._seconds
-                try:
-                    self._work()
-                except Exception:
-                    log.exception("%s", self._name)
-        finally:
-            with self._starting:  # not before `ensure_running` is done
-                self._running_in = 0
+        while True:
+            self._woken.wait(pause)
+            self._woken.clear()
+            if self._is_stopped:
+                return
+            pause = self._seconds
+            try:
+                self._work()
+            except Exception:
+                log.exception("%s", self._name)

@@ -11,9 +11,10 @@ from app import Settings
 from app.errors import NoFreeSlot
 from app.runs.history import HistoryGuard
 from app.runs.history_redis import PARTS, RedisQueue
-from app.runs.redis_scripts import PREFIX, RedisScripts
+from app.runs.redis_scripts import RedisScripts
 from app.services import _history_guard
 from app.waiter.redis_notifications import RedisNotifications
+from app.waiter.redis_options import PREFIX
 
 
 def two_queues(redis_server: Redis) -> tuple[RedisQueue, RedisQueue]:

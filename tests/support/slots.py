@@ -8,7 +8,7 @@ from app.errors import NoFreeSlot
 from app.runs.history import Queue
 from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
-from app.runs.redis_scripts import PREFIX
+from app.waiter.redis_options import PREFIX
 
 
 def within(seconds: float) -> Callable[[], float]:
