@@ -131,9 +131,24 @@ def _fail_early(text: str) -> None:
             raise
 
 
-def dumps(value: Any) -> bytes:
-    """Write compact UTF-8 in the order given; escape lone surrogates, as JSON.stringify does."""
-    return b"".join(_pieces(value))
+class TooLong(Exception):
+    """Report a value whose JSON is longer than it may be."""
+
+
+def dumps(value: Any, most: int | None = None) -> bytes:
+    """Write compact UTF-8 in the order given; escape lone surrogates, as JSON.stringify does.
+
+    Raise TooLong as soon as it is more than `most` bytes.
+    """
+    return b"".join(_pieces(value) if most is None else _at_most(_pieces(value), most))
+
+
+def _at_most(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+    for piece in pieces:
+        most -= len(piece)
+        if most < 0:
+            raise TooLong
+        yield piece
 
 
 def _pieces(value: Any) -> Iterator[bytes]:

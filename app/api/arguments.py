@@ -1,41 +1,57 @@
 """Make a request's body into what the supervisor gets: the task's arguments, without names that no caller may set."""
 
 import re
+import sys
 from codecs import BOM_UTF8
 from typing import Any
 
-from app.api.forms import read_form
+from app.api.forms import arranged, read_form
+from app.api.multipart import read_parts
 from app.api.query import BLOCKED_NAMES
 from app.errors import BadRequest, TooLarge, UnsupportedType
 from formatters.cost import TooCostly
-from formatters.jsontext import dumps, loads_body
+from formatters.jsontext import TooLong, dumps, loads_body
 
 _JSON_TYPE = re.compile(r"(application/json|text/json|application/[\w.-]+\+json)?")  # or none at all
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)")
 
 
-def for_supervisor(body: bytes, content_type: str) -> bytes | None:
-    """Return JSON bytes to pass on, None for an empty body. Raise BadRequest, TooLarge or UnsupportedType."""
+def for_supervisor(body: bytes, content_type: str, most: int = sys.maxsize) -> bytes | None:
+    """Return JSON of at most so many bytes to pass on, None for an empty body.
+
+    Raise BadRequest, TooLarge or UnsupportedType.
+    """
     if not body.strip():
         return None
+    try:
+        return _json_of(body, content_type, most)
+    except TooLong:
+        raise TooLarge(f"The body as JSON is larger than {most} bytes (a file grows by a third in it)") from None
+
+
+def _json_of(body: bytes, content_type: str, most: int) -> bytes:
     media_type, _, parameters = content_type.lower().partition(";")
     if media_type.strip() == "application/x-www-form-urlencoded":
-        return dumps(read_form(body))
+        return dumps(read_form(body), most)
+    if media_type.strip() == "multipart/form-data":
+        return dumps(arranged(read_parts(body, content_type)), most)
     if not _JSON_TYPE.fullmatch(media_type.strip()):
-        raise UnsupportedType("The body must be application/json or application/x-www-form-urlencoded")
+        raise UnsupportedType(
+            "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data"
+        )
     charset = _CHARSET.search(parameters)
     if charset and charset[1] not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedType("The body must be UTF-8")
-    return _json(body.removeprefix(BOM_UTF8))
+    return _json(body.removeprefix(BOM_UTF8), most)
 
 
-def _json(body: bytes) -> bytes:
+def _json(body: bytes, most: int) -> bytes:
     """Return the body as it came, unless something has to be taken out of it."""
     value = _read(body)
     if not isinstance(value, dict | list):
         raise BadRequest("The body must be a JSON object or array")
     if isinstance(value, dict) and not BLOCKED_NAMES.isdisjoint(value):
-        return dumps({name: item for name, item in value.items() if name not in BLOCKED_NAMES})
+        return dumps({name: item for name, item in value.items() if name not in BLOCKED_NAMES}, most)
     return body
 
 

@@ -1,6 +1,7 @@
 """Read a form as TheEye reads it (with qs): `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, `a[b]=1` is an object."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -25,15 +26,20 @@ def read_form(body: bytes) -> dict[str, Any]:
         fields = _fields(body)
     except ValueError:
         raise BadRequest(f"The body is not a form in UTF-8 of at most {MAX_FIELDS} fields") from None
+    return arranged(fields)
+
+
+def arranged(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return fields as one object, without the names that no caller may set. Raise BadRequest."""
     form: dict[str, Any] = {}
     for name, text in fields:
         if base_name(name) not in BLOCKED_NAMES:
             _put(form, name, text)
-    arranged = {name: _arrays(value) for name, value in form.items()}
-    arguments = arranged.get("task_arguments", [])
+    found = {name: _arrays(value) for name, value in form.items()}
+    arguments = found.get("task_arguments", [])
     if not isinstance(arguments, list):  # TheEye wants a list of a single one too
-        arranged["task_arguments"] = [arguments]
-    return arranged
+        found["task_arguments"] = [arguments]
+    return found
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:
@@ -79,7 +85,7 @@ def _put(form: dict[str, Any], name: str, text: str) -> None:
 
 
 def _both(name: str) -> BadRequest:
-    return BadRequest(f"The form's field {name!r} is both a value and an object")
+    return BadRequest(f"The form's field {name[:80]!r} is both a value and an object")
 
 
 def _arrays(value: Any) -> Any:

@@ -40,7 +40,8 @@ def _run(customer: str, task: str) -> Following[Response]:
     services, environ = current_services(), request.environ
     with hold_slot(customer, task) as (wanted, client):
         session, budget = wanted.session, wanted.budget
-        body = for_supervisor(read_body(environ, services.settings.max_body), environ.get("CONTENT_TYPE", ""))
+        most = services.settings.max_body
+        body = for_supervisor(read_body(environ, most), environ.get("CONTENT_TYPE", ""), most)
         query = wanted.query.without(SERVICE_NAMES | BLOCKED_NAMES | services.formatters.queries)
         key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), session, task, query, body)
         to_run = RunRequest(

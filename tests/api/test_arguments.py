@@ -62,7 +62,7 @@ def test_a_body_that_cannot_be_read_is_400_and_not_repeated(
     assert not theeye.calls_of("create")
 
 
-OTHERS = ["text/plain", "multipart/form-data; boundary=x", "application/xml", "text/xml", JSON + "; charset=latin1"]
+OTHERS = ["text/plain", "multipart/mixed; boundary=x", "application/xml", "text/xml", JSON + "; charset=latin1"]
 
 
 @pytest.mark.parametrize("content_type", OTHERS)

@@ -43,7 +43,9 @@ ERRORS: dict[str, SyncError] = {
     "EJOBGONE_410": errors.RunGone("The job of this Idempotency-Key is gone", job=JOB),
     "EINVALID_411": errors.BadRequest("This server reads no chunked bodies, send a Content-Length", status=411),
     "ETOOLARGE": errors.TooLarge("The body is larger than 16777216 bytes"),
-    "EMEDIATYPE": errors.UnsupportedType("The body must be application/json or application/x-www-form-urlencoded"),
+    "EMEDIATYPE": errors.UnsupportedType(
+        "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data"
+    ),
     "EKEYREUSED": errors.KeyRefused("This Idempotency-Key was used for another task, body or query"),
     "ECLIENTGONE": errors.ClientGone("The client has gone", job=RUNNING),
     "EINTERNAL": SyncError("Internal Server Error"),

@@ -1,0 +1,95 @@
+"""Read multipart/form-data (RFC 7578), as HTML forms and `curl -F` send it: fields as text, files as `data:` URLs.
+
+TheEye's agents write such a URL to a file of a random name; the name that the file had goes no further.
+"""
+
+import re
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import MultiPartParser
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from app.errors import BadRequest
+
+MAX_PARTS = 1000
+MAX_HEADS = 1 << 20  # bytes that are no content, most of them the heads of parts, which take long to read
+
+_PIECE = 64 * 1024  # bytes that are read at once
+_PADDING = 80  # bytes that may follow a boundary in its line
+_OTHER = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[a-z0-9][\w.+-]*", re.ASCII | re.IGNORECASE)  # what agents know as one
+
+
+def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Return names and values in their order. Raise BadRequest."""
+    boundary = parse_options_header(content_type)[1].get("boundary")
+    if not boundary:
+        raise BadRequest("The Content-Type of the form names no boundary")
+    try:
+        return [_value(part, data) for part, data in _parts(body, boundary.encode("ascii"))]
+    except RequestEntityTooLarge:
+        raise BadRequest(f"The form has more than {MAX_PARTS} parts, or too long names and headers of parts") from None
+    except UnicodeError:
+        raise BadRequest("A name or a field of the form is not text in UTF-8") from None
+    except ValueError:
+        raise BadRequest("The form is broken or cut off: its parts do not stand between the boundaries") from None
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:
+    """Yield each part's head and content. werkzeug's decoder, and not its parser, which loses the order of files."""
+    data: list[bytes] = []
+    for event in _events(body, boundary):
+        if isinstance(event, Field | File):
+            part, data = event, []
+        elif isinstance(event, Data):
+            data.append(event.data)
+            if not event.more_data:
+                yield part, b"".join(data)
+
+
+def _events(body: bytes, boundary: bytes) -> Iterator[Event]:
+    """Yield what the decoder finds. Raise ValueError or RequestEntityTooLarge."""
+    decoder, heads = MultipartDecoder(boundary, 2 * _PIECE, max_parts=MAX_PARTS), 0
+    for piece in _pieces(body, b"--" + boundary):
+        decoder.receive_data(piece)
+        heads += len(piece)
+        while not isinstance(event := decoder.next_event(), NeedData):
+            heads -= len(event.data) if isinstance(event, Data) else 0
+            yield event
+        if heads > MAX_HEADS:
+            raise RequestEntityTooLarge
+        time.sleep(0)  # under gevent other requests go on here
+    decoder.receive_data(None)
+    while not isinstance(decoder.next_event(), Epilogue):
+        pass
+
+
+def _pieces(body: bytes, delimiter: bytes) -> Iterator[bytes]:
+    """Cut a body, but in no delimiter's line: werkzeug 3.1 takes its beginning for content then."""
+    start = 0
+    while start < len(body):
+        end = start + _PIECE
+        found = body.rfind(delimiter, max(end - len(delimiter) - _PADDING, start + 1), end)
+        end = found if found > start else end
+        yield body[start:end]
+        start = end
+
+
+def _value(part: Field | File, data: bytes) -> tuple[str, str]:
+    if not part.name:
+        raise BadRequest("A part of the form has no name")
+    if isinstance(part, Field):
+        return part.name, data.decode(MultiPartParser().get_part_charset(part.headers))
+    if not (part.filename or data):  # an HTML form whose file was not chosen
+        return part.name, ""
+    return part.name, f"data:{_media_type(part)};base64,{b64encode(data).decode()}"
+
+
+def _media_type(part: File) -> str:
+    """Return the file's media type without its parameters; agents make the extension of the file of it."""
+    name = part.headers.get("Content-Type", "").partition(";")[0].strip()
+    return name if _MEDIA_TYPE.fullmatch(name) else _OTHER
