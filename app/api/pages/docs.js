@@ -1,6 +1,17 @@
 // Start Swagger UI on this service's own document. Nothing is loaded from another host, and nothing is stored.
 "use strict";
 
+let ui;
+const JOB = "/{customer}/task/{task}/job/{job}";
+
+// Programs and browsers send these by themselves; for a person they are one more row for each path.
+function leaveOutUnseenMethods(spec) {
+  for (const path of Object.values(spec.paths)) {
+    delete path.head;
+    delete path.options;
+  }
+}
+
 // Swagger UI sends every example that it fills in; all optional parameters at once contradict each other.
 function leaveOptionalEmpty(spec) {
   const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
@@ -11,6 +22,13 @@ function leaveOptionalEmpty(spec) {
     delete parameter.examples;
     if (parameter.schema.type === "object") parameter.example = {};
   }
+}
+
+// Fill in the job that was seen last, where one is asked for: that of the example is nowhere.
+function fillInJob(response) {
+  const job = response.headers["x-job-id"];
+  for (const method of job ? ["get", "delete"] : []) ui.specActions.changeParam([JOB, method], "job", "path", job, false);
+  return response;
 }
 
 // Swagger UI's dark colours hang on a class.
@@ -28,14 +46,16 @@ async function start() {
   // A token in an address stays in histories and logs: here the bearer header is the only way.
   delete spec.components.securitySchemes.access_token;
   spec.security = spec.security.filter((way) => !("access_token" in way));
+  leaveOutUnseenMethods(spec);
   leaveOptionalEmpty(spec);
-  SwaggerUIBundle({
+  ui = SwaggerUIBundle({
     spec,
     dom_id: "#api",
     presets: [SwaggerUIBundle.presets.apis],
     layout: "BaseLayout",
     tryItOutEnabled: true,
     displayRequestDuration: true,
+    responseInterceptor: fillInJob,
     persistAuthorization: false,
     queryConfigEnabled: false,
     validatorUrl: null,
