@@ -11,6 +11,7 @@ from flask import current_app, request, stream_with_context
 
 from app import errors
 from app.api.responses import Headers, Response, status_line, visible
+from app.api.sending import held_until_sent
 from app.telemetry.trace import Trace, current
 from app.theeye.jobs import Job
 from app.waiter.following import Following
@@ -51,11 +52,17 @@ def stream(
     """
     job, trace = next(following), current() or Trace()
     assert job is not None, "no sign of life comes before the job"
+    held_until_sent(request.environ).callback(_close, following)  # also where a hook puts another answer in its place
     trace.is_streamed = True
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
     stream = _Stream(job, following, address(job.id), expected, trace)
     return Response(stream_with_context(stream.events()), status_line(200), headers)
+
+
+def _close(following: Following[Response]) -> None:
+    with suppress(errors.ClientGone):
+        following.close()
 
 
 class _Stream:
@@ -75,12 +82,15 @@ class _Stream:
         self._following = following
         self._location = location
         self._expected = expected
+        self._seconds: float | None = None  # expected, once that is known
+        self._told = _last_event()
         self._trace = trace
 
     def events(self) -> Iterator[bytes]:
-        """Yield all events; whoever closes this tells that the client has gone."""
+        """Yield all events."""
         try:
-            yield _event("job", f"{self._id}:", self._data(id=self._job.id, location=self._location))
+            first = _event("job", f"{self._id}:", self._data(id=self._job.id, location=self._location))
+            yield first + self._lifecycle(self._job)
             response, failed = (yield from self._changes()), False
         except GeneratorExit:
             self._trace.status, self._trace.code = errors.ClientGone.status, errors.ClientGone.code
@@ -88,31 +98,34 @@ class _Stream:
         except Exception as error:  # noqa: BLE001 - Flask's handlers make a response of any error
             response = _response(error)
             failed = response.status_code >= 400
-        finally:
-            with suppress(errors.ClientGone):
-                self._following.close()
         self._trace.status = response.status_code
         yield from self._last(response, failed)
 
     def _changes(self) -> Generator[bytes, None, flask.Response]:
         """Yield an event for each new lifecycle, and the beats; return the outcome."""
-        told = _last_event()
-        seen: Job | None = self._job
         while True:
-            if seen is None:
-                yield BEAT
-            elif seen.lifecycle and (event_id := f"{self._id}:{visible(seen.lifecycle)}") != told:
-                told = event_id
-                yield _event("lifecycle", event_id, self._data(lifecycle=seen.lifecycle))
             try:
                 seen = next(self._following)
             except StopIteration as end:
                 response: Response = end.value
                 return response
+            if seen is None:
+                yield BEAT
+            elif event := self._lifecycle(seen):
+                yield event
+
+    def _lifecycle(self, job: Job) -> bytes:
+        """Return the event of a job's lifecycle; nothing where it is the one told last."""
+        event_id = f"{self._id}:{visible(job.lifecycle or '')}"
+        if not job.lifecycle or event_id == self._told:
+            return b""
+        self._told = event_id
+        return _event("lifecycle", event_id, self._data(lifecycle=job.lifecycle))
 
     def _data(self, **values: Any) -> dict[str, Any]:
-        expected = self._expected()
-        return values if expected is None else {**values, "expected_seconds": expected}
+        if self._seconds is None:
+            self._seconds = self._expected()
+        return values if self._seconds is None else {**values, "expected_seconds": self._seconds}
 
     def _last(self, response: flask.Response, failed: bool) -> Iterator[bytes]:
         """Yield the answer or the error; where nothing more is to come, its id tells so."""
@@ -156,8 +169,10 @@ def _head(name: str, event_id: str) -> bytes:
 def _answer(event_id: str, response: flask.Response, trace: Trace) -> Iterator[bytes]:
     """Yield the event of an answer in pieces: as text a body is up to six times as long."""
     response.headers["Server-Timing"] = trace.server_timing()
-    values = {name: response.headers.getlist(name) for name in response.headers.keys()}  # noqa: SIM118 - else pairs
-    headers = {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+    values: dict[str, list[str]] = {}
+    for name, value in response.headers:
+        values.setdefault(name, []).append(value)
+    headers = {name: each[0] if len(each) == 1 else each for name, each in values.items()}
     body = response.get_data()
     yield _head("answer", event_id) + dumps({"status": response.status_code, "headers": headers})[:-1] + b',"body":"'
     try:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, got_request_exception
 from support.events import Event, stream
 from support.processes import Redis, wait_until
 from support.theeye import ACME, JOB, Reply, StandIn
@@ -118,6 +118,13 @@ def test_an_answer_that_cannot_be_made_is_the_last_event(world: World, app: Flas
 
 
 def test_a_bug_is_told_with_the_jobs_id(world: World, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask's signal is what Sentry listens to."""
+    told: list[Exception] = []
+
+    def receive(_: Flask, exception: Exception) -> None:
+        told.append(exception)
+
+    got_request_exception.connect(receive, app)
     world.theeye.task(delay=None)
     with stream(app) as (got, events):
         next(events)
@@ -125,6 +132,7 @@ def test_a_bug_is_told_with_the_jobs_id(world: World, app: Flask, monkeypatch: p
         world.theeye.finish()
         *_, failed = events
         assert error_in(failed, 500, "EINTERNAL")["job"]["id"] == got.headers["X-Job-Id"]
+        assert [type(error.__cause__) for error in told] == [ZeroDivisionError]
 
 
 def test_who_does_not_wait_gets_the_job_and_202(world: World, app: Flask) -> None:
@@ -177,6 +185,18 @@ def test_a_client_that_goes_frees_its_slot_and_may_cancel(
         next(events), next(events)
     assert services.slots.in_use == 0
     world.theeye.wait_for_calls("cancel", 1)
+
+
+def test_a_stream_that_a_hook_has_kept_back_is_no_wait_any_more(
+    theeye: StandIn, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancellations, "GRACE_SECONDS", 0.01)
+    theeye.task(delay=None)
+    app.after_request(lambda answer: 1 / 0)
+    with stream(app, f"{JOB}?on_disconnect=cancel") as (got, _):
+        assert (got.status_code, got.headers["X-Job-Id"]) == (500, list(theeye.jobs)[-1])
+    assert services.slots.in_use == 0
+    theeye.wait_for_calls("cancel", 1)
 
 
 def test_a_comment_comes_while_nothing_changes(world: World, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
