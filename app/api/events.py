@@ -57,7 +57,9 @@ def stream(
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
     stream = _Stream(job, following, address(job.id), expected, trace)
-    return Response(stream_with_context(stream.events()), status_line(200), headers)
+    response = Response(stream_with_context(stream.events()), status_line(200), headers)
+    response.call_on_close(stream.close)
+    return response
 
 
 def _close(following: Following[Response]) -> None:
@@ -85,6 +87,11 @@ class _Stream:
         self._seconds: float | None = None  # expected, once that is known
         self._told = _last_event()
         self._trace = trace
+
+    def close(self) -> None:
+        """End the wait: the client has the last event, or has gone, perhaps before the first one was asked for."""
+        with suppress(errors.ClientGone):
+            self._following.close()
 
     def events(self) -> Iterator[bytes]:
         """Yield all events."""

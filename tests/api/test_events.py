@@ -2,7 +2,9 @@
 
 import base64
 from collections.abc import Callable
-from typing import Any
+from contextlib import closing
+from itertools import islice
+from typing import Any, cast
 
 import pytest
 from flask import Flask, got_request_exception
@@ -10,6 +12,8 @@ from support.events import Event, stream
 from support.processes import Redis, wait_until
 from support.theeye import ACME, JOB, Reply, StandIn
 from support.world import World, in_process
+from werkzeug.test import create_environ
+from werkzeug.wsgi import ClosingIterator
 
 from app import Services
 from app.runs.history import Limits
@@ -176,13 +180,16 @@ def test_events_are_for_who_prefers_them(method: str, accept: str, is_stream: bo
         assert (got.content_type == "text/event-stream") is is_stream
 
 
+@pytest.mark.parametrize("read", [0, 2])
 def test_a_client_that_goes_frees_its_slot_and_may_cancel(
-    world: World, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+    read: int, world: World, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cancellations, "GRACE_SECONDS", 0.01)
     world.theeye.task(delay=None)
-    with stream(app, f"{JOB}?on_disconnect=cancel") as (_, events):
-        next(events), next(events)
+    headers = {"Accept": "text/event-stream", "Authorization": "Bearer tok-acme"}
+    environ = create_environ(f"{JOB}?on_disconnect=cancel", method="POST", headers=headers)
+    with closing(cast(ClosingIterator, app(environ, lambda *_: None))) as parts:
+        assert len(list(islice(parts, read))) == read
     assert services.slots.in_use == 0
     world.theeye.wait_for_calls("cancel", 1)
 
