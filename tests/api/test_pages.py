@@ -60,4 +60,5 @@ def test_without_the_extra_it_names_it(client: FlaskClient, monkeypatch: pytest.
     answer = client.get("/docs")
     assert (answer.status_code, answer.json["code"]) == (404, "ENOTFOUND")
     assert "pip install 'theeye-sync[docs]'" in answer.json["message"]
+    assert 'data-words="api" hidden' in client.get("/console").text
     assert client.get("/openapi.json").status_code == 200

@@ -87,6 +87,7 @@ def _page(name: str) -> Response:
     """Return a page whose relative addresses begin where this service does, with or without a slash at its end."""
     base = "../" if request.path.rstrip("/") and request.path.endswith("/") else "./"
     text = (_OWN / name).read_text("utf-8").replace("{base}", base)
+    text = text.replace("{docs}", "" if current_services().settings.docs and find_spec(_VIEWER) else "hidden")
     return respond(200, text.encode(), "text/html; charset=utf-8", _HEADERS)
 
 
