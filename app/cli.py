@@ -10,16 +10,17 @@ from typing import Any
 
 import click
 
-from app.api.query import Query
-from app.api.request import token_of
 from app.checks import findings
 from app.checks.report import print_findings
-from app.errors import Unauthorized
+from app.client import commands
+from app.client.misuse import Misuse
+from app.client.outcome import Exit
+from app.client.tables import table
+from app.client.token import read_token, token_option
 from app.health.status import our_version
-from app.settings import TOKEN_VARIABLE, Settings, SettingsError
+from app.settings import CLIENT_TOKEN, TOKEN_VARIABLE, Settings, SettingsError
 from formatters import Mode, Registry
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
 COLUMNS = ("MODE", "PRECEDENCE", "SELECTED BY", "PLUGIN", "VERSION")
 CONFIGURATION = "python:app.serving.config"
 BASE = "`from app.serving.config import *`"
@@ -29,10 +30,6 @@ No token is needed; one in {TOKEN_VARIABLE}, or on standard input with `--token 
 
 Exit status: 0 all is well (warnings count as well), 1 something is wrong, 2 the command was misused.
 """
-
-
-class Misuse(click.UsageError):
-    """Tell how the command is used, without repeating what was typed."""
 
 
 class DiscreetGroup(click.Group):
@@ -53,14 +50,17 @@ class DiscreetGroup(click.Group):
 def _hidden_arguments() -> Iterator[None]:
     try:
         yield
-    except Misuse:
+    except (Misuse, click.MissingParameter):
         raise
     except click.UsageError as error:
-        words = f"no such command, option or argument; a token comes from {TOKEN_VARIABLE} or `check --token -`"
+        words = (
+            "no such command, option or argument; a token comes by `--token -` or from "
+            f"{CLIENT_TOKEN}, for `check` from {TOKEN_VARIABLE}"
+        )
         raise Misuse(words, error.ctx) from None
 
 
-@click.group(cls=DiscreetGroup, invoke_without_command=True, help="TheEye Sync, for those who run it.")
+@click.group(cls=DiscreetGroup, invoke_without_command=True, help="TheEye Sync, for those who run or call it.")
 @click.version_option(our_version(), prog_name="theeye-sync")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -93,24 +93,17 @@ def _check_options(options: Sequence[str]) -> None:
         raise Misuse(f"serve has a configuration of its own: with another one, run gunicorn, and begin it with {BASE}")
 
 
-def _only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
-    """Accept `-` only: everybody on the machine can read the arguments of a process."""
-    if value not in (None, "-"):
-        raise Misuse(f"a token is never an argument: use `--token -`, or {TOKEN_VARIABLE}")
-    return value is not None
-
-
 @main.command(help=CHECK_HELP)
-@click.option("--token", "from_stdin", metavar="-", callback=_only_dash, help="Read a token from standard input.")
+@token_option(TOKEN_VARIABLE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(from_stdin: bool, as_json: bool) -> None:
     """Run `theeye-sync check`."""
     try:
-        token = _read_token(from_stdin)
+        token = read_token(TOKEN_VARIABLE, from_stdin)
         with _without_logs():
             good = print_findings(findings(os.environ, token), token, as_json)
     except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     raise SystemExit(0 if good else 1)
 
 
@@ -122,16 +115,6 @@ def _without_logs() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def _read_token(from_stdin: bool) -> str | None:
-    given = sys.stdin.readline() if from_stdin else os.environ.get(TOKEN_VARIABLE, "")
-    if not given.strip() and not from_stdin:
-        return None
-    try:
-        return token_of(f"Bearer {given.strip()}", Query(""), query_token=False)
-    except Unauthorized:
-        raise Misuse("the token must be one line of visible ASCII characters") from None
 
 
 def formatters_command(registry: Callable[[], Registry]) -> click.Command:
@@ -151,7 +134,7 @@ def formatters_command(registry: Callable[[], Registry]) -> click.Command:
 
 def listing(registry: Registry) -> str:
     """Return the modes as a table, and below it the plugins that failed to load."""
-    lines = _table([COLUMNS, *map(_row, registry.modes)])
+    lines = table([COLUMNS, *map(_row, registry.modes)])
     for failure in registry.failures:
         origin = "" if failure.source == failure.name else f" ({failure.source})"
         lines.append(f"not loaded: {failure.name}{origin}: {failure.reason}")
@@ -169,11 +152,6 @@ def _row(mode: Mode) -> tuple[str, ...]:
     )
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
 def _registry_from_environment() -> Registry:
     try:
         settings = Settings.from_env()
@@ -183,3 +161,5 @@ def _registry_from_environment() -> Registry:
 
 
 main.add_command(formatters_command(_registry_from_environment))
+for _command in (commands.run, commands.result, commands.cancel, commands.tasks):
+    main.add_command(_command)

@@ -26,6 +26,7 @@ T = TypeVar("T")
 MIB = 1024 * 1024
 PORT_VARIABLE = "PORT"  # set by platforms that run containers; elsewhere it may be anybody's
 TOKEN_VARIABLE = "SYNC_CHECK_TOKEN"  # read by `theeye-sync check` only
+CLIENT_URL, CLIENT_TOKEN = "SYNC_URL", "SYNC_TOKEN"  # read by `theeye-sync run` and the other commands of a client
 
 
 class SettingsError(ValueError):

@@ -8,7 +8,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 
-from app.settings import TOKEN_VARIABLE, Settings, variable_of
+from app.settings import CLIENT_TOKEN, CLIENT_URL, TOKEN_VARIABLE, Settings, variable_of
 
 # What Kubernetes sets in every container for a Service called `sync` or `sync-…`.
 _KUBERNETES_NAME = re.compile(
@@ -20,10 +20,11 @@ _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*")  # the value of SYNC_PORT
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return each variable that looks like a setting and is none, with the nearest name of one."""
     known = [variable_of(each.name) for each in fields(Settings)]
+    no_settings = (TOKEN_VARIABLE, CLIENT_URL, CLIENT_TOKEN)
     return {
         name: get_close_matches(name, known, 1, 0)[0]
         for name, value in sorted(environ.items())
-        if name.startswith("SYNC_") and name not in (*known, TOKEN_VARIABLE) and not _is_kubernetes(name, value)
+        if name.startswith("SYNC_") and name not in (*known, *no_settings) and not _is_kubernetes(name, value)
     }
 
 

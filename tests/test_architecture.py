@@ -28,7 +28,8 @@ SERVICES = {"services", *HEALTH}
 MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": {"api", "cli", *SERVICES},
-    "cli": {"api", "checks", *SERVICES},
+    "cli": {"checks", "client", *SERVICES},
+    "client": TELEMETRY,  # of a service that runs elsewhere: what it knows of one is its HTTP interface
     "checks": RUNS,
     "serving": {"services", *THEEYE},
     "api": SERVICES,
@@ -44,14 +45,15 @@ MAY_IMPORT = {
     "setting_readers": set(),
     "errors": set(),
 }
-ROOMS = {"api", "health", "waiter", "runs", "theeye", "telemetry", "serving", "checks"}
+ROOMS = {"api", "client", "health", "waiter", "runs", "theeye", "telemetry", "serving", "checks"}
 LIBRARIES = {  # and who alone may import them
     "flask": {"__init__", "api"},
     "werkzeug": {"__init__", "api", "telemetry"},
     "gunicorn": {"cli", "serving"},
     "redis": {"setting_readers", "waiter", "runs", "checks"},
     "prometheus_client": {"telemetry"},
-    "click": {"cli", "checks"},
+    "click": {"cli", "checks", "client"},
+    "rich": {"client"},
 }
 
 

@@ -1,6 +1,5 @@
 """Read what a request about a job asks for, and check it before anything is done for it."""
 
-import re
 import socket
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,12 +13,11 @@ from app.api.query import Query
 from app.api.strict import is_strict
 from app.errors import Unauthorized
 from app.services import EXTENSION, Services
+from app.telemetry.tokens import is_token
 from app.telemetry.trace import Trace, current
 from app.theeye.callers import Caller, Session
 from app.theeye.sessions import Sessions
 from formatters import Formatter
-
-_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
     tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
     if query_token:
         tokens += query.all("access_token")
-    if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
+    if len(tokens) != 1 or not is_token(tokens[0]):
         raise Unauthorized
     return tokens[0]
 

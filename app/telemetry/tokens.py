@@ -17,7 +17,13 @@ _NAMES = (
 )
 _IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _WORD = re.compile(r"[^\s\"']+")
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text can be a bearer token (RFC 6750): a header can carry it."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def possible_tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:

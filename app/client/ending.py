@@ -1,0 +1,117 @@
+"""Carry out a call for a person or a script: the answer goes to standard output, all else to standard error."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+
+import click
+
+from app.client.call import Call, Shown
+from app.client.outcome import Answer, Exit
+from app.client.screen import screen
+from app.client.service import Cut
+from app.settings import CLIENT_URL
+from app.telemetry.text import escape
+
+LOG_LINES = 20  # of a failed job that are shown
+
+
+def carry_out(call: Call, follow: Callable[[Shown], Answer], finish: Callable[[Call, Answer], Exit]) -> Exit:
+    """Wait with the screen, finish, and return the exit status, whatever happens on the way."""
+    try:
+        with screen() as shown:
+            answer = follow(shown)
+        return finish(call, answer)
+    except Cut as cut:
+        say(str(cut))
+        say(_whereabouts(call, may_have_started=call.was_sent))
+        return Exit.SERVICE_FAILED
+    except KeyboardInterrupt:
+        return _interrupted(call)
+
+
+def write_answer(call: Call, answer: Answer) -> Exit:
+    """Write the job's answer and the end of a failed job's log, or the service's error."""
+    if answer.error is not None:
+        return tell_error(call, answer)
+    click.echo(answer.body, nl=False)
+    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
+        click.echo(err=True)  # the prompt begins a line of its own, and the answer stays as it is
+    if answer.exit is Exit.JOB_FAILED:
+        _tell_failure(call, answer)
+    return answer.exit
+
+
+def write_job(call: Call, answer: Answer) -> Exit:
+    """Write the name of a job that was started and is not waited for."""
+    if not call.target.job or (answer.error is not None and answer.status != 202):
+        return tell_error(call, answer)
+    click.echo(str(call.target))
+    return Exit.SUCCESS
+
+
+def tell_cancel(call: Call, answer: Answer) -> Exit:
+    """Tell whether a job was cancelled."""
+    if answer.status == 204:
+        say("cancelled")
+        return Exit.SUCCESS
+    return tell_error(call, answer)
+
+
+def tell_error(call: Call, answer: Answer) -> Exit:
+    """Tell the service's own error, and what is known of the job."""
+    say(answer.words)
+    if answer.exit in (Exit.TIME_IS_UP, Exit.SERVICE_FAILED) and (call.target.job or answer.may_have_started):
+        say(_whereabouts(call, may_have_started=True))
+    return answer.exit
+
+
+def say(words: str) -> None:
+    """Write a line to standard error; nothing in it steers the terminal."""
+    click.echo(escape(words), err=True)
+
+
+def _whereabouts(call: Call, may_have_started: bool) -> str:
+    """Return what is known of the job, and how to get at its answer."""
+    if call.target.job:
+        mode = ["--mode", call.mode] if call.mode else []
+        url = [] if os.environ.get(CLIENT_URL) else ["--url", call.service.url]
+        command = shlex.join(["theeye-sync", "result", str(call.target), *mode, *url])
+        return f"the job is {call.target}; fetch its answer later: {command}"
+    if not may_have_started:
+        return "nothing was started"
+    if call.key:
+        return f"the job may have started; the same command with --key {call.key} takes it up, and runs nothing twice"
+    return "the job may have started; look in TheEye before you run it again"
+
+
+def _interrupted(call: Call) -> Exit:
+    """Ask on a terminal whether to cancel, once; a script cannot be asked, so its job goes on."""
+    if call.target.job and sys.stdin.isatty() and sys.stderr.isatty():
+        try:
+            if click.confirm("Cancel the job?", err=True) and tell_cancel(call, call.cancel()) is Exit.SUCCESS:
+                return Exit.INTERRUPTED
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(err=True)
+        except Cut as cut:
+            say(f"it may not be cancelled: {cut}")
+    say(_whereabouts(call, may_have_started=True))
+    return Exit.INTERRUPTED
+
+
+def _tell_failure(call: Call, answer: Answer) -> None:
+    """Tell the job's state and exit code, and the end of its log, which the agent reports in the mode `result`."""
+    state, code = answer.headers.get("x-job-state"), answer.headers.get("x-job-exit-code")
+    say(f"the job ended as {state}, status {answer.status}" + (f", exit code {code}" if code else ""))
+    if call.mode == "result":
+        return
+    try:
+        reported = json.loads(call.fetch("result&wait=0").body)
+    except (Cut, ValueError) as error:
+        say(f"its log cannot be read: {error}")
+        return
+    log = reported.get("log") if isinstance(reported, dict) else None
+    if isinstance(log, str) and log.strip():
+        say("the end of its log:\n" + "\n".join(log.rstrip().splitlines()[-LOG_LINES:]))

@@ -1,0 +1,79 @@
+"""Tell how a call ended: what the answer is, and with which status the command exits."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+OWN_CODES = ("EFORMATTER", "EJOBENDED", "EINTERNAL")  # the service's own errors although the job has ended
+LATE_CODES = ("ETIMEISUP", "ESTARTING")
+UNKNOWN = "EOUTCOMEUNKNOWN"
+FAILURES = (UNKNOWN, "EJOBGONE")  # whatever their status: 409 and 410 too
+
+
+class Exit(IntEnum):
+    """Name the exit statuses, which docs/cli.md explains."""
+
+    SUCCESS = 0
+    JOB_FAILED = 1
+    MISUSE = 2  # click's
+    TIME_IS_UP = 3
+    REFUSED = 4
+    SERVICE_FAILED = 5
+    INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold an answer; with `error` it is the service's own, else the job's. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def code(self) -> str:
+        """Return the code of the service's error."""
+        return str((self.error or {}).get("code") or "")
+
+    @property
+    def words(self) -> str:
+        """Return the service's error in words, TheEye's own included."""
+        error = self.error or {}
+        value = [json.dumps(error["value"], ensure_ascii=False)] if "value" in error else []
+        return ": ".join([*filter(None, [self.code]), str(error.get("message", self.status)), *value])
+
+    @property
+    def may_have_started(self) -> bool:
+        """Return whether a job may exist although its id is not known."""
+        return self.code in (UNKNOWN, "ESTARTING")
+
+    @property
+    def exit(self) -> Exit:
+        """Return the status with which the command exits."""
+        if self.error is None:
+            has_succeeded = self.headers.get("x-job-state") == "success" and self.status < 400
+            return Exit.SUCCESS if has_succeeded else Exit.JOB_FAILED
+        if self.status == 202 or self.code in LATE_CODES:
+            return Exit.TIME_IS_UP
+        if 400 <= self.status < 500 and self.code not in FAILURES:
+            return Exit.REFUSED
+        return Exit.SERVICE_FAILED
+
+
+def answer_of(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Return what was answered to a request about a job, after a look at whose answer it is."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    code = value.get("code") if isinstance(value, dict) else None
+    if "x-job-state" in headers and code not in OWN_CODES:
+        return Answer(status, headers, body)
+    if isinstance(value, str):  # as the body of 401 is
+        value = {"message": value}
+    if not isinstance(value, dict) or "message" not in value:
+        value = {"message": f"status {status}, and no answer of TheEye Sync; is the URL right?"}
+    return Answer(status, headers, body, value)

@@ -1,0 +1,47 @@
+"""Show on standard error what a call is waiting for: a bar on a terminal, else the job's name."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from app.client.call import Shown
+from app.client.target import Target
+from app.telemetry.text import escape
+
+
+class Lines:
+    """Show one line for each change."""
+
+    def __init__(self, with_lifecycles: bool) -> None:
+        """Leave the lifecycles out where nobody watches: cron would send a mail of them."""
+        self._with_lifecycles = with_lifecycles
+
+    def job(self, target: Target) -> None:
+        """Show the name that `theeye-sync result` takes."""
+        self.say(f"job {target}")
+
+    def lifecycle(self, lifecycle: str, expected_seconds: float | None) -> None:
+        """Show what the job does now, and how long its task usually takes."""
+        if self._with_lifecycles:
+            self.say(lifecycle + (f", usually {expected_seconds:g} s in all" if expected_seconds else ""))
+
+    def say(self, words: str) -> None:
+        """Show a line."""
+        click.echo(escape(words), err=True)
+
+
+@contextmanager
+def screen() -> Iterator[Shown]:
+    """Show a bar where standard error is a terminal and rich is installed (the extra `cli`), else lines."""
+    try:
+        from app.client.bar import bar
+    except ImportError:
+        yield Lines(sys.stderr.isatty())
+        return
+    if not sys.stderr.isatty():
+        yield Lines(with_lifecycles=False)
+        return
+    with bar() as shown:
+        yield shown

@@ -1,0 +1,138 @@
+"""Call a running service over requests, with its proxies and bundles."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import NewConnectionError
+
+from app.client.misuse import Misuse
+from app.client.outcome import Answer, answer_of
+from app.telemetry.text import escape
+
+CONNECT_SECONDS = 10.0
+SILENT_SECONDS = 120.0  # a stream has a comment every 10 s; before it the service may queue for its SYNC_WAIT_SECONDS
+PROXY_STATUSES = (502, 503, 504)
+NOT_SENT = "EUNREACHABLE"
+LOST_CODES = ("EOUTCOMEUNKNOWN", NOT_SENT)
+
+
+class Cut(Exception):
+    """Report that no answer came; `sent` tells whether the service may have had the request."""
+
+    def __init__(self, words: str, sent: bool) -> None:
+        super().__init__(escape(words))
+        self.sent = sent
+
+
+class Service:
+    """Call one service with one token."""
+
+    def __init__(self, url: str, token: str, insecure: bool = False) -> None:
+        """Connect to nothing yet. Raise Misuse for a URL that cannot be used, or would show the token on the way."""
+        parts = _split(url)
+        if parts.scheme == "http" and not insecure and not _stays_here(url, parts):
+            raise Misuse("plain http would show the token to the network: use https, or `--insecure`")
+        self.url = url.rstrip("/")
+        self._token = token
+
+    @contextmanager
+    def call(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        silent_seconds: float = SILENT_SECONDS,
+    ) -> Iterator[requests.Response]:
+        """Yield the response before its body was read. Raise Cut where it does not come, or not whole."""
+        with requests.Session() as session:
+            try:
+                response = session.request(
+                    method,
+                    self.url + target,
+                    data=body,
+                    headers=headers,
+                    auth=self._bear,
+                    timeout=(CONNECT_SECONDS, silent_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                )
+            except OSError as error:  # requests' own are OSErrors, and a bundle that is missing is one
+                raise Cut(_words(error), _was_sent(error)) from None
+            try:
+                yield response
+            except OSError as error:
+                raise Cut(_words(error), sent=True) from None
+
+    def ask(self, method: str, target: str) -> Answer:
+        """Return the whole answer to a short request. Raise Cut."""
+        with self.call(method, target) as response:
+            return read_answer(response)
+
+    def _bear(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Set the token; without an auth object requests would take ~/.netrc, and replace the header by it."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def read_answer(response: requests.Response) -> Answer:
+    """Return the answer of a response that is no stream. Raise Cut where the service's own was lost on the way.
+
+    A proxy in front tells so with a status of its own; ours in deploy/nginx.conf says whether the request was sent on.
+    """
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    answer = answer_of(response.status_code, headers, response.content)
+    error = answer.error
+    if answer.status in PROXY_STATUSES and error is not None and ("code" not in error or answer.code in LOST_CODES):
+        raise Cut(answer.words, sent=answer.code != NOT_SENT)
+    return answer
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and url.isprintable()
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or "@" in parts.netloc or "\\" in url:
+        raise Misuse("the URL of the service is given as https://HOST[:PORT][/PATH], without a password")
+    return parts
+
+
+def _stays_here(url: str, parts: SplitResult) -> bool:
+    """Return whether a request is not sent to another machine, a proxy included."""
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return all(_is_here(host) for host in [parts.hostname, *([urlsplit(proxy).hostname] if proxy else [])])
+
+
+def _is_here(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _was_sent(error: OSError) -> bool:
+    """Return whether the service may have had a request that failed before its response."""
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
+        return False
+    reason = _reason(error)
+    if isinstance(error, requests.exceptions.SSLError):  # in the handshake, but for a connection that ended
+        return isinstance(reason.args[0] if reason.args else None, ssl.SSLEOFError)
+    is_network = isinstance(error, requests.ConnectionError | requests.Timeout)
+    return is_network and not isinstance(reason, NewConnectionError)
+
+
+def _reason(error: OSError) -> BaseException:
+    cause = error.args[0] if error.args else None
+    found = getattr(cause, "reason", cause)
+    return found if isinstance(found, BaseException) else error
+
+
+def _words(error: OSError) -> str:
+    return f"no answer from the service: {_reason(error)}"

@@ -1,0 +1,55 @@
+"""List what can be run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from app.client.ending import say
+from app.client.misuse import Misuse
+from app.client.outcome import Answer, Exit
+from app.client.service import Cut, Service
+from app.client.tables import table
+from app.telemetry.text import escape
+
+COLUMNS = ("ID", "NAME", "ARGUMENTS")
+
+
+def list_tasks(service: Service, customer: str, as_json: bool) -> Exit:
+    """Write the tasks that the token may see: a table, or the service's own JSON."""
+    if not customer.strip(".") or "/" in customer:
+        raise Misuse("whose tasks to list is given as CUSTOMER")
+    try:
+        answer = service.ask("GET", f"/{quote(customer, safe='')}/task")
+    except Cut as cut:
+        say(str(cut))
+        return Exit.SERVICE_FAILED
+    found = _tasks(answer)
+    if found is None:
+        say(answer.words)
+        return answer.exit
+    click.echo(answer.body if as_json else escape("\n".join(table([COLUMNS, *map(_row, found)]))))
+    return Exit.SUCCESS
+
+
+def _tasks(answer: Answer) -> list[Mapping[str, Any]] | None:
+    """Return the tasks of an answer; None where it is an error."""
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else None
+
+
+def _row(task: Mapping[str, Any]) -> Sequence[str]:
+    """Return a task's line: an argument that may be left out (null) stands in brackets."""
+    arguments = [each for each in task.get("task_arguments") or [] if isinstance(each, dict)]
+    shown = [_argument(each) for each in arguments]
+    return str(task.get("id")), str(task.get("name")), ", ".join(shown) or "-"
+
+
+def _argument(argument: Mapping[str, Any]) -> str:
+    name = str(argument.get("label") or argument.get("id") or argument.get("type"))
+    return name if argument.get("required") else f"[{name}]"

@@ -1,0 +1,47 @@
+"""Read a token from the environment, standard input or a file: everybody can read the arguments of a process."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.client.misuse import Misuse
+from app.telemetry.tokens import is_token
+
+
+def token_option(variable: str) -> Callable[[Any], Any]:
+    """Return the option `--token -`, which no token itself is accepted by."""
+
+    def only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
+        if value not in (None, "-"):
+            raise Misuse(f"a token is never an argument: use `--token -`, or {variable}")
+        return value is not None
+
+    words = "Read a token from standard input."
+    return click.option("--token", "from_stdin", metavar="-", callback=only_dash, help=words)
+
+
+def read_token(variable: str, from_stdin: bool, file: str | None = None) -> str | None:
+    """Return the token; None where nobody has given one. Raise Misuse."""
+    if from_stdin and file is not None:
+        raise Misuse("a token comes from standard input or from a file, not from both")
+    if not from_stdin and file is None and not os.environ.get(variable, "").strip():
+        return None
+    given = sys.stdin.readline() if from_stdin else os.environ.get(variable, "") if file is None else _read(file)
+    if not is_token(given.strip()):
+        raise Misuse("the token must be one line of visible ASCII characters")
+    return given.strip()
+
+
+def _read(file: str) -> str:
+    """Return the text of a file that only its owner can read. Raise Misuse."""
+    try:
+        with Path(file).open(encoding="ascii", errors="replace") as opened:
+            if os.fstat(opened.fileno()).st_mode & 0o077:
+                raise Misuse("others may read the token's file: make it yours alone with `chmod 600`")
+            return opened.read(10_000)
+    except OSError as error:
+        raise Misuse(f"the token's file cannot be read: {error.strerror}") from None
