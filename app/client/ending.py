@@ -63,8 +63,9 @@ def tell_cancel(call: Call, answer: Answer) -> Exit:
 def tell_error(call: Call, answer: Answer) -> Exit:
     """Tell the service's own error, and what is known of the job."""
     say(answer.words)
-    if answer.exit in (Exit.TIME_IS_UP, Exit.SERVICE_FAILED) and (call.target.job or answer.may_have_started):
-        say(_whereabouts(call, may_have_started=True))
+    may_exist = call.target.job or call.was_sent or answer.may_have_started
+    if answer.exit in (Exit.TIME_IS_UP, Exit.SERVICE_FAILED) and may_exist:
+        say(_whereabouts(call, may_have_started=True, mode="" if answer.code == "EFORMATTER" else call.mode))
     return answer.exit
 
 
@@ -73,12 +74,13 @@ def say(words: str) -> None:
     click.echo(escape(words), err=True)
 
 
-def _whereabouts(call: Call, may_have_started: bool) -> str:
+def _whereabouts(call: Call, may_have_started: bool, mode: str | None = None) -> str:
     """Return what is known of the job, and how to get at its answer."""
     if call.target.job:
-        mode = ["--mode", call.mode] if call.mode else []
-        url = [] if os.environ.get(CLIENT_URL) else ["--url", call.service.url]
-        command = shlex.join(["theeye-sync", "result", str(call.target), *mode, *url])
+        mode = call.mode if mode is None else mode
+        url = "" if os.environ.get(CLIENT_URL) == call.service.url else call.service.url
+        options = [*(["--mode", mode] if mode else []), *(["--url", url] if url else [])]
+        command = shlex.join(["theeye-sync", "result", str(call.target), *options])
         return f"the job is {call.target}; fetch its answer later: {command}"
     if not may_have_started:
         return "nothing was started"

@@ -1,0 +1,133 @@
+"""A connection that is cut: the same job is taken up again, and no task runs twice."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.command import HERE, command, cutting, recorder
+from support.processes import Redis, Service, free_port
+from support.settings import environment
+from support.theeye import StandIn
+
+from app.client import call
+
+END = "\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def gunicorn(shared_theeye: StandIn) -> Iterator[Service]:
+    """Without Redis, so without keys."""
+    with Service(environment(shared_theeye)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def with_keys(theeye_with_redis: StandIn, redis_server: Redis) -> Iterator[Service]:
+    with Service(environment(theeye_with_redis, redis_url=redis_server.url)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def theeye_with_redis(redis_server: Redis) -> Iterator[StandIn]:
+    with StandIn(redis_url=redis_server.url) as standin:
+        yield standin
+
+
+@pytest.fixture
+def its_theeye_with_redis(theeye_with_redis: StandIn) -> StandIn:
+    theeye_with_redis.renew()
+    return theeye_with_redis
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        (b"",),  # before a byte of the answer
+        (b"event: job",),
+        (b"event: lifecycle",),  # the job's id is known
+        (b"event: lifecycle", b"", b""),  # and cut again, twice
+        (b"event: answer",),
+    ],
+)
+def test_a_cut_connection_takes_up_the_same_job(
+    with_keys: Service, its_theeye_with_redis: StandIn, marks: tuple[bytes, ...]
+) -> None:
+    its_theeye = its_theeye_with_redis
+    its_theeye.task(delay=None, output=["{}"])
+    with cutting(with_keys.port, *marks) as url, ThreadPoolExecutor() as pool:
+        running = pool.submit(command, url, "run", HERE)
+        its_theeye.wait_for_jobs(1)
+        its_theeye.finish()
+        ran = running.result(100)
+    assert (ran.exit_code, ran.stdout) == (0, '["{}"]'), ran.stderr
+    assert ran.stderr.count("taking it up again") == len(marks)
+    assert len(its_theeye.calls_of("create")) == 1
+    assert ran.stderr.count(f"job {HERE}/") == 1
+
+
+def test_without_keys_a_cut_before_the_id_may_have_started(gunicorn: Service, its_theeye: StandIn) -> None:
+    with cutting(gunicorn.port, b"never", b"") as url:  # the first connection brings the 501
+        ran = command(url, "run", HERE)
+    assert (ran.exit_code, ran.stdout) == (5, "")
+    assert ran.stderr.endswith("the job may have started; look in TheEye before you run it again\n")
+    assert len(its_theeye.calls_of("create")) == 1
+
+
+def test_without_keys_a_cut_after_the_id_takes_up_the_job(gunicorn: Service, its_theeye: StandIn) -> None:
+    with cutting(gunicorn.port, b"never", b"event: answer") as url:
+        ran = command(url, "run", HERE)
+    assert (ran.exit_code, ran.stdout) == (0, '["{\\"a\\":1}"]'), ran.stderr
+    assert len(its_theeye.calls_of("create")) == 1
+
+
+def test_a_501_after_a_cut_is_no_leave_to_go_without_a_key(gunicorn: Service, its_theeye: StandIn) -> None:
+    """Another instance, which has keys, may have had the first request."""
+    with cutting(gunicorn.port, b"") as url:
+        ran = command(url, "run", HERE)
+    assert ran.exit_code == 5
+    assert "ENOKEYS" in ran.stderr
+    assert "may have started" in ran.stderr
+    assert its_theeye.calls_of("create") == []
+
+
+def test_a_key_of_the_callers_own_is_never_left_out(gunicorn: Service, its_theeye: StandIn) -> None:
+    ran = command(gunicorn.url, "run", HERE, "--key", "order-4711")
+    assert (ran.exit_code, ran.stdout) == (5, "")
+    assert "ENOKEYS" in ran.stderr
+    assert its_theeye.calls_of("create") == []
+
+
+def test_one_key_is_one_run_and_each_run_has_its_own(with_keys: Service, its_theeye_with_redis: StandIn) -> None:
+    key = ("--key", "order-4711")
+    for options in ((), (), key, key, (*key, "--mode", "parse")):
+        assert command(with_keys.url, "run", HERE, *options).exit_code == 0
+    assert len(its_theeye_with_redis.calls_of("create")) == 3
+    assert command(with_keys.url, "run", HERE, "another", *key).exit_code == 4
+
+
+def test_a_service_that_is_not_there_has_started_nothing() -> None:
+    ran = command(f"http://127.0.0.1:{free_port()}", "run", HERE)
+    assert (ran.exit_code, ran.stdout) == (5, "")
+    assert "refused" in ran.stderr
+    assert ran.stderr.endswith("nothing was started\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries", "words"),
+    [
+        (f"HTTP/1.1 504 X{END}<html>", 3, "status 504"),
+        (f'HTTP/1.1 502 X{END}{{"message":"gone","code":"EOUTCOMEUNKNOWN"}}', 3, "EOUTCOMEUNKNOWN: gone"),
+        (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EUNREACHABLE"}}', 1, "nothing was started"),
+        (f"HTTP/1.1 200 X{END}<html>", 1, "no answer of TheEye Sync"),
+        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "no answer of TheEye Sync"),
+    ],
+)
+def test_an_answer_of_another_server(answer: str, tries: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What deploy/nginx.conf and other proxies say when they have lost the service is a cut."""
+    monkeypatch.setattr(call, "PAUSES", (0, 0))
+    with recorder(answer.encode()) as (url, heads):
+        ran = command(url, "run", HERE)
+    assert (ran.exit_code, ran.stdout, len(heads)) == (5, "", tries), ran.stderr
+    assert words in ran.stderr
+    assert ("may have started" in ran.stderr) == (tries > 1)
+    assert len({line for head in heads for line in head.split(b"\r\n") if b"Idempotency-Key" in line}) == 1

@@ -1,0 +1,61 @@
+"""The commands of a client, run in this process, and a service whose connections are cut as a test says."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from support.sockets import relay, serving
+from support.theeye import TASK
+
+HERE = f"acme/{TASK}"
+NEVER = b"no piece of an answer has this"
+
+
+def command(url: str, *arguments: str, stdin: bytes = b"", **environ: str) -> Result:
+    """Run `theeye-sync` with acme's token against a service."""
+    variables = {"SYNC_URL": url, "SYNC_TOKEN": "tok-acme", **environ}
+    return CliRunner().invoke(main, arguments, input=stdin, env=variables)
+
+
+@contextmanager
+def cutting(port: int, *marks: bytes) -> Iterator[str]:
+    """The URL of a service behind a proxy: connection by connection it is cut at the piece that has the mark.
+
+    An empty mark is in the first piece. The connections after those are left alone.
+    """
+    left, lock = list(marks), threading.Lock()
+
+    def serve(client: socket.socket) -> None:
+        with lock:
+            mark = left.pop(0) if left else NEVER
+
+        def send(sock: socket.socket, piece: bytes) -> None:
+            if mark in piece:
+                sock.shutdown(socket.SHUT_RDWR)
+                raise ConnectionError("cut, as the test says")
+            sock.sendall(piece)
+
+        relay(client, port, send)
+
+    with serving(serve) as own:
+        yield f"http://127.0.0.1:{own}"
+
+
+@contextmanager
+def recorder(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that gives one answer to everything, and the heads of the requests that it got."""
+    heads: list[bytes] = []
+
+    def serve(sock: socket.socket) -> None:
+        with sock.makefile("rb") as stream:
+            heads.append(b"".join(iter(stream.readline, b"\r\n")))
+            sock.sendall(answer)
+
+    with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}", heads
