@@ -91,14 +91,14 @@ def test_a_501_after_a_cut_is_no_leave_to_go_without_a_key(gunicorn: Service, it
 
 
 def test_a_key_of_the_callers_own_is_never_left_out(gunicorn: Service, its_theeye: StandIn) -> None:
-    ran = command(gunicorn.url, "run", HERE, "--key", "order-4711")
+    ran = command(gunicorn.url, "run", HERE, "--key", "cli-4711")
     assert (ran.exit_code, ran.stdout) == (5, "")
     assert "ENOKEYS" in ran.stderr
     assert its_theeye.calls_of("create") == []
 
 
 def test_one_key_is_one_run_and_each_run_has_its_own(with_keys: Service, its_theeye_with_redis: StandIn) -> None:
-    key = ("--key", "order-4711")
+    key = ("--key", "cli-4711")
     for options in ((), (), key, key, (*key, "--mode", "parse")):
         assert command(with_keys.url, "run", HERE, *options).exit_code == 0
     assert len(its_theeye_with_redis.calls_of("create")) == 3
