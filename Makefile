@@ -37,7 +37,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # they say how late an answer may be
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 4 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 4: many tests wait
+	$(BIN)/python -m pytest -q -n 3 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 3: many tests wait
 
 # Status 5: no test has one of the marks yet.
 test-groups: $(VENV)/.dev

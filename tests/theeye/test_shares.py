@@ -13,13 +13,22 @@ from support.theeye import ACME, TASK, Call, Session, Silence, StandIn
 from support.world import World
 
 from app import Services
+from app.theeye import server, transport
 from app.theeye.shares import Names, Shares, ShareTaken
 
+CONNECTIONS = transport.CONNECTIONS
 OTHER = "61f3e937c38201da80f96c55"
 
 
 def target(task: str, customer: str = "acme", query: str = "") -> str:
     return f"/{customer}/task/{task}/job{query}"
+
+
+@pytest.fixture(autouse=True)
+def fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter: each hanging call is a thread here."""
+    for module in (transport, server):
+        monkeypatch.setattr(module, "CONNECTIONS", CONNECTIONS // 4)
 
 
 @contextmanager
@@ -71,7 +80,7 @@ def test_calls_that_theeye_never_answers_leave_the_others_theirs(
     healthy = [(target(OTHER), "tok-healthy"), (target(OTHER, "gamma"), "tok-gamma")]
     for path, token in (*hanging, *healthy):  # the sessions and the tasks are known
         assert post(app.test_client(), path, Authorization=f"Bearer {token}").status_code == 200
-    with unanswered(app, theeye, "create", 280, *hanging, arrive=len(hanging) + 2 + 28):
+    with unanswered(app, theeye, "create", 70, *hanging, arrive=len(hanging) + 2 + 7):
         for path, token in healthy * 2:
             assert post(app.test_client(), path, Authorization=f"Bearer {token}").status_code == 200
 
@@ -80,8 +89,8 @@ def test_calls_that_theeye_never_answers_leave_the_others_theirs(
 def test_lookups_that_the_gateway_never_answers_leave_the_others_theirs(app: Flask, theeye: StandIn) -> None:
     known = app.test_client()
     assert post(known).status_code == 200
-    strangers = [(target(TASK, f"c{number}"), f"tok-{number}") for number in range(140)]
-    with unanswered(app, theeye, "profile", 140, *strangers, arrive=1 + 112):
+    strangers = [(target(TASK, f"c{number}"), f"tok-{number}") for number in range(35)]
+    with unanswered(app, theeye, "profile", 35, *strangers, arrive=1 + 28):
         assert post(known).status_code == 200
         services: Services = app.extensions["theeye_sync"]
         services.sessions._known["tok-acme"] = (services.sessions._known["tok-acme"][0], 0.0)
