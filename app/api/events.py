@@ -52,14 +52,13 @@ def stream(
     """
     job, trace = next(following), current() or Trace()
     assert job is not None, "no sign of life comes before the job"
-    held_until_sent(request.environ).callback(_close, following)  # also where a hook puts another answer in its place
+    # Also where a hook puts another answer in its place, or nobody reads it: Flask closes no generator that has not begun.
+    held_until_sent(request.environ).callback(_close, following)
     trace.is_streamed = True
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
     stream = _Stream(job, following, address(job.id), expected, trace)
-    response = Response(stream_with_context(stream.events()), status_line(200), headers)
-    response.call_on_close(stream.close)
-    return response
+    return Response(stream_with_context(stream.events()), status_line(200), headers)
 
 
 def _close(following: Following[Response]) -> None:
@@ -87,11 +86,6 @@ class _Stream:
         self._seconds: float | None = None  # expected, once that is known
         self._told = _last_event()
         self._trace = trace
-
-    def close(self) -> None:
-        """End the wait: the client has the last event, or has gone, perhaps before the first one was asked for."""
-        with suppress(errors.ClientGone):
-            self._following.close()
 
     def events(self) -> Iterator[bytes]:
         """Yield all events."""
