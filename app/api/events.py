@@ -52,7 +52,7 @@ def stream(
     """
     job, trace = next(following), current() or Trace()
     assert job is not None, "no sign of life comes before the job"
-    # Also where a hook puts another answer in its place, or nobody reads it: Flask closes no generator that has not begun.
+    # also where a hook puts another answer in its place, or nobody reads it: Flask closes a generator that has begun
     held_until_sent(request.environ).callback(_close, following)
     trace.is_streamed = True
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
