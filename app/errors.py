@@ -13,6 +13,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 ├── RunGone             410  EJOBGONE         the key's job is no longer there
 ├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY, or costly to read
 ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
+│   └── UnsupportedCoding                     compressed in another way than `Accept-Encoding` names
 ├── KeyRefused          422  EKEYREUSED       the key was used for something else
 ├── Refused             4xx                   TheEye's own refusal, or that of a proxy before it; its words in `value`
 ├── ClientGone          499  ECLIENTGONE      the client closed its connection; seen in logs only
@@ -184,6 +185,12 @@ class TooLarge(SyncError, status=413, code="ETOOLARGE"):
 
 class UnsupportedType(SyncError, status=415, code="EMEDIATYPE"):
     """Refuse a body that is neither JSON nor a form."""
+
+
+class UnsupportedCoding(UnsupportedType):
+    """Refuse a body whose Content-Encoding is not read (RFC 7694: only then a 415 has `Accept-Encoding`)."""
+
+    headers = MappingProxyType({"Accept-Encoding": "gzip, deflate"})
 
 
 class KeyRefused(SyncError, status=422, code="EKEYREUSED"):

@@ -12,6 +12,7 @@ from app.api import events, strict
 from app.api.addresses import job_address
 from app.api.arguments import for_supervisor
 from app.api.body import read_body
+from app.api.codings import decode
 from app.api.formatting import render
 from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, STRICT, Query
 from app.api.request import JobRequest, client_socket, current_services, read_request
@@ -41,7 +42,8 @@ def _run(customer: str, task: str) -> Following[Response]:
     with hold_slot(customer, task) as (wanted, client):
         session, budget = wanted.session, wanted.budget
         most = services.settings.max_body
-        body = for_supervisor(read_body(environ, most), environ.get("CONTENT_TYPE", ""), most)
+        received = decode(read_body(environ, most), environ.get("HTTP_CONTENT_ENCODING", ""), most)
+        body = for_supervisor(received, environ.get("CONTENT_TYPE", ""), most)
         query = wanted.query.without(SERVICE_NAMES | BLOCKED_NAMES | services.formatters.queries)
         key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), session, task, query, body)
         to_run = RunRequest(

@@ -1,23 +1,70 @@
-"""Undo a Content-Encoding that was not asked for: some proxies compress whatever passes (RFC 9110, 8.4)."""
+"""Undo a Content-Encoding (RFC 9110, 8.4): a client's, or that of a proxy which compresses whatever passes."""
 
+import time
 import zlib
+from collections.abc import Iterator
 
-_ZLIBS = frozenset({"gzip", "x-gzip", "deflate"})
+CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+
 _BY_HEADER = zlib.MAX_WBITS | 32  # gzip or zlib, whichever the data begins with
+_RAW = -zlib.MAX_WBITS
+_TAKEN = 4 * 1024  # bytes of a body that are looked at at once; more would be copied once for each small stream in it
+_GIVEN = 64 * 1024  # bytes that come out at once, at most
 
 
 def decoded(body: bytes, coding: str, most: int) -> bytes:
-    """Return a body without its coding, cut off after `most` bytes and one. Raise ValueError for a broken one.
+    """Return a body without its coding, cut off soon after `most` bytes. Raise ValueError for a broken one.
 
     A body in a coding that is not known stays as it is.
     """
-    if coding.strip().lower() not in _ZLIBS or not body:
+    coding = coding.strip().lower()
+    if coding not in CODINGS or not body:
         return body
-    unzip = zlib.decompressobj(_BY_HEADER)
-    try:
-        found = unzip.decompress(body, most + 1)
-    except zlib.error:
-        raise ValueError("compressed in no form that can be read") from None
-    if not unzip.eof and len(found) <= most:
+    found, size = [], 0
+    for piece in inflated(body, coding):
+        found.append(piece)
+        size += len(piece)
+        if size > most:
+            break
+    return b"".join(found)
+
+
+def inflated(body: bytes, coding: str) -> Iterator[bytes]:
+    """Yield a body without its coding, one of CODINGS, in pieces. Raise ValueError for a broken one.
+
+    It may consist of several streams, and zeros may follow (RFC 1952, 2.2; gzip, Node).
+    """
+    form = _form(body, coding)
+    unzip = zlib.decompressobj(form)
+    for start in range(0, len(body), _TAKEN):
+        data = body[start : start + _TAKEN]
+        while data:
+            if unzip.eof:
+                data = data.lstrip(b"\0")
+                if not data:
+                    break
+                unzip = zlib.decompressobj(form)
+            yield from _given(unzip, data)
+            data = unzip.unused_data
+        time.sleep(0)  # under gevent other requests go on here
+    if not unzip.eof:
         raise ValueError("cut off in its compressed body")
-    return found
+
+
+def _given(unzip: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
+    """Yield all that comes of some bytes, up to the end of the stream."""
+    while True:
+        try:
+            piece = unzip.decompress(data, _GIVEN)
+        except zlib.error:
+            raise ValueError("compressed in no form that can be read") from None
+        yield piece
+        data = unzip.unconsumed_tail
+        if unzip.eof or (not data and len(piece) < _GIVEN):
+            return
+
+
+def _form(body: bytes, coding: str) -> int:
+    """Return zlib's number for how a body is compressed: some send `deflate` without zlib's header."""
+    has_header = body[:1] == b"\x1f" or (body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0)
+    return _BY_HEADER if has_header or coding != "deflate" else _RAW

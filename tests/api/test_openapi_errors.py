@@ -46,6 +46,9 @@ ERRORS: dict[str, SyncError] = {
     "EMEDIATYPE": errors.UnsupportedType(
         "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data"
     ),
+    "EMEDIATYPE_of_a_coding": errors.UnsupportedCoding(
+        "The body must be in no Content-Encoding, or in one: gzip or deflate"
+    ),
     "EKEYREUSED": errors.KeyRefused("This Idempotency-Key was used for another task, body or query"),
     "ECLIENTGONE": errors.ClientGone("The client has gone", job=RUNNING),
     "EINTERNAL": SyncError("Internal Server Error"),

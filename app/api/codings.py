@@ -1,0 +1,28 @@
+"""Undo the Content-Encoding of a request's body, as the original's Express does; raw deflate is read too."""
+
+from app.errors import BadRequest, TooLarge, UnsupportedCoding
+from app.theeye.codings import CODINGS, inflated
+
+
+def decode(body: bytes, header: str, most: int) -> bytes:
+    """Return the body without its coding. Raise UnsupportedCoding, BadRequest for a broken one, or TooLarge."""
+    named = [name.strip().lower() for name in header.split(",")]
+    codings = [name for name in named if name not in ("", "identity")]
+    if not body or not codings:
+        return body
+    if len(codings) > 1 or codings[0] not in CODINGS:
+        raise UnsupportedCoding("The body must be in no Content-Encoding, or in one: gzip or deflate")
+    try:
+        _measure(body, codings[0], most)
+        return b"".join(inflated(body, codings[0]))
+    except ValueError as error:
+        raise BadRequest(f"The body is {error}") from None
+
+
+def _measure(body: bytes, coding: str, most: int) -> None:
+    """Raise TooLarge where a body inflates to more. It is inflated twice, so that what is too large is never held."""
+    size = 0
+    for piece in inflated(body, coding):
+        size += len(piece)
+        if size > most:
+            raise TooLarge(f"The body is larger than {most} bytes once it is inflated")
