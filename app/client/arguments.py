@@ -1,15 +1,19 @@
 """Make the body of a run from what was typed and from files."""
 
 import json
+import math
 import mimetypes
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from app.client.misuse import Misuse
 
-POSITIONAL = "task_arguments"  # the name under which a file is one more argument
+POSITIONAL = "task_arguments"  # the name under which a file is an argument of its own
+_PLACE = re.compile(rf"{POSITIONAL}(?:\[\]|\[([0-9]{{1,3}})\])?")
 
 
 def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str]) -> bytes:
@@ -19,11 +23,32 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
             raise Misuse("--json is the whole body: no ARGUMENT and no --file beside it")
         return sys.stdin.buffer.read() if json_file == "-" else _content(json_file, "--json")
     named = [_data_url(file) for file in files]
-    if all(name == POSITIONAL for name, _ in named):
-        return json.dumps({POSITIONAL: [*arguments, *(url for _, url in named)]}).encode()
-    if arguments or any(name == POSITIONAL for name, _ in named):
+    placed = [(position, url) for name, url in named if (position := _position(name)) is not None]
+    if not named or len(placed) == len(named):
+        return json.dumps({POSITIONAL: _with_files(arguments, placed)}).encode()
+    if arguments or placed:
         raise Misuse(f"files with names are the fields of one argument; beside others: --file {POSITIONAL}=PATH")
-    return json.dumps(dict(named)).encode()
+    return json.dumps(_fields(named)).encode()
+
+
+def _position(name: str) -> float | None:
+    """Return where among the arguments a file stands: at an index, as forms write it, or at the end; else None."""
+    found = _PLACE.fullmatch(name)
+    return None if found is None else float(found[1] or math.inf)
+
+
+def _with_files(arguments: Sequence[str], placed: Sequence[tuple[float, str]]) -> list[str]:
+    values = list(arguments)
+    for position, url in sorted(placed, key=itemgetter(0)):
+        values.insert(int(min(position, len(values))), url)
+    return values
+
+
+def _fields(named: Sequence[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Return the files by their names; those of one name are an array, as in a form."""
+    names = dict.fromkeys(name for name, _ in named)
+    fields = {name: [url for known, url in named if known == name] for name in names}
+    return {name: urls if len(urls) > 1 else urls[0] for name, urls in fields.items()}
 
 
 def _data_url(file: str) -> tuple[str, str]:

@@ -98,7 +98,7 @@ _wait = click.option("--wait", metavar="SECONDS", callback=_read_wait, help="Wai
     "files",
     multiple=True,
     metavar="NAME=PATH",
-    help="Send a file; as task_arguments it is one more argument.",
+    help="Send a file; named task_arguments it is an argument.",
 )
 @click.option("--key", callback=_read_key, help="The Idempotency-Key; without it each run has one of its own.")
 @click.option("--async", "at_once", is_flag=True, help="Do not wait: print the job, for `theeye-sync result`.")
