@@ -4,10 +4,14 @@ import base64
 import json
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import flask
 from flask import current_app, request, stream_with_context
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from app import errors
 from app.api.responses import Headers, Response, status_line, visible
@@ -25,10 +29,13 @@ PIECE = 48 << 10  # of a body at once; a multiple of 3, so that pieces in base64
 
 def are_wanted() -> bool:
     """Return whether the client prefers events to an answer."""
-    if EVENTS not in request.environ.get("HTTP_ACCEPT", "").lower():  # werkzeug would read and keep every list
-        return False
-    name, quality = next(iter(request.accept_mimetypes), ("", 0.0))
-    return name.partition(";")[0].lower() == EVENTS and quality > 0 and request.method in ("GET", "POST")
+    return request.method in ("GET", "POST") and _prefer_events(request.environ.get("HTTP_ACCEPT", ""))
+
+
+@lru_cache(maxsize=16)  # clients are few kinds, and a list that `request` has read stays with it while it waits
+def _prefer_events(accept: str) -> bool:
+    name, quality = next(iter(parse_accept_header(accept, MIMEAccept)), ("", 0.0))
+    return name.partition(";")[0].lower() == EVENTS and quality > 0
 
 
 def refuse_last_event() -> None:
@@ -57,7 +64,7 @@ def stream(
     trace.is_streamed = True
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
-    stream = _Stream(job, following, address(job.id), expected, trace)
+    stream = _Stream(job, following, address, expected, trace)
     return Response(stream_with_context(stream.events()), status_line(200), headers)
 
 
@@ -73,7 +80,7 @@ class _Stream:
         self,
         job: Job,
         following: Following[Response],
-        location: str,
+        address: Callable[[str], str],
         expected: Callable[[], float | None],
         trace: Trace,
     ) -> None:
@@ -81,16 +88,17 @@ class _Stream:
         self._job = job
         self._id = visible(job.id)
         self._following = following
-        self._location = location
+        self._address = address
         self._expected = expected
         self._seconds: float | None = None  # expected, once that is known
         self._told = _last_event()
+        self._end = b""  # the event of the last lifecycle, which is sent with the answer: each sending costs CPU
         self._trace = trace
 
     def events(self) -> Iterator[bytes]:
         """Yield all events."""
         try:
-            first = _event("job", f"{self._id}:", self._data(id=self._job.id, location=self._location))
+            first = _event("job", f"{self._id}:", self._data(id=self._job.id, location=self._address(self._job.id)))
             yield first + self._lifecycle(self._job)
             response, failed = (yield from self._changes()), False
         except GeneratorExit:
@@ -112,6 +120,8 @@ class _Stream:
                 return response
             if seen is None:
                 yield BEAT
+            elif seen.has_ended:
+                self._end += self._lifecycle(seen)
             elif event := self._lifecycle(seen):
                 yield event
 
@@ -133,9 +143,9 @@ class _Stream:
         is_final = response.status_code != 202 and (not failed or "X-Job-Lifecycle" in response.headers)
         event_id = f"{self._id}:answer" if is_final else ""
         if failed:
-            yield _event("error", event_id, _error_object(response))
+            yield self._end + _event("error", event_id, _error_object(response))
         else:
-            parts = _answer(event_id, response, self._trace)
+            parts = chain((self._end,) if self._end else (), _answer(event_id, response, self._trace))
             yield from parts if len(response.get_data()) > PIECE else (b"".join(parts),)
 
 

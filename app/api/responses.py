@@ -44,8 +44,9 @@ class Response(flask.Response):
     default_mimetype = None
 
     def get_wsgi_headers(self, environ: Any) -> datastructures.Headers:
-        """Return the headers as they are where the length is among them; werkzeug copies and completes them."""
-        return self.headers if "Content-Length" in self.headers else super().get_wsgi_headers(environ)
+        """Return the headers as they are where the length is known or cannot be; werkzeug copies and completes them."""
+        is_complete = "Content-Length" in self.headers or self.is_streamed
+        return self.headers if is_complete else super().get_wsgi_headers(environ)
 
 
 def respond(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
