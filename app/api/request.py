@@ -22,8 +22,10 @@ from formatters import Formatter
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Hold who asks, in which mode, and how long they want to wait."""
+    """Hold who asks for what, in which mode, and how long they want to wait; customer and task as the path has them."""
 
+    customer: str
+    task: str
     query: Query
     caller: Caller
     session: Session
@@ -55,7 +57,7 @@ def read_request(request: Request, customer: str, task: str) -> JobRequest:
     formatter = choose(services.formatters, query.first, accept)
     trace.mode = formatter.name if task else ""  # a list is shown in no mode
     caller, strict = Caller(session.customer, token, trace, task.lower()), is_strict(query, settings.strict)
-    return JobRequest(query, caller, session, formatter, accept, budget, cancels, strict)
+    return JobRequest(customer, task, query, caller, session, formatter, accept, budget, cancels, strict)
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:

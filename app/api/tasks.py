@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.api.jobs import hold_slot
+from app.api.admission import admit, consequences
 from app.api.request import current_services
 from app.api.responses import Response, json_response
 from app.errors import BadRequest
@@ -19,7 +19,8 @@ _SECRET = re.compile(r"pass|secret|token|credential|api.?key|\bpin\b|clave|contr
 
 def list_tasks(customer: str) -> Response:
     """Answer with the tasks that the token may see: id, name, type and arguments."""
-    with hold_slot(customer) as (wanted, _):
+    wanted, _ = admit(customer)
+    with consequences(wanted):
         limit = _limit(wanted.query.first.get("limit"))
         found = current_services().supervisor.tasks(wanted.caller, limit)
     return json_response(200, [_task(task) for task in found if isinstance(task, dict)][:limit])

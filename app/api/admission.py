@@ -1,0 +1,43 @@
+"""Admit a request about jobs: it has a slot, and its client is watched, until its answer is sent."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import request
+
+from app import errors
+from app.api.request import JobRequest, client_socket, current_services, read_request
+from app.api.sending import held_until_sent
+from app.telemetry.trace import current
+from app.waiter.clients import Client
+
+
+def admit(customer: str, task: str = "", job: str = "") -> tuple[JobRequest, Client]:
+    """Return what the request asks for, and its client. Raise TooBusy, or as read_request does."""
+    if (trace := current()) is not None:
+        trace.customer, trace.task, trace.job = customer, task, job
+    services = current_services()
+    services.answers.admit()
+    held = held_until_sent(request.environ)
+    held.enter_context(services.slots.hold())
+    held.slot = True
+    client = held.enter_context(services.waiter.watch(client_socket(request.environ)))
+    wanted = read_request(request, customer, task)
+    held.enter_context(services.slots.count_for(wanted.session.customer_id))
+    return wanted, client
+
+
+@contextmanager
+def consequences(wanted: JobRequest) -> Iterator[None]:
+    """Forget the session of a token that TheEye refuses; cancel the job of a client that goes and has asked for it."""
+    services = current_services()
+    try:
+        yield
+    except (errors.Unauthorized, errors.Refused) as error:
+        if error.status in (401, 409):  # 409: the token's session is another organisation's by now
+            services.sessions.forget(wanted.caller.token)
+        raise
+    except errors.ClientGone as error:
+        if wanted.cancels_on_disconnect and error.job is not None:
+            services.cancellations.later(wanted.caller, error.job.id)
+        raise
