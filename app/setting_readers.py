@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from app.redis_url import read_redis_url
+
 AUTO = "auto"
 
 N = TypeVar("N", int, float)
@@ -94,15 +96,14 @@ def server_url_or_auto(text: str) -> str:
 
 
 def redis_address(text: str) -> str:
-    """Read the URL of a Redis database, which needs its extra; an option of the URL that redis-py lacks is refused."""
+    """Read the URL of a Redis database or its Sentinels, which needs its extra; an unknown option is refused."""
     if find_spec("redis") is None:
         raise ValueError("needs redis-py: pip install 'theeye-sync[redis]'")
-    if text.startswith("unix://"):
-        return text
-    _check_url(text, "redis", "rediss")
-    if not re.fullmatch("/?[0-9]*", urlsplit(text).path):
-        raise ValueError("must end with the number of a database, or without one")
-    _check_redis_options(text)
+    if not re.match(r"unix://|[a-z+-]*(\+sentinel|cluster)://", text, re.IGNORECASE):
+        _check_url(text, "redis", "rediss")
+        if not re.fullmatch("/?[0-9]*", urlsplit(text).path):
+            raise ValueError("must end with the number of a database, or without one")
+    read_redis_url(text)
     return text
 
 
@@ -136,16 +137,6 @@ def _check_url(text: str, *schemes: str) -> None:
         usable = False
     if not usable or not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ValueError(f"must be a URL that begins with {' or '.join(s + '://' for s in schemes)}")
-
-
-def _check_redis_options(url: str) -> None:
-    """Make a connection object without connecting: redis-py raises for an unknown option in the URL's query."""
-    import redis
-
-    try:
-        redis.Redis.from_url(url).connection_pool.make_connection()
-    except (TypeError, ValueError):
-        raise ValueError("has an option that redis-py does not know") from None
 
 
 def _no_password() -> str:

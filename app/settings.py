@@ -53,7 +53,9 @@ class Settings:
     workers: int = _setting(usable(), whole(1, 1024), "gunicorn processes")
     gateway_url: str = _setting("http://127.0.0.1:6080", server_url, "TheEye's gateway")
     supervisor_url: str = _setting("http://127.0.0.1:60080", server_url, "TheEye's supervisor")
-    redis_url: str = _setting("", redis_address, "TheEye's Redis; empty: the waits poll, no idempotency keys")
+    redis_url: str = _setting(
+        "", redis_address, "TheEye's Redis, or its Sentinels; empty: the waits poll, no idempotency keys"
+    )
     wait_seconds: float = _setting(
         60.0, number(0, 86400), "longest wait for a job, in seconds; a request can ask for less"
     )

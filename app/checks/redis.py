@@ -3,17 +3,17 @@
 import uuid
 from collections.abc import Callable, Iterator
 from importlib import resources
-from pathlib import Path
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.checks.finding import FAIL, Finding, fail, ok, warn
-from app.checks.network import Unreachable, reach
-from app.checks.refusals import RIGHTS, meaning
+from app.checks.network import Unreachable
+from app.checks.redis_reach import reach_redis, unreachable_sentinels
+from app.checks.refusals import OWN_USER, meaning
+from app.redis_url import read_redis_url
 from app.settings import Settings
-from app.waiter.redis_notifications import FINISHED, SLOT_GIVEN, UNHEARD_NAME, WRONG
-from app.waiter.redis_options import PREFIX, redis_options
+from app.waiter.redis_names import FINISHED, PREFIX, SLOT_GIVEN, UNHEARD_NAME
+from app.waiter.redis_notifications import WRONG
 
 ANSWER_SECONDS = 3.0
 
@@ -36,10 +36,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
 def _try_everything(settings: Settings) -> Iterator[Finding]:
     import redis
 
-    where = _where(settings.redis_url)
-    client = _client(settings)
+    from app.waiter.redis_client import CannotConnect, make_client
+
+    url, seconds = read_redis_url(settings.redis_url), settings.connect_timeout
+    where, client = "a Sentinel", make_client(settings.redis_url, seconds, ANSWER_SECONDS)
     try:
-        _reach(settings)
+        yield from unreachable_sentinels(url, seconds)
+        where = reach_redis(url, client, seconds)
         client.ping()
         for check in (_version, _messages, _scripts):
             try:
@@ -51,31 +54,12 @@ def _try_everything(settings: Settings) -> Iterator[Finding]:
                 yield meaning(error, where, ANSWER_SECONDS)
     except Unreachable as error:
         yield fail("redis", error.words, f"{error.advice} (SYNC_REDIS_URL)")
+    except CannotConnect as error:
+        yield fail("redis", error.words, "Correct SYNC_REDIS_URL: docs/redis.md")
     except (redis.RedisError, OSError) as error:
         yield meaning(error, where, ANSWER_SECONDS)
     finally:
         client.close()
-
-
-def _client(settings: Settings) -> Any:
-    import redis
-
-    url = settings.redis_url
-    return redis.Redis.from_url(url, **redis_options(url, settings.connect_timeout, ANSWER_SECONDS))
-
-
-def _where(url: str) -> str:
-    """Return the server of a URL, without its password."""
-    parts = urlsplit(url)
-    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
-
-
-def _reach(settings: Settings) -> None:
-    parts = urlsplit(settings.redis_url)
-    if parts.scheme != "unix":
-        reach(parts.hostname or "", parts.port or 6379, settings.connect_timeout)
-    elif not Path(parts.path).is_socket():
-        raise Unreachable(f"{parts.path} is not a socket", "Set unixsocket in redis.conf, or correct the path")
 
 
 def _version(client: Any, where: str) -> Finding:
@@ -128,4 +112,4 @@ def _scripts(client: Any, where: str) -> Finding:
     if not refused:
         return ok("redis", "scripts may run all their commands")
     commands = ", ".join(dict.fromkeys(command.decode() for command in refused))
-    return fail("redis", f"{where} does not let scripts run {commands}", f"ACL SETUSER its name {RIGHTS}")
+    return fail("redis", f"{where} does not let scripts run {commands}", OWN_USER)

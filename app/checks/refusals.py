@@ -3,10 +3,17 @@
 import re
 
 from app.checks.finding import Finding, fail
-from app.waiter.redis_options import PREFIX
+from app.waiter.redis_names import CHANGED, FINISHED, FLUSHED, PREFIX, SLOT_GIVEN
 
-# The rights that the service needs, as ACL SETUSER takes them.
-RIGHTS = f"~{PREFIX}:* &* +@read +@write +@pubsub +@scripting +@connection +info +time"
+# The rights that the service needs, as ACL SETUSER takes them for a user of its own; docs/redis.md explains them.
+RIGHTS = (
+    f"resetkeys ~{PREFIX}:* resetchannels &{FINISHED} &{CHANGED} &{SLOT_GIVEN} &{FLUSHED.decode()}"
+    " -@all +ping +select +info +client|setname +client|id +client|tracking"
+    " +psubscribe +subscribe +publish +evalsha +script|load"
+    " +set +del +exists +pexpire +time +hset +hget +hmget +hincrby +hdel"
+    " +zadd +zscore +zrange +zrangebyscore +zrem +sadd +srem"
+)
+OWN_USER = f"Give it a user of its own: ACL SETUSER NAME on >PASSWORD {RIGHTS}"
 
 # What Redis says of itself, what that means, and what to do.
 _STATES = (
@@ -42,7 +49,7 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
 
     match error:
         case exceptions.NoPermissionError():
-            return f"does not let its user {_denied(str(error))}", f"ACL SETUSER its name {RIGHTS}"
+            return f"does not let its user {_denied(str(error))}", OWN_USER
         case exceptions.ReadOnlyError():
             return "is a read-only replica", "Name the master in SYNC_REDIS_URL"
         case exceptions.AuthenticationError():

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from app.runs.redis_scripts import RedisScripts, RedisUnavailable
 from app.theeye.jobs import Job, date
-from app.waiter.redis_options import PREFIX
+from app.waiter.redis_names import PREFIX
 from app.waiter.ticker import Ticker
 
 RUNS = 20  # of a task that are remembered, the newest

@@ -10,8 +10,7 @@ from app.errors import NoFreeSlot
 from app.runs.history import CHECK_SECONDS, Slot
 from app.runs.redis_scripts import RedisScripts, RedisUnavailable
 from app.waiter.notifications import Notifications
-from app.waiter.redis_notifications import SLOT_GIVEN
-from app.waiter.redis_options import PREFIX
+from app.waiter.redis_names import PREFIX, SLOT_GIVEN
 from app.waiter.ticker import Ticker
 from app.waiter.wakers import Waker
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
 from app.runs.redis_scripts import CALL_SECONDS, RedisScripts, RedisUnavailable
 from app.theeye.callers import Session
-from app.waiter.redis_options import PREFIX
+from app.waiter.redis_names import PREFIX
 
 KEPT_SECONDS = 24 * 3600  # that a record is kept
 LEASE_SECONDS = 10.0  # that a reservation stays valid without renewal

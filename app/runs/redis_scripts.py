@@ -8,8 +8,6 @@ from importlib import resources
 from time import monotonic
 from typing import Any
 
-from app.waiter.redis_options import redis_options
-
 log = logging.getLogger("theeye_sync.redis")
 
 CALL_SECONDS = 1.0  # that a connection, and each script, may take
@@ -70,11 +68,20 @@ class RedisScripts:
         return answer
 
     def _break(self, error: Exception) -> None:
-        """Open the circuit breaker; log a warning at the first failure of a row."""
+        """Open the circuit breaker; log a warning at the first failure of a row.
+
+        Connect anew after it: what has become a replica (READONLY) keeps its connections, and the address, a name or
+        the Sentinels may lead to another server by now.
+        """
+        self._client.connection_pool.disconnect(inuse_connections=False)
         with self._lock:
             first, self._failed = not self._failed, True
             self._skip_until = monotonic() + BREAK_SECONDS
-        log.log(logging.WARNING if first else logging.DEBUG, "Redis did not answer: %r", error)
+        log.log(
+            logging.WARNING if first else logging.DEBUG,
+            "Redis did not answer: %s",
+            getattr(error, "words", repr(error)),
+        )
 
     def _script(self, name: str) -> Any:
         found = self._scripts.get(name)
@@ -85,12 +92,6 @@ class RedisScripts:
 
     @functools.cached_property
     def _client(self) -> Any:
-        import redis
+        from app.waiter.redis_client import make_client
 
-        pool = redis.BlockingConnectionPool.from_url(
-            self._url,
-            max_connections=CONNECTIONS,
-            timeout=CALL_SECONDS,
-            **redis_options(self._url, CALL_SECONDS, CALL_SECONDS),
-        )
-        return redis.Redis(connection_pool=pool)
+        return make_client(self._url, CALL_SECONDS, CALL_SECONDS, CONNECTIONS)

@@ -6,16 +6,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from app.waiter.notifications import Notifications
-from app.waiter.redis_options import PREFIX
-from app.waiter.subscription import FLUSHED, Subscription
+from app.waiter.redis_names import CHANGED, FINISHED, FLUSHED, SLOT_GIVEN, UNHEARD_NAME
+from app.waiter.subscription import Subscription
 from app.waiter.wakers import Reason, Waker, Wakers
 
-FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
-CHANGED = "*:job-crud:*"  # TheEye's: a job has changed
-# Ours: a request in the history guard's queue has got its slot. `turn` stays: processes of older versions use it too.
-SLOT_GIVEN = f"{PREFIX}:turn:*"
 LONGEST_ID = 100
-UNHEARD_NAME, UNHEARD_KEPT = f"{PREFIX}:unheard", 24 * 3600  # tells `theeye-sync check`; seconds
+UNHEARD_KEPT = 24 * 3600  # seconds
 WRONG = "jobs end and their notifications do not come: is SYNC_REDIS_URL the Redis that TheEye publishes to?"
 
 log = logging.getLogger("theeye_sync.notifications")

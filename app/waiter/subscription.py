@@ -7,13 +7,12 @@ from time import monotonic
 from typing import Any
 
 from app.waiter.process_thread import ProcessThread
-from app.waiter.redis_options import redis_options
+from app.waiter.redis_names import FLUSHED
 
 PING_SECONDS = 1.0
 PONG_SECONDS = 5.0
 RETRY_SECONDS = 0.1, 3.0
 SETTLE_SECONDS = 3.0  # that connecting may take, and that the first request waits for it at the most
-FLUSHED = b"__redis__:invalidate"  # Redis's own channel: with `CLIENT TRACKING`, null is sent there when all is deleted
 
 log = logging.getLogger("theeye_sync.notifications")
 
@@ -74,7 +73,7 @@ class Subscription:
             try:
                 self._subscribe_and_receive()
             except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
-                self._set_live(False, type(error).__name__)
+                self._set_live(False, getattr(error, "words", type(error).__name__))
             finally:
                 if self.live:  # the thread is being ended, or is not wanted any more
                     self._set_live(False, "the listener ends")
@@ -92,14 +91,10 @@ class Subscription:
             log.debug("still no notifications from Redis: %s", why)
 
     def _subscribe_and_receive(self) -> None:
-        import redis
+        from app.waiter.redis_client import make_client
 
-        client = redis.Redis.from_url(
-            self._url,
-            **redis_options(self._url, SETTLE_SECONDS, PING_SECONDS),
-            protocol=2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
-        )
-        with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+        client = make_client(self._url, SETTLE_SECONDS, PING_SECONDS)
+        with client, client.pubsub() as pubsub:
             pubsub.connection = client.connection_pool.get_connection()
             _track_flushes(pubsub.connection)
             pubsub.psubscribe(*self._patterns)

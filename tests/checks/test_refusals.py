@@ -36,7 +36,7 @@ def test_rights_that_are_missing(rights: str, words: str, guarded: Redis, theeye
     with user_of(guarded, rights) as url:
         found = [line for line in redis_lines(url, theeye) if not line.startswith("ok")]
     assert words in found[0]
-    assert f"ACL SETUSER its name {RIGHTS_ADVISED}" in found[0]
+    assert f"ACL SETUSER NAME on >PASSWORD {RIGHTS_ADVISED}" in found[0]
 
 
 def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) -> None:

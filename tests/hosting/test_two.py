@@ -17,7 +17,7 @@ from support.processes import RawResponse, Redis, Service, free_port, wait_until
 from support.settings import environment
 from support.theeye import ACME, TASK, StandIn
 
-from app.waiter.redis_options import PREFIX
+from app.waiter.redis_names import PREFIX
 
 PARKED = "61f3e937c38201da80f96caa"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"

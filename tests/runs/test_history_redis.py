@@ -13,8 +13,8 @@ from app.runs.history import HistoryGuard
 from app.runs.history_redis import PARTS, RedisQueue
 from app.runs.redis_scripts import RedisScripts
 from app.services import _history_guard
+from app.waiter.redis_names import PREFIX
 from app.waiter.redis_notifications import RedisNotifications
-from app.waiter.redis_options import PREFIX
 
 
 def two_queues(redis_server: Redis) -> tuple[RedisQueue, RedisQueue]:

@@ -181,9 +181,9 @@ class Process:
 class Redis(Process):
     """A real redis-server; it forgets everything with its end, but for one that `keeps`."""
 
-    def __init__(self, password: str = "", keeps: bool = False) -> None:
+    def __init__(self, password: str = "", keeps: bool = False, options: Sequence[str] = ()) -> None:
         super().__init__()
-        self._password, self._keeps = password, "yes" if keeps else "no"
+        self._password, self._keeps, self._options = password, "yes" if keeps else "no", options
         self._clients: list[Any] = []
         self.port = free_port()
 
@@ -204,7 +204,7 @@ class Redis(Process):
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
         options += ["--save", "", "--appendonly", self._keeps, "--appendfsync", "no", "--loglevel", "warning"]
         options += ["--requirepass", self._password] if self._password else []
-        self.launch([need("redis-server", "redis-server"), *options])
+        self.launch([need("redis-server", "redis-server"), *options, *self._options])
         wait_until(self._answers, 30.0, "redis-server")
 
     def abandon(self) -> None:

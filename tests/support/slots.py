@@ -8,7 +8,7 @@ from app.errors import NoFreeSlot
 from app.runs.history import Queue
 from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
-from app.waiter.redis_options import PREFIX
+from app.waiter.redis_names import PREFIX
 
 
 def within(seconds: float) -> Callable[[], float]:

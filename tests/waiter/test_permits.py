@@ -27,7 +27,8 @@ from app.waiter.clients import Client, Clients
 from app.waiter.job_waiter import JobWaiter
 from app.waiter.notifications import Notifications
 from app.waiter.permits import Permits
-from app.waiter.redis_notifications import UNHEARD_NAME, WRONG
+from app.waiter.redis_names import UNHEARD_NAME
+from app.waiter.redis_notifications import WRONG
 
 
 def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

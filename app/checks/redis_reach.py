@@ -1,0 +1,35 @@
+"""Reach the Redis of a URL: directly, by its socket, or by what its Sentinels say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.checks.finding import Finding, warn
+from app.checks.network import Unreachable, reach
+from app.redis_url import RedisUrl
+
+
+def unreachable_sentinels(url: RedisUrl, seconds: float) -> Iterator[Finding]:
+    """Report each Sentinel that does not accept a connection: another one answers in its place, while there is one."""
+    for host, port in url.sentinels:
+        try:
+            reach(host, port, seconds)
+        except Unreachable as error:
+            yield warn("redis", f"of the Sentinels, {error.words}", f"{error.advice} (SYNC_REDIS_URL)")
+
+
+def reach_redis(url: RedisUrl, client: Any, seconds: float) -> str:
+    """Return where Redis is, once it accepts a connection. Raise Unreachable, or CannotConnect of the Sentinels."""
+    if "path" in url.options:
+        return _reach_socket(url.options["path"])
+    host, port = url.options.get("host", "localhost"), url.options.get("port", 6379)
+    if url.sentinels:
+        host, port = client.connection_pool.get_master_address()
+    reach(host, port, seconds)
+    return f"{host}:{port}"
+
+
+def _reach_socket(path: str) -> str:
+    if not Path(path).is_socket():
+        raise Unreachable(f"{path} is not a socket", "Set unixsocket in redis.conf, or correct the path")
+    return path

@@ -1,0 +1,82 @@
+"""Read the URL of a Redis, or of the Sentinels that know where it is.
+
+redis-py has no URL for Sentinels. This form is the one that RedisVL, docket and Prefect read.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode
+
+SENTINEL_PORT = 26379
+FORM = "redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/DB"
+
+_SENTINELS = re.compile(
+    r"(?P<redis>rediss?)\+sentinel://(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]+)/(?P<name>[^/?#]+)"
+    r"(?P<db>/[0-9]*)?(\?(?P<query>[^#]*))?",
+    re.IGNORECASE,
+)
+_HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+))(:(?P<port>[0-9]{1,5}))?")
+# The service sets all other options of redis-py itself, whatever the URL says.
+_TAKEN = {"username", "password", "host", "port", "path", "db", "client_name", "connection_class"}
+
+
+@dataclass(frozen=True)
+class RedisUrl:
+    """Hold redis-py's options for the Redis; for one behind Sentinels also who they are and what they call it."""
+
+    options: Mapping[str, Any] = field(repr=False)
+    sentinels: tuple[tuple[str, int], ...] = ()
+    name: str = ""
+    sentinel_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def read_redis_url(text: str) -> RedisUrl:
+    """Read the URL. Raise ValueError, in words that end the sentence "SYNC_REDIS_URL …" and repeat nothing of it."""
+    scheme = text.partition("://")[0].lower()
+    if "cluster" in scheme:
+        raise ValueError("must not name a Redis Cluster, which is not supported, but one Redis or its Sentinels")
+    if scheme.endswith("+sentinel"):
+        return _behind_sentinels(text)
+    return RedisUrl(_options(text))
+
+
+def _behind_sentinels(text: str) -> RedisUrl:
+    found = _SENTINELS.fullmatch(text)
+    if found is None or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"must be like {FORM}")
+    asked = parse_qsl(found["query"] or "")
+    mine = {name.removeprefix("sentinel_"): value for name, value in asked if name.startswith("sentinel_")}
+    if not mine.keys() <= {"username", "password"}:
+        raise ValueError("has an option for Sentinels that is neither sentinel_username nor sentinel_password")
+    query = urlencode([pair for pair in asked if not pair[0].startswith("sentinel_")])
+    options = _options(f"{found['redis']}://{found['user'] or ''}{found['db'] or ''}?{query}")
+    if options.pop("connection_class", None) is not None:
+        options["ssl"] = True
+    tls = {name: value for name, value in options.items() if name.startswith("ssl")}
+    sentinels = tuple(_address(host) for host in found["hosts"].split(","))
+    return RedisUrl(options, sentinels, unquote(found["name"]), mine | tls)
+
+
+def _address(text: str) -> tuple[str, int]:
+    found = _HOST.fullmatch(text)
+    port = int(found["port"] or SENTINEL_PORT) if found else 0
+    if found is None or not 0 < port < 65536:
+        raise ValueError(f"must be like {FORM}, with ports from 1 to 65535")
+    return found["v6"] or unquote(found["host"]), port
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Return the options that the URL may set. Raise ValueError for one that redis-py does not know."""
+    import redis
+    from redis.connection import parse_url
+
+    scheme, rest = url.split("://", 1)
+    url = f"{scheme.lower()}://{rest}"
+    try:  # redis-py raises when it makes a connection object, which connects to nothing yet
+        redis.Redis.from_url(url).connection_pool.make_connection()
+        options = parse_url(url)  # type: ignore[no-untyped-call]
+    except (TypeError, ValueError, AttributeError, redis.RedisError):
+        raise ValueError("has an option that redis-py does not know") from None
+    return {name: value for name, value in options.items() if name in _TAKEN or name.startswith("ssl_")}

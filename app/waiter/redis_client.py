@@ -1,0 +1,117 @@
+"""Make every client of TheEye's Redis: what its URL says, and what the service needs whatever the URL says.
+
+redis-py is an extra, so this module is imported only where a client is made.
+"""
+
+from time import monotonic
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+
+from app.redis_url import RedisUrl, read_redis_url
+from app.theeye.keepalive import redis_keep_alive
+
+IDLE_SECONDS = 10.0  # firewalls forget silent connections, and tell neither side; most wait for a minute at least
+
+
+class CannotConnect(redis.ConnectionError):
+    """Tell why there is no Redis to use, in words that hold no secret."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+def make_client(url: str, connect_seconds: float, answer_seconds: float, connections: int | None = None) -> Any:
+    """Return redis-py's client, which connects with its first command: to the master, where there are Sentinels."""
+    read = read_redis_url(url)
+    needed = {
+        "socket_connect_timeout": connect_seconds,
+        "socket_timeout": answer_seconds,
+        "retry": Retry(NoBackoff(), 0),  # a second try would hide a failure from the caller
+        "protocol": 2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
+        **redis_keep_alive(url),
+    }
+    options = {**read.options, **needed, "max_connections": connections, "redis_connect_func": _connected}
+    if not read.sentinels:
+        return redis.Redis.from_pool(_Pool(**options))
+    sentinels = Sentinels(read, needed)
+    return redis.Redis.from_pool(_SentinelPool(read.name, sentinels, **options))  # type: ignore[no-untyped-call]
+
+
+def _connected(connection: Any) -> None:
+    """Greet Redis, and refuse a Cluster, whose nodes hold some of the keys each. Who may not ask has none."""
+    connection.idle_since = monotonic()
+    connection.on_connect()
+    connection.send_command("INFO", "cluster", check_health=False)
+    try:
+        told = connection.read_response()
+    except redis.ResponseError:
+        return
+    if b"cluster_enabled:1" in told:
+        raise CannotConnect("Redis Cluster is not supported: name one Redis, or its Sentinels, in SYNC_REDIS_URL")
+
+
+class _NeverIdle:
+    """Connect anew in place of a connection that has been silent: it may be dead, and a script would find that out."""
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super()
+        connection = pool.get_connection(*args, **kwargs)
+        if monotonic() - connection.idle_since > IDLE_SECONDS:
+            try:
+                connection.disconnect()
+                connection.connect()
+            except BaseException:
+                self.release(connection)
+                raise
+        return connection
+
+    def release(self, connection: Any) -> None:
+        connection.idle_since = monotonic()
+        pool: Any = super()
+        pool.release(connection)
+
+
+class _Pool(_NeverIdle, redis.ConnectionPool):
+    pass
+
+
+class _SentinelPool(_NeverIdle, SentinelConnectionPool):
+    pass
+
+
+class Sentinels(Sentinel):
+    """Ask the Sentinels for the master; threads may ask at once, and redis-py's own errors show its options."""
+
+    def __init__(self, read: RedisUrl, options: dict[str, Any]) -> None:
+        """Connect to nothing yet."""
+        kwargs = {**options, **read.sentinel_options}
+        super().__init__(read.sentinels, sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return host and port of the master. Raise CannotConnect."""
+        asking = Sentinel([])  # type: ignore[no-untyped-call]
+        asking.sentinels = list(self.sentinels)
+        try:
+            found: tuple[str, int] = asking.discover_master(service_name)  # type: ignore[no-untyped-call]
+        except (MasterNotFoundError, redis.ResponseError) as error:
+            raise CannotConnect(_why(service_name, error)) from None
+        finally:
+            for client in asking.sentinels:
+                client.connection_pool.disconnect(inuse_connections=False)
+        self.sentinels = asking.sentinels  # whoever has answered is the first one to be asked next time
+        return found
+
+
+def _why(name: str, error: Exception) -> str:
+    if not isinstance(error, MasterNotFoundError):
+        return f"a Sentinel refuses to name the master: {error}"
+    if "Authentication" in str(error):
+        return "the Sentinels do not accept the password, or want one (?sentinel_password=PASSWORD)"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "the Sentinels have a certificate that is not accepted (?ssl_ca_certs=FILE)"
+    return f"no Sentinel that can be reached knows a master {name!r} that is up"
