@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support.command import HERE
+from support.command import HERE, command
 from support.processes import CHECKOUT, Service, clean_environment
 from support.settings import environment
 from support.sockets import serving
