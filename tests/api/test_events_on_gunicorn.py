@@ -1,0 +1,34 @@
+"""Streams on real gunicorn: slots, clients that go, kept connections, the end of the service."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+from support.client import RUN
+from support.events import stream_of
+from support.processes import Service, read_response, request_bytes
+from support.theeye import JOB, StandIn
+from support.wire import send
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread"])
+def test_a_stream_is_a_wait_like_any(worker: str, theeye: StandIn, service: Callable[..., Service]) -> None:
+    running = service(worker, max_waiting=2, grace_seconds=2)
+    with socket.create_connection(("127.0.0.1", running.port), 30) as sock:
+        for _ in range(2):
+            sock.sendall(request_bytes("POST", JOB, RUN, Accept="text/event-stream", Connection="keep-alive"))
+            assert b"event: answer" in read_response(sock).body
+    theeye.task(delay=None)
+    with stream_of(running.url, f"{JOB}?on_disconnect=cancel") as (_, gone):
+        next(gone)
+    theeye.wait_for_calls("cancel", 1)
+    with stream_of(running.url) as (_, first), stream_of(running.url) as (_, second):
+        next(first), next(second)
+        assert send(running).json()["code"] == "EBUSY"
+        running.terminate()
+        theeye.finish(list(theeye.jobs)[-2])
+        *_, answer = first
+        *_, late = second
+    assert (answer.data["status"], late.data["statusCode"], late.data["code"]) == (200, 504, "ETIMEISUP")
+    assert late.data["job"]["id"] == list(theeye.jobs)[-1]
+    assert running.wait() == 0
