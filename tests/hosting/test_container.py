@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.container import CHECKOUT, DOCKERFILE, VENV, Container, build, stages
+from support.container import CHECKOUT, DOCKERFILE, VENV, Container, stages
 from support.processes import Redis, free_port, need, raw_request, request_bytes, wait_until
 from support.sandbox import TASK, TEXT_418, Client, check_live
 from support.settings import Server, environment
@@ -70,13 +70,6 @@ def test_no_service_is_not_healthy(
 
 
 Start = Callable[..., tuple[Container, str]]
-
-
-@pytest.fixture(scope="module")
-def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    venv = tmp_path_factory.mktemp("image") / "venv"
-    build(venv)
-    return venv
 
 
 @pytest.fixture
