@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from app.redis_url import RedisUrl, read_redis_url
 from app.theeye.keepalive import redis_keep_alive
@@ -85,7 +85,7 @@ class _SentinelPool(_NeverIdle, SentinelConnectionPool):
 
 
 class Sentinels(Sentinel):
-    """Ask the Sentinels for the master; threads may ask at once, and redis-py's own errors show its options."""
+    """Ask the Sentinels for the master. redis-py's own is not for threads, keeps connections, and hides what failed."""
 
     def __init__(self, read: RedisUrl, options: dict[str, Any]) -> None:
         """Connect to nothing yet."""
@@ -94,24 +94,28 @@ class Sentinels(Sentinel):
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """Return host and port of the master. Raise CannotConnect."""
-        asking = Sentinel([])  # type: ignore[no-untyped-call]
-        asking.sentinels = list(self.sentinels)
-        try:
-            found: tuple[str, int] = asking.discover_master(service_name)  # type: ignore[no-untyped-call]
-        except (MasterNotFoundError, redis.ResponseError) as error:
-            raise CannotConnect(_why(service_name, error)) from None
-        finally:
-            for client in asking.sentinels:
-                client.connection_pool.disconnect(inuse_connections=False)
-        self.sentinels = asking.sentinels  # whoever has answered is the first one to be asked next time
-        return found
+        failures: list[Exception] = []
+        for sentinel in list(self.sentinels):
+            try:
+                masters: Any = sentinel.sentinel_masters()
+            except redis.RedisError as error:
+                failures.append(error)
+                continue
+            finally:
+                sentinel.connection_pool.disconnect(inuse_connections=False)
+            state = masters.get(service_name)
+            if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
+                self.sentinels = sorted(self.sentinels, key=lambda other: other is not sentinel)  # it is asked first
+                return state["ip"], state["port"]
+        raise CannotConnect(_why(service_name, failures))
 
 
-def _why(name: str, error: Exception) -> str:
-    if not isinstance(error, MasterNotFoundError):
-        return f"a Sentinel refuses to name the master: {error}"
-    if "Authentication" in str(error):
-        return "the Sentinels do not accept the password, or want one (?sentinel_password=PASSWORD)"
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return "the Sentinels have a certificate that is not accepted (?ssl_ca_certs=FILE)"
+def _why(name: str, failures: list[Exception]) -> str:
+    for error in failures:
+        if isinstance(error, redis.AuthenticationError):
+            return "the Sentinels do not accept the password, or want one (?sentinel_password=PASSWORD)"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "the Sentinels have a certificate that is not accepted (?ssl_ca_certs=FILE)"
+        if isinstance(error, redis.ResponseError):
+            return f"a Sentinel refuses to name the master: {error}"
     return f"no Sentinel that can be reached knows a master {name!r} that is up"

@@ -1,38 +1,37 @@
 """Redis behind Sentinel: after the master has moved, keys and guard work again without a restart."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from support.checks import redis_lines
-from support.client import ask, post
 from support.failover import NAME, PASSWORD, watched
-from support.processes import free_port, wait_until
+from support.processes import CHECKOUT, Service, free_port, wait_until
 from support.theeye import StandIn
 from support.tls import make_certificate
+from support.world import World, over_http
 
 pytestmark = pytest.mark.failover
 
 
-@pytest.mark.parametrize("killed", [True, False], ids=["killed", "moved, TLS, a password of the Sentinel's"])
+@pytest.mark.parametrize("worker", ["gevent", "gthread"], ids=["killed", "moved, TLS, a password of the Sentinel's"])
 def test_keys_and_guard_work_again(
-    killed: bool,
-    theeye: StandIn,
-    make_app: Callable[..., Flask],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    worker: str, theeye: StandIn, service: Callable[..., Service], tmp_path: Path
 ) -> None:
+    killed = worker == "gevent"
     certificate = None if killed else make_certificate(tmp_path)
     with watched("" if killed else "watch-hunter2", certificate) as redis:
-        client = make_app(redis_url=redis.url).test_client()
+        running = service(worker, redis_url=redis.url)
+        world = World(theeye, over_http(running.url))
 
         def start(key: str) -> str | None:
-            return post(client, Idempotency_Key=key, Prefer="respond-async").headers.get("X-Job-Id")
+            return world.post(Idempotency_Key=key, Prefer="respond-async").headers.get("X-Job-Id")
 
         def guard_spans_all() -> bool:
-            told = ask(client, "GET", "/readyz").json
-            return told is not None and told.get("history_guard") == "all processes"
+            told = json.loads(world.ask("GET", "/readyz").data)
+            return bool(told.get("history_guard") == "all processes")
 
         before = start("before")
         assert before is not None
@@ -46,17 +45,28 @@ def test_keys_and_guard_work_again(
         wait_until(guard_spans_all, 30, "the guard over all processes again")
         assert start("before") == before, "a repeated request finds its job"
         assert [line.split()[0] for line in redis_lines(redis.url, theeye, 0)] == ["warn", "ok", "ok", "ok"]
-        assert PASSWORD not in caplog.text
+        if certificate:
+            [_, line] = redis_lines(re.sub("ssl_ca_certs=[^&]*", "", redis.url), theeye)
+            assert "the Sentinels have a certificate that is not accepted" in line
+        assert PASSWORD not in running.log_text()
 
 
 def test_what_is_said_of_sentinels(theeye: StandIn) -> None:
     with watched("watch-hunter2") as redis:
+        nowhere, master = free_port(), redis.master.port
         wrong = {
             redis.url.replace(f"/{NAME}", "/other"): "no Sentinel that can be reached knows a master 'other'",
             redis.url.replace("sentinel_password=watch", "sentinel_password=x"): "Sentinels do not accept the password",
-            f"redis+sentinel://:hunter2@127.0.0.1:{redis.master.port}/x": "a Sentinel refuses to name the master",
-            f"redis+sentinel://:hunter2@127.0.0.1:{free_port()}/x": "no Sentinel that can be reached knows a master",
+            f"redis+sentinel://:hunter2@127.0.0.1:{master}/x": "a Sentinel refuses to name the master",
+            f"redis+sentinel://:hunter2@127.0.0.1:{nowhere}/x": "no Sentinel that can be reached knows a master",
             redis.url.replace(f":{PASSWORD}@", ""): "does not accept the password, or wants one",
         }
         for url, words in wrong.items():
             assert words in redis_lines(url, theeye)[-1]
+
+
+def test_the_documented_user_of_the_sentinels_suffices(theeye: StandIn) -> None:
+    [rule] = re.findall("^ACL SETUSER watch .*$", (CHECKOUT / "docs" / "redis.md").read_text(), re.M)
+    with watched("watch-hunter2") as redis:
+        redis.sentinel.execute(*rule.replace("PASSWORD", "watch-hunter2").split())
+        assert len(redis_lines(f"{redis.url}&sentinel_username=watch", theeye, 0)) == 4

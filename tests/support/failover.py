@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -58,22 +59,23 @@ class SentinelProcess(Process):
         self.launch([need("redis-server", "redis-server"), str(path), "--sentinel"])
         wait_until(self._knows_a_replica, 30, "a replica that the Sentinel knows")
 
+    def execute(self, *command: str) -> Any:
+        with redis.Redis.from_url(f"redis{self._url}") as client:
+            return client.execute_command(*command)
+
     def fail_over(self) -> None:
         """Move the master as for maintenance: the old one lives on, as a replica."""
-        with redis.Redis.from_url(f"redis{self._url}") as client:
-            before = client.sentinel_get_master_addr_by_name(NAME)
-            client.sentinel_failover(NAME)
-            wait_until(
-                lambda: client.sentinel_get_master_addr_by_name(NAME) != before,
-                30,
-                "another master",
-            )
+        before = self._master()
+        self.execute("SENTINEL FAILOVER", NAME)
+        wait_until(lambda: self._master() != before, 30, "another master")
+
+    def _master(self) -> Any:
+        return self.execute("SENTINEL GET-MASTER-ADDR-BY-NAME", NAME)
 
     def _knows_a_replica(self) -> bool:
         self._check_early_exit()
-        with suppress(redis.RedisError), redis.Redis.from_url(f"redis{self._url}") as client:
-            known = client.sentinel_slaves(NAME)
-            return any(replica["master-link-status"] == "ok" for replica in known)
+        with suppress(redis.RedisError):
+            return any(known["master-link-status"] == "ok" for known in self.execute("SENTINEL SLAVES", NAME))
         return False
 
 
