@@ -9,6 +9,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 
 from app import errors
 from app.api import jobs, responses, tasks
+from app.api.compression import compress, may_be_compressed
+from app.api.conditional import is_known, make_not_modified
 from app.api.openapi import document
 from app.api.query import Query
 from app.api.request import current_services
@@ -101,6 +103,19 @@ def add_common_headers(response: AnyResponse) -> AnyResponse:
 def free_slot_of_small_answer(response: AnyResponse) -> AnyResponse:
     """Free the request's slot where the answer is small."""
     held_until_sent(request.environ).close_if_small(response.content_length)
+    return response
+
+
+@blueprint.after_app_request
+def send_no_more_than_needed(response: AnyResponse) -> AnyResponse:
+    """Leave out what the client has, and compress the rest. This is the first of our hooks that runs."""
+    is_compressible = may_be_compressed(response)
+    if is_compressible:
+        response.vary.add("Accept-Encoding")
+    if is_known(response):
+        make_not_modified(response)
+    elif is_compressible:
+        compress(response)
     return response
 
 

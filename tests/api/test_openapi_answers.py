@@ -63,6 +63,10 @@ def modes_and_pages(caller: Caller, theeye: StandIn) -> None:
     caller.post()
     theeye.task(output=described(body="<p>", headers={"Content-Type": "text/html", "X-Own": "1"}))
     caller.post("?response", own="X-Own")
+    theeye.task(output=described(body="<p>" * 999, headers={"Content-Type": "text/html"}))
+    known = caller.post("?response", Accept_Encoding="gzip")
+    job = f"{JOB}/{known.header('X-Job-Id')}?response"
+    caller.ask("GET", job, status=304, If_None_Match=known.header("ETag") or "")
     theeye.task(output=described(statusCode=204))
     caller.post("?response", status=204)
     theeye.task(output=described(body={"a": 1}, statusCode=502))
@@ -85,6 +89,7 @@ def refusals(caller: Caller, theeye: StandIn) -> None:
     caller.ask("GET", f"{JOB}/61f42186c38201dafffffff1", "ENOTFOUND", 404)
     caller.post("", "ETOOLARGE", 413, b"[%s]" % (b" " * 70_000))
     caller.post("", "EMEDIATYPE", 415, Content_Type="text/csv")
+    caller.post("", "EMEDIATYPE", 415, Content_Encoding="br")
     caller.post("", "ENOKEYS", 501, Idempotency_Key="k")
     for status in (400, 404, 418):
         theeye.fault("create", Reply(status, {"message": "no"}), times=1)

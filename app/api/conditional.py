@@ -1,0 +1,25 @@
+"""Answer 304 to a client that has an answer already (RFC 9110, 13.1.2)."""
+
+from http import HTTPStatus
+
+import flask
+from flask import request
+
+from app.api.responses import status_line
+
+
+def is_known(response: flask.Response) -> bool:
+    """Return whether the request's If-None-Match names the response's ETag; never for a job that did not succeed."""
+    tag, _ = response.get_etag()
+    may_be_known = tag is not None and request.method in ("GET", "HEAD") and response.status_code == HTTPStatus.OK
+    has_failed = "X-Job-Id" in response.headers and response.headers.get("X-Job-State") != "success"
+    return may_be_known and not has_failed and request.if_none_match.contains_weak(tag or "")
+
+
+def make_not_modified(response: flask.Response) -> None:
+    """Leave out the body, and the headers that are about it."""
+    response.direct_passthrough = False
+    response.set_data(b"")
+    response.status = status_line(HTTPStatus.NOT_MODIFIED)
+    for name in ("Content-Type", "Content-Length"):
+        response.headers.remove(name)
