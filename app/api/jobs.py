@@ -23,7 +23,7 @@ from app.runs.idempotency import read_key
 from app.runs.runs import RunRequest, job_in_errors
 from app.theeye.jobs import Job
 from app.waiter.clients import Client
-from app.waiter.following import Following, outcome
+from app.waiter.following import Follower, Following, outcome
 from formatters import Context
 
 RESULT = "result"  # the mode that shows what the agent has reported
@@ -79,14 +79,14 @@ def _read(wanted: JobRequest, client: Client, job: str) -> Following[Response]:
     waiter, durations = services.waiter, services.durations
     with consequences(wanted), _gone_as_not_found():
         deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
+        follower = Follower(wanted.caller, client, deadline, events.are_wanted())
         since = waiter.listen()
-        found = _owned(waiter.fetch(wanted.caller, job, deadline, client), wanted)
+        found = _owned(waiter.fetch(follower, job), wanted)
         durations.recall(wanted.session.customer_id, wanted.task)
         if found.has_ended or waiter.left(deadline) <= 0:
             yield found
         else:
-            watched = events.are_wanted()
-            found = yield from waiter.follow(wanted.caller, found, deadline, client, since, watched=watched)
+            found = yield from waiter.follow(follower, found, since)
         durations.learn(wanted.session.customer_id, wanted.task, found)
     return _answer(wanted, found, errors.Accepted, [])
 
@@ -97,14 +97,14 @@ def cancel(customer: str, task: str, job: str) -> Response:
     waiter = services.waiter
     wanted, _ = admit(customer, task, job)
     with consequences(wanted), _gone_as_not_found():
-        deadline = monotonic() + CANCEL_SECONDS
+        follower = Follower(wanted.caller, Client(), monotonic() + CANCEL_SECONDS)
         since = waiter.listen()
-        found = _owned(waiter.fetch(wanted.caller, job, deadline, Client()), wanted)
+        found = _owned(waiter.fetch(follower, job), wanted)
         if found.has_ended:
             raise errors.AlreadyEnded("The job had already ended", job=found)
         with job_in_errors(found.without_document()):
             services.supervisor.cancel(wanted.caller, job)
-            found = waiter.wait(wanted.caller, found, deadline, Client(), since, look_first=True)
+            found = waiter.wait(follower, found, since, look_first=True)
     if not found.has_ended:
         raise errors.Accepted(found, found.age, _location(wanted, job), expected=_expected(wanted))
     if "canceled" not in (found.state, found.lifecycle) and (found.lifecycle, found.state) != _CANCELED_LATE:

@@ -16,7 +16,7 @@ from app.theeye.callers import Caller
 from app.theeye.jobs import Job
 from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client
-from app.waiter.following import Following
+from app.waiter.following import Follower, Following
 from app.waiter.job_waiter import JobWaiter
 
 TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at the most, before a key's lease ends
@@ -75,15 +75,15 @@ class Runs:
         """Yield the job once it exists and then as it is seen; return the run. Raise SyncError of any kind."""
         trace = request.caller.trace
         began = monotonic()
-        remaining = _Remaining(self._waiter, client, began + request.seconds)
-        reservation = self._reserve(request, remaining)
+        follower = Follower(request.caller, client, began + request.seconds, request.watched)
+        reservation = self._reserve(request, follower)
         if isinstance(reservation, str):
             trace.create, trace.joined = monotonic() - began, True
-            job = yield from self._join(request, reservation, remaining)
+            job = yield from self._join(request, reservation, follower)
             self._durations.learn(request.customer_id, request.task, job)
             return Run(job, replayed=True)
         try:
-            return Run((yield from self._start(request, remaining, reservation, began)))
+            return Run((yield from self._start(request, follower, reservation, began)))
         except SyncError as error:
             if not trace.create:
                 trace.queue = monotonic() - began
@@ -93,25 +93,25 @@ class Runs:
                 error.expect(self._durations.expected(request.customer_id, request.task))
             raise
 
-    def _reserve(self, request: RunRequest, remaining: "_Remaining") -> Reservation | str | None:
+    def _reserve(self, request: RunRequest, follower: Follower) -> Reservation | str | None:
         """Return the reservation of the request's key, the id of its job, or None without a key."""
         if request.key is None:
             return None
         if self._keys is None:
             raise NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started")
-        return self._keys.reserve(request.key, LEASE_SECONDS, remaining.seconds)
+        return self._keys.reserve(request.key, LEASE_SECONDS, partial(self._left, follower))
 
-    def _join(self, request: RunRequest, job_id: str, remaining: "_Remaining") -> Following[Job]:
+    def _join(self, request: RunRequest, job_id: str, follower: Follower) -> Following[Job]:
         """Follow the job of the first request with this key. Raise RunGone."""
         try:
             with job_in_errors(Job(job_id)):
                 since = self._waiter.listen()
-                found = self._waiter.fetch(request.caller, job_id, remaining.deadline, remaining.client)
+                found = self._waiter.fetch(follower, job_id)
                 if found.has_ended or request.at_once:
                     yield found
                     return found
                 keep = partial(self._keep, request.key, job_id)
-                return (yield from self._follow(request, found, remaining, since, keep))
+                return (yield from self._waiter.follow(follower, found, since, renew=keep))
         except JobGone as error:
             raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
 
@@ -121,12 +121,12 @@ class Runs:
             self._keys.keep(key, job_id)
 
     def _start(
-        self, request: RunRequest, remaining: "_Remaining", reservation: Reservation | None, began: float
+        self, request: RunRequest, follower: Follower, reservation: Reservation | None, began: float
     ) -> Following[Job]:
         """Create the job when the history guard allows it, and follow it."""
-        self._check_task(request, remaining)
-        with self._guard.protect(request.guarded_task, partial(_left, remaining, reservation)) as protection:
-            since = self._admit(remaining.client, reservation)
+        self._check_task(request, follower)
+        with self._guard.protect(request.guarded_task, partial(self._left, follower, reservation)) as protection:
+            since = self._admit(follower.client, reservation)
             sent = monotonic()
             job = self._create(request, protection.queued, began)
             with job_in_errors(job.without_document()):
@@ -139,41 +139,31 @@ class Runs:
                     return job
                 if not job.has_ended:
                     job = job.without_document()
-                job = yield from self._follow_created(request, job, remaining.as_of(sent), since, confirm)
+                job = yield from self._follow_created(_as_of(sent, follower), job, since, confirm)
                 self._guard.limits.learn(request.guarded_task, job.document)
                 self._durations.learn(request.customer_id, request.task, job, monotonic() - sent)
                 if reservation is not None and self._waiter.listen() != since:
                     confirm()  # Redis was away, and may have lost it
         return job
 
-    def _check_task(self, request: RunRequest, remaining: "_Remaining") -> None:
+    def _check_task(self, request: RunRequest, follower: Follower) -> None:
         """Return where TheEye shows the task to the caller, and ask how long its runs take. Raise as Tasks.check."""
         least, most = TASK_SECONDS
-        seconds = min(max(remaining.seconds(), least), most)
+        seconds = min(max(self._left(follower), least), most)
         self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
         self._durations.recall(request.customer_id, request.task)
 
-    def _follow_created(
-        self, request: RunRequest, job: Job, remaining: "_Remaining", since: int, renew: Callable[[], None]
-    ) -> Following[Job]:
+    def _follow_created(self, follower: Follower, job: Job, since: int, renew: Callable[[], None]) -> Following[Job]:
         """Follow a job; where the create has shown its end, that is the answer if the job is gone before it is read.
 
         TheEye ends a dummy's job while it creates it, and creates of other processes may delete it at once.
         """
         try:
-            return (yield from self._follow(request, job, remaining, since, renew))
+            return (yield from self._waiter.follow(follower, job, since, renew=renew))
         except JobGone:
             if not job.has_ended:
                 raise
             return job
-
-    def _follow(
-        self, request: RunRequest, job: Job, remaining: "_Remaining", since: int, renew: Callable[[], None]
-    ) -> Following[Job]:
-        """Follow a job until its end or the deadline."""
-        return self._waiter.follow(
-            request.caller, job, remaining.deadline, remaining.client, since, watched=request.watched, renew=renew
-        )
 
     def _create(self, request: RunRequest, queued: float, began: float) -> Job:
         """Create the job, and record it, for how long it queued and how long the rest took."""
@@ -185,6 +175,12 @@ class Runs:
             trace.create = monotonic() - began - queued
         trace.job = job.id
         return job
+
+    def _left(self, follower: Follower, reservation: Reservation | None = None) -> float:
+        """Return the seconds left for a create, 0 when nobody waits any more; renew the key of who queues for it."""
+        if reservation is not None:
+            reservation.renew()
+        return 0.0 if follower.client.gone else max(self._waiter.left(follower.deadline), 0.0)
 
     def _admit(self, client: Client, reservation: Reservation | None) -> int:
         """Make sure, right before the create, that it still makes sense; return the epoch to wait from."""
@@ -198,27 +194,9 @@ class Runs:
         return since
 
 
-class _Remaining(NamedTuple):
-    """Tell how long a request can still wait for its job to be created."""
-
-    waiter: JobWaiter
-    client: Client
-    deadline: float
-
-    def seconds(self) -> float:
-        """Return the seconds left; 0 when nobody waits any more."""
-        return 0.0 if self.client.gone else max(self.waiter.left(self.deadline), 0.0)
-
-    def as_of(self, time: float) -> "_Remaining":
-        """Return the same, with as many seconds left now as were left at that time."""
-        return self._replace(deadline=monotonic() + max(self.deadline - time, 0.0))
-
-
-def _left(remaining: _Remaining, reservation: Reservation | None) -> float:
-    """Return the seconds left, and renew the key: a request that queues asks every second."""
-    if reservation is not None:
-        reservation.renew()
-    return remaining.seconds()
+def _as_of(time: float, follower: Follower) -> Follower:
+    """Return the same, with as many seconds left now as were left at that time."""
+    return replace(follower, deadline=monotonic() + max(follower.deadline - time, 0.0))
 
 
 def _confirm(reservation: Reservation | None, job_id: str) -> None:

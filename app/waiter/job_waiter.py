@@ -12,11 +12,10 @@ from time import monotonic
 from app.errors import ClientGone, Unavailable
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
-from app.theeye.callers import Caller
 from app.theeye.jobs import Job
 from app.theeye.supervisor import Supervisor
 from app.waiter.clients import Client, Clients
-from app.waiter.following import Following, outcome
+from app.waiter.following import Follower, Following, outcome
 from app.waiter.look import Look, read
 from app.waiter.notifications import Notifications
 from app.waiter.pauses import POLLING, SAFETY, BackOff
@@ -69,12 +68,13 @@ class JobWaiter:
         """Return the seconds until a deadline or the end of the service, whichever is first; negative after it."""
         return min(deadline, self._end) - monotonic()
 
-    def fetch(self, caller: Caller, job_id: str, deadline: float, client: Client) -> Job:
+    def fetch(self, follower: Follower, job_id: str) -> Job:
         """Return the job as it is now; repeat until the deadline what fails for a moment.
 
         Raise Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         back_off, waker = BackOff(*POLLING), Waker()
+        client, deadline = follower.client, follower.deadline
         client.wake = waker.wake
         self._permits.count()
         with self._permits.permit(waker.wake) as permit:
@@ -83,59 +83,48 @@ class JobWaiter:
                     raise ClientGone("The client has gone", job=Job(job_id))
                 looked = monotonic()
                 try:
-                    return read(self._supervisor, caller, job_id, max(self.left(deadline), LAST_LOOK))
+                    return read(self._supervisor, follower.caller, job_id, max(self.left(deadline), LAST_LOOK))
                 except Unavailable as error:
                     if "Retry-After" in error.headers:  # the client is told when to come again
                         raise
                     waker.wait(min(back_off.next(), max(self.left(deadline), 0)))
-                    if self.left(deadline) <= 0 or not self._queue_for_look(permit, waker, looked, deadline, client):
+                    if self.left(deadline) <= 0 or not self._queue_for_look(follower, permit, waker, looked):
                         raise
 
-    def _queue_for_look(self, permit: Permit, waker: Waker, looked: float, deadline: float, client: Client) -> bool:
+    def _queue_for_look(self, follower: Follower, permit: Permit, waker: Waker, looked: float) -> bool:
         """Return whether to go on: the look is permitted, or the client has gone; False at the deadline."""
-        while not permit.take() and not client.gone:
-            if self.left(deadline) <= 0:
+        while not permit.take() and not follower.client.gone:
+            if self.left(follower.deadline) <= 0:
                 return False
             permit.ask(looked)
-            waker.wait(min(SAFETY[0], max(self.left(deadline), 0)))
+            waker.wait(min(SAFETY[0], max(self.left(follower.deadline), 0)))
         return True
 
-    def wait(
-        self,
-        caller: Caller,
-        job: Job,
-        deadline: float,
-        client: Client,
-        since: int,
-        *,
-        look_first: bool = False,
-    ) -> Job:
+    def wait(self, follower: Follower, job: Job, since: int, *, look_first: bool = False) -> Job:
         """Return the job once it has ended, or as last seen at the deadline. Raise as `follow` does."""
-        return outcome(self.follow(caller, job, deadline, client, since, look_first=look_first))
+        return outcome(self.follow(follower, job, since, look_first=look_first))
 
     def follow(
         self,
-        caller: Caller,
+        follower: Follower,
         job: Job,
-        deadline: float,
-        client: Client,
         since: int,
         *,
         look_first: bool = False,
-        watched: bool = False,
         renew: Callable[[], None] = lambda: None,
     ) -> Following[Job]:
         """Yield the job now and after each look; return it once it has ended, or as last seen at the deadline.
 
-        `since`: the epoch that `listen` returned; `look_first`: the job may have ended by now; `watched`: look at each
-        change too, and yield None every BEAT_SECONDS; `renew` is called after each pause and whenever Redis is back:
-        it may have lost what was stored there.
+        Where it is watched, look at each change too, and yield None every BEAT_SECONDS. `since`: the epoch that
+        `listen` returned; `look_first`: the job may have ended by now; `renew` is called after each pause and whenever
+        Redis is back: it may have lost what was stored there.
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
-        look = Look(self._supervisor, caller, job, lambda: max(self.left(deadline), LAST_LOOK))
-        notifications = self._notifications
+        left = partial(self.left, follower.deadline)
+        look = Look(self._supervisor, follower.caller, job, lambda: max(left(), LAST_LOOK))
+        notifications, client, watched = self._notifications, follower.client, follower.watched
         with (
-            _timed(caller.trace),
+            _timed(follower.caller.trace),
             notifications.watch(job.id, since) as waker,
             notifications.watch_changes(job.id, waker) if watched else nullcontext(),
             self._permits.permit(waker.wake) as permit,
@@ -145,21 +134,11 @@ class JobWaiter:
                 waker.wake()
             if look_first or job.has_ended:
                 waker.wake(Reason.TOLD)
+            beat = BEAT_SECONDS if watched else float("inf")
+            wait = Wait(look, waker, permit, client, notifications, left, renew, self._found_unheard, beat)
             try:
                 yield job
-                return (
-                    yield from Wait(
-                        look,
-                        waker,
-                        permit,
-                        client,
-                        notifications,
-                        left=partial(self.left, deadline),
-                        renew=renew,
-                        unheard=self._found_unheard,
-                        beat=BEAT_SECONDS if watched else float("inf"),
-                    ).until_end()
-                )
+                return (yield from wait.until_end())
             except GeneratorExit:
                 raise ClientGone("The client has gone", job=look.job) from None
 

@@ -24,6 +24,7 @@ from app.theeye.supervisor import Supervisor
 from app.waiter import job_waiter, wait
 from app.waiter import permits as module
 from app.waiter.clients import Client, Clients
+from app.waiter.following import Follower
 from app.waiter.job_waiter import JobWaiter
 from app.waiter.notifications import Notifications
 from app.waiter.permits import Permits
@@ -40,7 +41,9 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     theeye.fault("lifecycle", Late(0.5))
     theeye.fault("read", Silence())
     deadline = monotonic() + 1
-    seen = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)).wait(caller, job, deadline, Client(), 0)
+    seen = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)).wait(
+        Follower(caller, Client(), deadline), job, 0
+    )
     assert seen.id == job.id
     assert len(theeye.calls_of("read")) == 1, "the lifecycle said that it had ended, and the document did not come"
     assert -0.1 < monotonic() - deadline < 8
@@ -51,7 +54,7 @@ def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
     supervisor = Supervisor(Settings(supervisor_url=f"http://127.0.0.1:{free_port()}"))
     waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)), Client()
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(waiter.fetch, Caller("acme", "t"), "j1", monotonic() + 30, client)
+        reading = pool.submit(waiter.fetch, Follower(Caller("acme", "t"), client, monotonic() + 30), "j1")
         client.gone = True
         client.wake()
         with pytest.raises(ClientGone):
