@@ -234,7 +234,7 @@ def test_a_key_is_one_run_however_its_requests_are_answered(
         job_id = got.headers["X-Job-Id"]
         theeye_redis.change(lifecycle="started")
         theeye_redis.publish(job_id, f"{ACME.customer_id}:job-crud:{job_id}")
-        assert next(events).data == {"lifecycle": "started"}
+        assert next(events).data["lifecycle"] == "started", "Redis may know of runs of other tests"
         theeye_redis.finish()
         *_, answer = events
         assert world.post(Idempotency_Key="watched").data.decode() == answer.data["body"]
