@@ -21,8 +21,8 @@ help:
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 4 minutes"
 	@echo "make soak    20 minutes of mixed load under random faults"
 	@echo "make bench   measure what a request costs, in about 5 minutes"
-	@echo "make lint    ruff, mypy, and whether openapi.json is up to date"
-	@echo "make openapi write app/api/openapi.json from app/api/openapi.yaml"
+	@echo "make lint    ruff, mypy, and whether openapi.json and postman.json are up to date"
+	@echo "make openapi write app/api/openapi.json and docs/postman.json from app/api/openapi.yaml"
 	@echo "make screenshots  draw the pictures in docs/images"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
 

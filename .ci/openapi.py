@@ -1,6 +1,6 @@
-"""Write app/api/openapi.json, which the service reads, from app/api/openapi.yaml, which people edit.
+"""Write what is made of app/api/openapi.yaml, which people edit: openapi.json for the service, docs/postman.json.
 
-With `--check` nothing is written: the exit status is 1 where the two differ.
+With `--check` nothing is written: the exit status is 1 where a file differs.
 """
 
 import json
@@ -9,27 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from postman import collection
 
-SOURCE = Path(__file__).parent.parent / "app" / "api" / "openapi.yaml"
-TARGET = SOURCE.with_suffix(".json")
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "app" / "api" / "openapi.yaml"
 
 
-def converted(source: str) -> str:
-    """Return the JSON of a YAML document, without the top-level `x-` sections: they only hold parts to repeat."""
+def converted(source: str) -> dict[Path, str]:
+    """Return the files by their paths.
+
+    The JSON is without the top-level `x-` sections of the YAML: they only hold parts to repeat.
+    """
     document: dict[str, Any] = yaml.safe_load(source)
     kept = {name: part for name, part in document.items() if not name.startswith("x-")}
-    return json.dumps(kept, ensure_ascii=False, indent=1) + "\n"
+    made = {SOURCE.with_suffix(".json"): kept, ROOT / "docs" / "postman.json": collection(kept)}
+    return {path: json.dumps(node, ensure_ascii=False, indent=1) + "\n" for path, node in made.items()}
 
 
 def main(options: list[str]) -> int:
-    """Write the file, or compare it."""
-    wanted = converted(SOURCE.read_text(encoding="utf-8"))
-    if options == ["--check"]:
-        if TARGET.read_text(encoding="utf-8") == wanted:
-            return 0
-        sys.stderr.write("app/api/openapi.json is not what app/api/openapi.yaml says: run `make openapi`\n")
-        return 1
-    TARGET.write_text(wanted, encoding="utf-8")
+    """Write the files, or compare them."""
+    for path, wanted in converted(SOURCE.read_text(encoding="utf-8")).items():
+        if options != ["--check"]:
+            path.write_text(wanted, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != wanted:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is not what app/api/openapi.yaml says: run `make openapi`\n")
+            return 1
     return 0
 
 
