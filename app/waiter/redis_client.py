@@ -91,23 +91,35 @@ class Sentinels(Sentinel):
         """Connect to nothing yet."""
         kwargs = {**options, **read.sentinel_options}
         super().__init__(read.sentinels, sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
+        login = {name: read.options[name] for name in ("username", "password") if name in read.options}
+        self._logged_in: dict[Any, Any] = {}  # for a Sentinel that wants a password: many share that of the Redis
+        if login and "password" not in read.sentinel_options:
+            for client, (host, port) in zip(self.sentinels, read.sentinels, strict=True):
+                self._logged_in[client] = redis.Redis(**{**kwargs, **login, "host": host, "port": port})
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """Return host and port of the master. Raise CannotConnect."""
         failures: list[Exception] = []
         for sentinel in list(self.sentinels):
             try:
-                masters: Any = sentinel.sentinel_masters()
+                state = self._masters(sentinel).get(service_name)
             except redis.RedisError as error:
                 failures.append(error)
                 continue
-            finally:
-                sentinel.connection_pool.disconnect(inuse_connections=False)
-            state = masters.get(service_name)
             if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
                 self.sentinels = sorted(self.sentinels, key=lambda other: other is not sentinel)  # it is asked first
                 return state["ip"], state["port"]
         raise CannotConnect(_why(service_name, failures))
+
+    def _masters(self, sentinel: Any) -> Any:
+        try:
+            return sentinel.sentinel_masters()
+        except redis.AuthenticationError:
+            if sentinel not in self._logged_in:
+                raise
+            return self._masters(self._logged_in[sentinel])
+        finally:
+            sentinel.connection_pool.disconnect(inuse_connections=False)
 
 
 def _why(name: str, failures: list[Exception]) -> str:

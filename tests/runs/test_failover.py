@@ -65,8 +65,9 @@ def test_what_is_said_of_sentinels(theeye: StandIn) -> None:
             assert words in redis_lines(url, theeye)[-1]
 
 
-def test_the_documented_user_of_the_sentinels_suffices(theeye: StandIn) -> None:
+def test_sentinels_with_the_password_of_the_redis_and_with_a_user_of_their_own(theeye: StandIn) -> None:
     [rule] = re.findall("^ACL SETUSER watch .*$", (CHECKOUT / "docs" / "redis.md").read_text(), re.M)
-    with watched("watch-hunter2") as redis:
-        redis.sentinel.execute(*rule.replace("PASSWORD", "watch-hunter2").split())
+    with watched(PASSWORD) as redis:
+        assert len(redis_lines(redis.url.partition("?")[0], theeye, 0)) == 4
+        redis.sentinel.execute(*rule.replace("PASSWORD", PASSWORD).split())
         assert len(redis_lines(f"{redis.url}&sentinel_username=watch", theeye, 0)) == 4
