@@ -24,16 +24,87 @@ _OTHERS = ("ready", "assigned", "locked", "started", "finished", "terminated", "
 
 def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent, notifier: Notifier) -> Blueprint:
     """Return the supervisor's routes."""
-    routes = Blueprint("supervisor", __name__)
+    routes, views = Blueprint("supervisor", __name__), _Views(store, tasks, agent, notifier)
+    routes.post("/<customer>/task/<task_id>/job")(views.create)
+    routes.get("/<customer>/task")(views.list_tasks)
+    routes.get("/<customer>/task/<task_id>")(views.read_task)
+    routes.get("/<customer>/job/<job_id>")(views.read_job)
+    routes.get("/<customer>/job/<job_id>/lifecycle")(views.read_lifecycle)
+    routes.put("/<customer>/job/<job_id>/cancel")(views.cancel)
+    routes.put("/job/<job_id>/synced")(views.synced)
+    return routes
 
-    def authorize() -> str:
-        session = session_customer(store)
+
+class _Views:
+    """Answer the supervisor's routes."""
+
+    def __init__(self, store: Store, tasks: Mapping[str, Task], agent: Agent, notifier: Notifier) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._agent = agent
+        self._notifier = notifier
+
+    def create(self, customer: str, task_id: str) -> Response:
+        """Create a job."""
+        owner = self._organization(customer)
+        task = _find_task(self._tasks, task_id)  # whosever it is: TheEye runs the tasks of other organisations too
+        body, query = _body(), query_object(request.args.items(multi=True))
+        job = _new_job(task, owner, body, query)
+        created = answer(job)
+        self._store.add_job(job, task.history_limit)
+        if job["lifecycle"] in ("ready", *_PARKED):  # not of one that has failed in the making
+            self._notifier.job_changed(job, "create")
+        if job["lifecycle"] == "ready":
+            self._agent.take(job)
+            if task.is_dummy and (ended := self._store.job_text(job["id"])):  # TheEye's answer shows the end too
+                created = answer_text(ended)
+        return _see_other(job["id"], query) if _wants_result(body, query) else created
+
+    def list_tasks(self, customer: str) -> Response:
+        """List the caller's tasks."""
+        limit = request.args.get("limit", type=int)
+        return answer([task.document for task in self._tasks_of(customer).values()][:limit])
+
+    def read_task(self, customer: str, task_id: str) -> Response:
+        """Show one of the caller's tasks."""
+        return answer(_find_task(self._tasks_of(customer), task_id).document)
+
+    def read_job(self, customer: str, job_id: str) -> Response:
+        """Show a job."""
+        self._organization(customer)
+        return answer_text(_find(self._store.job_text, job_id))
+
+    def read_lifecycle(self, customer: str, job_id: str) -> Response:
+        """Show a job's lifecycle."""
+        self._organization(customer)
+        return answer(_find(self._store.lifecycle, job_id))
+
+    def cancel(self, customer: str, job_id: str) -> Response:
+        """Cancel a job; the answer is the same whether that had an effect or not."""
+        self._organization(customer)
+        _find(self._store.lifecycle, job_id)
+        self._agent.cancel(job_id.lower())
+        return Response(status=204)
+
+    def synced(self, job_id: str) -> Response:
+        """Make a job ready that its caller has put into `syncing`."""
+        self._authorize()
+        lifecycle = _find(self._store.lifecycle, job_id)
+        job = self._store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
+        if job is None:
+            raise Refused(400, f"job lifecycle must be syncing. {lifecycle} is set")
+        self._notifier.job_changed(job)
+        self._agent.take(job)
+        return answer("ok")
+
+    def _authorize(self) -> str:
+        session = session_customer(self._store)
         if session is None:
             raise Refused(401, "Unauthorized")
         return session
 
-    def organization(name: str) -> str:
-        session = authorize()
+    def _organization(self, name: str) -> str:
+        session = self._authorize()
         customer = customer_named(name)
         if customer is None:
             raise Refused(404, "organization not found")
@@ -41,75 +112,22 @@ def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent, notifier: 
             raise Refused(409, error_body(409, "the session belongs to another organization"))
         return customer
 
-    def tasks_of(customer: str) -> Mapping[str, Task]:
-        return tasks if organization(customer) == CUSTOMER else {}
+    def _tasks_of(self, customer: str) -> Mapping[str, Task]:
+        return self._tasks if self._organization(customer) == CUSTOMER else {}
 
-    def find_task(among: Mapping[str, Task], task_id: str) -> Task:
-        task = among.get(_checked(task_id, "task").lower())
-        if task is None:
-            raise Refused(404, "task not found")
-        return task
 
-    def find(read: Callable[[str], str | None], job_id: str) -> str:
-        value = read(_checked(job_id, "job"))
-        if value is None:
-            raise Refused(404, "job not found")
-        return value
+def _find_task(among: Mapping[str, Task], task_id: str) -> Task:
+    task = among.get(_checked(task_id, "task").lower())
+    if task is None:
+        raise Refused(404, "task not found")
+    return task
 
-    @routes.post("/<customer>/task/<task_id>/job")
-    def create(customer: str, task_id: str) -> Response:
-        owner = organization(customer)
-        task = find_task(tasks, task_id)  # whosever it is: TheEye runs the tasks of other organisations too
-        body, query = _body(), query_object(request.args.items(multi=True))
-        job = _new_job(task, owner, body, query)
-        created = answer(job)
-        store.add_job(job, task.history_limit)
-        if job["lifecycle"] in ("ready", *_PARKED):  # not of one that has failed in the making
-            notifier.job_changed(job, "create")
-        if job["lifecycle"] == "ready":
-            agent.take(job)
-            if task.is_dummy:  # it has ended by now, and TheEye's answer shows that
-                created = answer_text(find(store.job_text, job["id"]))
-        return _see_other(job["id"], query) if _wants_result(body, query) else created
 
-    @routes.get("/<customer>/task")
-    def list_tasks(customer: str) -> Response:
-        limit = request.args.get("limit", type=int)
-        return answer([task.document for task in tasks_of(customer).values()][:limit])
-
-    @routes.get("/<customer>/task/<task_id>")
-    def read_task(customer: str, task_id: str) -> Response:
-        return answer(find_task(tasks_of(customer), task_id).document)
-
-    @routes.get("/<customer>/job/<job_id>")
-    def read_job(customer: str, job_id: str) -> Response:
-        organization(customer)
-        return answer_text(find(store.job_text, job_id))
-
-    @routes.get("/<customer>/job/<job_id>/lifecycle")
-    def read_lifecycle(customer: str, job_id: str) -> Response:
-        organization(customer)
-        return answer(find(store.lifecycle, job_id))
-
-    @routes.put("/<customer>/job/<job_id>/cancel")
-    def cancel(customer: str, job_id: str) -> Response:
-        organization(customer)
-        find(store.lifecycle, job_id)
-        agent.cancel(job_id.lower())
-        return Response(status=204)
-
-    @routes.put("/job/<job_id>/synced")
-    def synced(job_id: str) -> Response:
-        authorize()
-        lifecycle = find(store.lifecycle, job_id)
-        job = store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
-        if job is None:
-            raise Refused(400, f"job lifecycle must be syncing. {lifecycle} is set")
-        notifier.job_changed(job)
-        agent.take(job)
-        return answer("ok")
-
-    return routes
+def _find(read: Callable[[str], str | None], job_id: str) -> str:
+    value = read(_checked(job_id, "job"))
+    if value is None:
+        raise Refused(404, "job not found")
+    return value
 
 
 def _checked(identifier: str, kind: str) -> str:
