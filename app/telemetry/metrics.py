@@ -22,43 +22,23 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         registry = CollectorRegistry()
-        self._requests = Counter(
-            "theeye_sync_requests",
-            "Requests answered; health checks that succeed aside.",
-            ["mode", "outcome"],
-            registry=registry,
-        )
-        self._refused = Counter("theeye_sync_refused", "Requests refused, by error code.", ["code"], registry=registry)
-        self._joins = Counter(
-            "theeye_sync_idempotent_joins", "Requests that joined the job of an earlier one.", registry=registry
-        )
-        self._calls = Counter("theeye_sync_theeye_calls", "Calls to TheEye.", ["kind", "status"], registry=registry)
-        sessions = Counter("theeye_sync_sessions", "Sessions looked up.", ["cache"], registry=registry)
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        words = "Requests answered; health checks that succeed aside."
+        self._requests = counter("theeye_sync_requests", words, ["mode", "outcome"])
+        self._refused = counter("theeye_sync_refused", "Requests refused, by error code.", ["code"])
+        self._joins = counter("theeye_sync_idempotent_joins", "Requests that joined the job of an earlier one.")
+        self._calls = counter("theeye_sync_theeye_calls", "Calls to TheEye.", ["kind", "status"])
+        sessions = counter("theeye_sync_sessions", "Sessions looked up.", ["cache"])
         self._hits, self._misses = sessions.labels("hit"), sessions.labels("miss")
-        self._wait = Histogram(
-            "theeye_sync_wait_seconds", "Waiting for the end of a job.", buckets=WAITS, registry=registry
-        )
-        self._overhead = Histogram(
-            "theeye_sync_overhead_seconds",
-            "A request about a job, without its waiting and queueing.",
-            buckets=OVERHEADS,
-            registry=registry,
-        )
-        self._parked = Gauge(
-            "theeye_sync_parked", "Requests about a job under way.", multiprocess_mode="livesum", registry=registry
-        )
-        self._unheard = Counter(
-            "theeye_sync_unheard_ends",
-            "Jobs whose end a look found while notifications were heard, but none of it.",
-            registry=registry,
-        )
-        self._new_listener = partial(
-            Gauge,
-            "theeye_sync_listener_up",
-            "1 while every process that listens for notifications hears Redis.",
-            multiprocess_mode="livemin",
-            registry=registry,
-        )
+        self._wait = histogram("theeye_sync_wait_seconds", "Waiting for the end of a job.", buckets=WAITS)
+        words = "A request about a job, without its waiting and queueing."
+        self._overhead = histogram("theeye_sync_overhead_seconds", words, buckets=OVERHEADS)
+        self._parked = gauge("theeye_sync_parked", "Requests about a job under way.", multiprocess_mode="livesum")
+        words = "Jobs whose end a look found while notifications were heard, but none of it."
+        self._unheard = counter("theeye_sync_unheard_ends", words)
+        words = "1 while every process that listens for notifications hears Redis."
+        self._new_listener = partial(gauge, "theeye_sync_listener_up", words, multiprocess_mode="livemin")
         self._listener: Any = None
         self._known: dict[tuple[str, int | str], Counter] = {}  # labels() takes longer than inc()
 
