@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.checks import redis_lines
-from support.failover import NAME, PASSWORD, watched
+from support.failover import NAME, PASSWORD, Watched, watched
 from support.processes import CHECKOUT, Service, free_port, wait_until
 from support.theeye import StandIn
 from support.tls import make_certificate
@@ -16,13 +16,26 @@ from support.world import World, over_http
 pytestmark = pytest.mark.failover
 
 
-@pytest.mark.parametrize("worker", ["gevent", "gthread"], ids=["killed", "moved, TLS, a password of the Sentinel's"])
+@pytest.mark.parametrize(
+    ("worker", "move", "password", "tls"),
+    [
+        ("gevent", lambda redis: redis.master.kill(), "", False),
+        ("gevent", lambda redis: redis.master.freeze(), "", False),
+        ("gthread", lambda redis: redis.sentinel.fail_over(), "watch-hunter2", True),
+    ],
+    ids=["killed", "frozen", "moved"],
+)
 def test_keys_and_guard_work_again(
-    worker: str, theeye: StandIn, service: Callable[..., Service], tmp_path: Path
+    worker: str,
+    move: Callable[[Watched], None],
+    password: str,
+    tls: bool,
+    theeye: StandIn,
+    service: Callable[..., Service],
+    tmp_path: Path,
 ) -> None:
-    killed = worker == "gevent"
-    certificate = None if killed else make_certificate(tmp_path)
-    with watched("" if killed else "watch-hunter2", certificate) as redis:
+    certificate = make_certificate(tmp_path) if tls else None
+    with watched(password, certificate) as redis:
         running = service(worker, redis_url=redis.url)
         world = World(theeye, over_http(running.url))
 
@@ -37,10 +50,7 @@ def test_keys_and_guard_work_again(
         assert before is not None
         wait_until(guard_spans_all, 30, "the guard over all processes")
         redis.replicate()
-        if killed:
-            redis.master.kill()
-        else:
-            redis.sentinel.fail_over()
+        move(redis)
         wait_until(lambda: start("after") is not None, 30, "a key after the move")
         wait_until(guard_spans_all, 30, "the guard over all processes again")
         assert start("before") == before, "a repeated request finds its job"
