@@ -20,7 +20,14 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
         "SYNC_API_SERVICE_HOST": "10.0.0.1",
         "SYNC_API_PORT": "udp://10.0.0.1:6090",
     }
-    ours = {"SYNC_BIND": "x", "SYNC_CHECK_TOKEN": "x", "PATH": "x", "MY_SYNC_BINDS": "x"}
+    ours = {
+        "SYNC_BIND": "x",
+        "SYNC_CHECK_TOKEN": "x",
+        "SYNC_URL": "x",
+        "SYNC_TOKEN": "x",
+        "PATH": "x",
+        "MY_SYNC_BINDS": "x",
+    }
     assert unknown_variables(kubernetes | ours) == {}
     assert unknown_variables({"SYNC_MAX_WAITTING": "hunter2", "SYNC_PORT": "6090", "SYNC_REDIS": ""}) == {
         "SYNC_MAX_WAITTING": "SYNC_MAX_WAITING",

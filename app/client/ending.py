@@ -23,20 +23,27 @@ def carry_out(call: Call, follow: Callable[[Shown], Answer], finish: Callable[[C
     try:
         with screen() as shown:
             answer = follow(shown)
-        return finish(call, answer)
     except Cut as cut:
         say(str(cut))
         say(_whereabouts(call, may_have_started=call.was_sent))
         return Exit.SERVICE_FAILED
     except KeyboardInterrupt:
         return _interrupted(call)
+    return finish(call, answer)
 
 
 def write_answer(call: Call, answer: Answer) -> Exit:
     """Write the job's answer and the end of a failed job's log, or the service's error."""
     if answer.error is not None:
         return tell_error(call, answer)
-    click.echo(answer.body, nl=False)
+    try:
+        click.echo(answer.body, nl=False)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its exit
+        if not isinstance(error, BrokenPipeError):  # as with `| head`, which has read enough
+            say(f"the answer cannot be written: {error.strerror}")
+            say(_whereabouts(call, may_have_started=True))
+            return Exit.SERVICE_FAILED
     if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
         click.echo(err=True)  # the prompt begins a line of its own, and the answer stays as it is
     if answer.exit is Exit.JOB_FAILED:

@@ -12,7 +12,6 @@ from urllib3.exceptions import NewConnectionError
 
 from app.client.misuse import Misuse
 from app.client.outcome import Answer, answer_of
-from app.telemetry.text import escape
 
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 120.0  # a stream has a comment every 10 s; before it the service may queue for its SYNC_WAIT_SECONDS
@@ -25,7 +24,7 @@ class Cut(Exception):
     """Report that no answer came; `sent` tells whether the service may have had the request."""
 
     def __init__(self, words: str, sent: bool) -> None:
-        super().__init__(escape(words))
+        super().__init__(words)
         self.sent = sent
 
 

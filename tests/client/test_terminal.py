@@ -136,6 +136,24 @@ def test_without_a_terminal_ctrl_c_never_cancels(gunicorn: Service, its_theeye: 
     assert its_theeye.calls_of("cancel") == []
 
 
+@pytest.mark.parametrize(
+    ("full", "status", "words"),
+    [(True, 5, "the answer cannot be written: No space left"), (False, 0, "job ")],  # False: a pipe that nobody reads
+)
+def test_an_answer_that_cannot_be_written(
+    gunicorn: Service, its_theeye: StandIn, full: bool, status: int, words: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environ = clean_environment() | {"SYNC_URL": gunicorn.url, "SYNC_TOKEN": "tok-acme"}
+    with Path("/dev/full").open("wb") as device, os.fdopen(writer, "wb") as pipe:
+        sink = device if full else pipe
+        ran = subprocess.run(RUN, cwd=CHECKOUT, env=environ, stdout=sink, stderr=-1, text=True, timeout=60)
+    assert ran.returncode == status
+    assert words in ran.stderr
+    assert "Exception" not in ran.stderr
+
+
 def test_ctrl_c_before_the_job_is_known() -> None:
     asked, ended = threading.Event(), threading.Event()
 
