@@ -70,7 +70,7 @@ def _quotas_of(group: Path) -> Iterator[float]:
     texts = [_lines(group / name) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
     for numbers in ([" ".join(text) for text in texts], " ".join(_lines(group / "cpu.max")).split()):
         with suppress(ValueError):
-            share, period = map(int, numbers)
+            share, period = map(int, numbers[:2])
             if share > 0 and period > 0:
                 yield share / period
 
