@@ -263,6 +263,7 @@ def test_the_files_numbers_fit_each_other() -> None:
 def test_wsgiref() -> None:
     with running("wsgiref") as host:
         check_seed_examples(host.url, host.theeye, version="HTTP/1.0")
+        check_events(host.url, host.theeye)
         say_the_token_everywhere(host.url)
         ready = host.readyz()
         assert ready["host"] == {
