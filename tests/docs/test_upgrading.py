@@ -1,0 +1,20 @@
+"""docs/upgrading.md: its links lead somewhere, and what it names exists."""
+
+import re
+from dataclasses import fields
+
+from support.pages import check_links, read
+
+from app.settings import Settings, variable_of
+
+PAGE = "docs/upgrading.md"
+
+
+def test_its_links_lead_somewhere() -> None:
+    check_links(PAGE)
+
+
+def test_each_setting_it_names_exists() -> None:
+    named = set(re.findall(r"`(SYNC_[A-Z_]+)[`=]", read(PAGE)))
+    assert len(named) > 10
+    assert named <= {variable_of(each.name) for each in fields(Settings)}
