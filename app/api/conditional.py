@@ -10,10 +10,13 @@ from app.api.responses import status_line
 
 def is_known(response: flask.Response) -> bool:
     """Return whether the request's If-None-Match names the response's ETag; never for a job that did not succeed."""
+    if "HTTP_IF_NONE_MATCH" not in request.environ or request.method not in ("GET", "HEAD"):
+        return False
     tag, _ = response.get_etag()
-    may_be_known = tag is not None and request.method in ("GET", "HEAD") and response.status_code == HTTPStatus.OK
     has_failed = "X-Job-Id" in response.headers and response.headers.get("X-Job-State") != "success"
-    return may_be_known and not has_failed and request.if_none_match.contains_weak(tag or "")
+    if tag is None or has_failed or response.status_code != HTTPStatus.OK:
+        return False
+    return request.if_none_match.contains_weak(tag)
 
 
 def make_not_modified(response: flask.Response) -> None:

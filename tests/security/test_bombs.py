@@ -1,10 +1,12 @@
 """Bodies made to cost more than their size, and bodies that two readers could understand differently."""
 
+import gzip
 import json
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +18,7 @@ from support.theeye import JOB, StandIn
 from support.world import over_http
 
 from app.api.arguments import for_supervisor
+from app.api.codings import decode
 from app.errors import BadRequest, TooLarge
 from formatters import Answer, Context, Formatter, Registry, TooCostly, cost, jsontext, loads
 from formatters.jsontext import loads_document
@@ -64,6 +67,15 @@ FORMS = {
 }
 
 
+PART = b'--X\r\nContent-Disposition: form-data; name="a"%b\r\n\r\n%b\r\n'
+PARTS = {
+    "wide characters": PART % (b"", "\U0001f600".encode() + b"a" * SIZE),
+    "control characters": PART % (b"", b"\1" * SIZE),
+    "a file": PART % (b"; filename=x", b"\r\n--Y" * (SIZE // 5)),
+    "many lines of a head": (PART % (b"\r\nX" * 5000, b"")) * 60,
+}
+
+
 @pytest.fixture
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the line between what is read and what is refused where a text of a quarter of the size reaches it."""
@@ -77,6 +89,17 @@ def within(seconds: float = SECONDS) -> Iterator[None]:
     began = time.thread_time()
     yield
     assert time.thread_time() - began < seconds
+
+
+@contextmanager
+def takes_at_most(size: int) -> Iterator[None]:
+    """Raise AssertionError if more memory is taken meanwhile."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
 
 
 def bomb(item: bytes, size: int = 2 * SIZE // SCALE) -> bytes:
@@ -102,6 +125,19 @@ def test_a_large_body_goes_on_as_it_came_and_in_time(what: str) -> None:
 def test_a_form_that_would_take_long_is_refused_at_once(what: str) -> None:
     with within(1), pytest.raises(BadRequest):
         for_supervisor(FORMS[what], FORM)
+
+
+@pytest.mark.parametrize("what", PARTS)
+def test_a_form_with_files_takes_less_than_ten_times_its_size(what: str) -> None:
+    body = PARTS[what] + b"--X--"
+    with within(), takes_at_most(9 * len(body)), suppress(BadRequest, TooLarge):
+        for_supervisor(body, "multipart/form-data; boundary=X", 2 * SIZE)
+
+
+def test_what_inflates_to_too_much_takes_no_memory() -> None:
+    body = gzip.compress(bytes(25 * SIZE))
+    with within(), takes_at_most(1 << 20), pytest.raises(TooLarge):
+        decode(body, "gzip", 24 * SIZE)
 
 
 def test_names_in_names_are_read_five_levels_deep() -> None:
