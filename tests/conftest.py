@@ -155,6 +155,26 @@ def its_theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
+def shared_theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
+    with StandIn(redis_url=redis_server.url) as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def with_keys(shared_theeye_redis: StandIn, redis_server: Redis) -> Iterator[Service]:
+    """One service with a Redis for all tests of a file, in front of `theeye_with_keys`."""
+    with Service(environment(shared_theeye_redis, redis_url=redis_server.url)) as running:
+        yield running
+
+
+@pytest.fixture
+def theeye_with_keys(shared_theeye_redis: StandIn) -> StandIn:
+    """The TheEye that `with_keys` calls, as new."""
+    shared_theeye_redis.renew()
+    return shared_theeye_redis
+
+
+@pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox for all tests of a file."""
     with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3") as sandbox:

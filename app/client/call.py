@@ -120,7 +120,8 @@ class Call:
                     return answer
                 self._last_event = event.id or self._last_event
                 if event.name == "lifecycle":
-                    shown.lifecycle(event.data["lifecycle"], event.data.get("expected_seconds"))
-        except (ValueError, LookupError, TypeError):
+                    expected = event.data.get("expected_seconds")
+                    shown.lifecycle(event.data["lifecycle"], None if expected is None else round(expected, 1))
+        except (ValueError, LookupError, TypeError, AttributeError):
             raise Cut("the service sent events that cannot be read", sent=True) from None
         raise Cut("the connection ended before the answer", sent=True)

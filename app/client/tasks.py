@@ -47,7 +47,8 @@ def _row(task: Mapping[str, Any]) -> Sequence[str]:
     """Return a task's line: an argument that may be left out (null) stands in brackets."""
     arguments = [each for each in task.get("task_arguments") or [] if isinstance(each, dict)]
     shown = [_argument(each) for each in arguments]
-    return str(task.get("id")), str(task.get("name")), ", ".join(shown) or "-"
+    cells = (str(task.get("id")), str(task.get("name")), ", ".join(shown) or "-")
+    return [" ".join(cell.split()) for cell in cells]  # each on one line
 
 
 def _argument(argument: Mapping[str, Any]) -> str:

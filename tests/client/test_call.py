@@ -1,42 +1,15 @@
 """A connection that is cut: the same job is taken up again, and no task runs twice."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.command import HERE, command, cutting, recorder
-from support.processes import Redis, Service, free_port
-from support.settings import environment
+from support.processes import Service, free_port
 from support.theeye import StandIn
 
 from app.client import call
 
 END = "\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def gunicorn(shared_theeye: StandIn) -> Iterator[Service]:
-    """Without Redis, so without keys."""
-    with Service(environment(shared_theeye)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def with_keys(theeye_with_redis: StandIn, redis_server: Redis) -> Iterator[Service]:
-    with Service(environment(theeye_with_redis, redis_url=redis_server.url)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def theeye_with_redis(redis_server: Redis) -> Iterator[StandIn]:
-    with StandIn(redis_url=redis_server.url) as standin:
-        yield standin
-
-
-@pytest.fixture
-def its_theeye_with_redis(theeye_with_redis: StandIn) -> StandIn:
-    theeye_with_redis.renew()
-    return theeye_with_redis
 
 
 @pytest.mark.parametrize(
@@ -50,9 +23,9 @@ def its_theeye_with_redis(theeye_with_redis: StandIn) -> StandIn:
     ],
 )
 def test_a_cut_connection_takes_up_the_same_job(
-    with_keys: Service, its_theeye_with_redis: StandIn, marks: tuple[bytes, ...]
+    with_keys: Service, theeye_with_keys: StandIn, marks: tuple[bytes, ...]
 ) -> None:
-    its_theeye = its_theeye_with_redis
+    its_theeye = theeye_with_keys
     its_theeye.task(delay=None, output=["{}"])
     with cutting(with_keys.port, *marks) as url, ThreadPoolExecutor() as pool:
         running = pool.submit(command, url, "run", HERE)
@@ -97,11 +70,11 @@ def test_a_key_of_the_callers_own_is_never_left_out(gunicorn: Service, its_theey
     assert its_theeye.calls_of("create") == []
 
 
-def test_one_key_is_one_run_and_each_run_has_its_own(with_keys: Service, its_theeye_with_redis: StandIn) -> None:
+def test_one_key_is_one_run_and_each_run_has_its_own(with_keys: Service, theeye_with_keys: StandIn) -> None:
     key = ("--key", "cli-4711")
     for options in ((), (), key, key, (*key, "--mode", "parse")):
         assert command(with_keys.url, "run", HERE, *options).exit_code == 0
-    assert len(its_theeye_with_redis.calls_of("create")) == 3
+    assert len(theeye_with_keys.calls_of("create")) == 3
     assert command(with_keys.url, "run", HERE, "another", *key).exit_code == 4
 
 

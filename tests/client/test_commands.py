@@ -1,23 +1,17 @@
 """The commands of a client against a real service: what is printed where, and how they exit."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.command import HERE, command
+from support.pages import read
 from support.processes import Service, run_python
-from support.settings import environment
 from support.theeye import TASK, Reply, StandIn
 
+from app.cli import main
+
 FAILED = {"state": "failure", "output": ['{"a":1}'], "result": {"log": "one\n\x1b[2Jtwo\n", "code": 7, "lastline": ""}}
-
-
-@pytest.fixture(scope="module")
-def gunicorn(shared_theeye: StandIn) -> Iterator[Service]:
-    """Without Redis, so without keys: each run begins with a 501."""
-    with Service(environment(shared_theeye)) as running:
-        yield running
 
 
 @pytest.mark.parametrize(
@@ -101,11 +95,11 @@ def test_a_job_is_cancelled(gunicorn: Service, its_theeye: StandIn) -> None:
 def test_the_tasks_are_listed(gunicorn: Service, its_theeye: StandIn) -> None:
     arguments = [{"label": "a\x1b[2J", "required": True}, {"label": "b"}]
     its_theeye.fault(
-        "tasks", Reply(200, [{"id": TASK, "name": "Orders", "type": "script", "task_arguments": arguments}])
+        "tasks", Reply(200, [{"id": TASK, "name": "Or\nders", "type": "script", "task_arguments": arguments}])
     )
     shown = command(gunicorn.url, "tasks", "acme")
     assert (shown.exit_code, shown.stderr) == (0, "")
-    assert shown.stdout.splitlines()[1].split("  ")[1:] == ["Orders", "a\\x1b[2J, [b]"]
+    assert shown.stdout.splitlines()[1].split("  ")[1:] == ["Or ders", "a\\x1b[2J, [b]"]
     assert json.loads(command(gunicorn.url, "tasks", "acme", "--json").stdout)[0]["id"] == TASK
     refused = command(gunicorn.url, "tasks", "beta")
     assert (refused.exit_code, refused.stdout, refused.stderr) == (4, "", "EORACC: Forbidden\n")
@@ -145,6 +139,14 @@ def test_a_shell_completes_them(words: str, cword: int, found: str) -> None:
     environ = {"_THEEYE_SYNC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(cword)}
     program = "import sys; sys.argv[0] = 'theeye-sync'; from app.cli import main; main(prog_name='theeye-sync')"
     assert run_python("-c", program, status=0, **environ).stdout == f"plain,{found}\n"
+
+
+@pytest.mark.parametrize("name", ["run", "result", "cancel", "tasks"])
+def test_the_page_explains_each_option(name: str) -> None:
+    options = [option for parameter in main.commands[name].params for option in parameter.opts if option[0] == "-"]
+    assert options
+    for option in options:
+        assert f"`{option}" in read("docs/cli.md"), option
 
 
 def test_no_lock_is_made_at_import() -> None:

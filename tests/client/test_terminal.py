@@ -15,18 +15,11 @@ from pathlib import Path
 import pytest
 from support.command import HERE, command
 from support.processes import CHECKOUT, Service, clean_environment
-from support.settings import environment
 from support.sockets import serving
 from support.theeye import StandIn
 
 RUN = [sys.executable, "-m", "app", "run", HERE]
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from app.cli import main; main()"
-
-
-@pytest.fixture(scope="module")
-def gunicorn(shared_theeye: StandIn) -> Iterator[Service]:
-    with Service(environment(shared_theeye)) as running:
-        yield running
 
 
 class Terminal:

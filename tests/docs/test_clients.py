@@ -14,8 +14,7 @@ import pytest
 import requests
 from support.command import cutting
 from support.pages import blocks, check_links
-from support.processes import CHECKOUT, Redis, Service, clean_environment, need
-from support.settings import environment
+from support.processes import CHECKOUT, Service, clean_environment, need
 from support.theeye import StandIn
 
 PAGES = ["docs/clients.md", "docs/cli.md"]
@@ -27,22 +26,10 @@ PROGRAMS = {
 }
 
 
-@pytest.fixture(scope="module")
-def theeye_with_redis(redis_server: Redis) -> Iterator[StandIn]:
-    with StandIn(redis_url=redis_server.url) as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def with_keys(theeye_with_redis: StandIn, redis_server: Redis) -> Iterator[Service]:
-    with Service(environment(theeye_with_redis, redis_url=redis_server.url)) as running:
-        yield running
-
-
 @pytest.mark.parametrize("language", PROGRAMS)
 @pytest.mark.parametrize("wait", ["wait=50", "wait=0"])  # with 0 the answer is at Location
 def test_its_programs_repeat_what_is_cut_and_run_the_task_once(
-    with_keys: Service, theeye_with_redis: StandIn, tmp_path: Path, language: str, wait: str
+    with_keys: Service, theeye_with_keys: StandIn, tmp_path: Path, language: str, wait: str
 ) -> None:
     command, file, program = PROGRAMS[language]
     need(*program)
@@ -50,13 +37,12 @@ def test_its_programs_repeat_what_is_cut_and_run_the_task_once(
     text = text.replace("invoice-4711", uuid.uuid4().hex).replace("wait=50", wait)
     (tmp_path / file).write_text(text)
     (tmp_path / "token").write_text("Authorization: Bearer tok-acme\n")
-    theeye_with_redis.renew()
-    theeye_with_redis.task(delay=0.3, output=['{"a":1}'])
+    theeye_with_keys.task(delay=0.3, output=['{"a":1}'])
     with cutting(with_keys.port, b"") as url:
         env = clean_environment() | {"SYNC_URL": url, "SYNC_TOKEN": "tok-acme", "CURL_HOME": os.devnull}
         ran = subprocess.run([*command, file], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
     assert ran.stdout == '200 {"a":1}\n', ran.stderr
-    assert len(theeye_with_redis.calls_of("create")) == 1
+    assert len(theeye_with_keys.calls_of("create")) == 1
 
 
 @pytest.mark.parametrize("page", PAGES)
