@@ -109,6 +109,7 @@ def test_a_wait_that_is_watched_and_cancelled(page: Page, site: Service) -> None
     page.keyboard.press("Enter")
     expect(page.locator("#lifecycles li")).to_contain_text(["ready", "assigned", "terminated"])
     expect(page.locator("#state")).to_contain_text("Status 500 · canceled · Cancelled")
+    expect(page.locator(".advice")).to_have_count(0)
     page.locator("#runs button").last.click()
     expect(page.locator("#state")).to_have_text("Status 200 · success")
 

@@ -29,9 +29,18 @@ def test_a_call_from_the_page_as_its_example_is_filled_in(path: str, page: Page,
         assert TOKEN not in page.url
 
 
-def execute(page: Page, method: str, path: str) -> Response:
+@pytest.mark.parametrize("kind", ["text/json", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_every_kind_of_body_has_an_example_that_works(kind: str, page: Page, site: Service) -> None:
+    page.goto(f"{site.url}/docs")
+    authorize(page)
+    assert execute(page, "POST", "/{customer}/task/{task}/job", kind).status == 200
+
+
+def execute(page: Page, method: str, path: str, kind: str = "") -> Response:
     operation = page.locator(".opblock").filter(has=page.locator(f'[data-path="{path}"]')).filter(has_text=method).first
     operation.locator(".opblock-summary-control").click()
+    if kind:
+        operation.get_by_label("Request content type").select_option(kind)
     with page.expect_response(lambda answer: answer.request.method == method) as answered:
         operation.locator(".execute").click()
     return answered.value

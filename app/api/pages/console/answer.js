@@ -17,10 +17,11 @@ export function shownAnswer({ status, headers, body }) {
   return parts;
 }
 
-// Tell what an error of the service means, or how to read why a job failed. A status that the job chose needs no words.
+// Tell what an error of the service means, or how to read why a job failed. A cancel or a status that the job chose needs no words.
 function whatToDo(status, headers, text) {
-  const byJob = headers.has("X-Job-State") && status !== 502;
-  if (status < 400 || (byJob && status !== 500)) return [];
+  const state = headers.get("X-Job-State");
+  const byJob = state !== null && status !== 502;
+  if (status < 400 || state === "canceled" || (byJob && status !== 500)) return [];
   const { code, message } = byJob ? {} : errorObject(text);
   const words = message ? [element("strong", {}, message), element("br")] : [];
   return [element("p", { class: "advice" }, ...words, advice(status, code))];
