@@ -52,7 +52,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the distribution is built from: a build leaves files behind."""
     copy = tmp_path_factory.mktemp("checkout") / "theeye-sync"
     copy.mkdir()
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "wsgi.py", "gunicorn.conf.py"):
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "wsgi.py", "gunicorn.conf.py"):
         if (CHECKOUT / name).exists():
             shutil.copy(CHECKOUT / name, copy)
     for name in ("app", "formatters", "sandbox", "examples"):
