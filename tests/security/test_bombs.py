@@ -72,7 +72,7 @@ PARTS = {
     "wide characters": PART % (b"", "\U0001f600".encode() + b"a" * SIZE),
     "control characters": PART % (b"", b"\1" * SIZE),
     "a file": PART % (b"; filename=x", b"\r\n--Y" * (SIZE // 5)),
-    "many lines of a head": (PART % (b"\r\nX" * 5000, b"")) * 60,
+    "many lines of a head": (PART % (b"\r\nX" * 5000, b"")) * 20,
 }
 
 
