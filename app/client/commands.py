@@ -156,7 +156,7 @@ def cancel(service: "Service", target: Target) -> Exit:
 @click.option("--json", "as_json", is_flag=True, help="Print the service's JSON.")
 @_connected
 def tasks(service: "Service", customer: str, as_json: bool) -> Exit:
-    """List the tasks that the token may see: id, name, arguments; those in brackets may be left out (null)."""
+    """List the tasks that the token may see: id, name, and arguments: [may be null], (fixed)."""
     from app.client.tasks import list_tasks
 
     return list_tasks(service, customer, as_json)

@@ -37,20 +37,23 @@ def list_tasks(service: Service, customer: str, as_json: bool) -> Exit:
 def _tasks(answer: Answer) -> list[Mapping[str, Any]] | None:
     """Return the tasks of an answer; None where it is an error."""
     try:
-        found = json.loads(answer.body)
+        found = json.loads(answer.body) if answer.status == 200 else None
     except ValueError:
         return None
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else None
 
 
 def _row(task: Mapping[str, Any]) -> Sequence[str]:
-    """Return a task's line: an argument that may be left out (null) stands in brackets."""
+    """Return a task's cells, each on one line."""
     arguments = [each for each in task.get("task_arguments") or [] if isinstance(each, dict)]
     shown = [_argument(each) for each in arguments]
     cells = (str(task.get("id")), str(task.get("name")), ", ".join(shown) or "-")
-    return [" ".join(cell.split()) for cell in cells]  # each on one line
+    return [" ".join(cell.split()) for cell in cells]
 
 
 def _argument(argument: Mapping[str, Any]) -> str:
+    """Return an argument's name: (in parentheses) it is fixed, [in brackets] it may be left out."""
     name = str(argument.get("label") or argument.get("id") or argument.get("type"))
+    if argument.get("type") == "fixed":
+        return f"({name})"
     return name if argument.get("required") else f"[{name}]"

@@ -93,13 +93,13 @@ def test_a_job_is_cancelled(gunicorn: Service, its_theeye: StandIn) -> None:
 
 
 def test_the_tasks_are_listed(gunicorn: Service, its_theeye: StandIn) -> None:
-    arguments = [{"label": "a\x1b[2J", "required": True}, {"label": "b"}]
+    arguments = [{"label": "a\x1b[2J", "required": True}, {"label": "b"}, {"label": "c", "type": "fixed"}]
     its_theeye.fault(
         "tasks", Reply(200, [{"id": TASK, "name": "Or\nders", "type": "script", "task_arguments": arguments}])
     )
     shown = command(gunicorn.url, "tasks", "acme")
     assert (shown.exit_code, shown.stderr) == (0, "")
-    assert shown.stdout.splitlines()[1].split("  ")[1:] == ["Or ders", "a\\x1b[2J, [b]"]
+    assert shown.stdout.splitlines()[1].split("  ")[1:] == ["Or ders", "a\\x1b[2J, [b], (c)"]
     assert json.loads(command(gunicorn.url, "tasks", "acme", "--json").stdout)[0]["id"] == TASK
     refused = command(gunicorn.url, "tasks", "beta")
     assert (refused.exit_code, refused.stdout, refused.stderr) == (4, "", "EORACC: Forbidden\n")
