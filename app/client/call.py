@@ -119,7 +119,9 @@ class Call:
                 if (answer := answer_in(event)) is not None:
                     return answer
                 self._last_event = event.id or self._last_event
-                if event.name == "lifecycle":
+                if event.name == "job":  # where a proxy lets no X- headers through
+                    self._know(event.data["id"], shown)
+                elif event.name == "lifecycle":
                     expected = event.data.get("expected_seconds")
                     shown.lifecycle(event.data["lifecycle"], None if expected is None else round(expected, 1))
         except (ValueError, LookupError, TypeError, AttributeError):

@@ -65,7 +65,7 @@ class Service:
                 raise Cut(_words(error), _was_sent(error)) from None
             try:
                 yield response
-            except OSError as error:
+            except requests.RequestException as error:
                 raise Cut(_words(error), sent=True) from None
 
     def ask(self, method: str, target: str) -> Answer:
