@@ -34,7 +34,7 @@ class SettingsError(ValueError):
 
 
 def _setting(default: T, read: Callable[[str], T], words: str) -> T:
-    """Declare a setting: its default, the function that reads its variable, and its words in the README's table."""
+    """Declare a setting: its default, what reads its variable, and its words in the table of docs/settings.md."""
     return field(default=default, metadata={"read": read, "words": words})
 
 

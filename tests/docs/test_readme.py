@@ -1,4 +1,4 @@
-"""README and reference: their commands are run for real, their tables are held against the code."""
+"""README, settings and reference: their commands are run for real, their tables are held against the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.codes import codes_with_statuses
-from support.pages import ADDRESS, Block, blocks, check_links, prose
+from support.pages import ADDRESS, Block, blocks, check_links, prose, read
 from support.processes import Redis, Service, clean_environment, need
 from support.settings import environment
 
@@ -24,15 +24,13 @@ from app.theeye.jobs import Job
 from sandbox import Sandbox
 
 README, ENGLISH, SPANISH = "README.md", "docs/api.md", "docs/api.es.md"
-PAGES = [README, ENGLISH, SPANISH]
-EXAMPLES = {README: 4, ENGLISH: 20, SPANISH: 20}  # at least, so that none is overlooked
+SETTINGS, TROUBLES = "docs/settings.md", "docs/troubleshooting.md"
+EXAMPLES = {README: 2, ENGLISH: 20, SPANISH: 20}  # at least, so that none is overlooked
 
 LIVE = [  # what differs from run to run, with what stands for it
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<moment>"),
-    (r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$", "<date>"),
     (r'"times":\{"seconds":\d+,"nanoseconds":\d+\}', '"times":<times>'),
     (r'"node_hostname":"[^"]+"', '"node_hostname":<name>'),
-    (r"^[0-9a-f]{32}$", "<request id>"),
     (r"dur=\d+\.\d\b", "dur=<ms>"),
     (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
     (r'"age":\d+\.\d', '"age":<seconds>'),
@@ -142,27 +140,16 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
     return Runner(request, tmp_path)
 
 
-@pytest.mark.parametrize("page", [ENGLISH, SPANISH])
-def test_the_commands_of_the_reference_answer_as_it_says(page: str, runner: Runner) -> None:
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_the_commands_of_a_page_answer_as_it_says(page: str, runner: Runner) -> None:
     found = examples(page)
     assert len(found) >= EXAMPLES[page]
     for command, printed in found:
         compare(*runner.run(command, printed))
 
 
-def test_the_commands_of_the_readme_answer_as_it_says(runner: Runner) -> None:
-    """Here no header is left out, but for those that stay as they were in the first answer."""
-    found = examples(README)
-    assert len(found) >= EXAMPLES[README]
-    unchanged: dict[str, str] = {}
-    for command, printed in found:
-        answer, got = runner.run(command, printed)
-        compare(answer, got)
-        unchanged = unchanged or dict(answer.headers)
-        left_out = {name for name, _ in got.headers} - {name for name, _ in answer.headers}
-        assert headers_of(got, left_out) == [
-            (name, timeless(unchanged[name])) for name in unchanged if name in left_out
-        ]
+def test_the_readme_is_for_who_has_a_minute() -> None:
+    assert len(read(README).splitlines()) < 150
 
 
 @pytest.mark.parametrize(
@@ -171,17 +158,16 @@ def test_the_commands_of_the_readme_answer_as_it_says(runner: Runner) -> None:
         ("200 OK", "200 Ok"),
         ("X-Job-State: success", "X-Job-State: failure"),
         ("X-Job-State: success\n", "X-Job-State: success\nX-Other: 1\n"),
-        ("Content-Length: 62", "Content-Length: 63"),
+        ("Content-Length: 50", "Content-Length: 51"),
         ("tomer", "Tomer"),
         ("application/json; charset", "application/json;charset"),
-        ('W/"3e-', 'W/"3f-'),
+        ('W/"32-', 'W/"33-'),
         ("2026-11-23T", "2026-11-23 "),
-        (" GMT", " UTC"),
         ("X-Job-Lifecycle: finished\nX-Job-State: success", "X-Job-State: success\nX-Job-Lifecycle: finished"),
     ],
 )
-def test_a_wrong_answer_in_the_readme_is_noticed(true: str, false: str) -> None:
-    text = examples(README)[0][1]
+def test_a_wrong_answer_is_noticed(true: str, false: str) -> None:
+    text = examples(ENGLISH)[0][1]
     assert true in text
     compare(Answer.read(text), Answer.read(text))
     with pytest.raises(AssertionError):
@@ -200,18 +186,17 @@ def code_in(cell: str) -> str:
 
 
 def rows_about(page: str, pattern: str) -> dict[str, list[str]]:
-    """The rows whose first cell is code of that pattern."""
+    """The rows whose first cell is of that pattern, by the name in it."""
     found: dict[str, list[str]] = {}
     for row in rows(page):
-        name = code_in(row[0])
-        if re.fullmatch(pattern, name):
-            assert name not in found, f"{page} has two rows about {name}"
-            found[name] = row
+        if name := re.fullmatch(pattern, row[0]):
+            assert name[1] not in found, f"{page} has two rows about {name[1]}"
+            found[name[1]] = row
     return found
 
 
-def test_every_setting_stands_in_the_readme_with_its_default_and_its_words() -> None:
-    documented = rows_about(README, "SYNC_[A-Z_]+")
+def test_every_setting_stands_in_its_table_with_its_default_and_its_words() -> None:
+    documented = rows_about(SETTINGS, "`(SYNC_[A-Z_]+)`")
     declared = {variable_of(field.name): field.metadata["words"] for field in fields(Settings)}
     assert {variable: meaning for variable, (_, _, meaning) in documented.items()} == declared
     assert list(documented) == list(declared)
@@ -226,11 +211,11 @@ def test_every_setting_stands_in_the_readme_with_its_default_and_its_words() -> 
             assert Settings.from_env({variable: code_in(default)}) == Settings(), variable
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [TROUBLES, ENGLISH, SPANISH])
 def test_every_error_code_is_explained_with_its_statuses(page: str) -> None:
     codes = codes_with_statuses()
     assert len(codes) > 12
-    documented = rows_about(page, "E[A-Z]+")
+    documented = rows_about(page, r"\[`(E[A-Z]+)`\]\(#\w+\)" if page == TROUBLES else "`(E[A-Z]+)`")
     assert documented.keys() == codes.keys()
     for code, statuses in codes.items():
         row = documented[code]
@@ -276,6 +261,6 @@ def test_both_languages_have_the_same(parts_of: Callable[[str], list[Any]], at_l
     assert parts_of(ENGLISH) == parts_of(SPANISH)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*EXAMPLES, SETTINGS])
 def test_every_link_leads_somewhere(page: str) -> None:
     check_links(page)

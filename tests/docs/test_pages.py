@@ -1,0 +1,47 @@
+"""docs/glossary.md and docs/architecture.md: their links lead somewhere, and what they name is there."""
+
+import ast
+import re
+
+import pytest
+from support.pages import check_links, prose, read
+from support.processes import CHECKOUT
+
+from app.theeye.jobs import ENDED
+
+ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
+WORDS = "agent customer gateway job lifecycle output recipe result state supervisor task workflow"
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY])
+def test_every_link_leads_somewhere(page: str) -> None:
+    check_links(page)
+
+
+def test_the_glossary_has_the_dozen_words() -> None:
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", prose(GLOSSARY), re.MULTILINE))
+    assert " ".join(list(rows)[1:]) == WORDS
+    assert set(re.findall(r"`(\w+)`", rows["lifecycle"].partition("It has ended")[2].partition(".")[0])) == ENDED
+
+
+def defined_in(file: str) -> set[str]:
+    """The functions, classes and methods of a file; a method is also `Class.method`."""
+    tree = ast.parse((CHECKOUT / file).read_text())
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    names = {node.name for node in tree.body if isinstance(node, kinds)}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return names | {f"{each.name}.{node.name}" for each in classes for node in each.body if isinstance(node, kinds)}
+
+
+def test_every_function_of_the_architecture_exists() -> None:
+    steps = re.findall(r"`([\w.]+)` in `((?:app|formatters)/[\w/]+\.py)`", read(ARCHITECTURE))
+    assert len(steps) > 20
+    assert [step for step in steps if step[0] not in defined_in(step[1])] == []
+
+
+def test_every_file_of_the_architecture_exists_and_every_room_is_in_it() -> None:
+    text = read(ARCHITECTURE)
+    paths = set(re.findall(r"`((?:app|formatters|sandbox|docs|tests|deploy)/[\w./]*)`", text))
+    assert [path for path in sorted(paths) if not (CHECKOUT / path).exists()] == []
+    rooms = {f"app/{each.name}/" for each in (CHECKOUT / "app").iterdir() if (each / "__init__.py").exists()}
+    assert rooms <= paths
