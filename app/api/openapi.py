@@ -14,7 +14,7 @@ from formatters import Mode
 
 Node = dict[str, Any]
 
-# What a built-in mode answers with; a plugin's mode, like `response`, can answer with anything.
+# What a built-in mode of openapi.yaml answers with; any other mode, like `response`, can answer with anything.
 _SCHEMAS = {"output": "Output", "parse": "Parsed", "response": "FromTheJob", "full": "Job", "result": "Result"}
 _BY_STATE = frozenset({"output", "full", "result"})  # the modes in which the job's state alone decides the status
 _JSON, _ANY_TYPE = "application/json", "*/*"
@@ -133,7 +133,7 @@ def _state_decides(mode: Mode) -> bool:
 
 
 def _is_built_in(mode: Mode) -> bool:
-    return mode.plugin == "built in"
+    return mode.plugin == "built in" and mode.name in _SCHEMAS
 
 
 def _ref(kind: str, name: str) -> Node:

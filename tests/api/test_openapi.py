@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from support.contract import Contract, Node, document, resolved, responses_of
 from support.processes import CHECKOUT
 
 from app import Settings, create_app
+from app.api import openapi
 from app.api.events import EVENTS
 from app.api.preferences import WAIT_PATTERN
+from formatters.contract import declared
+from formatters.modes.full import Full
 from formatters.modes.job_output import INDEX
 
 CSV = CHECKOUT / "examples" / "theeye-sync-csv" / "theeye_sync_csv.py"
@@ -99,6 +103,11 @@ def test_a_plugins_mode_appears_with_its_media_type() -> None:
         for status in ("200", "2XX", "4XX", "500"):
             assert "text/csv" in resolved(found, found["paths"][path][method]["responses"][status])["content"]
     assert "csv" not in parameters(document())
+
+
+def test_a_built_in_mode_that_is_not_in_the_file_appears_as_a_plugins_does() -> None:
+    new = replace(declared(Full(), "built in"), name="new", queries=("new",))
+    assert parameters(openapi.document([new], Settings()))["new"]["description"].startswith("Mode `new`: ")
 
 
 def test_without_modes_that_choose_there_are_no_ranges() -> None:
