@@ -13,9 +13,12 @@ GROUPS := browser or deploy or failover
 .PHONY: help run serve test test-fast test-groups drills soak bench lint openapi screenshots audit format clean
 
 help:
-	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye"
+	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye and, where redis-server is installed, a Redis;"
+	@echo "             the first time it installs what it needs: up to a minute, with a network"
+	@echo "             make run TASKS=folder   with the tasks (recipes, *.json) of a folder of yours: docs/first-task.md"
+	@echo "             make run SYNC_BIND=127.0.0.1:7000   on another port; any SYNC_ setting works so"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
-	@echo "make test    run all tests but those of the groups"
+	@echo "make test    run all tests but those of the groups, in about 15 minutes on two cores"
 	@echo "make test-fast  run the tests that start no process, in 20 seconds"
 	@echo "make test-groups  run the tests marked browser, deploy or failover"
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 4 minutes"
@@ -27,12 +30,13 @@ help:
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
 
 run: $(VENV)/.run
-	@exec $(BIN)/python -m sandbox.demo
+	@exec $(BIN)/python -m sandbox.demo $(if $(TASKS),--tasks "$$TASKS")
 
 serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn
 
 test: $(VENV)/.dev
+	@echo "make test: about 15 minutes on two cores; make test-fast runs the fast ones in 20 seconds"
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m 'not ($(GROUPS))' --ignore=tests/faults
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # they say how late an answer may be
 
@@ -74,14 +78,9 @@ format: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# A stamp each for what `make run` and what the tests need.
-$(VENV)/.run: $(BIN)/pip setup.cfg pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
-	@touch $@
-
-$(VENV)/.dev: $(BIN)/pip setup.cfg pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+# A stamp each for what `make run` and what the tests need; .ci/install.py writes it once everything is installed.
+$(VENV)/.run $(VENV)/.dev: $(VENV)/.%: $(BIN)/pip setup.cfg pyproject.toml
+	@$(BIN)/python .ci/install.py $*
 
 # pip-audit's own requirements are not to be among the audited.
 $(VENV)/audit/bin/pip-audit: $(BIN)/pip
@@ -95,4 +94,5 @@ $(BIN)/pip:
 		echo "make: $(PYTHON) is older than 3.11. Name a newer one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make: $(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "make: making a virtual environment in $(VENV), about 5 seconds"
+	@$(PYTHON) -m venv $(VENV)

@@ -1,69 +1,121 @@
 """Run `python -m sandbox.demo`, which is `make run`: a sandbox, the service in front of it, and examples to type."""
 
+import argparse
+import logging
 import os
 import re
-import signal
+import shutil
 import socket
-import subprocess
 import sys
-import time
-from contextlib import closing
-from types import FrameType
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 import requests
 
-from sandbox.identity import CUSTOMER, TOKEN
+from sandbox.examples import ready_text
+from sandbox.programs import Failed, Programs, Stopped
+from sandbox.recipes import Task, load_tasks
 
 SANDBOX_BIND = "127.0.0.1:6080"
-READY_SECONDS = 30.0
-STOP_SECONDS = 45.0
+NO_REDIS = """\
+no Redis, because redis-server is not installed. Requests with an Idempotency-Key are answered 501 ENOKEYS:
+  the examples of "Idempotency keys" in docs/api.md and `--key` in docs/cli.md need it. All others work"""
+HELP_END = f"""\
+The service listens on http://127.0.0.1:6090, or where SYNC_BIND says, and the sandbox on {SANDBOX_BIND}. All other
+SYNC_ settings count as well (docs/settings.md). It takes about five seconds to start.
 
-TASK = "61f3e937c38201da80f96c27"
-PAGE = "61f3e937c38201da80f96c30"
-EXAMPLES = [  # title, task, query, body
-    ("the output, as it is stored (status 200)", TASK, "", '{"task_arguments":[100]}'),
-    ("a job that failed (status 500)", TASK, "", '{"task_arguments":[200]}'),
-    ("the output read as JSON (status 200)", TASK, "parse", '{"task_arguments":[100]}'),
-    ("a job that failed decides the status itself (418)", TASK, "parse", '{"task_arguments":[200]}'),
-    ("a job that answers with a page of its own", PAGE, "response", '{"task_arguments":[]}'),
-    ("what the agent reported", TASK, "result", '{"task_arguments":[100]}'),
-    ("the whole job", TASK, "full", '{"task_arguments":[100]}'),
-]
+Where redis-server is installed, a Redis is started that forgets everything at the end; SYNC_REDIS_URL names another
+one, or none where it is empty. Without Redis requests with an Idempotency-Key are refused, and the service asks
+TheEye for the end of a job instead of being told of it.
 
-Process = subprocess.Popen[bytes]
+--tasks FOLDER, or `make run TASKS=FOLDER`, adds tasks of your own: each is a file NAME.json, as TheEye exports it.
+docs/first-task.md shows how to write one. They are read at the start: after a change, stop and start again.
 
-
-class Stopped(Exception):
-    """Signal Ctrl-C or SIGTERM."""
+Jobs are kept in .sandbox/. Ctrl-C stops everything; requests that wait still get their answers.
+"""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C; return the exit status."""
+    logging.getLogger("sandbox").addHandler(
+        logging.NullHandler()
+    )  # the sandbox itself says what is wrong with a recipe
+    folder: Path | None = _parser().parse_args(arguments).tasks
+    tasks = load_tasks([folder]) if folder else {}
     service_bind = os.environ.get("SYNC_BIND", "").strip() or "127.0.0.1:6090"
-    service_url = f"http://{_reachable(service_bind)}"
     for bind, variable in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
         _check_free(bind, variable)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
-    processes: list[Process] = []
     try:
-        _start(processes, service_bind, ["-m", "sandbox", "--bind", SANDBOX_BIND])
-        _wait_until_up(processes, f"http://{SANDBOX_BIND}/api/status")
-        _start(processes, service_bind, ["-m", "gunicorn"])
-        _wait_until_up(processes, f"{service_url}/readyz")
-        sys.stdout.write(_examples(service_url))
-        sys.stdout.flush()
-        _wait_for_end(processes)
+        with ExitStack() as stack:
+            redis_folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="theeye-redis-"))
+            programs = stack.enter_context(Programs())
+            _say("starting; this takes about five seconds")
+            redis_url = _redis(programs, Path(redis_folder))
+            _serve(programs, service_bind, redis_url, folder, list(tasks.values()))
     except Stopped:
         return 0
-    finally:
-        _end(processes)
+    except Failed as error:
+        raise SystemExit(f"make run: {error}") from None
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise Stopped
+def _redis(programs: Programs, folder: Path) -> str:
+    """Return the URL of the Redis to use: the one that SYNC_REDIS_URL names, else one that is started here, or none."""
+    given = os.environ.get("SYNC_REDIS_URL")
+    if given is not None:
+        return given
+    server = shutil.which("redis-server")
+    if server is None:
+        _say(NO_REDIS)
+        return ""
+    _say("  a Redis")
+    path = folder / "redis.sock"  # a socket in a folder of one's own: no port, and nobody else on this machine
+    command = [
+        server,
+        "--port",
+        "0",
+        "--unixsocket",
+        str(path),
+        "--dir",
+        str(folder),
+        "--save",
+        "",
+        "--loglevel",
+        "warning",
+    ]
+    programs.start(command, os.environ, quiet=True)
+    try:
+        programs.wait_until(lambda: _listens(path), str(path))
+    except Failed as error:
+        programs.drop()
+        _say(f"no Redis: {error}")
+        return ""
+    return f"unix://{path}"
+
+
+def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path | None, tasks: list[Task]) -> NoReturn:
+    """Start the sandbox and the service, say so, and wait for the end. Raise Stopped or Failed."""
+    address, url = f"http://{SANDBOX_BIND}", f"http://{_reachable(service_bind)}"
+    environment = {
+        **os.environ,
+        "SYNC_GATEWAY_URL": address,
+        "SYNC_SUPERVISOR_URL": address,
+        "SYNC_REDIS_URL": redis_url,
+        "SYNC_BIND": service_bind,  # whatever PORT says
+        "no_proxy": "127.0.0.1",  # the sandbox is not behind the proxy that this machine may have
+    }
+    _say("  a sandbox TheEye")
+    own = ["--tasks", str(folder)] if folder else []
+    programs.start([sys.executable, "-m", "sandbox", "--bind", SANDBOX_BIND, *own], environment, quiet=True)
+    programs.wait_until(lambda: _answers(f"{address}/api/status"), address)
+    _say("  the service")
+    programs.start([sys.executable, "-m", "gunicorn"], environment)
+    programs.wait_until(lambda: _answers(f"{url}/readyz"), url)
+    sys.stdout.write(ready_text(url, tasks))
+    sys.stdout.flush()
+    programs.watch()
 
 
 def _check_free(bind: str, name: str) -> None:
@@ -85,69 +137,44 @@ def _reachable(bind: str) -> str:
     return f"127.0.0.1:{port}" if host in ("", "0.0.0.0") else bind
 
 
-def _start(processes: list[Process], service_bind: str, arguments: list[str]) -> None:
-    """Start a Python program in its own session: Ctrl-C then reaches only this process, which ends them in order."""
-    address = f"http://{SANDBOX_BIND}"
-    environment = {**os.environ, "SYNC_GATEWAY_URL": address, "SYNC_SUPERVISOR_URL": address}
-    environment["SYNC_BIND"] = service_bind  # whatever PORT says
-    environment["no_proxy"] = "127.0.0.1"  # the sandbox is not behind the proxy that this machine may have
-    processes.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
+def _listens(path: Path) -> bool:
+    with closing(socket.socket(socket.AF_UNIX)) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
-def _wait_until_up(processes: list[Process], url: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def _answers(url: str) -> bool:
     with requests.Session() as session:
         session.trust_env = False
-        session.headers["Connection"] = "close"  # a keep-alive connection would delay the service's stop by seconds
-        while time.monotonic() < deadline:
-            _check_running(processes)
-            try:
-                if session.get(url, timeout=2).status_code < 500:
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(0.05)
-    raise SystemExit(f"make run: nothing answers at {url} after {READY_SECONDS:g} seconds")
-
-
-def _check_running(processes: list[Process]) -> None:
-    for process in processes:
-        status = process.poll()
-        if status is not None:
-            raise SystemExit(f"make run: {process.args!r} ended with status {status}, see above")
-
-
-def _wait_for_end(processes: list[Process]) -> NoReturn:
-    while True:
-        _check_running(processes)
-        time.sleep(0.5)
-
-
-def _end(processes: list[Process]) -> None:
-    """End the service first and the sandbox last, so that waiting requests still get their answers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    for process in reversed(processes):
-        process.terminate()
         try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            # A keep-alive connection would delay the service's stop by seconds.
+            return session.get(url, timeout=2, headers={"Connection": "close"}).status_code < 500
+        except requests.RequestException:
+            return False
 
 
-def _examples(url: str) -> str:
-    lines = ["", f"TheEye Sync is ready. In a browser, as customer {CUSTOMER} with the token {TOKEN}:", ""]
-    lines += [f"{url}/console", "", "In another terminal:", ""]
-    for title, task, query, body in EXAMPLES:
-        address = f"{url}/{CUSTOMER}/task/{task}/job?{query + '&' if query else ''}access_token={TOKEN}"
-        lines += [
-            f"# {title}",
-            f"curl -i -X POST '{address}' \\",
-            f"     --header 'content-type: application/json' --data '{body}'",
-            "",
-        ]
-    return "\n".join([*lines, "Ctrl-C stops it. From here on each request writes a line:", "", ""])
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    if not any(path.glob("*.json")):
+        raise argparse.ArgumentTypeError(f"{text!r} has no task: no file NAME.json, see docs/first-task.md")
+    return path
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"make run: {text}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m sandbox.demo",
+        description="Serve TheEye Sync in front of a sandbox TheEye. This is what `make run` starts.",
+        epilog=HELP_END,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--tasks", type=_folder, metavar="FOLDER", help="a folder with tasks of your own")
+    return parser
 
 
 if __name__ == "__main__":

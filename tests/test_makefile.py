@@ -1,6 +1,9 @@
-"""What `make run` says on a machine that lacks something."""
+"""What `make run` says on a machine that lacks something, or that has no network."""
 
+import runpy
 import subprocess
+import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,47 @@ def test_a_python_that_does_not_do(script: str, words: str, tmp_path: Path) -> N
     said = make_run(str(python), tmp_path)
     assert said.returncode != 0
     assert words in said.stderr
+
+
+INSTALL = CHECKOUT / ".ci/install.py"
+OFFLINE = """import sys
+print("Collecting flask>=3 (from theeye-sync)")
+print("ERROR: No matching distribution found for flask")
+sys.exit(1)
+"""
+
+
+def install(python: Path, pip: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run .ci/install.py with a pip of ours."""
+    (folder / "pip.py").write_text(pip)
+    environment = {"PYTHONPATH": str(folder)}
+    return subprocess.run([python, INSTALL, "run"], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_the_first_time_needs_a_network_and_shows_what_it_does(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv")
+    python, stamp = tmp_path / "venv/bin/python", tmp_path / "venv/.run"
+    said = install(python, OFFLINE, tmp_path)
+    first, step, error, last = said.stdout.splitlines()
+    assert first.startswith("make: installing what is needed, 20 seconds to a minute")
+    assert (step, error) == ("  Collecting flask>=3", "ERROR: No matching distribution found for flask")
+    assert "The first time needs a network" in last
+    assert (said.returncode, stamp.exists()) == (1, False)
+    assert install(python, "", tmp_path).returncode == 0
+    assert stamp.exists()
+
+
+def test_later_it_starts_without_a_network(tmp_path: Path) -> None:
+    said = install(Path(sys.executable), OFFLINE, tmp_path)
+    assert "Going on with what is installed" in said.stdout
+    assert (said.returncode, "asks for" in said.stdout) == (0, False)
+
+
+def test_it_names_what_is_new_and_missing(tmp_path: Path) -> None:
+    file = tmp_path / "setup.cfg"
+    file.write_text(
+        "[options]\ninstall_requires =\n    flask >= 3\n    requests >= 999\n    news ; python_version < '3'\n"
+        "[options.extras_require]\nall = theeye-sync[a, b]\na = no-such-package >= 1\nb =\n    redis[hiredis]\n    no\n"
+    )
+    missing = runpy.run_path(str(INSTALL))["missing"]
+    assert missing(["all"], file) == ["requests >= 999", "no-such-package >= 1", "no"]

@@ -1,5 +1,6 @@
 """`make run`: the commands that it prints answer as the seed shows, and it says what is in its way."""
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from support.sandbox import TEXT_418, check_live
 
 from sandbox import TOKEN
 from sandbox import demo as demo_module
+from sandbox.programs import Programs, Stopped
 
 SANDBOX_PORT, SERVICE_PORT = 6080, 6090
 
@@ -81,38 +83,50 @@ def type_in(command: str) -> RawResponse:
 
 
 def check_seed(answers: list[RawResponse]) -> None:
-    output, failed, parsed, teapot, result, full = answers
+    parsed, teapot, output, failed = answers
     statuses = [answer.status_line.removeprefix("HTTP/1.1 ") for answer in answers]
-    failures = ("500 Internal Server Error", "418 I'm a Teapot")
-    assert statuses == ["200 OK", failures[0], "200 OK", failures[1], "200 OK", "200 OK"]
+    assert statuses == ["200 OK", "418 I'm a Teapot", "200 OK", "500 Internal Server Error"]
     check_live(output.json()[0])
     assert (output.header("Content-Length"), parsed.header("Content-Length")) == ("62", "50")
     check_live(parsed.body.decode())
     assert failed.header("ETag") == 'W/"87-+Fzdxc2Q7NsFIfhclF3lcqgSScY"'
     assert (teapot.header("ETag"), teapot.body.decode()) == ('W/"73-FBmPIgGdDNzn6NM27joxlSUMWp4"', TEXT_418)
-    assert result.body.startswith(b'{"code":0,')
-    assert full.json()["lifecycle"] == "finished"
     assert {answer.header("Access-Control-Allow-Origin") for answer in answers} == {"*"}
 
 
-def test_make_run_prints_commands_that_answer_as_the_seed_shows() -> None:
+def test_make_run_prints_commands_that_answer_as_the_seed_shows(tmp_path: Path) -> None:
+    """With a Redis of its own and a task of the user's."""
     need("curl", "curl")
+    need("redis-server", "redis-server")
     need_free(SANDBOX_PORT, SERVICE_PORT)
-    with demo() as running:
+    write_task(tmp_path)
+    with demo((sys.executable, "-m", "sandbox.demo", "--tasks", str(tmp_path))) as running:
         wait_until(running.is_ready, 30, "the commands")
-        addresses = re.findall(r"http://\S*", running.log_text().partition("TheEye Sync is ready")[2])
-        assert addresses[0].endswith("/console")
-        commands = re.findall(r"^curl -i [^\n]*\\\n[^\n]*$", running.log_text(), re.MULTILINE)
-        assert len(commands) == 7
-        answers = [type_in(command.replace("curl -i", "curl -sSi --noproxy '*'")) for command in commands]
-        page = answers.pop(4)
-        assert (page.header("Content-Type") or "").startswith("text/html")
+        ready = running.log_text().partition("TheEye Sync is ready")[2]
+        assert re.findall(r"http://[^\s']*", ready)[0].endswith("/console")
+        commands = re.findall(r"^curl -i [^\n]*\\\n[^\n]*$", ready, re.MULTILINE)
+        assert len(commands) == 5
+        key = "curl -sSi --noproxy '*' --header 'idempotency-key: {}'"
+        answers = [type_in(command.replace("curl -i", key.format(i))) for i, command in enumerate(commands)]
+        assert answers.pop().json() == {"args": ["it's", ""]}
         check_seed(answers)
+        again = type_in(commands[0].replace("curl -i", key.format(0)))
+        assert again.header("X-Job-Id") == answers[0].header("X-Job-Id"), "keys need a Redis"
         assert not running.sockets(), "a connection that is kept would hold up the end"
+        started = running.children()
         running.signal(signal.SIGINT)
         assert running.wait(10) == 0
         assert "Traceback" not in running.log_text()
         need_nobody(SANDBOX_PORT, SERVICE_PORT)
+        assert len(started) == 3
+        assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+
+
+def write_task(folder: Path) -> None:
+    arguments = [{"order": 0, "type": "input", "value": "it's"}, {"order": 1, "type": "fixed", "value": ""}]
+    task = {"name": "Mine", "task_arguments": arguments, "script_runas": "python3 %script%"}
+    (folder / "mine.json").write_text(json.dumps({"task": task, "file": {"filename": "mine.py"}}))
+    (folder / "mine.py").write_text("import json, sys\nprint(json.dumps({'args': sys.argv[1:]}))\n")
 
 
 def need_nobody(*ports: int) -> None:
@@ -156,3 +170,46 @@ def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
 )
 def test_the_examples_reach_a_service_on_all_addresses(bind: str, reachable: str) -> None:
     assert demo_module._reachable(bind) == reachable
+
+
+@pytest.mark.parametrize(
+    ("files", "words"), [(None, "is not a folder"), ([], "no file NAME.json"), (["x.py"], "no file NAME.json")]
+)
+def test_a_folder_without_tasks(
+    files: list[str] | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in files or []:
+        (tmp_path / name).touch()
+    with pytest.raises(SystemExit) as stop:
+        demo_module.main(["--tasks", str(tmp_path if files is not None else tmp_path / "nowhere")])
+    assert (stop.value.code, words in capsys.readouterr().err) == (2, True)
+
+
+@pytest.mark.parametrize("server", [None, "/bin/false"], ids=["not installed", "does not start"])
+def test_without_redis_server(
+    server: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SYNC_REDIS_URL", raising=False)
+    monkeypatch.setattr(demo_module.shutil, "which", lambda name: server)
+    assert demo_module._redis(Programs(), tmp_path) == ""
+    said = capfd.readouterr().out
+    assert ("ended with status 1" if server else '"Idempotency keys" in docs/api.md') in said
+
+
+@pytest.fixture
+def programs() -> Iterator[Programs]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with Programs() as programs:
+        yield programs
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_while_a_program_starts_leaves_none_behind(programs: Programs) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    programs.start([sys.executable, "-c", "import time; time.sleep(600)"], os.environ)
+    with pytest.raises(Stopped):
+        programs.watch()
+    (process,) = programs._running
+    programs.drop()
+    assert process.returncode == -signal.SIGTERM

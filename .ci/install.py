@@ -1,0 +1,119 @@
+"""Install what `make run` (extras `run`) or the tests (`dev`) need into the virtual environment that runs this file.
+
+Without a network it names what is missing, and `make` goes on with what is installed. Standard library and pip only.
+"""
+
+import argparse
+import configparser
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections import deque
+from collections.abc import Iterator
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+# The extra `fast` is on PyPI as source only, so `run` leaves it out: to compile it takes a minute and a C compiler.
+EXTRAS = {"run": ["redis", "gevent", "log", "metrics", "docs"], "dev": ["dev"]}
+DURATION = {"run": "20 seconds to a minute", "dev": "two to three minutes, for one package is compiled"}
+PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "10", "install")
+_STEP = re.compile(r"(Collecting|Processing|Building editable.*done|Installing collected)")
+
+
+def main() -> int:
+    """Install; return 0 where `make` can go on, with or without everything that setup.cfg asks for."""
+    purpose = _parser().parse_args().purpose
+    stamp = Path(sys.prefix) / f".{purpose}"
+    _say(f"installing what is needed, {DURATION[purpose]}; only now, and when setup.cfg has changed")
+    status, errors = _install(EXTRAS[purpose], wheels_only=purpose == "run")
+    if status == 0:
+        stamp.touch()
+        return 0
+    _write("\n".join(errors))
+    if not stamp.exists() and (not _has_service() or missing(EXTRAS[purpose])):
+        _say("pip could not install it, see above. The first time needs a network, or a package index that pip knows")
+        return 1
+    _say("pip could not install it, see above; without a network that is expected. Going on with what is installed")
+    for requirement in missing(EXTRAS[purpose]):
+        _say(f"setup.cfg asks for {requirement}, which is not installed: what needs it does not work")
+    return 0
+
+
+def missing(extras: list[str], file: Path = CHECKOUT / "setup.cfg") -> list[str]:
+    """Return the requirements of the service and of these extras that the installed packages do not meet."""
+    config = configparser.ConfigParser()
+    config.read(file, "utf-8")
+    lines = config["options"]["install_requires"].splitlines()
+    for extra in extras:
+        lines += _lines_of(extra, config["options.extras_require"])
+    return [line for line in lines if line and _lacks(line)]
+
+
+def _lines_of(extra: str, extras: configparser.SectionProxy) -> Iterator[str]:
+    """Yield the requirements of one extra, with those of the extras of this package that it names."""
+    for line in map(str.strip, extras[extra].splitlines()):
+        if own := re.fullmatch(r"theeye-sync\[(.*)\]", line):
+            for name in own[1].split(","):
+                yield from _lines_of(name.strip(), extras)
+        else:
+            yield line
+
+
+def _lacks(line: str) -> bool:
+    # gunicorn needs `packaging`, so it is there where the service is.
+    requirement: Any = import_module("packaging.requirements").Requirement(line)
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return False
+    try:
+        found = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return True
+    return not requirement.specifier.contains(found, prereleases=True)
+
+
+def _install(extras: list[str], *, wheels_only: bool) -> tuple[int, list[str]]:
+    """Run pip and show a line for each package; return its status and the last errors that it printed."""
+    arguments = ["--only-binary", ":all:"] if wheels_only else []
+    command = [sys.executable, *PIP, *arguments, "--progress-bar", "off", "--editable", f".[{','.join(extras)}]"]
+    kept: deque[str] = deque(maxlen=3)
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            if _STEP.match(line.strip()):
+                _write("  " + re.sub(r"Processing .*/| \(from.*|:.*", "", line.strip()))
+            elif re.match(r"\s*(ERROR|WARNING|error):", line):
+                kept.append(line.strip())
+    return pip.returncode, list(kept)
+
+
+def _has_service() -> bool:
+    return any(Path(sysconfig.get_path("purelib")).glob("theeye_sync-*.dist-info"))
+
+
+def _say(text: str) -> None:
+    _write(f"make: {text}")
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("purpose", choices=sorted(EXTRAS))
+    return parser
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")  # pip's lines come as they are written
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
