@@ -1,4 +1,4 @@
-"""docs/glossary.md and docs/architecture.md: their links lead somewhere, and what they name is there."""
+"""The glossary, the architecture, the changelog: their links lead somewhere, and what they name is there."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
 WORDS = "agent customer gateway job lifecycle output recipe result state supervisor task workflow"
 
 
-@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY])
+@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY, "CHANGELOG.md", "CONTRIBUTING.md"])
 def test_every_link_leads_somewhere(page: str) -> None:
     check_links(page)
 
