@@ -1,7 +1,7 @@
 """Read a form as TheEye reads it (with qs): `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, `a[b]=1` is an object."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -29,12 +29,14 @@ def read_form(body: bytes) -> dict[str, Any]:
     return arranged(fields)
 
 
-def arranged(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def arranged(fields: Collection[tuple[str, str]]) -> dict[str, Any]:
     """Return fields as one object, without the names that no caller may set. Raise BadRequest."""
     form: dict[str, Any] = {}
+    names = {name for name, _ in fields}
     for name, text in fields:
         if base_name(name) not in BLOCKED_NAMES:
-            _put(form, name, text)
+            both = name.removesuffix("[]")  # `a=1&a[]=2` is an array as well
+            _put(form, both if both in names else name, text)
     found = {name: _arrays(value) for name, value in form.items()}
     arguments = found.get("task_arguments", [])
     if not isinstance(arguments, list):  # TheEye wants a list of a single one too

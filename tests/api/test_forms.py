@@ -19,6 +19,7 @@ FORM = "application/x-www-form-urlencoded"
         (b"task_arguments=1&task_arguments=2", {"task_arguments": ["1", "2"]}),
         (b"task_arguments[]=1&task_arguments[]=2", {"task_arguments": ["1", "2"]}),
         (b"task_arguments[1]=b&task_arguments[0]=a", {"task_arguments": ["a", "b"]}),
+        (b"task_arguments[]=1&task_arguments=2&task_arguments[]=3", {"task_arguments": ["1", "2", "3"]}),
         (b"task_arguments=100", {"task_arguments": ["100"]}),
         (b"a=1&b=se%C3%B1al+x&c", {"a": "1", "b": "señal x", "c": ""}),
         (b"a[b][c]=1&a[b][d]=2", {"a": {"b": {"c": "1", "d": "2"}}}),
