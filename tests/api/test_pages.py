@@ -44,14 +44,19 @@ def test_the_pages_can_be_switched_off(path: str, make_app: Callable[..., Flask]
 
 
 @pytest.mark.parametrize(
-    ("accept", "on"), [("*/*", True), ("application/json", True), ("text/html;q=0", True), ("text/html", False)]
+    ("accept", "off", "pages"),
+    [
+        ("*/*", {}, "/console and /docs and /openapi.json"),
+        ("application/json", {"docs": False}, "/console and /openapi.json"),
+        ("text/html;q=0", {}, "/console and /docs and /openapi.json"),
+        ("text/html", {"console": False}, "/docs and /openapi.json"),
+    ],
 )
-def test_the_root_is_the_console_for_browsers_alone(accept: str, on: bool, make_app: Callable[..., Flask]) -> None:
-    answer = make_app(console=on).test_client().get("/", headers={"Accept": accept})
-    assert (answer.status_code, answer.json["message"]) == (
-        404,
-        "/ not found; look at /console, /docs and /openapi.json",
-    )
+def test_the_root_is_the_console_for_browsers_alone(
+    accept: str, off: dict[str, bool], pages: str, make_app: Callable[..., Flask]
+) -> None:
+    answer = make_app(**off).test_client().get("/", headers={"Accept": accept})
+    assert (answer.status_code, answer.json["message"]) == (404, f"/ not found; look at {pages}")
 
 
 def test_without_the_extra_it_names_it(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

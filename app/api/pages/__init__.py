@@ -30,7 +30,7 @@ def home() -> Response:
     """Show the console to a browser. For all other clients nothing is here, whatever the method."""
     asked_for_html = any(name == "text/html" and quality for name, quality in request.accept_mimetypes)
     if not (asked_for_html and request.method in ("GET", "HEAD") and current_services().settings.console):
-        raise NotFound("/ not found; look at /console, /docs and /openapi.json")
+        raise NotFound(f"/ not found; look at {' and '.join(_served())}")
     return _page("console.html")
 
 
@@ -66,6 +66,13 @@ def api_page_file(name: str) -> Response:
 def swagger_ui(name: str) -> Response:
     """Return a file of Swagger UI."""
     return _file(_viewer(), name)
+
+
+def _served() -> list[str]:
+    """Return where there is something to look at."""
+    settings = current_services().settings
+    pages = {"/console": settings.console, "/docs": settings.docs and find_spec(_VIEWER), "/openapi.json": True}
+    return [path for path, is_on in pages.items() if is_on]
 
 
 def _check_console() -> None:
