@@ -1,4 +1,4 @@
-"""python -m browser (`make screenshots`): draw the pictures of both pages that README.md shows."""
+"""python -m browser (`make screenshots`): draw the pictures of both pages, for README.md and docs/clients.md."""
 
 import tempfile
 from pathlib import Path

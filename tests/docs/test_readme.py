@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.codes import codes_with_statuses
 from support.pages import ADDRESS, Block, blocks, check_links, prose, read
-from support.processes import Redis, Service, clean_environment, need
+from support.processes import CHECKOUT, Redis, Service, clean_environment, need
 from support.settings import environment
 
 from app.api.responses import etag
@@ -149,8 +149,10 @@ def test_the_commands_of_a_page_answer_as_it_says(page: str, runner: Runner) -> 
         compare(*runner.run(command, printed))
 
 
-def test_the_readme_is_for_who_has_a_minute() -> None:
-    assert len(read(README).splitlines()) < 150
+def test_the_readme_takes_a_minute_and_leads_to_every_page() -> None:
+    text = read(README)
+    assert len(text.splitlines()) < 150
+    assert [page.name for page in (CHECKOUT / "docs").glob("*.md") if f"](docs/{page.name})" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from support.codes import NGINX, codes_with_statuses
-from support.pages import ADDRESS, anchors, blocks, check_links, prose, read
+from support.pages import ADDRESS, anchors, blocks, check_links, read
 from support.processes import Service, clean_environment, need
 
 from app.settings import Settings
@@ -48,7 +48,6 @@ def test_its_settings_exist() -> None:
 def test_its_links_lead_somewhere() -> None:
     check_links(PAGE)
     assert len(anchors(PAGE)) > 30
-    assert "](docs/troubleshooting.md)" in prose("README.md")
 
 
 def test_its_commands_answer(demo_service: Service, sandbox: Sandbox) -> None:
