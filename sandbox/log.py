@@ -24,8 +24,13 @@ class Log:
     def text(self) -> str:
         """Return the log as text; bytes that are not UTF-8 are replaced."""
         self._cut()
-        notice = f"\n[the sandbox left out {self._left_out} bytes here]\n" if self._left_out else ""
-        return b"".join([self._head, notice.encode(), self._tail]).decode("utf-8", "replace")
+        pieces = [bytes(self._head), bytes(self._tail)]
+        if self._left_out:
+            pieces.insert(1, b"\n[the sandbox left out %d bytes here]\n" % self._left_out)
+            # A part of a line is not to be taken for the last line, as if the script had printed plain words.
+            if b"\n" not in self._tail[:-1]:
+                pieces.append(b"\n[the last line is longer than %d bytes, so this job has no output]\n" % self._half)
+        return b"".join(pieces).decode("utf-8", "replace")
 
     def _cut(self) -> None:
         excess = len(self._tail) - self._half

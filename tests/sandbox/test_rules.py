@@ -99,6 +99,14 @@ def test_a_long_log_keeps_its_begin_and_its_end() -> None:
     assert last_line(log.text()) == "999"
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_last_line_that_is_too_long_is_told(end: str) -> None:
+    log = Log(limit=20)
+    log.add(b'{"data":"' + b"x" * 50 + b'"}' + end.encode())
+    assert last_line(log.text()) == "[the last line is longer than 10 bytes, so this job has no output]"
+    assert "[the sandbox left out 4" in log.text()
+
+
 def test_a_log_that_is_not_utf8() -> None:
     log = Log()
     for piece in (b"\xff\xc3", b"\xb1\n"):

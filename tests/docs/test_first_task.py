@@ -1,0 +1,77 @@
+"""docs/first-task.md: its files are written, its commands are run in order, its answers come."""
+
+import base64
+import json
+import re
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+from support.pages import ADDRESS, Block, blocks, check_links
+from support.processes import Service, clean_environment, need, wait_until
+from support.settings import environment
+
+from sandbox import Sandbox
+
+PAGE = "docs/first-task.md"
+
+
+def files(page: str) -> dict[str, str]:
+    """The files of a page: the text before the block ends with the name."""
+    named = [(re.search(r"`(my-tasks/\w+\.(?:py|json))`:?\s*\Z", block.gap), block.text) for block in blocks(page)]
+    return {found[1]: text for found, text in named if found}
+
+
+def commands(page: str) -> list[tuple[str, Block]]:
+    """The commands that the page shows an answer to."""
+    pairs = pairwise(blocks(page))
+    return [(each.text, after) for each, after in pairs if each.language == "sh" and after.language in ("http", "text")]
+
+
+def run(command: str, folder: Path) -> str:
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=clean_environment(), capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().replace("\r\n", "\n")
+
+
+def check(shown: Block, printed: str) -> None:
+    """The status, the headers that are shown, and the body; of a text all of it."""
+    if shown.language == "text":
+        assert printed == shown.text
+        return
+    (head, _, body), (expected, _, expected_body) = printed.partition("\n\n"), shown.text.partition("\n\n")
+    assert set(expected.splitlines()) <= set(head.splitlines()), printed
+    assert body.strip() == expected_body.strip()
+
+
+def test_its_steps(tmp_path: Path) -> None:
+    need("curl", "curl")
+    (tmp_path / "my-tasks").mkdir()
+    written = files(PAGE)
+    assert len(written) == 4
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+    with (
+        Sandbox(database=tmp_path / "db", tasks=[tmp_path / "my-tasks"]) as sandbox,
+        Service(environment(sandbox)) as service,
+    ):
+        wait_until(lambda: service.ask("GET", "/readyz").status == 200, 30, "ready")
+        shown = commands(PAGE)
+        assert len(shown) == 7
+        for command, answer in shown:
+            local = command.replace(ADDRESS, f"http://127.0.0.1:{service.port}").replace(
+                "curl ", "curl --noproxy '*' -sS "
+            )
+            check(answer, run(local, tmp_path))
+
+
+def test_its_command_reads_an_exported_script(tmp_path: Path) -> None:
+    (tmp_path / "my-tasks").mkdir()
+    recipe = {"task": {"name": "x"}, "file": {"filename": "x.js", "data": base64.b64encode("añ".encode()).decode()}}
+    (tmp_path / "my-tasks/exported.json").write_text(json.dumps(recipe))
+    [command] = [block.text for block in blocks(PAGE) if "exported.json" in block.text]
+    assert run(command, tmp_path) == "añ\n"
+
+
+def test_its_links_lead_somewhere() -> None:
+    check_links(PAGE)
