@@ -48,7 +48,7 @@ def test_a_broken_body_is_400(sent: bytes, client: FlaskClient, theeye: StandIn)
 
 @pytest.mark.settings(max_body=LIMIT)
 def test_what_inflates_to_more_than_the_limit_is_413(client: FlaskClient) -> None:
-    for size, status in ((LIMIT, 200), (LIMIT + 1, 413), (LIMIT * 1000, 413)):
+    for size, status in ((LIMIT, 200), (LIMIT + 1, 413), (LIMIT * 50, 413)):
         sent = gzip.compress(b"[" + b" " * (size - 2) + b"]")
         got = post(client, body=sent, Content_Encoding="gzip")
         assert got.status_code == status
