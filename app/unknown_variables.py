@@ -22,7 +22,7 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     known = [variable_of(each.name) for each in fields(Settings)]
     no_settings = (TOKEN_VARIABLE, CLIENT_URL, CLIENT_TOKEN)
     return {
-        name: get_close_matches(name, known, 1, 0)[0]
+        name: _nearest(name, known)
         for name, value in sorted(environ.items())
         if name.startswith("SYNC_") and name not in (*known, *no_settings) and not _is_kubernetes(name, value)
     }
@@ -33,6 +33,16 @@ def warn_of_unknown_variables() -> None:
     """Log a warning for each variable of the environment that looks like a setting and is none."""
     for name, nearest in unknown_variables(os.environ).items():
         logging.getLogger("theeye_sync").warning("%s is no setting; the nearest is %s", name, nearest)
+
+
+def has_its_words(setting: str, name: str) -> bool:
+    """Return whether a setting's name has every word of another name: SYNC_WAIT_SECONDS those of SYNC_WAIT."""
+    return set(name.split("_")) <= set(setting.split("_"))
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    candidates = [setting for setting in known if has_its_words(setting, name)] or known
+    return get_close_matches(name, candidates, 1, 0)[0]
 
 
 def _is_kubernetes(name: str, value: str) -> bool:

@@ -32,7 +32,7 @@ def read_budget(query: Query, prefer: str | None, most: float) -> Budget:
     """Return the shortest of `most`, `?wait` and the header's wait. Raise BadRequest for a bad `?wait`."""
     asked = query.first.get("wait")
     if asked is not None and not WAIT_PATTERN.fullmatch(asked):
-        raise BadRequest("wait must be a number of seconds")
+        raise BadRequest("wait must be a number of seconds, with three decimals at the most")
     preferred = _preferences(prefer) if prefer else {}
     by_header = preferred.get("wait", "")
     header_wait = float(by_header) if re.fullmatch("[0-9]{1,9}", by_header, re.ASCII) else None

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from app.checks.finding import Finding, fail, ok, plural, warn
 from app.settings import Settings, variable_of
-from app.unknown_variables import unknown_variables
+from app.unknown_variables import has_its_words, unknown_variables
 
 PROXY_SECONDS = 60  # the default of nginx's proxy_read_timeout and of most load balancers' idle timeout
 
@@ -26,7 +26,7 @@ def findings(environ: Mapping[str, str], settings: Settings, wrong: Mapping[str,
 
 def _unread(environ: Mapping[str, str]) -> Iterator[Finding]:
     for name, nearest in unknown_variables(environ).items():
-        if get_close_matches(name, [nearest], 1, 0.8):
+        if has_its_words(nearest, name) or get_close_matches(name, [nearest], 1, 0.8):
             yield fail("settings", f"{name} is not read", f"Is {nearest} meant?")
         else:
             yield warn("settings", f"{name} is not read", "There is no such setting")

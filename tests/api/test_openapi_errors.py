@@ -28,7 +28,7 @@ def failed(job: Job | None, *words: str) -> SyncError:
 # What raises each of the errors that the document has an example of.
 ERRORS: dict[str, SyncError] = {
     "Accepted": errors.Accepted(RUNNING, 0.2, LATER, expected=4.2),
-    "EINVALID": errors.BadRequest("wait must be a number of seconds"),
+    "EINVALID": errors.BadRequest("wait must be a number of seconds, with three decimals at the most"),
     "Unauthorized": errors.Unauthorized(),
     "EORACC": errors.Forbidden("Forbidden"),
     "ENOTFOUND": errors.NotFound("Job not found"),
