@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import requests
 from support.command import cutting
-from support.pages import blocks, check_links
+from support.pages import blocks
 from support.processes import CHECKOUT, Service, clean_environment, need
 from support.theeye import StandIn
 
-PAGES = ["docs/clients.md", "docs/cli.md"]
 COLLECTION = CHECKOUT / "docs" / "postman.json"
 PROGRAMS = {
     "sh": (["sh"], "client.sh", ("curl", "curl")),
@@ -43,11 +42,6 @@ def test_its_programs_repeat_what_is_cut_and_run_the_task_once(
         ran = subprocess.run([*command, file], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
     assert ran.stdout == '200 {"a":1}\n', ran.stderr
     assert len(theeye_with_keys.calls_of("create")) == 1
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_their_links_lead_somewhere(page: str) -> None:
-    check_links(page)
 
 
 def requests_in(node: Any) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ import subprocess
 from itertools import pairwise
 from pathlib import Path
 
-from support.pages import ADDRESS, Block, blocks, check_links
+from support.pages import ADDRESS, Block, blocks
 from support.processes import Service, clean_environment, need, wait_until
 from support.settings import environment
 
@@ -71,7 +71,3 @@ def test_its_command_reads_an_exported_script(tmp_path: Path) -> None:
     (tmp_path / "my-tasks/exported.json").write_text(json.dumps(recipe))
     [command] = [block.text for block in blocks(PAGE) if "exported.json" in block.text]
     assert run(command, tmp_path) == "añ\n"
-
-
-def test_its_links_lead_somewhere() -> None:
-    check_links(PAGE)

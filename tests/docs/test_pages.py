@@ -1,4 +1,4 @@
-"""The glossary, the architecture, the changelog: their links lead somewhere, and what they name is there."""
+"""All pages: their links lead somewhere. The glossary and the architecture: what they name is there."""
 
 import ast
 import re
@@ -13,7 +13,18 @@ ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
 WORDS = "agent customer gateway job lifecycle output recipe result state supervisor task workflow"
 
 
-@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY, "CHANGELOG.md", "CONTRIBUTING.md"])
+PAGES = sorted(
+    str(page.relative_to(CHECKOUT))
+    for folder in (".", "docs", "benchmarks", "examples/*")
+    for page in CHECKOUT.glob(f"{folder}/*.md")
+)
+
+
+def test_all_pages_are_found() -> None:
+    assert {"README.md", ARCHITECTURE, "docs/first-task.md", "benchmarks/README.md"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     check_links(page)
 

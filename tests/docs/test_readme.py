@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.codes import codes_with_statuses
-from support.pages import ADDRESS, Block, blocks, check_links, prose, read
+from support.pages import ADDRESS, Block, blocks, prose, read
 from support.processes import CHECKOUT, Redis, Service, clean_environment, need
 from support.settings import environment
 
@@ -265,8 +265,3 @@ def code(page: str) -> list[tuple[str, str]]:
 def test_both_languages_have_the_same(parts_of: Callable[[str], list[Any]], at_least: int) -> None:
     assert len(parts_of(ENGLISH)) > at_least
     assert parts_of(ENGLISH) == parts_of(SPANISH)
-
-
-@pytest.mark.parametrize("page", [*EXAMPLES, SETTINGS])
-def test_every_link_leads_somewhere(page: str) -> None:
-    check_links(page)

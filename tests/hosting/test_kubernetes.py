@@ -20,7 +20,7 @@ import yaml
 from support.container import CHECKOUT, Container, stages
 from support.host_checks import DEPLOY
 from support.nginx import Nginx
-from support.pages import check_links, read
+from support.pages import read
 from support.processes import Redis, free_port, need, raw_request, request_bytes, wait_until
 from support.settings import environment
 from support.theeye import StandIn
@@ -97,7 +97,6 @@ def test_the_figures_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_page_has_these_figures() -> None:
-    check_links("docs/kubernetes.md")
     page = read("docs/kubernetes.md")
     assert f"| `terminationGracePeriodSeconds` {POD['terminationGracePeriodSeconds']} |" in page
     assert f"| `preStop` {pre_stop_seconds()} s |" in page

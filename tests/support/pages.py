@@ -38,7 +38,6 @@ def anchors(page: str) -> set[str]:
 def check_links(page: str) -> None:
     """Raise AssertionError for a link in the project that leads nowhere."""
     links = re.findall(r"\]\((?!https://)([^)\s]*)\)", prose(page))
-    assert links
     for link in links:
         path, _, anchor = link.partition("#")
         target = (CHECKOUT / page).parent / path if path else CHECKOUT / page
