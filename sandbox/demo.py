@@ -28,8 +28,9 @@ The service listens on http://127.0.0.1:6090, or where SYNC_BIND says, and the s
 SYNC_ settings count as well (docs/settings.md). It takes about five seconds to start.
 
 Where redis-server is installed, a Redis is started that forgets everything at the end; SYNC_REDIS_URL names another
-one, or none where it is empty. Without Redis requests with an Idempotency-Key are refused, and the service asks
-TheEye for the end of a job instead of being told of it.
+one, or none where it is empty. Without Redis a request with an Idempotency-Key is answered 501 (the examples of
+"Idempotency keys" in docs/api.md, `--key` in docs/cli.md), and the service asks TheEye at intervals whether a job has
+ended.
 
 --tasks FOLDER, or `make run TASKS=FOLDER`, adds tasks of your own: each is a file NAME.json, as TheEye exports it.
 docs/first-task.md shows how to write one. They are read at the start: after a change, stop and start again.

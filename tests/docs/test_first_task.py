@@ -13,7 +13,7 @@ from support.settings import environment
 
 from sandbox import Sandbox
 
-PAGE = "docs/first-task.md"
+PAGE, SPANISH = "docs/first-task.md", "docs/first-task.es.md"
 
 
 def files(page: str) -> dict[str, str]:
@@ -71,3 +71,10 @@ def test_its_command_reads_an_exported_script(tmp_path: Path) -> None:
     (tmp_path / "my-tasks/exported.json").write_text(json.dumps(recipe))
     [command] = [block.text for block in blocks(PAGE) if "exported.json" in block.text]
     assert run(command, tmp_path) == "añ\n"
+
+
+def test_the_spanish_page_shows_the_same() -> None:
+    assert [(block.language, block.text) for block in blocks(SPANISH)] == [
+        (block.language, block.text) for block in blocks(PAGE)
+    ]
+    assert files(SPANISH) == files(PAGE)
