@@ -91,7 +91,7 @@ def _redis(programs: Programs, folder: Path) -> str:
         programs.wait_until(lambda: _listens(path), str(path))
     except Failed as error:
         programs.drop()
-        _say(f"no Redis: {error}")
+        _say(f"no Redis, because redis-server did not start: {error}")
         return ""
     return f"unix://{path}"
 
@@ -139,8 +139,11 @@ def _reachable(bind: str) -> str:
 
 
 def _listens(path: Path) -> bool:
-    with closing(socket.socket(socket.AF_UNIX)) as probe:
-        return probe.connect_ex(str(path)) == 0
+    try:
+        with closing(socket.socket(socket.AF_UNIX)) as probe:
+            return probe.connect_ex(str(path)) == 0
+    except OSError:  # the path of the temporary folder is too long for a socket
+        return False
 
 
 def _answers(url: str) -> bool:
