@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import flask
@@ -35,7 +36,8 @@ def are_wanted() -> bool:
 
 @lru_cache(maxsize=16)  # clients are few kinds, and a list that `request` has read stays with it while it waits
 def _prefer_events(accept: str) -> bool:
-    name, quality = next(iter(parse_accept_header(accept, MIMEAccept)), ("", 0.0))
+    accepted = parse_accept_header(accept, MIMEAccept)  # `*/*` comes last in it, whatever its quality
+    name, quality = max(accepted, key=itemgetter(1), default=("", 0.0))
     return name.partition(";")[0].lower() == EVENTS and quality > 0
 
 

@@ -27,8 +27,8 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[a-z0-9][\w.+-]*", re.ASCII | re.IGN
 def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
     """Return names and values in their order. Raise BadRequest."""
     boundary = parse_options_header(content_type)[1].get("boundary")
-    if not boundary:
-        raise BadRequest("The Content-Type of the form names no boundary")
+    if not (boundary and boundary.isascii()):
+        raise BadRequest("The Content-Type of the form names no boundary in ASCII")
     try:
         return [_value(part, data) for part, data in _parts(body, boundary.encode("ascii"))]
     except RequestEntityTooLarge:

@@ -172,6 +172,8 @@ def test_a_stream_is_taken_up_where_it_was_cut(world: World, app: Flask) -> None
         ("GET", "text/event-stream;q=0", False),
         ("POST", "application/json, text/event-stream", False),
         ("POST", "*/*", False),
+        ("GET", "*/*, text/event-stream;q=0.5", False),
+        ("GET", "*/*, text/event-stream", True),
     ],
 )
 def test_events_are_for_who_prefers_them(method: str, accept: str, is_stream: bool, world: World, app: Flask) -> None:

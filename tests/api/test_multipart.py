@@ -76,6 +76,7 @@ def test_a_media_type_that_is_none_is_not_passed_on(media_type: str) -> None:
         (form(part("a"))[:-4], FORM, "cut off"),
         (form(part("a")), FORM + "z", "broken"),
         (form(part("a")), "multipart/form-data", "no boundary"),
+        (form(part("a")), 'multipart/form-data; boundary="é"', "no boundary"),
         (form(*[part("a")] * 1001), FORM, "more than 1000 parts"),
         (form(part("a" * 200_000)), FORM, "too long names"),
         (form(*[part("a" * 2000)] * 600), FORM, "too long names"),
