@@ -166,9 +166,9 @@ def test_the_service_sees_the_client(world: World) -> None:
 
 def test_under_a_path_of_its_own(theeye: StandIn) -> None:
     changes = UNDER_SYNC | {"gzip off;": "gzip on; gzip_min_length 1;"}
-    theeye.task(delay=None)
     with Service(environment(theeye, proxies=1)) as service, Nginx(service.port, changes=changes) as nginx:
         check_events(f"{nginx.url}/sync", theeye)
+        theeye.task(delay=None)
         accepted = run(f"{nginx.url}/sync", Prefer="respond-async", X_Forwarded_Prefix="/evil")
         late = run(f"{nginx.url}/sync", query="wait=0&parse")
         assert (accepted.status, late.status) == (202, 504)
