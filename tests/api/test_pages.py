@@ -48,6 +48,7 @@ def test_the_pages_can_be_switched_off(path: str, make_app: Callable[..., Flask]
     [
         ("*/*", {}, "/console and /docs and /openapi.json"),
         ("application/json", {"docs": False}, "/console and /openapi.json"),
+        ("application/json, text/html;q=0.5", {}, "/console and /docs and /openapi.json"),
         ("text/html;q=0", {}, "/console and /docs and /openapi.json"),
         ("text/html", {"console": False}, "/docs and /openapi.json"),
     ],

@@ -28,8 +28,8 @@ _HEADERS = [
 @blueprint.route("/", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def home() -> Response:
     """Show the console to a browser. For all other clients nothing is here, whatever the method."""
-    asked_for_html = any(name == "text/html" and quality for name, quality in request.accept_mimetypes)
-    if not (asked_for_html and request.method in ("GET", "HEAD") and current_services().settings.console):
+    prefers_html = request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
+    if not (prefers_html and request.method in ("GET", "HEAD") and current_services().settings.console):
         raise NotFound(f"/ not found; look at {' and '.join(_served())}")
     return _page("console.html")
 
