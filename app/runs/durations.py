@@ -65,11 +65,11 @@ class Durations:
     def recall(self, customer_id: str, task: str) -> None:
         """Have Redis asked for a task that this process does not know yet; call it once TheEye has shown the task."""
         name = _name(customer_id, task)
-        with self._lock:
-            is_known = name in self._tasks
-            self._task(name)
-        if not is_known and self._merger is not None:
-            self._merger.hurry()
+        if name not in self._tasks:
+            with self._lock:
+                self._task(name)
+            if self._merger is not None:
+                self._merger.hurry()
 
     def learn(self, customer_id: str, task: str, job: Job, seconds: float | None = None) -> None:
         """Remember how long a job took: `seconds` as its request saw it, else what TheEye's dates in it say.
@@ -98,7 +98,9 @@ class Durations:
         return round(median(seconds), 3) if len(seconds) >= LEAST else None
 
     def _task(self, name: str) -> _Task:
-        known = self._tasks.setdefault(name, _Task())
+        known = self._tasks.get(name)
+        if known is None:
+            known = self._tasks[name] = _Task()
         self._tasks.move_to_end(name)
         if len(self._tasks) > TASKS:
             self._tasks.popitem(last=False)
