@@ -22,9 +22,9 @@ from app.waiter.job_waiter import JobWaiter
 TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at the most, before a key's lease ends
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunRequest:
-    """Hold what to run and how long to wait; `query` and `body` are passed on.
+    """Hold what to run and how long to wait; `query` and `body` are passed on, and no wait holds the body.
 
     `at_once`: only create the job; `watched`: each of its changes is wanted.
     """
@@ -78,7 +78,7 @@ class Runs:
         follower = Follower(request.caller, client, began + request.seconds, request.watched)
         reservation = self._reserve(request, follower)
         if isinstance(reservation, str):
-            trace.create, trace.joined = monotonic() - began, True
+            trace.create, trace.joined, request.body = monotonic() - began, True, None
             job = yield from self._join(request, reservation, follower)
             self._durations.learn(request.customer_id, request.task, job)
             return Run(job, replayed=True)
@@ -168,8 +168,9 @@ class Runs:
     def _create(self, request: RunRequest, queued: float, began: float) -> Job:
         """Create the job, and record it, for how long it queued and how long the rest took."""
         trace = request.caller.trace
+        body, request.body = request.body, None
         try:
-            job = self._supervisor.create(request.caller, request.task, request.query, request.body)
+            job = self._supervisor.create(request.caller, request.task, request.query, body)
         finally:
             trace.queue = queued
             trace.create = monotonic() - began - queued

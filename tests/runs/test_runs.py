@@ -1,11 +1,15 @@
 """A run: nothing is created once the grace is over, and an end that the create has shown is an answer."""
 
+import gc
+
 import pytest
 from flask.testing import FlaskClient
 from support.client import error_of, post
 from support.theeye import JOB, Html, Reply, StandIn
+from support.world import World
 
 from app import Services
+from app.runs.runs import RunRequest
 
 
 @pytest.mark.settings(grace_seconds=0)
@@ -24,3 +28,10 @@ def test_an_end_that_the_create_shows_is_not_lost(read: Reply, client: FlaskClie
     got = post(client, f"{JOB}?wait=0")
     assert (got.status_code, got.get_json(), got.headers["X-Job-State"]) == (200, ["x"], "success")
     assert theeye.calls_of("read")
+
+
+def test_no_wait_holds_the_body(world: World) -> None:
+    """Compressed, 16 kB of a client would be 16 MiB of ours for as long as the job runs."""
+    with world.parked():
+        assert {each.body for each in gc.get_objects() if isinstance(each, RunRequest)} == {None}
+        world.theeye.finish()
