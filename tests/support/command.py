@@ -47,6 +47,11 @@ def cutting(port: int, *marks: bytes) -> Iterator[str]:
         yield f"http://127.0.0.1:{own}"
 
 
+def body_length(head: bytes) -> int:
+    lengths = [line.partition(b":")[2] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return int(lengths[0]) if lengths else 0
+
+
 @contextmanager
 def recorder(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """A server that gives one answer to everything, and the heads of the requests that it got."""
@@ -55,6 +60,7 @@ def recorder(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
     def serve(sock: socket.socket) -> None:
         with sock.makefile("rb") as stream:
             heads.append(b"".join(iter(stream.readline, b"\r\n")))
+            stream.read(body_length(heads[-1]))  # else the end of the connection may overtake the answer
             sock.sendall(answer)
 
     with serving(serve) as port:
