@@ -19,7 +19,7 @@ help:
 	@echo "             make run SYNC_BIND=127.0.0.1:7000   on another port; any SYNC_ setting works so"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests but those of the groups, in about 8 minutes on two cores"
-	@echo "make test-fast  run the tests that start no process, in 20 seconds"
+	@echo "make test-fast  run the tests that start no process, in about half a minute"
 	@echo "make test-groups  run the tests marked browser, deploy or failover"
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 4 minutes"
 	@echo "make soak    20 minutes of mixed load under random faults"
@@ -36,12 +36,12 @@ serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn
 
 test: $(VENV)/.dev
-	@echo "make test: about 8 minutes on two cores; make test-fast runs the fast ones in 20 seconds"
+	@echo "make test: about 8 minutes on two cores; make test-fast runs the fast ones in half a minute"
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m 'not ($(GROUPS))' --ignore=tests/faults
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # they say how late an answer may be
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 3 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 3: many tests wait
+	$(BIN)/python -m pytest -q -n 6 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 6: many tests wait
 
 # Status 5: no test has one of the marks yet.
 test-groups: $(VENV)/.dev
