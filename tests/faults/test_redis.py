@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
-from support.load import WORKERS, Fleet, Recorder, fleet, get, settle
+from support.load import WORKERS, Fleet, Load, Recorder, fleet, get, settle
 from support.processes import Redis, wait_until
 
 from app.waiter.redis_notifications import RedisNotifications
@@ -84,11 +84,14 @@ def test_odd_notifications(theeye: Recorder, services: Fleet) -> None:
 # -- Redis -----------------------------------------------------------------------------------------------------
 
 
+def parked_for(seconds: float, theeye: Recorder, services: Fleet) -> dict[str, Load]:
+    """100 waits of each service, whose jobs end after so many seconds."""
+    theeye.task(delay=seconds)
+    return services.park(100)
+
+
 def test_redis_killed_and_restarted(redis: Redis, theeye: Recorder, services: Fleet) -> None:
-    theeye.task(delay=1.0)
-    during = services.park(100)
-    theeye.task(delay=3.0)
-    after = services.park(100)
+    during, after = parked_for(1.0, theeye, services), parked_for(3.0, theeye, services)
     redis.kill()
     wait_for_readiness(services, redis=False)
     assert all(CARRIED in service.log_text() for service in services.values())
@@ -138,10 +141,7 @@ def test_redis_cuts_the_subscription(redis: Redis, theeye: Recorder, services: F
 
 
 def test_redis_frozen_until_all_are_answered(redis: Redis, theeye: Recorder, services: Fleet) -> None:
-    theeye.task(delay=0.5)
-    first = services.park(100)
-    theeye.task(delay=8.0)
-    last = services.park(100)
+    first, last = parked_for(0.5, theeye, services), parked_for(8.0, theeye, services)
     redis.freeze()
     theeye.task(delay=0.5)
     settle("Redis frozen, requests that come meanwhile", theeye, services.send(50))
