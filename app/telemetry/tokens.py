@@ -15,7 +15,10 @@ _NAMES = (
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
     r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )
-_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*", re.IGNORECASE)
+_BELOW_TASK = (
+    r"^/[^/]+/task/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"  # where no route has such a name
+)
+_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*|{_BELOW_TASK}", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _WORD = re.compile(r"[^\s\"']+")

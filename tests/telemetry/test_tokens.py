@@ -62,6 +62,14 @@ def test_a_token_named_in_the_path_is_told_to_nobody(
     assert shared_theeye.calls == []
 
 
+@pytest.mark.parametrize("name", ["token", "Bearer", "%62asic", "api-key", "jwt"])
+def test_a_token_in_a_segment_of_its_own_is_cut_where_no_route_has_such_a_name(name: str) -> None:
+    for path in (f"{JOB}/{name}/s3cr3t", f"{JOB}/j1/{name}//s3/cr3t", f"{JOB}%2F{name}%2Fs3cr3t"):
+        assert "cr3t" not in cut_path(path)
+    for path in (f"/acme/task/{name}/job", f"/{name}/task/x/job", f"{JOB}/{name}"):
+        assert cut_path(path) == path
+
+
 @pytest.mark.parametrize("path", ["/token/task/x/job", "/bearer/a b", "/a%25b", "/access_token", "/a/tokens", "/ñ"])
 def test_a_path_that_names_none_is_as_it_was(path: str) -> None:
     assert cut_path(path) == path
