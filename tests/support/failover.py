@@ -70,7 +70,8 @@ class SentinelProcess(Process):
         wait_until(lambda: self._master() != before, 30, "another master")
 
     def _master(self) -> Any:
-        return self.execute("SENTINEL GET-MASTER-ADDR-BY-NAME", NAME)
+        """The master's port, as redis-py reads it: SENTINEL GET-MASTER-ADDR-BY-NAME has the new one too early."""
+        return self.execute("SENTINEL MASTER", NAME)["port"]
 
     def _knows_a_replica(self) -> bool:
         self._check_early_exit()
