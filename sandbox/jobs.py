@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.identity import CUSTOMERS, HOST_ID, USER_ID, who
-from sandbox.outcome import last_line, read_last_line, stored_output, stored_state
+from sandbox.log import MAX_DOCUMENT
+from sandbox.outcome import last_line, read_last_line, stored_output, stored_size, stored_state
 from sandbox.recipes import Task
 from sandbox.script import Ended
 from sandbox.store import Document
+
+SHOWN_OF_TOO_LARGE = 2000  # characters of a log that TheEye could not store
 
 _PROCESS = secrets.token_hex(5)
 _COUNTER = itertools.count(secrets.randbelow(1 << 23))
@@ -87,6 +90,10 @@ def finish_script(job: Document, ended: Ended, default_state: str) -> None:
     """End a script's job by what the script printed; `default_state` is for a script that names none."""
     line = last_line(ended.log)
     report = read_last_line(line, killed=ended.killed)
+    size = stored_size(ended.printed, line, report.output)
+    if size > MAX_DOCUMENT:
+        _end_too_large(job, ended, size)
+        return
     state = "timeout" if ended.killed else stored_state(report, default_state)
     move(job, "finished" if state in ("success", "failure") else "terminated", state)
     details = report.details or {}
@@ -101,7 +108,7 @@ def fail(job: Document, message: str) -> None:
     """End a job that could not be run; the message is its log."""
     move(job, "finished", "failure")
     log = f"{message}\n"
-    ended = Ended(log, code=None, signal=None, killed=False, nanoseconds=0)
+    ended = Ended(log, len(log), code=None, signal=None, killed=False, nanoseconds=0)
     job.update(trigger_name="failure", result=_result(ended, last_line(log), None), output=[])
 
 
@@ -110,6 +117,17 @@ def lose(job: Document, message: str) -> None:
     move(job, "terminated", "canceled")
     output = [message]
     job.update(trigger_name="canceled", result={"killed": True, "output": output}, output=stored_output(output))
+
+
+def _end_too_large(job: Document, ended: Ended, size: int) -> None:
+    """End a job that MongoDB cannot store as TheEye ends it: it has heard nothing of the script's end."""
+    message = (
+        f"The script printed {ended.printed} bytes. With the last line and the output the job would have about {size} "
+        f"bytes, and TheEye cannot store more than {MAX_DOCUMENT} (MongoDB's limit): it would cancel this job a minute "
+        "after the task's timeout. The sandbox cancels it at once."
+    )
+    lose(job, message)
+    job["result"]["log"] = f"{ended.log[:SHOWN_OF_TOO_LARGE]}\n[sandbox] {message}\n"
 
 
 def cancel(job: Document) -> None:

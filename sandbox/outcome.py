@@ -57,6 +57,12 @@ def stored_output(output: Any) -> list[str]:
     return [dumps(output)]
 
 
+def stored_size(printed: int, line: str, output: Any) -> int:
+    """Return about how many bytes a job takes in MongoDB: its log, its last line, and its output in two forms."""
+    texts = (line, dumps(output), dumps(stored_output(output)))
+    return printed + sum(len(text.encode()) for text in texts)
+
+
 def _read_object(value: dict[str, Any]) -> Report:
     candidates = (value.get("output"), value.get("data"), value)
     output = next(candidate for candidate in candidates if candidate is not None)

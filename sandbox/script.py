@@ -18,9 +18,10 @@ _LONGEST_PAUSE = 0.25  # seconds
 
 @dataclass(frozen=True)
 class Ended:
-    """Hold how a script ended."""
+    """Hold how a script ended; of a log that TheEye could not store, `log` is the beginning."""
 
     log: str
+    printed: int  # bytes
     code: int | None
     signal: str | None
     killed: bool
@@ -47,7 +48,7 @@ class Script:
         code = process.returncode
         name = signal.Signals(-code).name if code < 0 else None
         elapsed = time.monotonic_ns() - begin
-        return Ended(log.text(), code if code >= 0 else None, name, self._killed, elapsed)
+        return Ended(log.text(), log.size, code if code >= 0 else None, name, self._killed, elapsed)
 
     def kill(self) -> None:
         """Kill the script and everything it started."""

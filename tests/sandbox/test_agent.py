@@ -128,12 +128,24 @@ def test_hostile_output_breaks_nothing(what: str, run: Run) -> None:
     assert run(script, runas="python3 %script%")["output"] == output
 
 
-def test_a_huge_log_is_capped_but_its_last_line_counts(run: Run) -> None:
-    script = "import os\nfor _ in range(20): os.write(1, b'x' * (1 << 20) + b'\\n')\nprint('[1]')"
-    job = run(script, runas="python3 %script%")
-    assert job["output"] == ["1"]
-    assert "[the sandbox left out " in job["result"]["log"]
-    assert len(job["result"]["log"]) < 17 * 1024 * 1024
+@pytest.mark.parametrize(
+    ("script", "stored"),
+    [
+        ("for _ in range(15): os.write(1, b'x' * (1 << 20) + b'\\n')\nprint('[1]')", True),
+        ("for _ in range(20): os.write(1, b'x' * (1 << 20) + b'\\n')\nprint('[1]')", False),
+        ("""print('{"state":"success","data":"%s"}' % ('x' * 4_190_000))""", True),
+        ("""print('{"state":"success","data":"%s"}' % ('x' * 4_200_000))""", False),
+    ],
+    ids=["long log", "too long a log", "large output", "too large an output"],
+)
+def test_what_mongodb_cannot_store_is_cancelled_as_in_theeye(script: str, stored: bool, run: Run) -> None:
+    job = run(f"import os\n{script}", runas="python3 %script%")
+    assert (job["lifecycle"], job["state"]) == (("finished", "success") if stored else ("terminated", "canceled"))
+    assert job["output"]
+    if not stored:
+        assert "TheEye cannot store more than 16777216 (MongoDB's limit)" in job["output"][0]
+        assert job["result"]["log"].endswith(f"[sandbox] {job['output'][0]}\n")
+        assert len(job["result"]["log"]) < 3000
 
 
 @pytest.mark.parametrize(

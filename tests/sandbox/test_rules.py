@@ -13,7 +13,7 @@ from support.sandbox import ID, TASK, recipe
 from sandbox.command import argument_text, command_line, environment, missing_interpreter
 from sandbox.jsontext import MAX_DEPTH, dumps, loads
 from sandbox.log import Log
-from sandbox.outcome import last_line, read_last_line, stored_output, stored_state
+from sandbox.outcome import last_line, read_last_line, stored_output, stored_size, stored_state
 from sandbox.recipes import BUILT_IN, BrokenRecipe, load_recipe, load_tasks
 
 RECIPES = Path(__file__).parents[1] / "data" / "recipes"
@@ -90,21 +90,19 @@ def test_json_is_compact_and_can_be_sent() -> None:
     assert dumps(loads(deep)) == deep
 
 
-def test_a_long_log_keeps_its_begin_and_its_end() -> None:
-    log = Log(limit=20)
+def test_a_log_is_kept_up_to_a_limit_and_counted() -> None:
+    log = Log(limit=10)
     for number in range(1000):
         log.add(b"%d\n" % number)
-    assert log.text().startswith("0\n1\n2\n3\n4\n")
-    assert "[the sandbox left out 3870 bytes here]" in log.text()
-    assert last_line(log.text()) == "999"
+    assert (log.text(), log.size) == ("0\n1\n2\n3\n4\n", 3890)
 
 
-@pytest.mark.parametrize("end", ["", "\n"])
-def test_a_last_line_that_is_too_long_is_told(end: str) -> None:
-    log = Log(limit=20)
-    log.add(b'{"data":"' + b"x" * 50 + b'"}' + end.encode())
-    assert last_line(log.text()) == "[the last line is longer than 10 bytes, so this job has no output]"
-    assert "[the sandbox left out 4" in log.text()
+def test_a_job_holds_what_was_printed_up_to_four_times() -> None:
+    line = '{"data":"ñ"}'
+    assert (
+        stored_size(100, line, {"a": 'ñ"'})
+        == 100 + len(line) + 1 + len('{"a":"ñ\\""}') + 1 + len('["{\\"a\\":\\"ñ\\\\\\"\\"}"]') + 1
+    )
 
 
 def test_a_log_that_is_not_utf8() -> None:
