@@ -1,4 +1,4 @@
-"""Offer response modes as pluggy plugins: an author imports from here, and in tests from `formatters.testing`.
+"""Define response modes as pluggy plugins. Authors import from here, and in tests from `formatters.testing`.
 
 A formatter turns an ended job into an HTTP answer. A plugin is a module (or any object) with one hook:
 
@@ -15,7 +15,7 @@ A formatter turns an ended job into an HTTP answer. A plugin is a module (or any
     def register_formatters():
         return [Shout()]
 
-docs/plugins.md shows the way from here to an installed and tested package.
+docs/plugins.md explains how to make an installable, tested package of it.
 """
 
 from formatters.contract import (

@@ -1,4 +1,4 @@
-"""Read the `Accept` header (RFC 9110, section 12.5.1): does the caller want one of a plugin's media types?"""
+"""Choose a media type by the `Accept` header (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,10 @@ JSON = "application/json"
 
 
 def preferred(accept: str, media_types: Iterable[str]) -> str | None:
-    """Return the media type that is wanted most, of several the first; None where that is JSON, the default.
+    """Return the media type with the highest quality, or None if that is JSON, the default.
 
-    Of two that are wanted as much the one that is named goes before one that a range like `*/*` stands for.
+    With equal quality, a type that the header names wins over one that matches only a range such as `*/*`. If that
+    does not decide either, the first of `media_types` wins.
     """
     ranges = MIMEAccept((media_range.partition(";")[0], q) for media_range, q in parse_accept_header(accept))
     best = ranges.best_match([JSON, *media_types])

@@ -1,7 +1,7 @@
-"""Define what a formatter is, what it may declare, what it is given and what it gives back.
+"""Define the base class of formatters, their input (Context), their result (Answer) and their errors.
 
-FormatterError        its message is for the client
-├── BadQuery          400, raised by `check`: the argument cannot be used, nothing is started
+FormatterError        its message is sent to the client
+├── BadQuery          400, raised by `check`: the argument cannot be used, no job is created
 ├── BadOutput         502, raised by `format`: the job's output is not what this mode needs
 │   └── TooCostly     502, raised by `loads`: reading it as JSON would hold up other requests (formatters/cost.py)
 └── BadAnswer         502, raised by the service: HTTP cannot carry the answer
@@ -24,7 +24,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*
 
 
 class FormatterError(Exception):
-    """Tell the client what went wrong; the message of any other exception only reaches the log."""
+    """Tell the client what went wrong; the message of any other exception is only logged."""
 
 
 class BadQuery(FormatterError):
@@ -41,10 +41,10 @@ class BadAnswer(FormatterError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Hold one ended job and the request to answer; new fields may be added, so `format` takes nothing else.
+    """Hold one ended job and the request to answer. Later versions may add fields.
 
-    Other requests may share the job: read it, never change it. `query` holds the first value of a repeated name, and
-    `repeated` these names.
+    Other requests may share the job: read it, never change it. If a query name is repeated, `query` holds its first
+    value and `repeated` holds the name.
     """
 
     job: Mapping[str, Any]
@@ -65,7 +65,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hold an HTTP answer: without a content type the body is a JSON value, with one it is text or bytes."""
+    """Hold an HTTP answer. Without a content type the body is a JSON value; with one it is text or bytes."""
 
     body: Any
     status: int
@@ -74,11 +74,11 @@ class Answer:
 
 
 class Formatter(ABC):
-    """Implement one response mode, chosen before the job is created; one object serves all requests concurrently.
+    """Implement one response mode. One object serves all requests concurrently.
 
-    A request selects it by the presence of one of `queries` in its query, else by naming one of `media_types` in its
-    `Accept` header. If the query selects several, the highest `precedence` wins; the built-ins have result 400,
-    full 300, response 250, parse 200, output 100.
+    The service chooses the formatter before it creates the job. A request selects one by a name of `queries` in its
+    query, else by one of `media_types` in its `Accept` header. If the query selects several, the highest `precedence`
+    wins. The built-ins have: result 400, full 300, response 250, parse 200, output 100.
     """
 
     name: ClassVar[str]
@@ -91,16 +91,16 @@ class Formatter(ABC):
 
     @abstractmethod
     def format(self, context: Context) -> Answer:
-        """Return the answer for an ended job. Raise BadOutput where the job has none to give."""
+        """Return the answer for an ended job. Raise BadOutput if the job's output does not fit the mode."""
 
 
 class RegistrationError(Exception):
-    """Refuse to register a formatter; the message says which and why."""
+    """Refuse to register a formatter; the message names it and says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Hold a formatter, what it declared, and the plugin that it came from."""
+    """Hold a formatter, what it declares, and the plugin that registered it."""
 
     formatter: Formatter
     name: str
@@ -112,7 +112,7 @@ class Mode:
 
 
 def declared(formatter: object, plugin: str = "", version: str = "") -> Mode:
-    """Read and check, once at the start, what a formatter declares. Raise RegistrationError."""
+    """Read and check what a formatter declares, once at the start. Raise RegistrationError."""
     if isinstance(formatter, type):
         raise RegistrationError(f"{formatter.__name__} is a class: register an object of it")
     if not isinstance(formatter, Formatter):
@@ -128,7 +128,7 @@ def declared(formatter: object, plugin: str = "", version: str = "") -> Mode:
 
 
 def check_taken(modes: list[Mode]) -> None:
-    """Raise RegistrationError where two modes share a name, a query name or a media type."""
+    """Raise RegistrationError if two modes share a name, a query name or a media type."""
     for what, values in (
         ("name", [mode.name for mode in modes]),
         ("query", [query for mode in modes for query in mode.queries]),

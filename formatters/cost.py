@@ -1,10 +1,13 @@
-"""Tell what it would cost to read a JSON text, before anything of it is read, and refuse what costs too much.
+"""Estimate the cost of parsing a JSON text before parsing it, and refuse a text that costs too much.
 
-`json.loads` keeps Python's lock, and under gevent the whole process, until it has ended: 60 MiB of `[],` are 20 million
-lists, half a minute and 1.7 GB. So brackets, commas, strings and digits are counted first, with what runs in C. The
-prices are upper bounds: bytes as CPython uses them, and nanoseconds to read a value and write it again, as measured on
-a core that reads 20 MB of records in a second. A text may cost SECONDS, and BASE bytes plus SHARE for each of its own:
-then a job document, one text of it that its mode reads, and the answer take less than ten times what came and 16 MiB.
+`json.loads` holds Python's lock until it returns, and under gevent it blocks the whole process: 60 MiB of `[],` make
+20 million lists in half a minute and take 1.7 GB. So this module first counts brackets, commas, strings and digits with
+functions that run in C, and multiplies the counts by prices.
+
+The prices are upper bounds: bytes of memory in CPython, and nanoseconds to parse a value and to write it again, on a
+core that parses 20 MB of records in a second. A text may cost SECONDS of time, and BASE bytes of memory plus SHARE for
+each byte of the text. Within these limits a job document, one text in it that the mode parses, and the answer together
+take less memory than ten times the received bytes plus 16 MiB.
 """
 
 import re
@@ -22,10 +25,10 @@ from formatters.contract import BadOutput
 SECONDS = 0.5
 BASE = 12 << 20  # bytes
 SHARE = 6  # bytes for each byte of a text
-HEAD = 1 << 16  # bytes of a budget that are read without being counted
-PIECE = 1 << 18  # bytes that are counted at once
+HEAD = 1 << 16  # bytes of a budget that are parsed without an estimate
+PIECE = 1 << 18  # bytes counted in one step
 
-_PRICES = {  # nanoseconds and bytes of one; a value takes a slot, and what its kind takes beside it
+_PRICES = {  # nanoseconds and bytes for one; each value costs `values`, and the price of its kind in addition
     "values": (90, 9),
     "strings": (100, 56),
     "keys": (100, 0),
@@ -38,39 +41,39 @@ _PRICES = {  # nanoseconds and bytes of one; a value takes a slot, and what its 
 
 _NO_VALUE = b" \t\r\n[]{},:"
 _SURROGATE = re.compile(rb"\\u[dD][89abAB]")
-_LONG_NUMBER = re.compile(rb"[0-9]{50,}")  # int() takes a time that grows with the square of the length
+_LONG_NUMBER = re.compile(rb"[0-9]{50,}")  # the time of int() grows with the square of the length
 
-_SMALL_NUMBER = b"e-", b"E-", b".0000"  # which JavaScript writes in another way than Python
+_SMALL_NUMBER = b"e-", b"E-", b".0000"  # formatters/jsontext.py has to rewrite these numbers as JavaScript writes them
 
 
 class TooCostly(BadOutput):
-    """Refuse a JSON text of so many values that reading it would hold up other requests, or fill the memory."""
+    """Refuse a JSON text with so many values that parsing it would block other requests or fill the memory."""
 
     def __init__(self) -> None:
-        """Say what is wrong with it."""
+        """Set the message."""
         super().__init__("the JSON has too many values for its size to be read while others wait")
 
 
 @dataclass(slots=True)
 class Cost:
-    """Add up what has been counted, in nanoseconds and bytes."""
+    """Add up the estimated cost, in nanoseconds and bytes."""
 
     size: int = 0
     nanoseconds: int = 0
     memory: int = 0
     free: int = HEAD
-    wide: bool = False  # whether a character beyond 16 bits makes whole strings four times as large
+    wide: bool = False  # a character beyond 16 bits makes CPython store its whole string with 4 bytes a character
     _keys: set[bytes] = field(default_factory=set)
 
     def _add(self, **counts: int) -> None:
-        """Add so many of each kind at its price."""
+        """Add the price of each kind, times its count."""
         for kind, count in counts.items():
             nanoseconds, memory = _PRICES[kind]
             self.nanoseconds += nanoseconds * count
             self.memory += memory * count
 
     def add_text(self, text: bytes, wide: bool) -> None:
-        """Count a whole text. Raise TooCostly as soon as it is."""
+        """Add the cost of a whole text. Raise TooCostly as soon as the sum is above the limit."""
         self.size += len(text)
         self.wide = self.wide or wide
         inside = False
@@ -84,14 +87,14 @@ class Cost:
             time.sleep(0)
 
     def _add_outside(self, text: bytes) -> None:
-        """Count all but the strings."""
+        """Add the cost of everything outside of strings."""
         lists, objects, values = text.count(b"["), text.count(b"{"), text.count(b",") + 1
         scalars = text.translate(None, _NO_VALUE)
         true, false, null = map(scalars.count, (b"true", b"false", b"null"))
         exponents = scalars.count(b"e") + scalars.count(b"E") - true - false
         floats = scalars.count(b".") + exponents
         digits = len(scalars) - 4 * true - 5 * false - 4 * null
-        numbers = min(values, (digits + 2) // 3)  # Python shares those of one and two digits
+        numbers = min(values, (digits + 2) // 3)  # CPython shares the numbers of one and two digits
         self._add(values=values, lists=lists, objects=objects, numbers=numbers, floats=floats)
         large = exponents - scalars.count(b"e-") - scalars.count(b"E-")
         self.memory += 48 * large  # JavaScript writes 1e20 with all its digits
@@ -99,7 +102,7 @@ class Cost:
         self.nanoseconds += 80 * sum(map(len, _LONG_NUMBER.findall(text)))
 
     def _add_strings(self, strings: list[bytes], after: list[bytes]) -> None:
-        """Count the strings. A key is held once however often it comes, but has an entry in two tables."""
+        """Add the cost of the strings. CPython stores equal keys once, with an entry in two hash tables."""
         keys = [string for string, rest in zip(strings, after, strict=False) if b":" in rest]
         known = len(self._keys)
         self._keys.update(keys)
@@ -109,7 +112,7 @@ class Cost:
             self.memory += 3 * sum(len(string) for string in strings if not string.isascii() or b"\\u" in string)
 
     def check(self) -> None:
-        """Raise TooCostly where it is too much by now."""
+        """Raise TooCostly if the sum is above the limit."""
         share = SHARE - 2 * self.wide
         if self.nanoseconds > SECONDS * 1e9 or self.memory > BASE + share * self.size:
             raise TooCostly
@@ -120,7 +123,7 @@ _budget: ContextVar[Cost | None] = ContextVar("theeye_sync_budget", default=None
 
 @contextmanager
 def budget() -> Iterator[None]:
-    """Let all texts that are read in here cost together what one may."""
+    """Apply the limit of one text to the sum of all texts parsed in this context."""
     token = _budget.set(Cost())
     try:
         yield
@@ -130,7 +133,7 @@ def budget() -> Iterator[None]:
 
 @contextmanager
 def one_at_a_time(size: int) -> Iterator[None]:
-    """Read large texts one at a time, so that what others do comes in between, and their memory does not add up."""
+    """Parse large texts one at a time, so that their memory does not add up and other requests run in between."""
     if size <= HEAD:
         yield
     else:
@@ -141,12 +144,12 @@ def one_at_a_time(size: int) -> Iterator[None]:
 
 @cache
 def _reading() -> threading.Lock:
-    """Return the lock of this process, made at the first use: one made before gevent's patching would block."""
+    """Return the lock of this process, made at the first use: made before gevent patches, it would block greenlets."""
     return threading.Lock()
 
 
 def check(text: str, encoded: bytes) -> None:
-    """Raise TooCostly where a JSON text costs too much to be read, alone or after others under the same `budget`."""
+    """Raise TooCostly if a JSON text costs too much to parse, alone or together with others in the same `budget`."""
     cost = _budget.get() or Cost()
     cost.free -= len(encoded)
     if cost.free < 0:
@@ -154,11 +157,11 @@ def check(text: str, encoded: bytes) -> None:
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
-    """Cut a text into pieces in which a quotation mark is the end of a string: escaped ones stand for nothing."""
+    """Cut a text into pieces, with escaped quotation marks replaced: any that is left begins or ends a string."""
     start = 0
     while start < len(text):
         piece = text[start : start + PIECE]
-        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # the next byte belongs to the last one
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # the last backslash escapes the next byte
             piece = text[start : start + PIECE + 1]
         start += len(piece)
         yield piece.replace(b"\\\\", b"\1").replace(b'\\"', b"\2")

@@ -1,4 +1,4 @@
-"""Define the hooks that a plugin can implement: everything that can be extended."""
+"""Define the hooks that a plugin can implement."""
 
 from collections.abc import Iterable
 

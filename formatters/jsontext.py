@@ -1,6 +1,6 @@
-"""Read and write JSON as JavaScript does, without losing what JavaScript loses (RFC 8259, ECMA-262).
+"""Parse and write JSON as JavaScript does, but keep all digits of integers (RFC 8259, ECMA-262).
 
-A job may print anything: `loads` reads it, raises ValueError, or TooCostly before it reads it (formatters/cost.py).
+A job may print anything: `loads` parses it or raises ValueError, or TooCostly before it parses (formatters/cost.py).
 """
 
 import json
@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 
 from formatters.cost import HEAD, PIECE, check, one_at_a_time
 
-LONG = 4096  # characters of a text that is written in pieces
-MANY = 256  # items of a list that are written at once
+LONG = 4096  # characters; a longer text is written in pieces
+MANY = 256  # items of a list that are written in one step
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _number(text: str) -> float | int:
-    """Read a number with a fraction or exponent; a whole one becomes an int, as JSON.stringify writes 1.0 as 1."""
+    """Parse a number with a fraction or exponent; return an int for a whole one, as JSON.stringify writes 1.0 as 1."""
     value = float(text)
     if -9007199254740992.0 < value < 9007199254740992.0:
         return int(value) if value.is_integer() else value
@@ -37,7 +37,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _or_text(number: Any, text: str) -> Any:
-    """Return the number, or its text where Python cannot hold it, so that no digit is lost."""
+    """Return the number, or its text if Python cannot hold it: no digit is lost."""
     try:
         return number(text)
     except ValueError:
@@ -50,7 +50,7 @@ _any_number = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_tex
 _lenient = json.JSONDecoder(parse_float=_float_or_text, parse_int=_int_or_text, parse_constant=lambda _: None).decode
 
 
-# Matches what comes before a number that Python writes as 1e-05 and JavaScript as 0.00001 or 1e-7, and its end.
+# Matches the text before an exponent such as e-05, and the exponent: JavaScript writes 1e-05 as 0.00001, 1e-07 as 1e-7.
 _SMALL = re.compile(r'((?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"e]++|e(?!-0))++)(?:e-0([0-9]))?')
 _MANTISSA = re.compile(r"([0-9])(?:\.([0-9]+))?$")
 
@@ -69,25 +69,25 @@ def _small(found: re.Match[str]) -> str:
 
 
 def loads(text: str) -> Any:
-    """Read strict JSON: no NaN, no BOM. Raise ValueError, also where it is nested too deeply, or TooCostly."""
+    """Parse strict JSON: no NaN, no BOM. Raise ValueError (also for too deep nesting) or TooCostly."""
     with one_at_a_time(len(text)):
         return _loads(text, text.encode("utf-8", "surrogatepass"), _strict)
 
 
 def loads_body(body: bytes) -> Any:
-    """Read strict JSON in UTF-8; a number out of range is returned as its text. Raise ValueError or TooCostly."""
+    """Parse strict JSON in UTF-8; return a number out of range as its text. Raise ValueError or TooCostly."""
     with one_at_a_time(len(body)):
         return _loads(body.decode(), body, _any_number)
 
 
 def loads_document(body: bytes) -> Any:
-    """Read a document of TheEye as `loads_body` does, but NaN as None, which is how JSON.stringify writes it."""
+    """Parse a document of TheEye like `loads_body`, but return None for NaN, as JSON.stringify writes null for it."""
     with one_at_a_time(len(body)):
         return _loads(body.decode("utf-8", "surrogatepass"), body, _lenient)
 
 
 def is_json(text: str) -> bool:
-    """Return whether a text is JSON to JavaScript, which reads any number. Raise TooCostly."""
+    """Return whether JavaScript can parse a text as JSON; it accepts numbers of any size. Raise TooCostly."""
     try:
         with one_at_a_time(len(text)):
             _loads(text, text.encode("utf-8", "surrogatepass"), _any_number)
@@ -97,7 +97,7 @@ def is_json(text: str) -> bool:
 
 
 def _loads(text: str, encoded: bytes, decode: Callable[[str], Any]) -> Any:
-    """Read strict JSON, or with `decode` where that fails: perhaps a number out of range, and the rest is not lost."""
+    """Parse strict JSON; use `decode` if that fails for a number out of range, which is no JSONDecodeError."""
     if len(encoded) > HEAD:
         _fail_early(text)
     check(text, encoded)
@@ -119,12 +119,12 @@ def _read(decode: Callable[[str], Any], text: str) -> Any:
 
 
 def _fail_early(text: str) -> None:
-    """Raise ValueError where the head shows that the text is no JSON: it costs nothing then, whatever follows."""
+    """Raise ValueError if the head already shows that the text is no JSON: then no cost has to be estimated."""
     head = text[:HEAD]
     try:
         _read(_strict, head)
     except json.JSONDecodeError as error:
-        if error.pos < HEAD - 16 and not error.msg.startswith("Unterminated"):  # not because the head ends here
+        if error.pos < HEAD - 16 and not error.msg.startswith("Unterminated"):  # the end of the head is not the error
             raise
     except ValueError as error:
         if str(error) == "nested too deeply":
@@ -132,13 +132,13 @@ def _fail_early(text: str) -> None:
 
 
 class TooLong(Exception):
-    """Report a value whose JSON is longer than it may be."""
+    """Report a value whose JSON is longer than the limit."""
 
 
 def dumps(value: Any, most: int | None = None) -> bytes:
-    """Write compact UTF-8 in the order given; escape lone surrogates, as JSON.stringify does.
+    """Return compact JSON in UTF-8; keep the order, and escape lone surrogates as JSON.stringify does.
 
-    Raise TooLong as soon as it is more than `most` bytes.
+    Raise TooLong as soon as the JSON is longer than `most` bytes.
     """
     return b"".join(_pieces(value) if most is None else _at_most(_pieces(value), most))
 
@@ -152,7 +152,7 @@ def _at_most(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 def _pieces(value: Any) -> Iterator[bytes]:
-    """Write a value so that long texts and lists are copied in pieces: a text can take four bytes a character."""
+    """Yield the JSON of a value in pieces: a copy of a whole text can take four bytes a character."""
     if not _is_long(value):
         yield _utf8(_javascript(_encode(value)))
     elif type(value) is str:
@@ -175,7 +175,7 @@ def _pieces(value: Any) -> Iterator[bytes]:
 
 
 def _items(items: list[Any]) -> Iterator[bytes]:
-    """Write a part of a list, without its brackets."""
+    """Yield the JSON of some items of a list, without brackets."""
     if not any(map(_is_long, items)):
         yield _utf8(_javascript(_encode(items))[1:-1])
         return
@@ -186,7 +186,7 @@ def _items(items: list[Any]) -> Iterator[bytes]:
 
 
 def _is_long(value: Any, depth: int = 4) -> bool:
-    """Return whether a value is to be written in pieces; only the upper levels of a tree are looked at."""
+    """Return whether a value has to be written in pieces; look at `depth` levels only."""
     if type(value) is str:
         return len(value) > LONG
     if type(value) is list and len(value) > MANY:

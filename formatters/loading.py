@@ -1,6 +1,6 @@
-"""Find plugins: the built-ins, the entry points of installed packages, and what SYNC_PLUGINS names.
+"""Find plugins: the built-ins, the entry points of installed packages, and those that SYNC_PLUGINS names.
 
-Nothing is imported before `Source.load` is called, so that a plugin can be turned off by its name.
+`Source.load` imports a plugin, nothing else does: a plugin that is turned off by its name is never imported.
 """
 
 import sys
@@ -22,7 +22,7 @@ BUILT_IN = ("output", "parse", "response", "full", "result")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Describe a plugin that can be loaded: the name that turns it off, where it comes from, its version."""
+    """Describe a plugin that can be loaded: the name that turns it off, its origin, its version."""
 
     name: str
     origin: str
@@ -31,7 +31,7 @@ class Source:
 
 
 def built_in() -> Iterator[Source]:
-    """Yield the plugins of the service itself."""
+    """Yield the plugins that are part of the service."""
     ours = _version("theeye-sync")
     for name in BUILT_IN:
         yield Source(name, "built in", ours, partial(import_module, f"formatters.modes.{name}"))
@@ -65,7 +65,7 @@ def version_of(plugin: object, known: str) -> str:
 
 
 def _entry_points(distribution: Distribution) -> list[Source]:
-    """Return the plugins of a package; if its metadata cannot be read, a source that raises that error on loading."""
+    """Return the plugins of a package; if its metadata cannot be read, a source whose `load` raises that error."""
     name, release = _metadata(distribution, "name") or "a package without a name", _metadata(distribution, "version")
     try:
         points = distribution.entry_points.select(group=PROJECT_NAME)

@@ -1,4 +1,4 @@
-"""Collect the formatters of all plugins, and choose the one that a request asks for."""
+"""Collect the formatters of all plugins, and choose one for each request."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from formatters.accept import preferred
 from formatters.contract import Formatter, Mode, RegistrationError, check_taken, declared
 
 DEFAULT = "output"
-PLAIN = frozenset({"", "*/*", "application/json"})  # what most clients send; none of them selects a plugin
+PLAIN = frozenset({"", "*/*", "application/json"})  # sent by most clients; these select no plugin
 
 log = logging.getLogger("theeye_sync.formatters")
 
@@ -29,10 +29,10 @@ class Failure:
 
 
 class Registry:
-    """Hold the formatters by precedence, collected once at the start; a plugin that fails is skipped."""
+    """Hold the formatters in order of precedence, collected once at the start. A plugin that fails is skipped."""
 
     def __init__(self, disabled: Collection[str] = (), plugins: Iterable[str] = (), entry_points: bool = True) -> None:
-        """Register the built-ins, installed packages and `plugins` (files or modules), but none of the `disabled`."""
+        """Register the built-ins, installed packages and `plugins` (files or modules), except the `disabled` ones."""
         self._disabled = frozenset(disabled) - {DEFAULT}
         self._unused = set(disabled)
         self._modes: tuple[Mode, ...] = ()
@@ -48,7 +48,7 @@ class Registry:
             self._take(source)
 
     def register(self, plugin: object, name: str | None = None, origin: str = "", version: str = "") -> None:
-        """Add all of a plugin's formatters or, raising RegistrationError, none."""
+        """Add all formatters of a plugin. Raise RegistrationError and add none if one of them cannot be used."""
         name = name or self._plugins.get_canonical_name(plugin)
         if self._plugins.has_plugin(name):
             raise RegistrationError(f"the plugin name {name!r} is taken")
@@ -64,7 +64,7 @@ class Registry:
             raise
 
     def choose(self, names: Collection[str], accept: str = "") -> Formatter:
-        """Return the highest in precedence that the query selects, else the one for `accept`, else the default."""
+        """Return the formatter of highest precedence that the query selects, else one for `accept`, else `output`."""
         for query, formatter in self._by_query:
             if query in names:
                 return formatter
@@ -75,7 +75,7 @@ class Registry:
         return self._default
 
     def __getitem__(self, name: str) -> Formatter:
-        """Return the formatter of that name. Raise KeyError."""
+        """Return the formatter with a name. Raise KeyError."""
         for mode in self._modes:
             if mode.name == name:
                 return mode.formatter
@@ -87,7 +87,7 @@ class Registry:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Return, in order of precedence, what each formatter declared and where it came from."""
+        """Return what each formatter declares and where it comes from, in order of precedence."""
         return self._modes
 
     @property
@@ -97,12 +97,12 @@ class Registry:
 
     @property
     def disabled_nothing(self) -> tuple[str, ...]:
-        """Return the disabled names that turned nothing off: misspelt ones, and the default's."""
+        """Return the disabled names that turned nothing off: misspelt ones, and `output`."""
         return tuple(sorted(self._unused))
 
     @property
     def queries(self) -> frozenset[str]:
-        """Return the query names that select a formatter; they are never passed on as task arguments."""
+        """Return the query names that select a formatter; TheEye never gets them as task arguments."""
         return self._queries
 
     def _installed(self) -> list[loading.Source]:
@@ -135,7 +135,7 @@ class Registry:
         self._failures.append(Failure(name, origin, reason, told))
 
     def _declared_by(self, plugin: object, origin: str, version: str) -> list[Mode]:
-        """Call the plugin's own hook and return its modes, except those that are turned off."""
+        """Call the hook of this plugin only, and return its modes except those that are turned off."""
         others = [other for other in self._plugins.get_plugins() if other is not plugin]
         hook = self._plugins.subset_hook_caller("register_formatters", others)
         found = [declared(formatter, origin, version) for given in hook() for formatter in given]

@@ -1,9 +1,13 @@
-"""Turn a formatter's answer into one that HTTP can carry, or refuse it.
+"""Turn a formatter's answer into a legal HTTP answer, or refuse it.
 
-Refused are header lines that would end the header early or frame the message anew (RFC 9112), that belong to one
-connection (RFC 9110, section 7.6.1), that the service sets itself, that a proxy in front would act on, and those with
-which one answer would change the whole origin: cookies, authentication, reporting, transport. What is not JSON is
-served with `nosniff`, and what a browser might run with a Content-Security-Policy, unless the formatter gives its own.
+A formatter cannot set a header that
+
+- changes where the message or its head ends (RFC 9112), or belongs to one connection (RFC 9110, section 7.6.1),
+- the service sets itself, or a proxy in front of it would act on,
+- changes the whole origin: cookies, authentication, reporting, transport.
+
+A body that is not JSON gets `nosniff`. A body that a browser could run gets a Content-Security-Policy too, unless the
+formatter sets one.
 """
 
 import json
@@ -23,7 +27,7 @@ CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; sandbox",
 )
-HEADER_BYTES = 8190  # of all headers of a formatter; proxies take little more
+HEADER_BYTES = 8190  # the limit of all headers of a formatter; proxies accept little more
 
 _CONNECTION = "connection keep-alive proxy-connection te trailer transfer-encoding upgrade http2-settings"
 _SERVICE = "content-length content-type date etag server preference-applied www-authenticate"
@@ -31,7 +35,7 @@ _ORIGIN = (
     "set-cookie set-cookie2 clear-site-data strict-transport-security public-key-pins expect-ct alt-svc "
     "service-worker-allowed nel report-to reporting-endpoints origin-agent-cluster"
 )
-_PROXY = "status x-sendfile x-lighttpd-send-file x-litespeed-location"  # a proxy would act on them
+_PROXY = "status x-sendfile x-lighttpd-send-file x-litespeed-location"  # a proxy may act on these
 REFUSED = frozenset(f"{_CONNECTION} {_SERVICE} {_ORIGIN} {_PROXY}".split())
 REFUSED_PREFIXES = ("access-control-", "proxy-", "x-accel-", "x-job-", "x-request-id", "idempotency")
 
@@ -50,7 +54,7 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.I)
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Hold an answer that can be sent as it is."""
+    """Hold an answer that is ready to be sent."""
 
     status: int
     content_type: str
@@ -67,18 +71,18 @@ class Rendered:
         return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
-        """Return the value of a header, or None; upper and lower case are the same."""
+        """Return the value of a header, or None; ignore case."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
 
 def answered(formatter: Formatter, context: Context) -> Rendered:
-    """Return the formatter's answer to one request. Raise BadAnswer, TooCostly and whatever the formatter raises."""
+    """Return the formatter's answer to one request. Raise BadAnswer, TooCostly, and any error of the formatter."""
     with budget():
         return rendered(formatter.format(context))
 
 
 def rendered(answer: object) -> Rendered:
-    """Return the answer, ready to be sent. Raise BadAnswer where HTTP cannot carry it."""
+    """Return the answer, ready to be sent. Raise BadAnswer if HTTP cannot carry it."""
     if not isinstance(answer, Answer):
         raise BadAnswer("it did not return an Answer")
     status = answer.status
@@ -119,7 +123,7 @@ def _encoded(body: str) -> bytes:
 
 
 def _legal_type(content_type: Any, is_text: bool) -> str:
-    """Return the content type, with the charset that text is sent in. Raise BadAnswer."""
+    """Return the content type, with a charset if the body is text. Raise BadAnswer."""
     written = str.__str__(content_type) if isinstance(content_type, str) else ""
     found = _CONTENT_TYPE.fullmatch(written) if len(written) < 256 else None
     if found is None:
@@ -132,12 +136,12 @@ def _legal_type(content_type: Any, is_text: bool) -> str:
 
 
 def is_token(name: str) -> bool:
-    """Return whether a header can have this name."""
+    """Return whether HTTP allows a header with this name."""
     return bool(_TOKEN.fullmatch(name))
 
 
 def _legal_headers(given: Any) -> tuple[tuple[str, str], ...]:
-    """Return the headers that a formatter gives. Raise BadAnswer for one that it cannot set."""
+    """Return the formatter's headers. Raise BadAnswer for one that it cannot set."""
     if not isinstance(given, Mapping):
         raise BadAnswer("its headers are not a mapping")
     headers = tuple(_legal_header(name, value) for name, value in given.items())
@@ -162,7 +166,7 @@ def _legal_header(name: Any, value: Any) -> tuple[str, str]:
 
 
 def _is_location(name: str, value: str) -> bool:
-    """Return whether it is an http(s) or relative address; of a Refresh header, the part after `url=`."""
+    """Return whether a header's address is http(s) or relative; in a Refresh header it stands after `url=`."""
     if name.lower() == "refresh":
         value = re.sub(r"^\s*[0-9.]+\s*[;,]?\s*(?:url\s*=\s*)?", "", value, flags=re.I).strip("'\"")
     return bool(_LOCATION.fullmatch(value))
@@ -170,7 +174,7 @@ def _is_location(name: str, value: str) -> bool:
 
 @lru_cache(256)
 def _browser_headers(content_type: str) -> tuple[tuple[str, str], ...]:
-    """Return the headers that keep a browser from running the content as something else than its type says."""
+    """Return the headers that keep a browser from running the content, or from guessing another type for it."""
     media_type = content_type.partition(";")[0].strip()
     if _JSON.fullmatch(media_type):
         return ()

@@ -1,4 +1,4 @@
-"""Test a formatter without a service: run it as the service would.
+"""Test a formatter without a running service, by the same rules.
 
 from formatters.testing import run, try_all
 
@@ -49,11 +49,11 @@ class _Plugin:
 
 
 def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str = "", accept: str = "") -> Rendered:
-    """Return the answer to one request in the formatter's mode; a job without a name, id or state gets the usual ones.
+    """Return the answer to one request in the formatter's mode; fill in a name, id and state that the job lacks.
 
-    Register the formatter beside the built-ins, let `query` and `accept` choose, then apply `check`, `format` and the
-    service's own rules. Raise RegistrationError, BadQuery (the service answers 400), BadOutput or BadAnswer (502),
-    AssertionError where another mode is chosen, and whatever the formatter itself raises (502).
+    Register the formatter beside the built-ins, choose a mode by `query` and `accept`, then apply `check`, `format` and
+    the rules of the service. Raise RegistrationError, BadQuery (the service answers 400), BadOutput or BadAnswer (502),
+    any other error of the formatter (502), and AssertionError if another mode is chosen.
     """
     pairs = parse_qsl(query, keep_blank_values=True)
     first, names = dict(reversed(pairs)), [name for name, _ in pairs]
@@ -66,7 +66,7 @@ def run(formatter: Formatter, job: Mapping[str, Any] | None = None, query: str =
 
 
 def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str, Rendered | BadOutput]:
-    """Run every sample job and return, by its name, an answer or a BadOutput; raise anything else."""
+    """Run the formatter on every sample job; return answers and BadOutputs by the job's name. Raise any other error."""
     found: dict[str, Rendered | BadOutput] = {}
     for name, job in sample_jobs().items():
         before = copy.deepcopy(job)
@@ -79,7 +79,7 @@ def try_all(formatter: Formatter, query: str = "", accept: str = "") -> dict[str
 
 
 def sample_jobs() -> dict[str, dict[str, Any]]:
-    """Return job documents by name: usual ones, and the oddest that TheEye can hold."""
+    """Return job documents by name: usual ones, and the oddest that TheEye can store."""
     return dict(_samples())
 
 

@@ -1,1 +1,1 @@
-"""Tell whether the service is alive and ready, and which server carries it."""
+"""Report whether the service is alive and ready, and which server hosts it."""

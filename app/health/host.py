@@ -1,4 +1,4 @@
-"""Tell which server carries the service, and what it can do."""
+"""Find out which WSGI server hosts the service, and what that server can do."""
 
 import sys
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Describe the server that carries the service; `parallel` is how many requests one process takes at once."""
+    """Describe the WSGI server; `parallel` is the number of requests that one process serves at once."""
 
     server: str
     disconnects: str
@@ -19,11 +19,11 @@ class Host:
     stopping: str
 
     def shown(self) -> dict[str, Any]:
-        """Return the part of `/readyz` that describes the host."""
+        """Return the host's part of `/readyz`."""
         return asdict(self)
 
     def degraded(self, max_waiting: int) -> list[str]:
-        """Warn where the server is known to take fewer requests at once than SYNC_MAX_WAITING."""
+        """Return a warning if the server serves fewer requests at once than SYNC_MAX_WAITING."""
         if self.server.startswith("gunicorn") and self.parallel == UNKNOWN:
             return ["host: gunicorn runs without its configuration for TheEye Sync: start it with `theeye-sync serve`"]
         if self.parallel == ONE:
@@ -45,7 +45,7 @@ def read_host(
 ) -> Host:
     """Read the host from a request's environ and from the modules that servers embed.
 
-    `stop_is_told`: whether the host lets the service know when it stops; `told`: how many requests gunicorn takes.
+    `stop_is_told` is whether the host tells the service that it stops, `told` how many requests gunicorn takes at once.
     """
     server = _server(environ)
     return Host(
@@ -84,7 +84,7 @@ def _parallel(
 
 
 def _uwsgi_waits(server: str, modules: Mapping[str, Any]) -> bool:
-    """Return whether uWSGI lets requests end before it stops, as deploy/uwsgi.ini configures it."""
+    """Return whether uWSGI is configured as in deploy/uwsgi.ini, so that requests end before it stops."""
     opt = getattr(modules.get("uwsgi"), "opt", {}) if server == "uwsgi" else {}
-    hooks = opt.get("hook-master-start", b"")  # a list where there are several
+    hooks = opt.get("hook-master-start", b"")  # a list if there are several
     return any(b"gracefully_kill_them_all" in hook for hook in (hooks if isinstance(hooks, list) else [hooks]))

@@ -1,4 +1,4 @@
-"""Tell whether a task could be run now, from what is known without asking anybody."""
+"""Report whether a task could be run now, from facts that are already known: no call is made."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -26,8 +26,8 @@ class Readiness:
     ) -> None:
         """Connect to nothing yet; `formatters` are the plugins that failed to load."""
         self.stopping = False
-        self.stop_is_told = False  # set by the code that will call Services.stop
-        self.parallel: int | None = None  # threads or greenlets of the worker, set by our configuration of gunicorn
+        self.stop_is_told = False  # set by a host that will call Services.stop
+        self.parallel: int | None = None  # threads or greenlets of the worker, set by app/serving/stopping.py
         self._gateway = gateway
         self._supervisor = supervisor
         self._notifications = notifications
@@ -36,24 +36,25 @@ class Readiness:
         self._max_waiting = settings.max_waiting
         self._redis = bool(settings.redis_url)
         self._guarded = settings.history_guard
-        self._settled = False  # whether Redis has answered, or failed to, in the beginning
+        self._settled = False  # whether the first connection to Redis has succeeded or failed
 
     def begin(self) -> None:
-        """Start to find out, with the first request of each process, what `ready` will answer from."""
+        """Start the probes and the listener of this process, with its first request."""
         self._gateway.begin()
         self._supervisor.begin()
         self._notifications.keep_listening()
 
     def stop(self) -> None:
-        """Report that the service is stopping, and look at nothing any more."""
+        """Report `stopping` from now on, and end the probes."""
         self.stopping = True
         self._gateway.stop()
         self._supervisor.stop()
 
     def ready(self, environ: Mapping[str, Any], local: bool = False) -> tuple[int, dict[str, Any]]:
-        """Return status and body from what is known, at once: 200 where a task could be run.
+        """Return status and body at once: 200 if a task could be run, else 503.
 
-        `local`: 200 also while TheEye is unreachable, for who would end or bypass this process, which cannot help it.
+        With `local` an unreachable TheEye is no reason for 503: it is for a prober that would restart this process or
+        send requests to another one, which would not help.
         """
         if self.stopping:
             return 503, {"status": "stopping", "degraded": []}
@@ -86,7 +87,7 @@ class Readiness:
         yield from self._formatters
 
     def _guard_spans(self) -> str:
-        """Name the processes whose creates the history guard counts."""
+        """Return whose creates the history guard counts: those of all processes, or of this one."""
         if not self._guarded:
             return "off"
         shared = self._scripts is not None and self._notifications.live and not self._scripts.is_down

@@ -1,4 +1,4 @@
-"""Tell what the original service's `/api/status` tells."""
+"""Make the answer of `/api/status`, as the original service has it."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _STARTED = time.time()
 
 
 def original_status() -> dict[str, Any]:
-    """Return the fields of `/api/status` in the original's order."""
+    """Return the fields of `/api/status`, in the order of the original."""
     return {
         "status": "Node is ok.",
         "node_hostname": platform.node(),
@@ -24,7 +24,7 @@ def original_status() -> dict[str, Any]:
 
 
 def our_version() -> str:
-    """Return the installed version, or `unknown` where only the files were copied."""
+    """Return the installed version, or `unknown` if the package is not installed."""
     try:
         return version("theeye-sync")
     except PackageNotFoundError:
@@ -32,6 +32,6 @@ def our_version() -> str:
 
 
 def _booted() -> float:
-    """Return when the machine was started, in seconds since 1970; where that is not known, when the process was."""
+    """Return when the machine started, in seconds since 1970; if that is unknown, when the process started."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.time() - time.clock_gettime(clock) if clock is not None else _STARTED

@@ -1,1 +1,1 @@
-"""Tell about requests, and never a token: trace, log lines, metrics."""
+"""Record requests in logs, headers and metrics, and keep tokens out of them."""

@@ -1,4 +1,4 @@
-"""Write the log line of a request, as text or JSON: nothing that a client sends can end it or show a token."""
+"""Make the log line of a request, as text or JSON. Nothing that a client sends can break the line or show a token."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from app.telemetry.tokens import cut_path, mask
 from app.telemetry.trace import Trace
 from app.telemetry.wsgi import wsgi_text
 
-LONGEST = 200  # characters of one field
+LONGEST = 200  # characters of a field; the rest is cut
 DURATIONS = ("session", "queue", "create", "wait", "read", "format")
 
 
 def text_line(trace: Trace, now: float, total: float) -> str:
-    """Return the line for people: what matters first, then `name=value` for each field that applies."""
+    """Return the line as text: time, level, status, method, duration, path, then `name=value` for each other field."""
     fields = request_fields(trace, now, total)
     method, path = percent_encode(fields["method"]), percent_encode(fields["path"])
     line = f"{fields['time']} {fields['level']:7} {fields['status']} {method:6} {total:8.4f}s {path}"
@@ -29,13 +29,13 @@ def text_line(trace: Trace, now: float, total: float) -> str:
 
 
 def json_line(trace: Trace, now: float, total: float) -> str:
-    """Return the line for machines: always the same names, `null` for a field that does not apply."""
-    # Not by python-json-logger as messages are: this is no logging record, and to make it one takes 1.7 times as long.
+    """Return the line as JSON: always the same names, `null` for a field that does not apply."""
+    # python-json-logger, which writes the messages, needs a logging record: making one takes 1.7 times as long.
     return json.dumps(request_fields(trace, now, total)) + "\n"
 
 
 def request_fields(trace: Trace, now: float, total: float) -> dict[str, Any]:
-    """Return the fields of both forms, in their order; `now` in seconds since the epoch, `total` in seconds."""
+    """Return the fields of both forms, in order; `now` in seconds since the epoch, `total` in seconds."""
     environ, secrets = trace.environ, trace.all_secrets
     fields: dict[str, Any] = {
         "time": iso_time(now),
@@ -60,7 +60,7 @@ def request_fields(trace: Trace, now: float, total: float) -> dict[str, Any]:
 
 
 def _level(trace: Trace) -> str:
-    """Return WARNING or ERROR for a failure of this service or of TheEye."""
+    """Return WARNING or ERROR for a failure of this service or of TheEye, else INFO."""
     if trace.status < 500 or trace.by == "job" or not trace.is_failure:
         return "INFO"
     return "ERROR" if trace.code == "EINTERNAL" else "WARNING"
@@ -72,7 +72,7 @@ def _path(environ: Mapping[str, Any]) -> str:
 
 
 def _safe(text: str, secrets: tuple[str, ...]) -> str:
-    """Replace the secrets, also where they are percent-encoded once or twice, and what follows a token's name."""
+    """Mask the secrets, also percent-encoded once or twice, and any text after a token's name."""
     text = mask(secrets, cut_path(text))
     if "%" in text:
         decoded = unquote(unquote(text))

@@ -1,4 +1,4 @@
-"""Write messages as JSON, by python-json-logger; needs the extra `log`."""
+"""Write messages as JSON with python-json-logger, the extra `log`."""
 
 import logging
 from typing import Any
@@ -17,19 +17,19 @@ class JsonFormatter(json.JsonFormatter):
     """Write a record as one JSON object, redacted."""
 
     def __init__(self) -> None:
-        """Set the fields, by the names that docs/operating.md promises."""
+        """Set the fields and their names, which docs/operating.md lists."""
         super().__init__(FIELDS, rename_fields=NAMES)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the base's name
-        """Return the record's time in the form that the log line of a request has."""
+        """Return the record's time in the format of the access log."""
         return iso_time(record.created)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Add the request's id, where a request is under way."""
+        """Add the id of the current request, if there is one."""
         trace = current()
         request_id = {"request_id": trace.request_id} if trace is not None else {}
         super().add_fields(log_data, record, request_id | message_dict)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Redact every field that is text."""
+        """Redact every text field."""
         return {name: redact(value) if isinstance(value, str) else value for name, value in log_data.items()}

@@ -1,7 +1,7 @@
-"""Count for Prometheus: a label has few values, and no client can make one up.
+"""Count requests and calls for Prometheus. Each label has few values, and none comes from a client.
 
-prometheus_client is imported inside of functions: it reads the variable of metrics_folder.py when it is imported, and
-it is an extra.
+prometheus_client is imported inside functions, for two reasons: it is an extra, and its import reads the variable that
+metrics_folder.py sets.
 """
 
 from functools import partial
@@ -15,10 +15,10 @@ STATUSES = frozenset({200, 201, 204, 400, 401, 403, 404, 409, 413, 429, 500, 502
 
 
 class Metrics:
-    """Count in this process, in files that every process of the service can read."""
+    """Store the metrics of this process in files that every process of the service can read."""
 
     def __init__(self) -> None:
-        """Create the metrics; their folder must stand in the environment by now."""
+        """Create the metrics. The environment must name their folder before."""
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         registry = CollectorRegistry()
@@ -43,7 +43,7 @@ class Metrics:
         self._known: dict[tuple[str, int | str], Counter] = {}  # labels() takes longer than inc()
 
     def request(self, trace: Trace, total: float) -> None:
-        """Count an answered request; `total`: the seconds that it took."""
+        """Count an answered request; `total` is its duration in seconds."""
         outcome = outcome_of(trace)
         counter = self._known.get((trace.mode, outcome))
         if counter is None:
@@ -59,15 +59,15 @@ class Metrics:
             self._overhead.observe(max(total - trace.wait - trace.queue, 0.0))
 
     def parked(self, more: int) -> None:
-        """Count requests that begin (+1) or end (-1) to hold one of SYNC_MAX_WAITING slots."""
+        """Count a request that takes (+1) or frees (-1) one of the SYNC_MAX_WAITING slots."""
         self._parked.inc(more)
 
     def unheard(self) -> None:
-        """Count a job whose end a look found, without a notification of it."""
+        """Count a job whose end was found by reading it, without a notification."""
         self._unheard.inc()
 
     def session(self, remembered: bool) -> None:
-        """Count a session that was looked up; `remembered`: without asking the gateway."""
+        """Count a session lookup; `remembered` means that the gateway was not called."""
         (self._hits if remembered else self._misses).inc()
 
     def call(self, kind: str, status: int | str) -> None:
@@ -79,14 +79,14 @@ class Metrics:
         counter.inc()
 
     def listener(self, up: bool) -> None:
-        """Set whether the listener hears Redis; the metric exists only in a process that listens."""
+        """Set whether the listener receives messages from Redis; only a process that listens has this metric."""
         if self._listener is None:
             self._listener = self._new_listener()
         self._listener.set(int(up))
 
 
 def outcome_of(trace: Trace) -> str:
-    """Return how a request ended, in one of few words."""
+    """Return how a request ended, as one of a few labels."""
     status = trace.status
     if trace.by == "job":
         return "success" if status < 400 else "failure"

@@ -1,7 +1,7 @@
-"""Keep the folder in which all processes of the service store their numbers for Prometheus.
+"""Make and remove the folder in which all processes of the service store their metrics for Prometheus.
 
-Each instance has a folder of its own, also in the one that the operator names: several may be given the same one, and
-in containers their workers have the same process ids, by which prometheus_client names its files.
+Each instance has a folder of its own. If the operator names a folder, it is made inside that one: several instances may
+share the operator's folder, prometheus_client names its files by process id, and in containers these ids are the same.
 """
 
 import atexit
@@ -11,20 +11,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the name is prometheus_client's
-_MADE_VARIABLE = "THEEYE_SYNC_METRICS_FOLDER"  # tells a folder of ours from one that the operator names
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client
+_MADE_VARIABLE = "THEEYE_SYNC_METRICS_FOLDER"  # equal to FOLDER_VARIABLE if the folder is ours and not the operator's
 _PREFIX = "theeye-sync-metrics-"
-_LOCK = "lock"  # the file that an instance's processes keep locked: the kernel unlocks it when the last has ended
+_LOCK = "lock"  # a file that the processes of an instance keep locked; the kernel unlocks it after the last of them
 
 
 def prepare() -> None:
-    """Make the folder, in the one that the operator named if there is one, and put it into the environment.
-
-    Raise SystemExit where it cannot be made.
-    """
+    """Make the folder, inside the operator's if there is one, and set it in the environment. Raise SystemExit."""
     named, made = (os.environ.get(name, "") for name in (FOLDER_VARIABLE, _MADE_VARIABLE))
     try:
-        # A gunicorn that replaces itself (SIGUSR2) hands its environment on: the new one makes a folder beside the old.
+        # After SIGUSR2 the new gunicorn inherits the environment of the old one: it makes a folder beside the old one.
         folder = _make_in(Path(named)) if named and named != made else _make(Path(made).parent if made else None)
     except OSError as error:
         raise SystemExit(f"theeye-sync: no folder for metrics in {named or 'TMPDIR'}: {error.strerror}") from None
@@ -33,7 +30,7 @@ def prepare() -> None:
 
 
 def forget_process(pid: int) -> None:
-    """Drop what a dead worker was waiting for; what it has counted stays."""
+    """Drop the gauges of a dead worker, such as its waiting requests; keep its counters."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)  # type: ignore[no-untyped-call]
@@ -47,10 +44,10 @@ def remove() -> None:
 
 
 def _make_in(named: Path) -> str:
-    """Make a folder in the operator's, and remove those there that killed instances have left behind."""
+    """Make a folder inside the operator's, and remove the folders of instances that were killed."""
     named.mkdir(parents=True, exist_ok=True)
     with (named / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one instance at a time: a folder that was just made is not locked yet
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one instance at a time: another one's new folder may not be locked yet
         for left in named.glob(f"{_PREFIX}*"):
             if (held := _lock(left)) is not None:
                 os.close(held)
@@ -65,10 +62,10 @@ def _make(parent: Path | None) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """Lock a folder until the returned file is closed, also by the end of the process; None where another has it."""
+    """Lock a folder until the returned file is closed or the process ends; return None if another process locked it."""
     try:
         file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:  # another user's, or removed meanwhile
+    except OSError:  # it belongs to another user, or was removed meanwhile
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,6 +76,6 @@ def _lock(folder: Path) -> int | None:
 
 
 def _remove_of(owner: int) -> None:
-    """Remove the folder where gunicorn ends before it has started; the workers inherit this and must not."""
+    """Remove the folder if gunicorn ends before it has started; workers inherit this function, and must not."""
     if os.getpid() == owner:
         remove()

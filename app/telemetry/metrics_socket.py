@@ -1,4 +1,4 @@
-"""Serve the numbers of all processes to Prometheus, on a socket of their own."""
+"""Serve the metrics of all processes to Prometheus, on a separate socket."""
 
 import os
 import socket
@@ -9,16 +9,16 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})
 
 
 class MetricsSocket:
-    """Serve the socket of SYNC_METRICS_BIND: `/metrics` there and nowhere else, and nothing else there."""
+    """Serve `/metrics` at SYNC_METRICS_BIND: at no other address, and no other path at this one."""
 
     def __init__(self, bind: str) -> None:
-        """Read the address; `bind`: HOST:PORT or unix:PATH."""
+        """Read the address: HOST:PORT or unix:PATH."""
         self._path = os.path.abspath(bind[5:].removeprefix("//")) if bind.startswith("unix:") else ""  # noqa: PTH100
         host, _, self._port = ("", "", "") if self._path else bind.rpartition(":")
         self._hosts = frozenset() if self._path else _addresses(host.strip("[]"))
 
     def takes(self, environ: dict[str, Any]) -> bool:
-        """Return whether the request came in on this socket, whatever its headers say."""
+        """Return whether the request arrived on this socket; ignore its headers, which the client writes."""
         if not self._path and environ.get("SERVER_PORT") != self._port:
             return False
         sock: socket.socket | None = environ.get("gunicorn.socket")
@@ -32,14 +32,14 @@ class MetricsSocket:
         return str(name[1]) == self._port and (bool(self._hosts & WILDCARDS) or host in self._hosts)
 
     def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer `/metrics` with the numbers of all processes, in the format that the client accepts."""
+        """Answer `/metrics` with the metrics of all processes, in the format that the client accepts."""
         from prometheus_client import CollectorRegistry, make_wsgi_app
         from prometheus_client.multiprocess import MultiProcessCollector
 
         if environ.get("PATH_INFO") != "/metrics":  # prometheus_client answers every path
             start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "10")])
             return [b"Not Found\n"]
-        if environ["REQUEST_METHOD"] == "HEAD":  # it knows no HEAD; gunicorn leaves the body out
+        if environ["REQUEST_METHOD"] == "HEAD":  # prometheus_client does not know HEAD; gunicorn drops the body
             environ = environ | {"REQUEST_METHOD": "GET"}
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -48,5 +48,5 @@ class MetricsSocket:
 
 
 def _addresses(host: str) -> frozenset[str]:
-    """Return the IP addresses of a host's name."""
+    """Return the IP addresses of a host name."""
     return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))

@@ -1,6 +1,6 @@
-"""Wrap Flask in a WSGI layer: a request's record, the headers that tell of it, and its line in the log.
+"""Wrap Flask in a WSGI layer that records each request, adds the headers about it and writes its log line.
 
-It stands outside of Flask so that a request is recorded whatever Flask, an extension or a hook does with it.
+It is outside of Flask so that every request is recorded, also one that an extension or a hook answers.
 """
 
 import logging
@@ -22,7 +22,7 @@ from app.telemetry.wsgi import Wsgi
 from formatters import dumps
 from formatters.contract import JSON_TYPE
 
-QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: logged only when the answer is not 200
+QUIET = frozenset({"/healthz", "/readyz"})  # called every few seconds: logged only if the status is not 200
 
 LINES = {"text": text_line, "json": json_line}
 
@@ -33,7 +33,7 @@ class Tracing:
     """Record, log and count the requests of a WSGI application."""
 
     def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
-        """Wrap an application; `form`: of the log lines, or `off`; `bind`: the address of `/metrics`."""
+        """Wrap an application; `form` is that of the log lines or `off`, `bind` the address of `/metrics`."""
         self._metrics = metrics
         self._metrics_socket = MetricsSocket(bind) if metrics is not None else None
         self._application = application
@@ -41,7 +41,7 @@ class Tracing:
         self._out = StandardOutput()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request, whatever happens."""
+        """Answer a request, also if the application raises."""
         if self._metrics_socket is not None and self._metrics_socket.takes(environ):
             return self._metrics_socket.answer(environ, start_response)
         trace = begin(environ)
@@ -59,7 +59,7 @@ class Tracing:
         except Exception as error:
             trace.is_streamed = False
             log.error("unexpected error outside of a view", exc_info=error)
-            if trace.status:  # the answer has begun: the host can only break it off
+            if trace.status:  # the answer has begun: the host can only cut it off
                 raise
             return _internal(trace, start)
         finally:
@@ -78,14 +78,14 @@ class Tracing:
 
 
 class StandardOutput:
-    """Write to standard output, which a WSGI host may restrict, close or not have at all."""
+    """Write to standard output, which a WSGI host may restrict, close or leave out."""
 
     def __init__(self) -> None:
-        """Write nothing yet."""
+        """Start without a failure."""
         self._lost = False
 
     def write(self, line: str) -> None:
-        """Write one line in one call, so that the lines of several processes do not mix."""
+        """Write one line with one system call, so that the lines of several processes do not mix."""
         try:
             stream: Any = sys.stdout
             number = _number(stream)
@@ -102,7 +102,7 @@ class StandardOutput:
 
 
 def _number(stream: Any) -> int | None:
-    """Return the stream's file descriptor, where it has one."""
+    """Return the stream's file descriptor, or None."""
     try:
         number = stream.fileno()
     except (AttributeError, OSError, ValueError):
@@ -111,7 +111,7 @@ def _number(stream: Any) -> int | None:
 
 
 def _internal(trace: Trace, start: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer where Flask itself failed, so that nothing of its answer can be used."""
+    """Answer 500 after Flask itself failed: no part of its answer can be used."""
     error = SyncError("Internal Server Error")
     trace.by, trace.code = "service", error.code
     body = dumps(error.body())

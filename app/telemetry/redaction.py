@@ -1,4 +1,4 @@
-"""Keep tokens out of every message: a quoted request line, a header, however the token is spelled."""
+"""Remove tokens from messages, for example from a quoted request line or header, in every spelling."""
 
 import json
 import logging
@@ -10,12 +10,12 @@ from app.telemetry.text import escape, indent
 from app.telemetry.tokens import is_token_name, mask, mask_named
 from app.telemetry.trace import current
 
-# What gunicorn quotes of a request that it cannot read may be a token without its name.
+# gunicorn quotes a request that it cannot read: the quoted text may be a token without its name.
 _QUOTED = re.compile(r"(Invalid request from ip=\S+: [^:'\"]*).*")
 
 
 def redact(text: str) -> str:
-    """Replace every token: what looks like one, and those of the request that this thread works for."""
+    """Mask every text that looks like a token, and the tokens of the current request."""
     text = _QUOTED.sub(r"\1", text) if "Invalid request from" in text else text
     trace = current()
     if trace is not None:
@@ -24,7 +24,7 @@ def redact(text: str) -> str:
 
 
 def redact_json(value: Any) -> Any:
-    """Redact every text in a JSON value, names in objects too; the whole text that has the name of a token."""
+    """Redact every text in a JSON value, also names; mask the whole value of a name such as `access_token`."""
     if isinstance(value, dict):
         return {
             redact(name): "***" if isinstance(item, str) and is_token_name(name) else redact_json(item)
@@ -36,10 +36,10 @@ def redact_json(value: Any) -> Any:
 
 
 class RedactingFilter(logging.Filter):
-    """Redact records before handlers that are not ours."""
+    """Redact records in handlers that belong to the host."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact a record and let it through; a message of the service's own becomes one line."""
+        """Redact a record and keep it; write a message of the service on one line."""
         text, ours = redact(record.getMessage()), record.name.startswith("theeye_sync")
         record.msg, record.args = escape(text.replace("\n", "\\n")) if ours else text, None
         if record.exc_info and not record.exc_text:
@@ -49,10 +49,10 @@ class RedactingFilter(logging.Filter):
 
 
 class TextFormatter(logging.Formatter):
-    """Write a record as text for people, redacted."""
+    """Write a record as text, redacted."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
-        """Return the message as one line with the request's id; gunicorn lists its configuration in several lines."""
+        """Return the message on one line with the request's id. Keep gunicorn's lines: it lists its configuration."""
         text = super().formatMessage(record)
         if not record.name.startswith("gunicorn"):
             text = text.replace("\n", "\\n")
@@ -64,12 +64,12 @@ class TextFormatter(logging.Formatter):
         return indent(super().formatException(ei))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the whole record without tokens and control characters."""
+        """Return the record without tokens and control characters."""
         return escape(redact(super().format(record)))
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return the ways in which a secret may stand in a message."""
+    """Return the forms in which a message may contain a secret."""
     return {
         secret,
         quote(secret, safe=""),

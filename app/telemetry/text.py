@@ -1,4 +1,4 @@
-"""Write text that others chose so that it stays on its line: nothing in it can end a message or steer a terminal."""
+"""Escape text from outside, so that it can neither end a log line nor control a terminal."""
 
 import re
 from datetime import UTC, datetime
@@ -10,17 +10,17 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 
 
 def percent_encode(text: str) -> str:
-    """Percent-encode what is not visible ASCII, and the percent sign."""
+    """Percent-encode everything but visible ASCII, and the percent sign."""
     return text if _PLAIN(text) else quote(text, safe=_VISIBLE, errors="replace")
 
 
 def escape(text: str) -> str:
-    """Write out the control characters, which could steer a terminal."""
+    """Escape control characters, which could control a terminal."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def indent(text: str) -> str:
-    """Indent every line, so that none looks like a message."""
+    """Indent every line, so that none looks like a log message."""
     return "  " + text.replace("\n", "\n  ")
 
 

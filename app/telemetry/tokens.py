@@ -1,4 +1,4 @@
-"""Find tokens in what a request carries: by where they belong, and by their names where they do not belong."""
+"""Find the tokens in a request: in the header and query argument for them, and elsewhere by their names."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from app.telemetry.wsgi import wsgi_text
 
-ROUNDS = 6  # of percent-encoding that are undone; what is encoded more often is not shown at all
+ROUNDS = 6  # how often percent-encoding is undone; a text that was encoded more often is masked as a whole
 
 _COMPOUND = r"(?:access[\W_]{0,3}|(?<![^\W_])(?:auth|id|refresh|session|api|integration)[_-]?)tokens?"
 _NAMES = (
@@ -16,7 +16,7 @@ _NAMES = (
     r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )
 _BELOW_TASK = (
-    r"^/[^/]+/task/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"  # where no route has such a name
+    r"^/[^/]+/task/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"  # no route has such a name there
 )
 _IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*|{_BELOW_TASK}", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
@@ -25,23 +25,23 @@ _WORD = re.compile(r"[^\s\"']+")
 
 
 def is_token(text: str) -> bool:
-    """Return whether a text can be a bearer token (RFC 6750): a header can carry it."""
+    """Return whether a text can be a bearer token (RFC 6750) in a header."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def possible_tokens(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return whatever in a request may be a token, before anybody has read it."""
+    """Return every text that may be a token of a request whose token was not read yet."""
     words = environ.get("HTTP_AUTHORIZATION", "").split()
     query = environ.get("QUERY_STRING", "")
     in_query: list[str] = []
-    if "access_token" in query or "%" in query:  # most requests need no second look
+    if "access_token" in query or "%" in query:  # most requests have neither
         pairs = parse_qsl(wsgi_text(query), keep_blank_values=True)
         in_query = [value for name, value in pairs if name == "access_token"]
     return (*(words[1:] or words), *in_query, *_in_path(environ.get("PATH_INFO", "")))
 
 
 def mask(secrets: Iterable[str], text: str) -> str:
-    """Return the text with every secret replaced."""
+    """Return the text with every secret masked."""
     for secret in secrets:
         if secret and secret in text:
             text = text.replace(secret, "***")
@@ -49,9 +49,9 @@ def mask(secrets: Iterable[str], text: str) -> str:
 
 
 def cut_path(path: str) -> str:
-    """Return a path up to the first name of a token in it, however often that is percent-encoded.
+    """Return a path up to the first name of a token in it, also if the name is percent-encoded several times.
 
-    All that follows is cut: a token may hold a slash.
+    The whole rest is masked: a token may contain a slash.
     """
     decoded = _decode(path)
     if decoded is None:
@@ -61,24 +61,24 @@ def cut_path(path: str) -> str:
 
 
 def is_token_name(text: str) -> bool:
-    """Return whether a text is the name of a token, as the names in a JSON object may be."""
+    """Return whether a text, such as a name in a JSON object, is the name of a token."""
     return names_token(f"{text}=")
 
 
 def names_token(text: str) -> bool:
-    """Return whether a text as cut_path reads it names a token."""
+    """Return whether a text contains the name of a token that `cut_path` finds."""
     return cut_path(text) != text
 
 
 def mask_named(text: str) -> str:
-    """Return a message with every token replaced that follows its name; of an encoded word the rest is cut."""
+    """Return a message with every token after its name masked; in a percent-encoded word mask the whole rest."""
     if "%" in text:
         text = _WORD.sub(lambda found: cut_path(found[0]) if "%" in found[0] else found[0], text)
     return _IN_MESSAGE.sub(r"\1***", text)
 
 
 def _in_path(path: str) -> Iterator[str]:
-    """Find what follows each name of a token in a path: all of it, and its first part."""
+    """Yield the text after each name of a token in a path: once the whole rest, once its first part."""
     decoded = _decode(path) or ""
     for found in _IN_PATH.finditer(decoded):
         rest = decoded[found.end() :]
@@ -87,7 +87,7 @@ def _in_path(path: str) -> Iterator[str]:
 
 
 def _decode(text: str) -> str | None:
-    """Undo every percent-encoding; None where one stands in another more than ROUNDS deep."""
+    """Undo percent-encoding until nothing changes; return None after ROUNDS."""
     for _ in range(ROUNDS):
         if "%" not in text or (decoded := unquote(text)) == text:
             return text

@@ -1,4 +1,4 @@
-"""Record one request: who asked for what, how it ended, and where the time went."""
+"""Record one request: the caller, the task, the outcome, and how long each step took."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 class Trace:
-    """Hold a request's record; seconds that were not measured are 0. `context`: W3C trace context, for TheEye."""
+    """Hold the record of a request; durations are in seconds, 0 if not measured. `context` is W3C trace context."""
 
     __slots__ = (
         "began",
@@ -52,9 +52,9 @@ class Trace:
     )
 
     def __init__(self, request_id: str = "", context: Headers = (), environ: Mapping[str, Any] | None = None) -> None:
-        """Begin the record of a request now; `environ` is WSGI's."""
+        """Start the record now; `environ` is the WSGI environ."""
         self.environ = environ or {}
-        self.outer = current()  # of the request inside of which this one is made, in one thread
+        self.outer = current()  # the record of a request that makes this one inside its own thread
         self.began = monotonic()
         self.request_id = request_id
         self.context = context
@@ -62,30 +62,30 @@ class Trace:
         self.by = "service"
         self.status = 0
         self.session = self.queue = self.create = self.wait = self.read = self.format = 0.0
-        self.secrets: tuple[str, ...] | None = None  # the tokens, once they are known
+        self.secrets: tuple[str, ...] | None = None  # the tokens; None until they are read
         self.joined = self.ended = False
-        self.is_failure = True  # where the status is 500 or more
-        self.is_streamed = False  # whether the answer is made while it is sent, so that the record ends with it
+        self.is_failure = True  # whether a status of 500 or more is logged as a failure
+        self.is_streamed = False  # a stream's record ends after its last part
 
     @property
     def headers(self) -> Headers:
-        """Return the headers that tell TheEye which request a call belongs to."""
+        """Return the headers by which TheEye can match a call to this request."""
         return (("X-Request-Id", self.request_id), *self.context) if self.request_id else self.context
 
     @property
     def all_secrets(self) -> tuple[str, ...]:
-        """Return the tokens, or what may be one where a hook runs before they are read."""
+        """Return the tokens; before they are read, every text that may be one."""
         return possible_tokens(self.environ) if self.secrets is None else self.secrets
 
     def follow_active_span(self) -> None:
-        """Use the context of OpenTelemetry's active span, where there is one, in place of the caller's own."""
+        """Replace the caller's trace context by that of OpenTelemetry's active span, if there is one."""
         if opentelemetry is not None and opentelemetry.get_current_span().get_span_context().is_valid:
             carrier: dict[str, str] = {}
             TraceContextTextMapPropagator().inject(carrier)
             self.context = tuple(carrier.items())
 
     def server_timing(self) -> str:
-        """Return the value of the Server-Timing header; empty where nothing was measured."""
+        """Return the value of the Server-Timing header, or an empty string if nothing was measured."""
         if not self.session:
             return ""
         timing = f"session;dur={self.session * 1000:.1f}"
@@ -104,7 +104,7 @@ _current: ContextVar[Trace | None] = ContextVar("theeye_sync_trace", default=Non
 
 
 def begin(environ: Mapping[str, Any]) -> Trace:
-    """Begin the record of a request; `current` returns it from now on."""
+    """Start the record of a request, and let `current` return it."""
     request_id = environ.get("HTTP_X_REQUEST_ID")
     if request_id is None or not _REQUEST_ID.fullmatch(request_id) or _holds_token(request_id, environ):
         request_id = os.urandom(16).hex()
@@ -114,13 +114,13 @@ def begin(environ: Mapping[str, Any]) -> Trace:
 
 
 def end(trace: Trace) -> None:
-    """End the record of a request; `current` returns that of the request around it, where there is one."""
+    """End the record of a request, and let `current` return that of the outer request, if there is one."""
     trace.ended, trace.environ = True, {}
     _current.set(trace.outer)
 
 
 def current() -> Trace | None:
-    """Return the record of the request that this thread or greenlet works for; None outside of a request."""
+    """Return the record of the request that this thread or greenlet serves, or None outside of a request."""
     trace = _current.get()
     return None if trace is None or trace.ended else trace
 
@@ -130,7 +130,7 @@ def _holds_token(text: str, environ: Mapping[str, Any]) -> bool:
 
 
 def _context(environ: Mapping[str, Any]) -> Headers:
-    """Return the caller's W3C trace context unchanged; nothing where it cannot be read."""
+    """Return the caller's W3C trace context unchanged, without the parts that are invalid or contain a token."""
     parent, state = environ["HTTP_TRACEPARENT"].strip(), environ.get("HTTP_TRACESTATE", "").strip()
     if not _TRACEPARENT.fullmatch(parent) or _holds_token(parent, environ):
         return ()

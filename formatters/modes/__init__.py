@@ -1,1 +1,1 @@
-"""Define the built-in response modes: each module is a plugin, and its name turns it off."""
+"""Define the built-in response modes: each module is a plugin, which its name turns off."""

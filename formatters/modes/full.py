@@ -12,7 +12,7 @@ class Full(Formatter):
     precedence = 300
 
     def format(self, context: Context) -> Answer:
-        """Return the whole document."""
+        """Return the job document."""
         return Answer(context.job, context.status)
 
 

@@ -1,4 +1,4 @@
-"""Read one element of a job's output and the status that it names, for `parse` and `response`."""
+"""Read one element of a job's output and the HTTP status in it, for the modes `parse` and `response`."""
 
 import re
 from typing import Any
@@ -10,14 +10,14 @@ _STATUS = re.compile(r"[2-5][0-9][0-9]", re.ASCII)
 
 
 def index_of(argument: str) -> int:
-    """Return the index that an argument names in canonical decimal form, 0 if it is empty. Raise ValueError."""
+    """Return the index in a query argument (canonical decimal form), 0 if it is empty. Raise ValueError."""
     if argument and not INDEX.fullmatch(argument):
         raise ValueError("it must be an index: 0, 1, 2 and so on")
     return int(argument or "0")
 
 
 def text_at(context: Context, index: int) -> str:
-    """Return the output at an index. Raise LookupError where there is none, TypeError where it is not a string."""
+    """Return the output at an index. Raise LookupError if there is none, TypeError if it is not a string."""
     if not isinstance(context.output, list):
         raise TypeError("the job's output is not an array")
     if index >= len(context.output):
@@ -29,7 +29,7 @@ def text_at(context: Context, index: int) -> str:
 
 
 def status_of(code: Any) -> int | None:
-    """Return the status for an integer from 200 to 599 or its digits in a string, else None."""
+    """Return the status for an integer from 200 to 599, or for a string of its digits; else None."""
     if isinstance(code, (int, str)) and not isinstance(code, bool) and _STATUS.fullmatch(str(code)):
         return int(code)
     return None

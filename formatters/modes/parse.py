@@ -16,7 +16,7 @@ class Parse(Formatter):
     precedence = 200
 
     def format(self, context: Context) -> Answer:
-        """Return the parsed output with its own `statusCode`, if HTTP can carry that as a final status."""
+        """Return the parsed output; its `statusCode` is the status if HTTP allows it as a final one."""
         try:
             value = _value(context)
             body = dumps(value)
@@ -27,9 +27,9 @@ class Parse(Formatter):
 
 
 def _value(context: Context) -> Any:
-    """Return one output as JSON. Raise ValueError, LookupError or TypeError where the raw output is the answer.
+    """Return one output as JSON. Raise ValueError, LookupError or TypeError if the raw output has to be the answer.
 
-    TheEye stores strings; an old job may hold a number, a boolean or null, which is JSON as it stands.
+    TheEye stores strings. An old job may hold a number, a boolean or null instead, which needs no parsing.
     """
     if "parse" in context.repeated:
         raise ValueError("several indexes")

@@ -1,8 +1,8 @@
 """Answer `?response` and `?response=INDEX`: the job decides the whole HTTP answer.
 
-An output is the JSON of `{"statusCode", "headers", "body", "isBase64Encoded"}`, or holds that under `"response"`.
-The content comes from a job and is served from the API's own origin: the job cannot set a header of the service, and
-`formatters.rendering` adds `nosniff` and, where a browser could run the content, a Content-Security-Policy.
+The output is a JSON object `{"statusCode", "headers", "body", "isBase64Encoded"}`, or has such an object in
+`"response"`. The service sends the content of the job from its own origin. So the job cannot set a header of the
+service, and `formatters.rendering` adds `nosniff`, and a Content-Security-Policy if a browser could run the content.
 """
 
 import base64
@@ -35,7 +35,7 @@ class Response(Formatter):
             raise BadQuery(f"response: {error}") from None
 
     def format(self, context: Context) -> Answer:
-        """Return status, headers and body as the job describes them. Raise BadOutput where it describes none."""
+        """Return the status, headers and body that the job describes. Raise BadOutput if it describes none."""
         described = _described(context)
         headers = _headers(described.get("headers"))
         given = next((headers.pop(name) for name in list(headers) if name.lower() == "content-type"), None)
@@ -67,9 +67,9 @@ def _status(described: Mapping[str, Any], context: Context) -> int:
 
 
 def _headers(given: Any) -> dict[str, str]:
-    """Return the headers by name, numbers as text, a list as one line (RFC 9110, section 5.3), null as none.
+    """Return the headers by name. Raise BadOutput for a header that only the service may set.
 
-    Raise BadOutput for a header that only the service may set.
+    A number becomes text, a list one line (RFC 9110, section 5.3); a header that is null is left out.
     """
     if given is None:
         return {}
@@ -90,7 +90,7 @@ def _headers(given: Any) -> dict[str, str]:
 
 
 def _body(body: Any, encoded: Any) -> tuple[bytes | str, str]:
-    """Return the body and the content type that it has unless the job names one."""
+    """Return the body, and its content type for a job that names none."""
     if encoded is not None and not isinstance(encoded, bool):
         raise BadOutput("isBase64Encoded is not true or false")
     if encoded:
