@@ -9,9 +9,7 @@ with StandIn() as theeye:
 
 from __future__ import annotations
 
-import copy
 import itertools
-import json
 import re
 import resource
 import socket
@@ -20,7 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -30,12 +28,29 @@ from redis.retry import Retry
 
 from support.faults import *  # noqa: F403 - a test imports from one place
 from support.faults import Answer, Call, Connection, Exchange, Fault, Gate, dumps, stack
+from support.jobs import (
+    ACME,
+    BETA,
+    HEX_ID,
+    KEPT,
+    Job,
+    Plan,
+    Refused,
+    Session,
+    agent_result,
+    created_document,
+    find_arguments,
+    find_options,
+    find_token,
+    finished_channel,
+    notification,
+)
 from support.sockets import accept
+from support.workflows import ADMIN, Workflow, Workflows
+from support.workflows import ROUTES as WORKFLOW_ROUTES
 
 TASK = "61f3e937c38201da80f96c27"
 JOB = f"/acme/task/{TASK}/job"
-ENDED = {"finished", "terminated", "canceled", "expired", "completed"}
-KEPT = {"ready", "assigned", "onhold", "syncing", "locked"}
 ROUTES = [
     ("probe", "GET", re.compile(r"/api/status")),
     ("profile", "GET", re.compile(r"/api/session/profile")),
@@ -45,94 +60,10 @@ ROUTES = [
     ("lifecycle", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/lifecycle")),
     ("cancel", "PUT", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)/cancel")),
     ("read", "GET", re.compile(r"/(?P<customer>[^/]+)/job/(?P<job>[^/]+)")),
+    *WORKFLOW_ROUTES,
 ]
 KINDS = {*(kind for kind, _, _ in ROUTES), "any", "other"}
-HEX_ID = re.compile(r"[0-9a-f]{24}")
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Session:
-    """Who a token is, and the one customer it belongs to."""
-
-    customer_id: str
-    customer: str
-    user_id: str = "5e00000000000000000000a1"
-    username: str = "ada"
-    email: str = "ada@example.org"
-
-    def long_form(self) -> dict[str, Any]:
-        customer = {"id": self.customer_id, "name": self.customer}
-        current = {**customer, "display_name": self.customer.title(), "config": {}}
-        return {**self._user(), "credential": "user", "customers": [customer], "current_customer": current}
-
-    def scopes_form(self, scopes: list[str]) -> dict[str, Any]:
-        organization = {"id": self.customer_id, "alias": None, "name": self.customer}
-        forms = {"principal": self._user(), "organization": organization | {"display_name": self.customer.title()}}
-        return {scope: forms[scope] for scope in scopes if scope in forms}
-
-    def _user(self) -> dict[str, Any]:
-        return {"id": self.user_id, "name": "Ada", "username": self.username, "email": self.email}
-
-
-ACME = Session("5e0000000000000000000001", "acme")
-BETA = Session("5e0000000000000000000002", "beta", user_id="5e00000000000000000000b1", username="bob")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the jobs of a task come out; see StandIn.task."""
-
-    task_id: str
-    delay: float | None
-    ended: dict[str, Any]
-    document: dict[str, Any] | None
-    raw: bytes | None
-    early: bool
-    notify: bool
-    history: int | None
-    owner: Session | None
-
-    def task_document(self) -> dict[str, Any]:
-        # without a limit the service's history guard has nothing to hold back
-        limits: dict[str, Any] = {"autoremove_completed_jobs": self.history is not None}
-        if self.history is not None:
-            limits |= {"autoremove_completed_jobs_limit": self.history}
-        return {"id": self.task_id, "type": "script", "task_arguments": [], "timeout": 600000, **limits}
-
-
-@dataclass
-class Job:
-    """A job that was created; `document` is replaced, never changed in place."""
-
-    id: str
-    session: Session
-    plan: Plan
-    document: dict[str, Any] = field(default_factory=dict)
-    raw: bytes | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        return self.document["lifecycle"] in ENDED
-
-    def end(self, **changes: Any) -> None:
-        """Become what the plan says."""
-        ended = self.plan.ended
-        document = self.document | ended
-        if (given := self.plan.document) is not None:
-            filled = {"lifecycle": ended["lifecycle"], "state": ended["state"], "id": self.id}
-            document = given | {name: value for name, value in filled.items() if name not in given}
-        self.document = copy.deepcopy(document | changes)
-        self.raw = self.plan.raw
-
-    def cancel(self) -> bool:
-        """As the supervisor does it: what is neither waiting nor assigned stays as it is."""
-        outcomes = {"ready": "canceled", "onhold": "canceled", "assigned": "terminated"}
-        lifecycle = outcomes.get(self.document["lifecycle"])
-        if lifecycle:
-            who = dumps({"user": {"username": self.session.username}}).decode()
-            self.document = self.document | {"lifecycle": lifecycle, "state": "canceled", "output": [who]}
-        return lifecycle is not None
 
 
 class Publisher:
@@ -249,19 +180,12 @@ def find_route(method: str, path: str) -> tuple[str, dict[str, str]]:
     return "other", {}
 
 
-class Refused(Exception):
-    """What TheEye answers when it does not do what was asked."""
-
-    def __init__(self, status: int, body: Any) -> None:
-        self.answer = Answer(status, dumps(body))
-
-
-class StandIn:
+class StandIn(Workflows):
     """A TheEye whose jobs, notifications and faults a test decides on."""
 
     def __init__(self, redis_url: str = "", port: int = 0) -> None:
         self.port = port
-        self.tokens: dict[str, Session] = {"tok-acme": ACME, "tok-beta": BETA}
+        self.tokens: dict[str, Session] = {"tok-acme": ACME, "tok-admin": ADMIN, "tok-beta": BETA}
         self.knows_scopes = True  # False: an old gateway, which ignores scopes[]
         self.calls: list[Call] = []
         self.probes: list[Call] = []  # they come at times of their own, and are counted apart
@@ -269,6 +193,7 @@ class StandIn:
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
         self._plans: dict[str, Plan] = {}
+        self._workflow_plans: dict[str, Workflow] = {}
         self._armed: list[Armed] = []
         self._connection_numbers, self._job_numbers = itertools.count(1), itertools.count(1)
         self._server: Server | None = None
@@ -343,6 +268,7 @@ class StandIn:
         raw: bytes | None = None,
         history: int | None = None,
         owner: Session | None = None,
+        name: str = "Rest API Response",
         **ended: Any,
     ) -> None:
         """Say how jobs of this task come out, those created from now on.
@@ -354,13 +280,14 @@ class StandIn:
         raw        the bytes to serve when the ended job is read
         history    delete the task's ended jobs beyond the newest so many at each create; None: never
         owner      whose task it is; a create of anybody's runs it, as TheEye does it. None: everybody's
+        name       the task's, and its jobs'
         ended      fields of the ended job, such as `output` and `state`
         """
         if early and delay != 0:
             raise ValueError("early needs delay=0: a job is saved before its end is published")
         output = ended.get("output", ['{"name":"tomer"}'])
         usual = {"state": "success", "lifecycle": "finished", "result": agent_result(output), "output": output}
-        plan = Plan(task_id, delay, usual | ended, document, raw, early, notify, history, owner)
+        plan = Plan(task_id, delay, usual | ended, document, raw, early, notify, history, owner, name)
         with self._changed:
             self._plans[task_id] = plan
 
@@ -382,12 +309,12 @@ class StandIn:
         """Be as new: no faults, no calls and no jobs so far, and one task."""
         self.heal()
         with self._changed:
-            for known in (self.calls, self.probes, self._jobs, self._plans):
+            for known in (self.calls, self.probes, self._jobs, self._plans, self._workflow_plans):
                 known.clear()
         self.task()
 
     def finish(self, job_id: str | None = None, **changes: Any) -> None:
-        """End a job (None: the newest) as its task says, with changes, and publish it."""
+        """End a job (None: the newest) as its task says, with changes, and publish it; a workflow goes on from it."""
         self._end(self._job(job_id), **changes)
 
     def change(self, job_id: str | None = None, **changes: Any) -> None:
@@ -409,9 +336,10 @@ class StandIn:
             raise RuntimeError("a stand-in without a Redis cannot publish")
         job = self._jobs.get(job_id)
         session = job.session if job else ACME
-        message = dumps(notification(session, job_id)) if payload is None else payload
+        topic, kind = (job.plan.topic, job.plan.job_type) if job else (Plan.topic, Plan.job_type)
+        message = dumps(notification(session, job_id, topic, kind)) if payload is None else payload
         data = message.encode() if isinstance(message, str) else message
-        channel = finished_channel(session, job_id) if channel is None else channel
+        channel = finished_channel(session, job_id, topic) if channel is None else channel
         return [self._publisher.now(channel, data) for _ in range(times)][-1]
 
     # -- what a test looks at -----------------------------------------------------------------------
@@ -529,12 +457,15 @@ class StandIn:
         self._start_job(job, answer)
         return answer
 
-    def _add_job(self, session: Session, plan: Plan, lifecycle: str, arguments: list[Any]) -> Job:
+    def _add_job(
+        self, session: Session, plan: Plan, lifecycle: str, arguments: list[Any], parent: Job | None = None
+    ) -> Job:
         with self._changed:
-            self._trim_history(plan)
+            if parent is None and not isinstance(plan, Workflow):
+                self._trim_history(plan)
             number = next(self._job_numbers)
             job_id = (plan.document or {}).get("id") or f"61f42186c38201da{number:08x}"
-            job = Job(job_id, session, plan)
+            job = Job(job_id, session, plan, parent=parent)
             job.document = created_document(job, number, lifecycle, arguments)
             self._jobs.pop(job_id, None)  # a document with an id of its own comes more than once
             self._jobs[job_id] = job
@@ -558,9 +489,9 @@ class StandIn:
             return
         self._end(job, publish=False)
         if job.plan.early:
-            self._publish_end(job, at_once=True)
+            self._tell_end(job, at_once=True)
         else:
-            answer.after = lambda: self._publish_end(job)
+            answer.after = lambda: self._tell_end(job)
 
     def _read(self, call: Call) -> Answer:
         job = self._find_job(call)
@@ -586,7 +517,7 @@ class StandIn:
         with self._changed:
             canceled = job.cancel()
             self._changed.notify_all()
-        return Answer(204, after=(lambda: self._publish_end(job)) if canceled else None)
+        return Answer(204, after=(lambda: self._tell_end(job)) if canceled else None)
 
     # -- the end of a job ---------------------------------------------------------------------------
 
@@ -603,94 +534,24 @@ class StandIn:
             job.end(**changes)
             self._changed.notify_all()
         if publish:
-            self._publish_end(job)
+            self._tell_end(job)
+
+    def _tell_end(self, job: Job, at_once: bool = False) -> None:
+        if isinstance(job.plan, Workflow):
+            self._publish_change(job, "workflow-job-crud", at_once)
+        self._publish_end(job, at_once)
+        self._go_on(job)
 
     def _publish_end(self, job: Job, at_once: bool = False) -> None:
+        self._publish_change(job, job.plan.topic, at_once)
+
+    def _publish_change(self, job: Job, topic: str, at_once: bool = False, operation: str = "update") -> None:
         # it is the gateway that publishes: one that is down does not
         if not self._publisher or not self._server or not job.plan.notify:
             return
         send = self._publisher.now if at_once else self._publisher.later
-        send(finished_channel(job.session, job.id), dumps(notification(job.session, job.id)))
-
-
-def find_token(call: Call) -> str:
-    scheme, _, token = call.headers.get("authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else dict(call.query).get("access_token", "")
-
-
-def find_options(call: Call) -> dict[str, Any]:
-    """What would change how the job is run; it must not come from the service's callers."""
-    body = json.loads(call.body) if call.body else None
-    return dict(call.query) | (body if isinstance(body, dict) else {})
-
-
-def find_arguments(call: Call) -> list[Any]:
-    """The task's arguments, found as the supervisor finds them."""
-    query = [(name.removesuffix("[]"), value) for name, value in call.query if name != "access_token"]
-    listed = [value for name, value in query if name == "task_arguments"]
-    body = json.loads(call.body) if call.body else None
-    if isinstance(body, dict) and "task_arguments" in body:
-        return list(body["task_arguments"])
-    if listed or isinstance(body, list):
-        return listed or list(body or [])
-    return [body if body is not None else dict(query)]
-
-
-def created_document(job: Job, number: int, lifecycle: str, arguments: list[Any]) -> dict[str, Any]:
-    """A job as it is before anything has happened to it."""
-    return {
-        "order": number,
-        "creation_date": "2022-01-28T17:00:22.101Z",
-        "last_update": "2022-01-28T17:00:22.101Z",
-        "customer_id": job.session.customer_id,
-        "customer_name": job.session.customer,
-        "name": "Rest API Response",
-        "_type": "ScriptJob",
-        "state": "in_progress",
-        "lifecycle": lifecycle,
-        "origin": "user",
-        "secret": "77e0c0ffee",
-        "task_id": job.plan.task_id,
-        "task": job.plan.task_document(),
-        "task_arguments_values": arguments,
-        "user_id": job.session.user_id,
-        "components": {},
-        "next": {},
-        "result": {},
-        "output": None,
-        "id": job.id,
-    }
-
-
-def agent_result(output: Any) -> dict[str, Any]:
-    """What an agent reports of a script that printed this output."""
-    lastline = dumps({"state": "success", "data": output}).decode()
-    return {
-        "code": 0,
-        "log": f"{lastline}\n",
-        "lastline": lastline,
-        "signal": None,
-        "killed": False,
-        "times": {"seconds": 0, "nanoseconds": 41000000},
-        "output": output,
-        "user": {"id": ACME.user_id, "username": ACME.username, "email": ACME.email},
-    }
-
-
-def finished_channel(session: Session, job_id: str) -> str:
-    return f"{session.customer_id}:job-finished:{job_id}"
-
-
-def notification(session: Session, job_id: str) -> dict[str, Any]:
-    """The message that a job has ended; the job itself is not in it."""
-    data = {
-        "operation": "update",
-        "organization": session.customer,
-        "organization_id": session.customer_id,
-        "model_id": job_id,
-        "model_type": "ScriptJob",
-    }
-    return {"topic": "job-finished", "id": f"event-{job_id}", "data": data}
+        message = notification(job.session, job.id, topic, job.plan.job_type, operation)
+        send(finished_channel(job.session, job.id, topic), dumps(message))
 
 
 def raise_file_limit(wanted: int = 8192) -> None:
