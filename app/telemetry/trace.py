@@ -48,6 +48,7 @@ class Trace:
         "session",
         "status",
         "task",
+        "user",
         "wait",
     )
 
@@ -58,7 +59,7 @@ class Trace:
         self.began = monotonic()
         self.request_id = request_id
         self.context = context
-        self.customer = self.task = self.job = self.mode = self.code = ""
+        self.customer = self.user = self.task = self.job = self.mode = self.code = ""
         self.by = "service"
         self.status = 0
         self.session = self.queue = self.create = self.wait = self.read = self.format = 0.0

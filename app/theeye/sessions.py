@@ -36,6 +36,7 @@ class Sessions:
         if self._metrics is not None:
             self._metrics.session(known is not None)
         session = known or self._ask(caller)
+        caller.trace.user = session.user_id
         if caller.customer not in (session.customer, session.customer_id):
             raise Forbidden("Forbidden")
         return session

@@ -12,7 +12,7 @@ import pytest
 from support.load import RawClient
 from support.logs import FIELDS, LoggedService, newest
 from support.processes import CHECKOUT, request_bytes, wait_until
-from support.theeye import JOB, TASK, Reply, Stack
+from support.theeye import ACME, JOB, TASK, Reply, Stack
 
 from app.telemetry.access_log import LONGEST, json_line, text_line
 from app.telemetry.trace import Trace
@@ -34,6 +34,7 @@ def test_the_line_of_an_answer(logged: LoggedService) -> None:
         "method": "POST",
         "path": JOB,
         "customer": "acme",
+        "user": ACME.user_id,
         "task": TASK,
         "mode": "parse",
         "status": 200,
@@ -68,6 +69,8 @@ def test_every_request_has_one_line(
     line = logged.line_of(f"r-{name}")
     assert (line["status"], line["by"], line["code"], line["level"]) == expected
     assert line["path"] == target.partition("?")[0]
+    who = ACME.user_id if name in ("customer", "no-job", "crash") else None  # also of one who is refused
+    assert line["user"] == who
 
 
 def test_who_made_the_status(logged: LoggedService) -> None:
@@ -124,7 +127,8 @@ ODD = "a b\n\r\x00\x1b[2J\x85\u2028\u202e\"'\\%=ñ\ud800"
 
 def traced(customer: str, environ: dict[str, Any]) -> Trace:
     trace = Trace("r-1", environ=environ)
-    trace.customer, trace.task, trace.job, trace.status, trace.secrets = customer, customer, customer, 200, ()
+    trace.customer = trace.user = trace.task = trace.job = customer
+    trace.status, trace.secrets = 200, ()
     return trace
 
 
@@ -141,16 +145,19 @@ def test_nothing_can_end_a_line_or_steer_a_terminal(form: Callable[..., str]) ->
     if form is json_line:
         assert json.loads(line)["customer"] == ODD
     else:
-        assert len(re.findall(r" customer=\S+ task=\S+ job=\S+ by=service client=1%0A2 request_id=r-1\n$", line)) == 1
+        assert (
+            len(re.findall(r" customer=\S+ user=\S+ task=\S+ job=\S+ by=service client=1%0A2 request_id=r-1\n$", line))
+            == 1
+        )
 
 
 @pytest.mark.parametrize("form", [text_line, json_line])
 def test_lines_are_short(form: Callable[..., str]) -> None:
     line = form(traced("c" * 5000, environ("/" + "p" * 8000)), 1e9, 0.5)
-    assert len(line) < 4 * (LONGEST + 3) + 700
+    assert len(line) < 5 * (LONGEST + 3) + 700
     assert "p" * (LONGEST - 1) + "..." in line
     longest = form(traced("😀" * 5000, environ("/" + "é" * 8000)), 1e9, 0.5)
-    assert len(longest) < 12 * 4 * (LONGEST + 3) + 700
+    assert len(longest) < 12 * 5 * (LONGEST + 3) + 700
 
 
 def test_the_text_form() -> None:
@@ -176,7 +183,7 @@ def test_a_token_in_the_path_is_not_shown(path: str, shown: str, known: bool) ->
     trace = traced("x s3cr3t", environ(path, HTTP_AUTHORIZATION="Bearer s3cr3t"))
     trace.secrets = ("s3cr3t",) if known else None
     line = json.loads(json_line(trace, 1e9, 0.5))
-    assert (line["path"], line["job"]) == (shown, "x ***")
+    assert (line["path"], line["user"], line["job"]) == (shown, "x ***", "x ***")
 
 
 def test_the_reference_names_every_field_and_setting() -> None:
