@@ -14,9 +14,12 @@ GROUPS := browser or deploy or failover
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye and, where redis-server is installed, a Redis;"
-	@echo "             the first time it installs what it needs: up to a minute, with a network"
+	@echo "             the first time, and when setup.cfg has changed, it installs what it needs: up to a minute, with"
+	@echo "             a network; without one it starts with what is installed, and names what is missing"
+	@echo "             it shows the console's address and commands to type; Ctrl-C stops it"
 	@echo "             make run TASKS=folder   with the tasks (recipes, *.json) of a folder of yours: docs/first-task.md"
-	@echo "             make run SYNC_BIND=127.0.0.1:7000   on another port; any SYNC_ setting works so"
+	@echo "             make run SYNC_BIND=127.0.0.1:7000   on another port; any SYNC_ setting works so: docs/settings.md"
+	@echo "             .venv/bin/python -m sandbox.demo --help   tells more"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests but those of the groups, in about 8 minutes on two cores"
 	@echo "make test-fast  run the tests that start no process, in about half a minute"

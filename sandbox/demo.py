@@ -24,8 +24,12 @@ NO_REDIS = """\
 no Redis, because redis-server is not installed. Requests with an Idempotency-Key are answered 501 ENOKEYS:
   the examples of "Idempotency keys" in docs/api.md and `--key` in docs/cli.md need it. All others work"""
 HELP_END = f"""\
+It says what it does, takes about five seconds to start, and then shows the address of the console and commands to
+type. `make run` installs what is needed before that, the first time and when setup.cfg has changed. That takes up to
+a minute and a network; where there is none it starts with what is installed, and names what is missing.
+
 The service listens on http://127.0.0.1:6090, or where SYNC_BIND says, and the sandbox on {SANDBOX_BIND}. All other
-SYNC_ settings count as well (docs/settings.md). It takes about five seconds to start.
+SYNC_ settings count as well (docs/settings.md): SYNC_CONSOLE=0 is one without the console.
 
 Where redis-server is installed, a Redis is started that forgets everything at the end; SYNC_REDIS_URL names another
 one, or none where it is empty. Without Redis a request with an Idempotency-Key is answered 501 (the examples of
@@ -114,7 +118,7 @@ def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path |
     _say("  the service")
     programs.start([sys.executable, "-m", "gunicorn"], environment)
     programs.wait_until(lambda: _answers(f"{url}/readyz"), url)
-    sys.stdout.write(ready_text(url, tasks))
+    sys.stdout.write(ready_text(url, tasks, has_console=_answers(f"{url}/console", 400)))
     sys.stdout.flush()
     programs.watch()
 
@@ -146,12 +150,13 @@ def _listens(path: Path) -> bool:
         return False
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, below: int = 500) -> bool:
+    """Return whether the status is below that."""
     with requests.Session() as session:
         session.trust_env = False
         try:
             # A keep-alive connection would delay the service's stop by seconds.
-            return session.get(url, timeout=2, headers={"Connection": "close"}).status_code < 500
+            return session.get(url, timeout=2, headers={"Connection": "close"}).status_code < below
         except requests.RequestException:
             return False
 

@@ -3,22 +3,27 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from support.processes import CHECKOUT, Process, RawResponse, clean_environment, need, read_response, wait_until
-from support.sandbox import TEXT_418, check_live
+from support.sandbox import ID, TEXT_418, check_live
 
 from sandbox import TOKEN
 from sandbox import demo as demo_module
+from sandbox.examples import ready_text
 from sandbox.programs import Programs, Stopped
+from sandbox.recipes import Task
 
 SANDBOX_PORT, SERVICE_PORT = 6080, 6090
 
@@ -127,6 +132,31 @@ def write_task(folder: Path) -> None:
     task = {"name": "Mine", "task_arguments": arguments, "script_runas": "python3 %script%"}
     (folder / "mine.json").write_text(json.dumps({"task": task, "file": {"filename": "mine.py"}}))
     (folder / "mine.py").write_text("import json, sys\nprint(json.dumps({'args': sys.argv[1:]}))\n")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ({"type": "input", "label": "quantity", "value": 3}, 3),
+        ({"type": "input", "label": "it's"}, "<it's>"),
+        ({}, "<input>"),
+        ({"type": "input", "required": False}, None),
+        ({"type": "input", "value": "x", "readonly": True}, None),
+        ({"type": "fixed", "value": "x"}, None),
+        ({"type": "select", "options": [{"id": "a", "label": "A"}, {"id": "b"}]}, "a"),
+        ({"type": "select", "options": ["a"]}, "a"),
+        ({"type": "select", "label": "one", "options": []}, "<one>"),
+        ({"type": "date"}, date.today().isoformat()),
+        ({"type": "file"}, "data:text/plain;base64,aGVsbG8K"),
+    ],
+)
+def test_the_command_for_a_task_fits_its_arguments(argument: dict[str, Any], value: object) -> None:
+    task = Task({"id": ID, "name": "My\n task", "task_arguments": [argument]}, b"", "")
+    text = ready_text("http://h:1", [task], has_console=False)
+    assert "/console" not in text
+    title, *command = text.partition("# your task My task")[2].splitlines()[:3]
+    assert ("in the place of <...>" in title) is str(value).startswith("<")
+    assert json.loads(shlex.split(" ".join(command))[-1]) == {"task_arguments": [value]}
 
 
 def need_nobody(*ports: int) -> None:
