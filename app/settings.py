@@ -54,53 +54,61 @@ class Settings:
     gateway_url: str = _setting("http://127.0.0.1:6080", server_url, "TheEye's gateway")
     supervisor_url: str = _setting("http://127.0.0.1:60080", server_url, "TheEye's supervisor")
     redis_url: str = _setting(
-        "", redis_address, "TheEye's Redis, or its Sentinels; empty: the waits poll, no idempotency keys"
+        "",
+        redis_address,
+        "TheEye's Redis, or its Sentinels; empty: the service polls TheEye, and there are no idempotency keys",
     )
     wait_seconds: float = _setting(
         60.0, number(0, 86400), "longest wait for a job, in seconds; a request can ask for less"
     )
-    grace_seconds: float = _setting(30.0, number(0, 86400), "seconds that waits may go on after SIGTERM")
+    grace_seconds: float = _setting(30.0, number(0, 86400), "seconds that waiting requests may go on after SIGTERM")
     connect_timeout: float = _setting(3.0, number(0.001, 3600), "seconds to connect to TheEye")
     call_timeout: float = _setting(15.0, number(0.001, 3600), "seconds for one whole call to TheEye")
     client_cert: str = _setting(
-        "", pem_file, "PEM file with a certificate and its key, shown to TheEye where its URL is `https`"
+        "", pem_file, "PEM file with a certificate and its key, sent to TheEye if its URL is `https`"
     )
-    session_ttl: float = _setting(30.0, number(0, 86400), "seconds that a token's session is remembered; `0`: never")
+    session_ttl: float = _setting(
+        30.0, number(0, 86400), "seconds that the service remembers a token's session; `0`: not at all"
+    )
     max_waiting: int = _setting(1000, whole(1, 1_000_000), "requests that may wait in one process; the next gets 503")
     max_waiting_customer: int = _setting(
         0,
         whole(0, 1_000_000),
-        "of these, requests of one customer; its next gets 503. `0`: nine tenths of `SYNC_MAX_WAITING`, rounded up",
+        "requests of one customer that may wait in one process; its next gets 503. "
+        "`0`: nine tenths of `SYNC_MAX_WAITING`, rounded up",
     )
     max_looks: int = _setting(
         50,
         whole(1, 1_000_000),
-        "looks at jobs that one process makes in a second; reads that follow a notification are not held back",
+        "looks at jobs (reads of their lifecycle) that one process makes in a second; "
+        "reads after a notification are never delayed",
     )
     history_guard: bool = _setting(
-        True, flag, "delay a create while it would make TheEye delete a job that nobody has read yet"
+        True, flag, "delay the creation of a job while it would make TheEye delete a job that nobody has read yet"
     )
     max_body: int = _setting(16 * MIB, whole(0, 1 << 40), "bytes of the largest request body (16 MiB)")
     max_job: int = _setting(64 * MIB, whole(1, 1 << 40), "bytes of the largest answer read from TheEye (64 MiB)")
     max_answer_bytes: int = _setting(
         256 * MIB,
         whole(1, 1 << 40),
-        "bytes of answers that one process is sending; above that the next gets 503 (256 MiB)",
+        "bytes of answers that one process may be sending at once; above that the next request gets 503 (256 MiB)",
     )
     query_token: bool = _setting(True, flag, "accept `?access_token=`; `0`: the Authorization header only")
     strict: bool = _setting(
-        False, flag, "answer 500 where a script has crashed, as with `?strict`; `?strict=0` turns it off"
+        False, flag, "answer 500 if a script has crashed, as with `?strict`; `?strict=0` turns it off for one request"
     )
     cors_origins: tuple[str, ...] = _setting(("*",), origins, "origins allowed, separated by commas or spaces")
-    proxies: int = _setting(0, whole(0, 10), "number of trusted proxies in front, which set `X-Forwarded-*`")
+    proxies: int = _setting(
+        0, whole(0, 10), "number of trusted proxies in front of the service, which set `X-Forwarded-*`"
+    )
     public_url: str = _setting(
         "",
         server_url_or_auto,
         "URL of the service as clients see it, for absolute addresses in `Location`; "
-        "`auto`: as the trusted proxy says; empty: relative ones",
+        "`auto`: from the headers of the trusted proxy; empty: relative addresses",
     )
     plugins: tuple[str, ...] = _setting(
-        (), names, "further formatters: files (`.py`) or modules; installed ones are found"
+        (), names, "further formatters: files (`.py`) or modules; installed plugins need no entry"
     )
     disabled_formatters: tuple[str, ...] = _setting((), names, "formatters and plugins not to load, e.g. `full`")
     console: bool = _setting(True, flag, "the console at `/console`; `0`: the path is 404")
