@@ -8,4 +8,4 @@ try:
     application = create_app()
 except SettingsError as error:
     sys.stderr.write(f"theeye-sync: {error}\n")
-    sys.exit(3)  # gunicorn stops for this status; for any other it would start the worker again and again
+    sys.exit(3)  # gunicorn stops after this status; after any other it starts the worker again and again

@@ -1,6 +1,6 @@
-"""Ask pip-audit about everything that the service runs with, and report what was audited.
+"""Audit the service and all its dependencies with pip-audit, and report which packages were audited.
 
-pip-audit succeeds even if its database knows none of the packages, as behind a mirror; here that is a failure, since
+pip-audit also succeeds if its database knows none of the packages, for example behind a mirror. Here that is a failure:
 nothing was audited.
 """
 
@@ -21,7 +21,7 @@ CLEAN, VULNERABLE, INCOMPLETE = 0, 1, 3
 
 
 def closure(name: str, extras: frozenset[str], found: dict[str, str]) -> dict[str, str]:
-    """Add the installed version of a distribution and of everything that it needs with these extras."""
+    """Add the installed versions of a distribution and of all its dependencies with these extras."""
     found[canonicalize_name(name)] = distribution(name).version
     for text in distribution(name).requires or ():
         needed = Requirement(text)
@@ -32,7 +32,7 @@ def closure(name: str, extras: frozenset[str], found: dict[str, str]) -> dict[st
 
 
 def ask(command: str, service: str, pins: dict[str, str]) -> list[dict[str, Any]]:
-    """Return pip-audit's answer for each package; if it gives none, print its reason and return an empty list."""
+    """Return pip-audit's answer for each package; if it fails, print the reason and return an empty list."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requirements.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))

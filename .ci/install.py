@@ -1,6 +1,7 @@
-"""Install what `make run` (extras `run`) or the tests (`dev`) need into the virtual environment that runs this file.
+"""Install the packages that `make run` (extra `run`) or the tests (`dev`) need into this environment.
 
-Without a network it names what is missing, and `make` goes on with what is installed. Standard library and pip only.
+Without a network it names the missing packages, and `make` continues with the installed ones. It uses only the standard
+library and pip.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-# The extra `fast` is on PyPI as source only, so `run` leaves it out: to compile it takes a minute and a C compiler.
+# PyPI has the extra `fast` only as source. `run` leaves it out: compiling it takes a minute and needs a C compiler.
 EXTRAS = {"run": ["redis", "gevent", "log", "metrics", "docs"], "dev": ["dev"]}
 DURATION = {"run": "20 seconds to a minute", "dev": "two to three minutes, for one package is compiled"}
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "10", "install")
@@ -25,7 +26,7 @@ _STEP = re.compile(r"(Collecting|Processing|Building editable.*done|Installing c
 
 
 def main() -> int:
-    """Install; return 0 where `make` can go on, with or without everything that setup.cfg asks for."""
+    """Install the packages; return 0 if `make` can continue, even if some packages are missing."""
     purpose = _parser().parse_args().purpose
     stamp = Path(sys.prefix) / f".{purpose}"
     _say(f"installing what is needed, {DURATION[purpose]}; only now, and when setup.cfg has changed")
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 def missing(extras: list[str], file: Path = CHECKOUT / "setup.cfg") -> list[str]:
-    """Return the requirements of the service and of these extras that the installed packages do not meet."""
+    """Return the requirements of the service and these extras that no installed package meets."""
     config = configparser.ConfigParser()
     config.read(file, "utf-8")
     lines = config["options"]["install_requires"].splitlines()
@@ -54,7 +55,7 @@ def missing(extras: list[str], file: Path = CHECKOUT / "setup.cfg") -> list[str]
 
 
 def _lines_of(extra: str, extras: configparser.SectionProxy) -> Iterator[str]:
-    """Yield the requirements of one extra, with those of the extras of this package that it names."""
+    """Yield the requirements of one extra, and those of this package's extras that it names."""
     for line in map(str.strip, extras[extra].splitlines()):
         if own := re.fullmatch(r"theeye-sync\[(.*)\]", line):
             for name in own[1].split(","):
@@ -64,7 +65,7 @@ def _lines_of(extra: str, extras: configparser.SectionProxy) -> Iterator[str]:
 
 
 def _lacks(line: str) -> bool:
-    # gunicorn needs `packaging`, so it is there where the service is.
+    # gunicorn needs `packaging`, so it is installed with the service.
     requirement: Any = import_module("packaging.requirements").Requirement(line)
     if requirement.marker is not None and not requirement.marker.evaluate():
         return False
@@ -76,7 +77,7 @@ def _lacks(line: str) -> bool:
 
 
 def _install(extras: list[str], *, wheels_only: bool) -> tuple[int, list[str]]:
-    """Run pip and show a line for each package; return its status and the last errors that it printed."""
+    """Run pip and print a line for each package; return pip's status and its last errors."""
     arguments = ["--only-binary", ":all:"] if wheels_only else []
     command = [sys.executable, *PIP, *arguments, "--progress-bar", "off", "--editable", f".[{','.join(extras)}]"]
     kept: deque[str] = deque(maxlen=3)
@@ -112,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")  # pip's lines come as they are written
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")  # show pip's lines at once
     try:
         sys.exit(main())
     except KeyboardInterrupt:

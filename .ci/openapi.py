@@ -1,6 +1,6 @@
-"""Write what is made of app/api/openapi.yaml, which people edit: openapi.json for the service, docs/postman.json.
+"""Generate openapi.json for the service and docs/postman.json from app/api/openapi.yaml, which people edit.
 
-With `--check` nothing is written: the exit status is 1 where a file differs.
+With `--check`, write nothing and exit with 1 if a file differs.
 """
 
 import json
@@ -16,10 +16,7 @@ SOURCE = ROOT / "app" / "api" / "openapi.yaml"
 
 
 def converted(source: str) -> dict[Path, str]:
-    """Return the files by their paths.
-
-    The JSON is without the top-level `x-` sections of the YAML: they only hold parts to repeat.
-    """
+    """Return the files by their paths; leave out the top-level `x-` sections of the YAML, which hold repeated parts."""
     document: dict[str, Any] = yaml.safe_load(source)
     kept = {name: part for name, part in document.items() if not name.startswith("x-")}
     made = {SOURCE.with_suffix(".json"): kept, ROOT / "docs" / "postman.json": collection(kept)}
@@ -27,7 +24,7 @@ def converted(source: str) -> dict[Path, str]:
 
 
 def main(options: list[str]) -> int:
-    """Write the files, or compare them."""
+    """Write or compare the files; return the exit status."""
     for path, wanted in converted(SOURCE.read_text(encoding="utf-8")).items():
         if options != ["--check"]:
             path.write_text(wanted, encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Make a Postman collection (format 2.1) of the OpenAPI document: what people call, without HEAD and OPTIONS.
+"""Make a Postman collection (format 2.1) from the OpenAPI document, without HEAD and OPTIONS.
 
-Own code, since Postman's converter is a program for Node, and makes of every answer an example of its own.
+Postman's own converter needs Node, and makes an example of every answer.
 """
 
 import json
@@ -20,7 +20,7 @@ KEY = "Idempotency-Key"
 
 
 def collection(document: Node) -> Node:
-    """Return the collection: a folder for each tag, the paths' parameters as variables."""
+    """Return the collection, with a folder for each tag and a variable for each path parameter."""
     operations = list(_operations(document))
     names = [name["name"] for _, _, _, parameters in operations for name in parameters if name["in"] == "path"]
     examples = {name: document["components"]["parameters"][name]["example"] for name in dict.fromkeys(names)}
@@ -73,7 +73,7 @@ def _url(path: str, parameters: list[Node]) -> Node:
 
 
 def _optional(parameter: Node) -> Node:
-    """Return a header or a query parameter that is switched off: each is a choice."""
+    """Return a header or query parameter, switched off because it is optional."""
     value = "{{$guid}}" if parameter["name"] == KEY else str(parameter.get("example", ""))
     description = parameter.get("description", "")
     return {"key": parameter["name"], "value": value, "disabled": True, "description": description}

@@ -25,22 +25,22 @@ __all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
 
 
 class SyncFlask(Flask):
-    """Set what Flask leaves to a subclass: the response class, and the answer to OPTIONS."""
+    """Set the response class and the answer to OPTIONS, and keep the answer if a teardown function fails."""
 
     response_class = responses.Response
 
     def do_teardown_request(self, *arguments: Any) -> None:
-        """Run the functions that others have registered; the answer, perhaps a job's, outlives one that fails."""
+        """Run the teardown functions of extensions. If one raises, log it and send the answer, which may be a job's."""
         with _logged():
             super().do_teardown_request(*arguments)
 
     def do_teardown_appcontext(self, *arguments: Any) -> None:
-        """Run the functions that others have registered, likewise."""
+        """Run the teardown functions of extensions, with the same protection."""
         with _logged():
             super().do_teardown_appcontext(*arguments)
 
     def make_default_options_response(self) -> flask.Response:
-        """Answer OPTIONS on every route as a preflight."""
+        """Answer OPTIONS on every route like a CORS preflight."""
         return responses.preflight()
 
 
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _wrapped(application: Wsgi, services: Services) -> Wsgi:
-    """Return Flask in the layers that see a request before it and its answer after it, the innermost first."""
+    """Wrap Flask in the WSGI layers, from the innermost to the outermost."""
     settings, hops = services.settings, services.settings.proxies
     application = Tracing(application, settings.log, services.metrics, settings.metrics_bind)
     application = Sending(application)

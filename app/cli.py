@@ -33,10 +33,10 @@ Exit status: 0 all is well (warnings count as well), 1 something is wrong, 2 the
 
 
 class DiscreetGroup(click.Group):
-    """Keep what was typed out of error messages: click repeats it, and it may be a token in the wrong position."""
+    """Keep the typed words out of error messages: click repeats them, and one may be a token in the wrong position."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Parse the options before the command's name. Raise Misuse."""
+        """Parse the options before the name of the command. Raise Misuse."""
         with _hidden_arguments():
             return super().make_context(*arguments, **options)
 
@@ -81,7 +81,7 @@ def serve(options: tuple[str, ...]) -> None:
 
 
 def _check_options(options: Sequence[str]) -> None:
-    """Raise Misuse for what gunicorn does not know, and for what would start it without this service."""
+    """Raise Misuse for an option that gunicorn does not know, or that would make it serve something else."""
     from gunicorn.config import Config
 
     found, unknown = Config().parser().parse_known_args(options)
@@ -109,7 +109,7 @@ def check(from_stdin: bool, as_json: bool) -> None:
 
 @contextmanager
 def _without_logs() -> Iterator[None]:
-    """Turn logging off: the findings already say what the log would."""
+    """Turn logging off: it would repeat the findings."""
     logging.disable()
     try:
         yield
@@ -118,9 +118,9 @@ def _without_logs() -> Iterator[None]:
 
 
 def formatters_command(registry: Callable[[], Registry]) -> click.Command:
-    """Return the command that lists the modes of a registry, and exits with 1 where a plugin failed to load.
+    """Return a command that lists the modes of a registry, which it makes when it runs.
 
-    The registry is made when the command runs.
+    Its exit status is 1 if a plugin failed to load.
     """
 
     def show() -> None:
@@ -133,7 +133,7 @@ def formatters_command(registry: Callable[[], Registry]) -> click.Command:
 
 
 def listing(registry: Registry) -> str:
-    """Return the modes as a table, and below it the plugins that failed to load."""
+    """Return a table of the modes, and below it the plugins that failed to load."""
     lines = table([COLUMNS, *map(_row, registry.modes)])
     for failure in registry.failures:
         origin = "" if failure.source == failure.name else f" ({failure.source})"

@@ -1,7 +1,7 @@
-"""Count the cores that this process may use: by its affinity, and by the CPU quota of its control groups.
+"""Count the cores that this process may use, from its affinity and the CPU quota of its control groups.
 
-A container sees all cores of its host; what it may use of them is a quota (`docker run --cpus`, a limit in Kubernetes).
-Python's own count knows the affinity only (python/cpython#80235).
+A container sees all cores of its host, and a quota limits how much of them it may use (`docker run --cpus`, a limit in
+Kubernetes). Python's own count reads the affinity only (python/cpython#80235).
 """
 
 import os
@@ -18,26 +18,26 @@ def allowed() -> int:
 
 
 def quota(root: Path = ROOT) -> float | None:
-    """Return the CPU quota in cores, such as 0.5; None without one.
+    """Return the CPU quota in cores, such as 0.5, or None if there is none.
 
-    The groups above count too, and the smallest quota holds (cgroups(7)). `root`: where `proc` and `sys` lie.
+    Parent groups have quotas too, and the smallest one applies (cgroups(7)). `root` is the folder of `proc` and `sys`.
     """
     return min((cores for folder in _groups(root) for cores in _quotas_of(folder)), default=None)
 
 
 def usable() -> int:
-    """Return how many processes have a whole core each; at least one."""
+    """Return how many processes can have a whole core each; at least one."""
     cores, limit = allowed(), quota()
     return cores if limit is None else max(1, min(cores, int(limit)))
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """Find the folder of each group that this process is in, and those above it as far as they can be seen."""
+    """Yield the folder of each control group of this process and of its parent groups, as far as they are mounted."""
     group = {controller: path for controllers, path in _memberships(root) for controller in controllers.split(",")}
     for controller, top, mounted in _mounts(root):
         path = group.get(controller)
         if path is not None:
-            # A group that is outside of what is mounted here: then the mount's own is the nearest that can be seen.
+            # A group may be outside of the mount: the top of the mount is then the nearest group that can be read.
             inside = path.relative_to(top) if path.is_relative_to(top) and ".." not in path.parts else PurePosixPath()
             folder = root / mounted.lstrip("/")
             yield folder
@@ -47,14 +47,14 @@ def _groups(root: Path) -> Iterator[Path]:
 
 
 def _memberships(root: Path) -> Iterator[tuple[str, PurePosixPath]]:
-    """Read the controllers of each hierarchy, none in version 2, and this process's group there."""
+    """Yield the controllers of each hierarchy (an empty text in version 2) and the group of this process in it."""
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         yield controllers, PurePosixPath(path)
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, PurePosixPath, str]]:
-    """Read where the hierarchies with a CPU quota are mounted: controller, the group at the top there, folder."""
+    """Yield the mounts of the hierarchies with a CPU quota: controller, group at the top of the mount, folder."""
     for line in _lines(root / "proc/self/mountinfo"):  # proc_pid_mountinfo(5)
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -66,7 +66,7 @@ def _mounts(root: Path) -> Iterator[tuple[str, PurePosixPath, str]]:
 
 
 def _quotas_of(group: Path) -> Iterator[float]:
-    """Read the quota of one group in cores, where it has one: version 2 says `max` for none, version 1 `-1`."""
+    """Yield the quota of one group in cores, if it has one; `max` (version 2) and `-1` (version 1) mean none."""
     texts = [_lines(group / name) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
     for numbers in ([" ".join(text) for text in texts], " ".join(_lines(group / "cpu.max")).split()):
         with suppress(ValueError):
@@ -76,7 +76,7 @@ def _quotas_of(group: Path) -> Iterator[float]:
 
 
 def _lines(file: Path) -> list[str]:
-    """Read a file's lines; none where it cannot be read: a system without control groups has no quota."""
+    """Return a file's lines, or none if it cannot be read: a system without control groups has no quota."""
     try:
         return file.read_text().splitlines()
     except OSError:

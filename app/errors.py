@@ -1,39 +1,39 @@
-"""Define every error that an answer can be, in TheEye's shape.
+"""Define every error that this service can answer with, in TheEye's shape.
 
 SyncError                                     EINTERNAL: an unexpected error of this service
 ├── BadRequest          400  EINVALID         the request cannot be read
 ├── Unauthorized        401                   no session; the body is "Unauthorized"
 ├── Forbidden           403  EORACC           the session belongs to another customer
 ├── NotFound            404  ENOTFOUND        no such path or job
-├── MethodNotAllowed    405  EMETHOD          with the methods that are, in `Allow`
+├── MethodNotAllowed    405  EMETHOD          `Allow` names the allowed methods
 ├── TooSlow             408  ETOOSLOW         the body came too slowly; nothing was started
 ├── AlreadyEnded        409  EJOBENDED        the job to cancel had ended
 ├── RunUnknown          409  EOUTCOMEUNKNOWN  the key's first request was lost, its job may have started
 ├── StillStarting       409  ESTARTING        the key's first request has not started its job yet
 ├── RunGone             410  EJOBGONE         the key's job is no longer there
-├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY, or costly to read
+├── TooLarge            413  ETOOLARGE        above SYNC_MAX_BODY, or costly to parse
 ├── UnsupportedType     415  EMEDIATYPE       neither JSON nor a form
-│   └── UnsupportedCoding                     compressed in another way than `Accept-Encoding` names
+│   └── UnsupportedCoding                     a Content-Encoding that this service cannot decode
 ├── KeyRefused          422  EKEYREUSED       the key was used for something else
-├── Refused             4xx                   TheEye's own refusal, or that of a proxy before it; its words in `value`
-├── ClientGone          499  ECLIENTGONE      the client closed its connection; seen in logs only
+├── Refused             4xx                   TheEye, or a proxy in front of it, refused; its body is in `value`
+├── ClientGone          499  ECLIENTGONE      the client closed its connection; in logs only
 ├── NotSupported        501  ENOKEYS          a key, but no Redis to store it in
-├── UpstreamFailed      502  ESUPERVISOR, EOUTCOMEUNKNOWN   TheEye failed or sent nonsense
-│   ├── GatewayFailed   502  EGATEWAY         the same of its gateway
-│   ├── JobTooLarge     502  EJOBTOOLARGE     above SYNC_MAX_JOB, or costly to read
+├── UpstreamFailed      502  ESUPERVISOR, EOUTCOMEUNKNOWN   TheEye failed, or its answer cannot be read
+│   ├── GatewayFailed   502  EGATEWAY         the same for its gateway
+│   ├── JobTooLarge     502  EJOBTOOLARGE     above SYNC_MAX_JOB, or costly to parse
 │   ├── Unavailable     502  ESUPERVISOR      a read of the job failed; the wait tries again
 │   │   ├── NotAsked    503  EBUSY            no connection to TheEye was free for a call about the job
-│   │   └── TheEyeBusy  503, 429              TheEye, or a proxy before it, takes no more calls now
+│   │   └── TheEyeBusy  503, 429              TheEye, or a proxy in front of it, accepts no more calls now
 │   └── JobGone         502  EJOBGONE         TheEye deleted the job before it was read
-├── FormatterFailed     502  EFORMATTER       the mode cannot make an answer of the job, or its code failed
+├── FormatterFailed     502  EFORMATTER       the formatter cannot use the job's output, or its code failed
 ├── TooBusy             503  EBUSY            too many requests, bytes of answers, or calls to TheEye
 │   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
-├── KeysUnavailable     503  EKEYSDOWN        keys cannot be stored now; nothing was started
+├── KeysUnavailable     503  EKEYSDOWN        Redis cannot store keys now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
-└── TimeIsUp            504  ETIMEISUP        the end of the job was not seen, its id is in `job`
+└── TimeIsUp            504  ETIMEISUP        the job has not ended in time; its id is in `job`
     └── Accepted        202                   the same, for a client that preferred not to wait
 
-Crashed                                       an unexpected error after a job was created; Flask handles it as any other
+Crashed                                       an unexpected error after a job was created; Flask handles it as usual
 """
 
 from collections.abc import Iterable
@@ -51,12 +51,12 @@ class BadRequest(SyncError, status=400, code="EINVALID"):
 
 
 class Unauthorized(SyncError, status=401, code=""):
-    """Refuse a request without a usable token, or with one that TheEye does not know (RFC 6750)."""
+    """Refuse a request without a usable token, or with a token that TheEye does not know (RFC 6750)."""
 
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
     def __init__(self, job: Job | None = None) -> None:
-        """Take the job where the token was refused while it was running."""
+        """Take the job if the token was refused while it was running."""
         super().__init__("Unauthorized", job=job)
 
     def body(self) -> Any:
@@ -65,7 +65,7 @@ class Unauthorized(SyncError, status=401, code=""):
 
 
 class Forbidden(SyncError, status=403, code="EORACC"):
-    """Refuse a session of another customer than the path's."""
+    """Refuse a session that belongs to another customer than the one in the path."""
 
 
 class NotFound(SyncError, status=404, code="ENOTFOUND"):
@@ -73,10 +73,10 @@ class NotFound(SyncError, status=404, code="ENOTFOUND"):
 
 
 class MethodNotAllowed(SyncError, status=405, code="EMETHOD"):
-    """Refuse a method that the path does not have (RFC 9110, section 15.5.6)."""
+    """Refuse a method that the path does not support (RFC 9110, section 15.5.6)."""
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
-        """Name the methods that are allowed in `Allow`; OPTIONS always is."""
+        """Name the allowed methods in `Allow`; OPTIONS is always allowed."""
         super().__init__(f"{method} is not allowed here")
         self.headers = {"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
 
@@ -110,7 +110,7 @@ class UnsupportedType(SyncError, status=415, code="EMEDIATYPE"):
 
 
 class UnsupportedCoding(UnsupportedType):
-    """Refuse a body whose Content-Encoding is not read (RFC 7694: only then a 415 has `Accept-Encoding`)."""
+    """Refuse a Content-Encoding that this service cannot decode; `Accept-Encoding` lists the others (RFC 7694)."""
 
     headers = MappingProxyType({"Accept-Encoding": "gzip, deflate"})
 
@@ -120,23 +120,23 @@ class KeyRefused(SyncError, status=422, code="EKEYREUSED"):
 
 
 class Refused(SyncError, code=""):
-    """Pass on the refusal of TheEye or of a proxy before it; without `job`, nothing was started."""
+    """Pass on a refusal by TheEye or a proxy in front of it; without `job`, nothing was started."""
 
 
 class ClientGone(SyncError, status=499, code="ECLIENTGONE"):
-    """Stop work for a client that has closed its connection; 499 is nginx's status, seen in logs only."""
+    """Stop work for a client that has closed its connection. 499 is nginx's status for that, used in logs only."""
 
 
 class NotSupported(SyncError, status=501, code="ENOKEYS"):
-    """Refuse an idempotency key where there is no Redis to store it."""
+    """Refuse an idempotency key without a Redis to store it."""
 
 
 class UpstreamFailed(SyncError, status=502, code="ESUPERVISOR"):
-    """Report that TheEye cannot be reached, failed, or sent an answer that cannot be read."""
+    """Report that TheEye cannot be reached, failed, or sent an invalid answer."""
 
 
 class GatewayFailed(UpstreamFailed, code="EGATEWAY"):
-    """Report that TheEye's gateway cannot be reached, failed, or sent an answer that is no session."""
+    """Report that TheEye's gateway cannot be reached, failed, or sent an invalid answer."""
 
 
 class JobTooLarge(UpstreamFailed, code="EJOBTOOLARGE"):
@@ -148,11 +148,11 @@ class Unavailable(UpstreamFailed):
 
 
 class NotAsked(Unavailable, status=503, code="EBUSY", retry_after=1):
-    """Report that TheEye was not asked about the job: no connection was free."""
+    """Report that no call about the job was made: no connection to TheEye was free."""
 
 
 class TheEyeBusy(Unavailable, status=503, code=""):
-    """Pass on a 429, or a 503 with Retry-After, of TheEye or of a proxy before it; the call has had no effect."""
+    """Pass on a 429, or a 503 with Retry-After, of TheEye or a proxy in front of it. The call had no effect."""
 
 
 class JobGone(UpstreamFailed, code="EJOBGONE"):
@@ -160,10 +160,10 @@ class JobGone(UpstreamFailed, code="EJOBGONE"):
 
 
 class FormatterFailed(SyncError, status=502, code="EFORMATTER"):
-    """Report that a formatter raised, or returned something that is not an answer."""
+    """Report that a formatter raised an error, or returned something that is no legal answer."""
 
     def __init__(self, formatter: str, words: str = "", message: str = "") -> None:
-        """Take the formatter's name and its words for the client, or the whole message where something else failed."""
+        """Take the formatter's name, and either its words for the client or the whole message."""
         super().__init__(message or f"The formatter {formatter!r} failed{': ' if words else ''}{words}")
         self.formatter = formatter
 
@@ -180,20 +180,20 @@ class NoFreeSlot(TooBusy, code="EHISTORY"):
     """Report that the history guard had no slot for the create in time; nothing was started."""
 
     def __init__(self) -> None:
-        """Tell the caller which setting of the task helps."""
+        """Set a message that names the setting of the task to change."""
         super().__init__(
             "The task keeps too few jobs for so many callers at once, and no slot became free in time: "
             "nothing was started. Raise its autoremove_completed_jobs_limit"
         )
 
     def expect(self, seconds: float | None) -> None:
-        """Say when to try again where it is known how long a run takes: a slot becomes free with its end."""
+        """Set Retry-After to the seconds that a run takes, if known: a slot becomes free when a run ends."""
         if seconds is not None:
             self.headers = {**self.headers, "Retry-After": retry_after(seconds)}
 
 
 class KeysUnavailable(SyncError, status=503, code="EKEYSDOWN", retry_after=2):
-    """Report that Redis is down and keys cannot be stored; nothing was started."""
+    """Report that Redis is down, so that it cannot store keys; nothing was started."""
 
 
 class OutcomeUnknown(SyncError, status=504, code="EOUTCOMEUNKNOWN"):
@@ -203,7 +203,7 @@ class OutcomeUnknown(SyncError, status=504, code="EOUTCOMEUNKNOWN"):
 
 
 class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
-    """Report that the end of the job has not been seen; its result can be read later."""
+    """Report that the job has not ended in time; its result can be read later."""
 
     words = "The time is up: the job"
 
@@ -216,10 +216,10 @@ class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
         message: str = "",
         expected: float | None = None,
     ) -> None:
-        """Take how many seconds `ago` TheEye showed the job, the URL of the answer, and headers beside `Location`.
+        """Take the job and the URL of its answer; TheEye was last read `ago` seconds before.
 
-        `expected` is how many seconds a run of the task usually takes, where that is known.
-        A 504 has no `Retry-After`: clients take it for an invitation to repeat the POST, which runs the task again.
+        `expected` is how many seconds a run of the task usually takes, None if unknown; `headers` are sent beside
+        `Location`. A 504 has no `Retry-After`: clients would repeat the POST, which runs the task again.
         """
         super().__init__(message or f"{self.words} had not ended when TheEye last showed it, {ago:.0f} s ago", job=job)
         self.result_url = result_url
@@ -229,21 +229,21 @@ class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
             self.headers["Retry-After"] = retry_after(expected, job.running_for)
 
     def body(self) -> Any:
-        """Return the JSON body with the URL of the result, and how long a run takes where that is known."""
+        """Return the JSON body with the URL of the result, and the usual duration of a run if it is known."""
         expected = {} if self.expected is None else {"expected_seconds": self.expected}
         return {**super().body(), "result_url": self.result_url, **expected}
 
 
 class Accepted(TimeIsUp, status=202, code="", retry_after=1):
-    """Tell a client that preferred not to wait where the result will be; this is not an error."""
+    """Give a client that preferred not to wait the URL of the result; this is not an error."""
 
     words = "The job"
 
 
 class Crashed(Exception):
-    """Report an unexpected error after a job was created, so that the client learns the job's id all the same."""
+    """Report an unexpected error after a job was created, so that the client still gets the job's id."""
 
     def __init__(self, job: Job) -> None:
-        """Take the job as last seen; raise it `from` the unexpected error."""
+        """Take the job as last read; raise it `from` the unexpected error."""
         super().__init__(f"unexpected error with job {job.id}")
         self.job = job

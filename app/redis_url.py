@@ -1,6 +1,6 @@
-"""Read the URL of a Redis, or of the Sentinels that know where it is.
+"""Parse the URL of a Redis, or of the Sentinels that know its address.
 
-redis-py has no URL for Sentinels. This form is the one that RedisVL, docket and Prefect read.
+redis-py has no URL for Sentinels. RedisVL, docket and Prefect use the form that this module reads.
 """
 
 import re
@@ -18,13 +18,13 @@ _SENTINELS = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+))(:(?P<port>[0-9]{1,5}))?")
-# The service sets all other options of redis-py itself, whatever the URL says.
+# The URL can set these options of redis-py. The service sets all others itself.
 _TAKEN = {"username", "password", "host", "port", "path", "db", "client_name", "connection_class"}
 
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """Hold redis-py's options for the Redis; for one behind Sentinels also who they are and what they call it."""
+    """Hold redis-py's options for the Redis; with Sentinels also their addresses and their name for the Redis."""
 
     options: Mapping[str, Any] = field(repr=False)
     sentinels: tuple[tuple[str, int], ...] = ()
@@ -33,7 +33,7 @@ class RedisUrl:
 
 
 def read_redis_url(text: str) -> RedisUrl:
-    """Read the URL. Raise ValueError, in words that end the sentence "SYNC_REDIS_URL …" and repeat nothing of it."""
+    """Parse the URL. Raise ValueError with the end of a sentence that begins with "SYNC_REDIS_URL", without the URL."""
     scheme = text.partition("://")[0].lower()
     if "cluster" in scheme:
         raise ValueError("must not name a Redis Cluster, which is not supported, but one Redis or its Sentinels")
@@ -68,13 +68,13 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Return the options that the URL may set. Raise ValueError for one that redis-py does not know."""
+    """Return the options that the URL may set. Raise ValueError for an option that redis-py does not know."""
     import redis
     from redis.connection import parse_url
 
     scheme, rest = url.split("://", 1)
     url = f"{scheme.lower()}://{rest}"
-    try:  # redis-py raises when it makes a connection object, which connects to nothing yet
+    try:  # redis-py checks options when it makes a connection object, before it connects
         redis.Redis.from_url(url).connection_pool.make_connection()
         options = parse_url(url)  # type: ignore[no-untyped-call]
     except (TypeError, ValueError, AttributeError, redis.RedisError):

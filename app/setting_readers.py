@@ -1,6 +1,6 @@
-"""Read the texts of variables into values; each reader raises ValueError that ends the sentence "SYNC_X …".
+"""Parse the texts of environment variables. Each reader raises ValueError with the end of the sentence "SYNC_X …".
 
-No reader repeats the text in its error: it may hold a password.
+No error repeats the text: it may contain a password.
 """
 
 import re
@@ -18,12 +18,12 @@ N = TypeVar("N", int, float)
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
-    """Return the reader of a decimal number, without sign or exponent."""
+    """Return a reader of decimal numbers without sign or exponent."""
     return _in_range(float, r"[0-9]*\.?[0-9]+", least, most, "a number")
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return the reader of a whole number, without sign."""
+    """Return a reader of whole numbers without sign."""
     return _in_range(int, r"[0-9]{1,15}", least, most, "a whole number")
 
 
@@ -35,7 +35,7 @@ def flag(text: str) -> bool:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Read words that are separated by commas or spaces; there may be none."""
+    """Read any number of words, separated by commas or spaces."""
     return tuple(re.split(r"[\s,]+", text.strip(" ,\t"))) if text.strip(" ,\t") else ()
 
 
@@ -48,7 +48,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def log_form(text: str) -> str:
-    """Read the form of the access log; `json` needs its extra."""
+    """Read the form of the access log; `json` needs the extra `log`."""
     if text not in ("text", "json", "off"):
         raise ValueError("must be one of text, json, off")
     if text == "json" and find_spec("pythonjsonlogger") is None:
@@ -57,7 +57,7 @@ def log_form(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """Read an address to listen on, as gunicorn takes it; `:PORT` stands for all (IPv4) addresses."""
+    """Read an address to listen on, in gunicorn's form; `:PORT` means all IPv4 addresses."""
     if text.startswith(":"):
         text = f"0.0.0.0{text}"
     if not re.fullmatch(r"(unix:.+|fd://[0-9]+|(\[[0-9a-fA-F:.]+\]|[^\s:/]+):[0-9]{1,5})", text):
@@ -69,7 +69,7 @@ def address(text: str) -> str:
 
 
 def metrics_address(text: str) -> str:
-    """Read an address to listen on for Prometheus, which needs its extra."""
+    """Read an address to serve Prometheus at; it needs the extra `metrics`."""
     if text.startswith("fd:"):
         raise ValueError("must be HOST:PORT, :PORT or unix:PATH")
     if find_spec("prometheus_client") is None:
@@ -96,7 +96,7 @@ def server_url_or_auto(text: str) -> str:
 
 
 def redis_address(text: str) -> str:
-    """Read the URL of a Redis database or its Sentinels, which needs its extra; an unknown option is refused."""
+    """Read the URL of a Redis database or its Sentinels; it needs the extra `redis`. Refuse an unknown option."""
     if find_spec("redis") is None:
         raise ValueError("needs redis-py: pip install 'theeye-sync[redis]'")
     if not re.match(r"unix://|[a-z+-]*(\+sentinel|cluster)://", text, re.IGNORECASE):
@@ -108,7 +108,7 @@ def redis_address(text: str) -> str:
 
 
 def pem_file(text: str) -> str:
-    """Read the path of a PEM file, and load it as a TLS client would."""
+    """Read the path of a PEM file; load the file like a TLS client to check it."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(text, password=_no_password)
     except ssl.SSLError as error:

@@ -24,17 +24,17 @@ from app.setting_readers import (
 T = TypeVar("T")
 
 MIB = 1024 * 1024
-PORT_VARIABLE = "PORT"  # set by platforms that run containers; elsewhere it may be anybody's
+PORT_VARIABLE = "PORT"  # set by container platforms; elsewhere it may belong to another program
 TOKEN_VARIABLE = "SYNC_CHECK_TOKEN"  # read by `theeye-sync check` only
 CLIENT_URL, CLIENT_TOKEN = "SYNC_URL", "SYNC_TOKEN"  # read by `theeye-sync run` and the other commands of a client
 
 
 class SettingsError(ValueError):
-    """Report a setting that cannot be used; the message names the variable and does not repeat its value."""
+    """Report a setting that cannot be used; the message names the variable but does not repeat its value."""
 
 
 def _setting(default: T, read: Callable[[str], T], words: str) -> T:
-    """Declare a setting: its default, what reads its variable, and its words in the table of docs/settings.md."""
+    """Declare a setting: its default, the reader of its variable, and its words in the table of docs/settings.md."""
     return field(default=default, metadata={"read": read, "words": words})
 
 
@@ -128,7 +128,7 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> tuple["Settings", dict[str, str]]:
-        """Return the settings, with the default for each bad value, and by variable why its value is bad."""
+        """Return the settings with defaults in place of bad values, and the reason for each bad value by variable."""
         values: dict[str, Any] = {}
         wrong: dict[str, str] = {}
         for each in fields(cls):
@@ -150,22 +150,22 @@ class Settings:
 
     @property
     def waiting_of_customer(self) -> int:
-        """Return how many requests of one customer may wait in one process: nine tenths of all, rounded up."""
+        """Return how many requests of one customer may wait in one process; by default nine tenths, rounded up."""
         return self.max_waiting_customer or -(-self.max_waiting * 9 // 10)
 
     @property
     def threads(self) -> int:
-        """Return the threads of a gunicorn worker: more than may wait, for health checks, refusals and slow heads."""
+        """Return the number of a worker's threads: 256 beside the waits, for health checks, refusals and slow heads."""
         return self.max_waiting + 256
 
     @property
     def connections(self) -> int:
-        """Return the connections that a gunicorn worker accepts: more than may wait, for the same reason."""
+        """Return the number of connections that a worker accepts: 1024 beside the waits, for the same reason."""
         return self.max_waiting + 1024
 
     @property
     def open_files(self) -> int:
-        """Return how many files a worker may have open at once: one for each connection and each call to TheEye."""
+        """Return how many files a worker may open at once: one for each connection and each call to TheEye."""
         return self.connections + self.threads + 1024
 
 

@@ -1,4 +1,4 @@
-"""Define what every error of the service has: its HTTP answer in TheEye's shape. app/errors.py has the tree of them."""
+"""Define the base class of all errors: it carries the HTTP answer, in TheEye's shape. app/errors.py has the tree."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 UNSET: Any = object()
-MOST_RETRY_AFTER = 60  # seconds: a run can end earlier than the ones before it
+MOST_RETRY_AFTER = 60  # seconds: a run can be much shorter than the usual one
 
 
 class Job(Protocol):
-    """Define what an error tells of a job; `app.theeye.jobs.Job` is one."""
+    """Define the facts about a job that an error shows; `app.theeye.jobs.Job` has them."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -32,7 +32,7 @@ class Job(Protocol):
 
 
 class SyncError(Exception):
-    """Carry an error and its HTTP answer; `job` is set wherever a job exists."""
+    """Carry an error and its HTTP answer; `job` is set if a job exists."""
 
     status: int = 500
     code: str = "EINTERNAL"
@@ -40,7 +40,7 @@ class SyncError(Exception):
     headers: Mapping[str, str] = MappingProxyType({})
 
     def __init_subclass__(cls, status: int | None = None, code: str | None = None, retry_after: int = 0) -> None:
-        """Read status, code and the seconds of Retry-After from the class statement, else inherit them."""
+        """Take status, code and the seconds of Retry-After from the class statement, or inherit them."""
         super().__init_subclass__()
         if status is not None:
             cls.status = status
@@ -60,10 +60,10 @@ class SyncError(Exception):
         may_have_started: bool | None = None,
         retry_after: str = "",
     ) -> None:
-        """Take the message and whatever differs from the class.
+        """Take the message, and the values that differ from those of the class.
 
-        `value` is TheEye's own answer, `job` the job as last seen; `may_have_started` tells of a job without an id,
-        `retry_after` is the value of the header.
+        `value` is TheEye's own answer, `job` the job as last read, and `retry_after` the value of the header.
+        `may_have_started` means that TheEye may have created a job whose id is not known.
         """
         super().__init__(message)
         self.may_have_started = self.may_have_started if may_have_started is None else may_have_started
@@ -89,6 +89,6 @@ class SyncError(Exception):
 
 
 def retry_after(expected: float, running_for: float = 0.0) -> str:
-    """Return Retry-After: the seconds that are left of those expected; for a late run all of them again."""
+    """Return the value of Retry-After: the expected seconds that are left; for a late run all expected seconds."""
     left = expected - running_for if running_for < expected else expected
     return str(min(max(ceil(left), 1), MOST_RETRY_AFTER))

@@ -1,4 +1,4 @@
-"""Tell of variables that look like settings and are none: a misspelt one would be silently ignored."""
+"""Find SYNC_* variables that are no settings: without a warning a misspelt one would be ignored silently."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from functools import cache
 
 from app.settings import CLIENT_TOKEN, CLIENT_URL, TOKEN_VARIABLE, Settings, variable_of
 
-# What Kubernetes sets in every container for a Service called `sync` or `sync-…`.
+# Kubernetes sets these in every container for a Service called `sync` or `sync-…`.
 _KUBERNETES_NAME = re.compile(
     r"SYNC_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -18,7 +18,7 @@ _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*")  # the value of SYNC_PORT
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return each variable that looks like a setting and is none, with the nearest name of one."""
+    """Return each SYNC_* variable that is no setting, with the most similar name of a setting."""
     known = [variable_of(each.name) for each in fields(Settings)]
     no_settings = (TOKEN_VARIABLE, CLIENT_URL, CLIENT_TOKEN)
     return {
@@ -28,15 +28,15 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@cache  # gunicorn's master warns, and its workers inherit that it has
+@cache  # gunicorn's master warns; its workers inherit the cache and do not repeat it
 def warn_of_unknown_variables() -> None:
-    """Log a warning for each variable of the environment that looks like a setting and is none."""
+    """Log a warning for each SYNC_* variable that is no setting."""
     for name, nearest in unknown_variables(os.environ).items():
         logging.getLogger("theeye_sync").warning("%s is no setting; the nearest is %s", name, nearest)
 
 
 def has_its_words(setting: str, name: str) -> bool:
-    """Return whether a setting's name has every word of another name: SYNC_WAIT_SECONDS those of SYNC_WAIT."""
+    """Return whether a setting's name contains every word of another name, as SYNC_WAIT_SECONDS those of SYNC_WAIT."""
     return set(name.split("_")) <= set(setting.split("_"))
 
 

@@ -1,8 +1,8 @@
-"""Run the checks of `theeye-sync check`; nothing here runs in the service itself.
+"""Run the checks of `theeye-sync check`; the service itself does not run them.
 
 variables   the SYNC_* variables            network  whether a host can be reached
 theeye      gateway, supervisor, a token    redis    everything that the service needs of Redis
-refusals    what an error of Redis means    machine  plugins, file limit, extras
+refusals    the meaning of a Redis error    machine  plugins, file limit, extras
 finding     what a check reports            report   findings as lines or JSON
 """
 
@@ -22,7 +22,7 @@ _NEEDS = {
 
 
 def findings(environ: Mapping[str, str], token: str | None = None) -> Iterator[Finding]:
-    """Yield the findings of every check as they become known; a bad setting skips only the checks that need it."""
+    """Run every check and yield its findings; skip the checks that need a setting whose value is bad."""
     settings, wrong = Settings.read(environ)
     yield from variables.findings(environ, settings, wrong)
     for subject, (check, variable) in _NEEDS.items():

@@ -1,4 +1,4 @@
-"""Represent what a check found."""
+"""Represent the findings of a check."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ OK, WARN, FAIL = "ok", "warn", "FAIL"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold one line of the report; `advice` is what to do about it."""
+    """Hold one line of the report; `advice` says what to do."""
 
     level: str
     subject: str
@@ -21,15 +21,15 @@ def ok(subject: str, words: str) -> Finding:
 
 
 def warn(subject: str, words: str, advice: str = "") -> Finding:
-    """Report that the service runs, but without something that it could have."""
+    """Report that the service runs, but lacks something."""
     return Finding(WARN, subject, words, advice)
 
 
 def fail(subject: str, words: str, advice: str = "") -> Finding:
-    """Report that requests will fail or that the service does not start."""
+    """Report that requests will fail, or that the service will not start."""
     return Finding(FAIL, subject, words, advice)
 
 
 def plural(number: int, word: str) -> str:
-    """Return `1 file`, `2 files`."""
+    """Return a number with its noun: `1 file`, `2 files`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -25,7 +25,7 @@ def plugins(settings: Settings) -> Iterator[Finding]:
 
 
 def files(settings: Settings) -> Iterator[Finding]:
-    """Check that the hard limit of open files, to which gunicorn.conf.py raises the soft one, is high enough."""
+    """Check that the hard limit of open files is high enough; gunicorn.conf.py raises the soft limit to it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     needed = settings.open_files
     if hard == resource.RLIM_INFINITY or hard >= needed:
@@ -41,7 +41,7 @@ def files(settings: Settings) -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """Report which extras are missing, and what that costs."""
+    """Report which extras are missing, and the effect of each."""
     missing = [
         *_unless(
             _has("gevent") and _has("packaging"),

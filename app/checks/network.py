@@ -12,7 +12,7 @@ from app.theeye.endpoint import Endpoint, Proxy
 
 
 class Unreachable(Exception):
-    """Tell why a host cannot be reached, and what to do about it."""
+    """Report why a host cannot be reached, and what to do."""
 
     def __init__(self, words: str, advice: str) -> None:
         super().__init__(words)
@@ -21,12 +21,12 @@ class Unreachable(Exception):
 
 
 def reach(host: str, port: int, seconds: float) -> None:
-    """Connect within so many seconds and close the connection. Raise Unreachable."""
+    """Connect within some seconds, then close the connection. Raise Unreachable."""
     _connect(host, port, seconds).close()
 
 
 def reach_endpoint(endpoint: Endpoint, seconds: float) -> None:
-    """Connect as the service does, through the proxy and with TLS, and close the connection. Raise Unreachable."""
+    """Connect as the service does, through the proxy and with TLS, then close the connection. Raise Unreachable."""
     until = monotonic() + seconds
     with closing(Connection(_connect(*endpoint.next_hop, seconds), until)) as connection:
         if endpoint.tls is not None:

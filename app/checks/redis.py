@@ -1,4 +1,4 @@
-"""Check TheEye's Redis: try once all that the service needs of it, on keys and a channel made for the check."""
+"""Check TheEye's Redis: use every feature that the service needs once, with keys and a channel made for the check."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ SCRIPT = resources.files(__package__).joinpath("redis_commands.lua").read_text()
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Report one finding for each thing that Redis is needed for, or what it costs to have no Redis."""
+    """Report one finding for each use of Redis, or the effect of having none."""
     if settings.redis_url:
         yield from _try_everything(settings)
         return
@@ -48,7 +48,7 @@ def _try_everything(settings: Settings) -> Iterator[Finding]:
             try:
                 found = check(client, where)
                 yield found
-                if found.level == FAIL:  # the next checks would fail for the same reason
+                if found.level == FAIL:  # the other checks would fail for the same reason
                     return
             except (redis.exceptions.NoPermissionError, redis.ReadOnlyError) as error:
                 yield meaning(error, where, ANSWER_SECONDS)
@@ -80,7 +80,7 @@ def _version(client: Any, where: str) -> Finding:
 
 
 def _messages(client: Any, where: str) -> Finding:
-    """Subscribe as the service does, and publish a message to itself."""
+    """Check that a published message comes back on a subscription like the service's."""
     channel = SLOT_GIVEN.replace("*", f"check-{uuid.uuid4().hex}")
     with client.pubsub() as pubsub:
         pubsub.psubscribe(FINISHED, SLOT_GIVEN)
@@ -105,7 +105,7 @@ def _received(pubsub: Any, wanted: Callable[[dict[str, Any]], bool]) -> bool:
 
 
 def _scripts(client: Any, where: str) -> Finding:
-    """Run every command that the service's scripts call."""
+    """Check that scripts may run every command that the service's scripts call."""
     name = uuid.uuid4().hex
     keys = [f"{PREFIX}:{{check-{name}}}:{part}" for part in ("hash", "sorted", "set")]
     refused = client.register_script(SCRIPT)(keys=keys, args=[SLOT_GIVEN.replace("*", f"check-{name}")])

@@ -1,4 +1,4 @@
-"""Reach the Redis of a URL: directly, by its socket, or by what its Sentinels say."""
+"""Connect to the Redis of a URL: at its address, its socket, or the address that its Sentinels give."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from app.redis_url import RedisUrl
 
 
 def unreachable_sentinels(url: RedisUrl, seconds: float) -> Iterator[Finding]:
-    """Report each Sentinel that does not accept a connection: another one answers in its place, while there is one."""
+    """Report each Sentinel that does not accept a connection; the service uses the others."""
     for host, port in url.sentinels:
         try:
             reach(host, port, seconds)
@@ -19,7 +19,7 @@ def unreachable_sentinels(url: RedisUrl, seconds: float) -> Iterator[Finding]:
 
 
 def reach_redis(url: RedisUrl, client: Any, seconds: float) -> str:
-    """Return where Redis is, once it accepts a connection. Raise Unreachable, or CannotConnect of the Sentinels."""
+    """Return the address of a Redis after a connection to it. Raise Unreachable, or CannotConnect for the Sentinels."""
     if "path" in url.options:
         return _reach_socket(url.options["path"])
     host, port = url.options.get("host", "localhost"), url.options.get("port", 6379)

@@ -15,7 +15,7 @@ RIGHTS = (
 )
 OWN_USER = f"Give it a user of its own: ACL SETUSER NAME on >PASSWORD {RIGHTS}"
 
-# What Redis says of itself, what that means, and what to do.
+# Redis's message, what it means, and what to do.
 _STATES = (
     (
         "max number of clients",
@@ -39,7 +39,7 @@ _STATES = (
 
 
 def meaning(error: Exception, where: str, seconds: float) -> Finding:
-    """Return the finding for an error that a call to Redis raised; `seconds` is how long the call waited."""
+    """Return the finding for an error of a call to Redis; `seconds` is the timeout of the call."""
     words, advice = _meaning(error, seconds)
     return fail("redis", f"{where} {words}", advice)
 
@@ -71,7 +71,7 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
 
 
 def _denied(words: str) -> str:
-    """Return what is not allowed, read from Redis's own message."""
+    """Return what Redis's own message says is not allowed."""
     command = re.search("'([a-zA-Z|]+)' command", words)
     if command:
         return f"run {command[1].upper()}"

@@ -12,13 +12,13 @@ COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
 
 
 def print_findings(found: Iterable[Finding], token: str | None, as_json: bool) -> bool:
-    """Print each finding without the token, and return whether none of them is a failure."""
+    """Print each finding without the token. Return whether there is no failure."""
     cleaned = (_cleaned(finding, token) for finding in found)
     return _print_json(cleaned) if as_json else _print_lines(cleaned)
 
 
 def _cleaned(finding: Finding, token: str | None) -> Finding:
-    """Take out the token, which TheEye may have repeated, and control characters, which a terminal would obey."""
+    """Remove the token, which TheEye may have repeated, and control characters, which a terminal would interpret."""
 
     def clean(text: str) -> str:
         text = text.replace(token, "***") if token else text
@@ -28,7 +28,7 @@ def _cleaned(finding: Finding, token: str | None) -> Finding:
 
 
 def _print_lines(found: Iterable[Finding]) -> bool:
-    """Print one line for each finding as soon as it is known, then a summary."""
+    """Print one line for each finding at once, then a summary."""
     levels: Counter[str] = Counter()
     for finding in found:
         levels[finding.level] += 1
@@ -42,7 +42,7 @@ def _print_lines(found: Iterable[Finding]) -> bool:
 
 
 def _print_json(found: Iterable[Finding]) -> bool:
-    """Print one JSON object once everything is known."""
+    """Print one JSON object after the last check."""
     findings = [
         {"level": each.level.lower(), "subject": each.subject, "words": each.words, "advice": each.advice}
         for each in found

@@ -1,4 +1,4 @@
-"""Check that gateway and supervisor are what the settings say, and whose a token is."""
+"""Check that the settings name a gateway and a supervisor, and that both accept a token."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +17,7 @@ from app.theeye.transport import Reply, Transport, TransportError
 
 SLOW = 1.0  # seconds; the first request of a token waits for the gateway, and every request for the supervisor
 
-# Each side answers 401 to an unknown token on its own path, and does not have the other's path.
+# Each server answers 401 to an unknown token on its own path, and does not know the other's path.
 _STRANGER = "theeye-sync-check"
 _UNKNOWN = Caller(_STRANGER, _STRANGER)
 _NO_JOB = "0" * 24
@@ -36,7 +36,7 @@ def supervisor(settings: Settings) -> Iterator[Finding]:
 
 
 def session(settings: Settings, token: str) -> Iterator[Finding]:
-    """Report whose token it is, and whether the supervisor accepts it too."""
+    """Report the customer and user of a token, and whether the supervisor accepts it too."""
     try:
         asked, other = Gateway(settings), Supervisor(settings)
     except SettingsError as error:
@@ -61,7 +61,7 @@ def session(settings: Settings, token: str) -> Iterator[Finding]:
 
 
 def _accepted(reply: Reply, customer: str) -> Finding:
-    """Report whether the supervisor accepts the token, by its reply about a job that does not exist."""
+    """Report whether the supervisor accepts the token, from its reply about a job that does not exist."""
     if reply.status == 404 and b"organization" in reply.body:
         return fail(
             "token",
@@ -89,7 +89,7 @@ def _side(
     settings: Settings,
     paths: tuple[str, str],
 ) -> Finding:
-    """Reach this side of TheEye as the service does, and see what it is."""
+    """Connect to a server as the service does, and check which server of TheEye it is."""
     try:
         transport = side(settings).transport
     except SettingsError as error:
@@ -108,7 +108,7 @@ def _side(
 
 
 def _identify(name: str, other: str, url: str, transport: Transport, variable: str, paths: tuple[str, str]) -> Finding:
-    """Ask for a path that only this side of TheEye has and, if it is not there, for one that only the other has."""
+    """Call a path that only the wanted server knows; if that fails, call one that only the other server knows."""
     way = _way(transport.endpoint)
     began = monotonic()
     status = transport.call("GET", paths[0], _UNKNOWN.headers).status
@@ -122,7 +122,7 @@ def _identify(name: str, other: str, url: str, transport: Transport, variable: s
 
 
 def _way(endpoint: Endpoint) -> str:
-    """Name the proxy, without its password, and the trusted certificates, as far as they are used."""
+    """Name the proxy (without its password) and the trusted certificates, if they are used."""
     way = f", through the proxy {endpoint.proxy} ({endpoint.proxy.variable})" if endpoint.proxy else ""
     if endpoint.tls is not None:
         way += f", with the certificates of {endpoint.bundle.path} ({endpoint.bundle.variable or 'certifi'})"

@@ -14,7 +14,7 @@ _KNOWN = [variable_of(field.name) for field in fields(Settings)]
 
 
 def findings(environ: Mapping[str, str], settings: Settings, wrong: Mapping[str, str]) -> Iterator[Finding]:
-    """Report each thing to correct, or how many variables are set."""
+    """Report each variable to correct, or how many variables are set."""
     found = [
         *(fail("settings", f"{name} {reason}", "The service does not start with it") for name, reason in wrong.items()),
         *_unread(environ),

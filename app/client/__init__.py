@@ -1,1 +1,1 @@
-"""Be a client of a running service: run a task from the shell, fetch its answer, cancel its job, list the tasks."""
+"""Call a running service from the shell: run a task, fetch its answer, cancel its job, list the tasks."""

@@ -1,4 +1,4 @@
-"""Make the body of a run from what was typed and from files."""
+"""Make the body of a run from typed arguments and files."""
 
 import json
 import math
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from app.client.misuse import Misuse
 
-POSITIONAL = "task_arguments"  # the name under which a file is an argument of its own
+POSITIONAL = "task_arguments"  # with this name a file is an argument of its own
 _PLACE = re.compile(rf"{POSITIONAL}(?:\[\]|\[([0-9]{{1,3}})\])?")
 
 
 def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str]) -> bytes:
-    """Return the JSON to send: arguments in their order, a file's content, or files by name. Raise Misuse."""
+    """Return the JSON to send: the arguments in order, the content of a file, or files by name. Raise Misuse."""
     if json_file is not None:
         if arguments or files:
             raise Misuse("--json is the whole body: no ARGUMENT and no --file beside it")
@@ -32,7 +32,10 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
 
 
 def _position(name: str) -> float | None:
-    """Return where among the arguments a file stands: at an index, as forms write it, or at the end; else None."""
+    """Return a file's position among the arguments (infinite for the end), or None if its name is no position.
+
+    A name with an index, `task_arguments[2]`, is written as in a form.
+    """
     found = _PLACE.fullmatch(name)
     return None if found is None else float(found[1] or math.inf)
 
@@ -45,14 +48,14 @@ def _with_files(arguments: Sequence[str], placed: Sequence[tuple[float, str]]) -
 
 
 def _fields(named: Sequence[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Return the files by their names; those of one name are an array, as in a form."""
+    """Return the files by name; several files with one name are an array, as in a form."""
     names = dict.fromkeys(name for name, _ in named)
     fields = {name: [url for known, url in named if known == name] for name in names}
     return {name: urls if len(urls) > 1 else urls[0] for name, urls in fields.items()}
 
 
 def _data_url(file: str) -> tuple[str, str]:
-    """Return the name, and the file as TheEye's agents take it: they write a `data:` URL to disk (RFC 2397)."""
+    """Return the name, and the file as a `data:` URL (RFC 2397), which TheEye's agents write to disk."""
     name, equals, path = file.partition("=")
     if not (name and equals and path):
         raise Misuse("a file is given as --file NAME=PATH")

@@ -1,4 +1,4 @@
-"""Show a call as a bar with the job's lifecycle, the time it took so far, and what its task usually takes."""
+"""Show a call as a progress bar, with the job's lifecycle, the elapsed time and the usual time of its task."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from app.telemetry.text import escape
 
 
 class _TimeBar(BarColumn):
-    """Fill the bar by the time that has passed; without an expected time it only moves."""
+    """Fill the bar with the elapsed time; without an expected time the bar only moves."""
 
     def render(self, task: Task) -> ProgressBar:
-        """Return the bar as it is now."""
+        """Return the current bar."""
         task.completed = min(task.elapsed or 0.0, task.total or 0.0)
         return super().render(task)
 
@@ -28,11 +28,11 @@ class _Bar:
         self._task = task
 
     def job(self, target: Target) -> None:
-        """Show the name that `theeye-sync result` takes, above the bar."""
+        """Show the job's name, an argument for `theeye-sync result`, above the bar."""
         self.say(f"job {target}")
 
     def lifecycle(self, lifecycle: str, expected_seconds: float | None) -> None:
-        """Show what the job does now."""
+        """Show the job's lifecycle."""
         usually = f"usually {expected_seconds:g} s" if expected_seconds else ""
         self._progress.update(self._task, description=escape(lifecycle), total=expected_seconds, usually=usually)
 
@@ -43,7 +43,7 @@ class _Bar:
 
 @contextmanager
 def bar() -> Iterator[_Bar]:
-    """Show a bar until the answer is here; standard output is left alone."""
+    """Show a bar on standard error until the block ends."""
     words = TextColumn("{task.description}", markup=False)
     usually = TextColumn("{task.fields[usually]}", markup=False)
     columns = (words, _TimeBar(), TimeElapsedColumn(), usually)

@@ -1,4 +1,4 @@
-"""Follow one job through a service until its answer is here, across connections that are cut."""
+"""Run or follow one job until its answer arrives; reconnect when a connection is cut."""
 
 from time import monotonic, sleep
 from typing import Protocol
@@ -12,27 +12,27 @@ from app.client.service import SILENT_SECONDS, Cut, Service, read_answer
 from app.client.target import Target
 
 EVENTS = "text/event-stream"
-PAUSES = (0.5, 1, 2, 4, 8, 8, 8)  # seconds before each new connection after one that was cut
+PAUSES = (0.5, 1, 2, 4, 8, 8, 8)  # seconds to wait before each reconnection
 
 
 class Shown(Protocol):
-    """Name what a call tells while it waits."""
+    """Define what shows the progress of a call."""
 
     def job(self, target: Target) -> None:
-        """Tell the job, once it is known."""
+        """Show the job, once it is known."""
 
     def lifecycle(self, lifecycle: str, expected_seconds: float | None) -> None:
-        """Tell what the job does now."""
+        """Show the job's lifecycle."""
 
     def say(self, words: str) -> None:
-        """Tell what went wrong on the way."""
+        """Show a problem."""
 
 
 class Call:
-    """Run a task with a body, or wait for a job that exists; `key` and `target` say what is known of it."""
+    """Run a task, or wait for an existing job. `key` and `target` hold what is known of it, also after an error."""
 
     def __init__(self, service: Service, target: Target, mode: str, wait: float | None, at_once: bool = False) -> None:
-        """Send nothing yet; `wait`: seconds, None for as long as the service waits."""
+        """Send nothing yet. `wait` is in seconds; None means as long as the service waits."""
         self.service = service
         self.mode = mode
         self._until = None if wait is None else monotonic() + wait
@@ -47,13 +47,14 @@ class Call:
     def run(self, body: bytes, key: str, own_key: bool, shown: Shown) -> Answer:
         """Run the task and return the answer. Raise Cut.
 
-        A key of the caller's own is a promise; ours only makes repeating safe, so a service without keys goes without.
+        `own_key` means that this program made the key: if the service supports no keys, run the task without one. A key
+        that the caller has chosen must be used.
         """
         self._body, self.key, self._own_key = body, key, own_key
         return self.follow(shown)
 
     def follow(self, shown: Shown) -> Answer:
-        """Return the job's answer; take the same job up again after a cut. Raise Cut."""
+        """Return the job's answer; after a cut reconnect to the same job. Raise Cut."""
         pauses = iter(PAUSES)
         while True:
             try:
@@ -67,11 +68,11 @@ class Call:
             sleep(pause)
 
     def fetch(self, query: str) -> Answer:
-        """Return what a plain GET of the job answers now. Raise Cut."""
+        """Return the answer of a GET of the job, without waiting for events. Raise Cut."""
         return self.service.ask("GET", f"{self.target.path}?{query}")
 
     def cancel(self) -> Answer:
-        """Cancel the job and return what the service says. Raise Cut."""
+        """Cancel the job and return the service's answer. Raise Cut."""
         return self.service.ask("DELETE", self.target.path)
 
     def _answer(self, shown: Shown) -> Answer:
@@ -104,7 +105,7 @@ class Call:
         return None if self._until is None else max(0.0, self._until - monotonic())
 
     def _silent_seconds(self) -> float:
-        """Return how long the service may be silent: it may queue for as long as it would wait."""
+        """Return how many seconds the service may be silent; it may queue the request for the whole wait."""
         return SILENT_SECONDS + (self._seconds_left() or 0.0)
 
     def _know(self, job: str, shown: Shown) -> None:
@@ -113,13 +114,13 @@ class Call:
             shown.job(self.target)
 
     def _watch(self, response: requests.Response, shown: Shown) -> Answer:
-        """Return the answer at the end of a stream. Raise Cut where it ends before."""
+        """Return the answer at the end of a stream. Raise Cut if the stream ends without one."""
         try:
             for event in read_events(response.iter_content(None)):
                 if (answer := answer_in(event)) is not None:
                     return answer
                 self._last_event = event.id or self._last_event
-                if event.name == "job":  # where a proxy lets no X- headers through
+                if event.name == "job":  # a proxy may have removed X-Job-Id
                     self._know(event.data["id"], shown)
                 elif event.name == "lifecycle":
                     expected = event.data.get("expected_seconds")

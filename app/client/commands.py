@@ -1,7 +1,7 @@
-"""Define the commands of a client: `theeye-sync run`, `result`, `cancel` and `tasks`.
+"""Define the commands `theeye-sync run`, `result`, `cancel` and `tasks`.
 
-What they do is imported when they run: requests makes locks, and gunicorn's master imports this module before gevent
-patches locks.
+Each command imports its code when it runs. gunicorn's master imports this module before gevent patches locks, and the
+import of requests makes locks.
 """
 
 import math
@@ -22,7 +22,7 @@ from app.settings import CLIENT_TOKEN, CLIENT_URL
 if TYPE_CHECKING:
     from app.client.service import Service
 
-DEFAULT_URL = "http://127.0.0.1:6090"  # as SYNC_BIND
+DEFAULT_URL = "http://127.0.0.1:6090"  # the default of SYNC_BIND
 EXITS = """Exit status: 0 success, 1 the job failed, 2 misuse, 3 the time is up, 4 refused, 5 TheEye or the service
 failed, 130 Ctrl-C."""
 _MODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(=[0-9]+)?")
@@ -32,7 +32,7 @@ Command = Callable[..., Exit]
 
 
 def _connected(command: Command) -> Callable[..., None]:
-    """Add the options that say where the service is and who calls; the command gets a Service."""
+    """Add the options for the service's URL and the token; call the command with a Service."""
 
     @wraps(command)
     def connect(url: str, from_stdin: bool, token_file: str | None, insecure: bool, **rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""Carry out a call for a person or a script: the answer goes to standard output, all else to standard error."""
+"""Carry out a call: write the answer to standard output, and everything else to standard error."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from app.client.service import Cut
 from app.settings import CLIENT_URL
 from app.telemetry.text import escape
 
-LOG_LINES = 20  # of a failed job that are shown
+LOG_LINES = 20  # shown of a failed job's log
 
 
 def carry_out(call: Call, follow: Callable[[Shown], Answer], finish: Callable[[Call, Answer], Exit]) -> Exit:
-    """Wait with the screen, finish, and return the exit status, whatever happens on the way."""
+    """Show the progress of a call, finish it, and return the exit status, also after a cut or Ctrl-C."""
     try:
         with screen() as shown:
             answer = follow(shown)
@@ -39,20 +39,20 @@ def write_answer(call: Call, answer: Answer) -> Exit:
     try:
         click.echo(answer.body, nl=False)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its exit
-        if not isinstance(error, BrokenPipeError):  # as with `| head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python writes again when it exits
+        if not isinstance(error, BrokenPipeError):  # `| head` closes the pipe when it has read enough
             say(f"the answer cannot be written: {error.strerror}")
             say(_whereabouts(call, may_have_started=True))
             return Exit.SERVICE_FAILED
     if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
-        click.echo(err=True)  # the prompt begins a line of its own, and the answer stays as it is
+        click.echo(err=True)  # on standard error, so that the shell's prompt begins a line and the answer is unchanged
     if answer.exit is Exit.JOB_FAILED:
         _tell_failure(call, answer)
     return answer.exit
 
 
 def write_job(call: Call, answer: Answer) -> Exit:
-    """Write the name of a job that was started and is not waited for."""
+    """Write the name of a job that was started without waiting for it."""
     if not call.target.job or (answer.error is not None and answer.status != 202):
         return tell_error(call, answer)
     click.echo(str(call.target))
@@ -60,7 +60,7 @@ def write_job(call: Call, answer: Answer) -> Exit:
 
 
 def tell_cancel(call: Call, answer: Answer) -> Exit:
-    """Tell whether a job was cancelled."""
+    """Write whether the job was cancelled."""
     if answer.status == 204:
         say("cancelled")
         return Exit.SUCCESS
@@ -68,7 +68,7 @@ def tell_cancel(call: Call, answer: Answer) -> Exit:
 
 
 def tell_error(call: Call, answer: Answer) -> Exit:
-    """Tell the service's own error, and what is known of the job."""
+    """Write the service's own error, and what is known of the job."""
     say(answer.words)
     may_exist = call.target.job or call.was_sent or answer.may_have_started
     if answer.exit in (Exit.TIME_IS_UP, Exit.SERVICE_FAILED) and may_exist:
@@ -77,12 +77,12 @@ def tell_error(call: Call, answer: Answer) -> Exit:
 
 
 def say(words: str) -> None:
-    """Write a line to standard error; nothing in it steers the terminal."""
+    """Write a line to standard error, with control characters escaped."""
     click.echo(escape(words), err=True)
 
 
 def _whereabouts(call: Call, may_have_started: bool, mode: str | None = None) -> str:
-    """Return what is known of the job, and how to get at its answer."""
+    """Return what is known of the job, and how to fetch its answer."""
     if call.target.job:
         mode = call.mode if mode is None else mode
         url = "" if os.environ.get(CLIENT_URL) == call.service.url else call.service.url
@@ -97,7 +97,7 @@ def _whereabouts(call: Call, may_have_started: bool, mode: str | None = None) ->
 
 
 def _interrupted(call: Call) -> Exit:
-    """Ask on a terminal whether to cancel, once; a script cannot be asked, so its job goes on."""
+    """On a terminal ask once whether to cancel the job; in a script let it run."""
     if call.target.job and sys.stdin.isatty() and sys.stderr.isatty():
         try:
             if click.confirm("Cancel the job?", err=True) and tell_cancel(call, call.cancel()) is Exit.SUCCESS:
@@ -111,7 +111,7 @@ def _interrupted(call: Call) -> Exit:
 
 
 def _tell_failure(call: Call, answer: Answer) -> None:
-    """Tell the job's state and exit code, and the end of its log, which the agent reports in the mode `result`."""
+    """Write the job's state, exit code and the end of its log; the mode `result` has the log."""
     state, code = answer.headers.get("x-job-state"), answer.headers.get("x-job-exit-code")
     say(f"the job ended as {state}, status {answer.status}" + (f", exit code {code}" if code else ""))
     if call.mode == "result":

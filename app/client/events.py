@@ -1,6 +1,6 @@
 """Read server-sent events (HTML Living Standard, section 9.2).
 
-The clients on the package index bring an HTTP library of their own, or join a long line again for each of its pieces.
+Published packages do not fit: they bring their own HTTP library, or copy a long line again for each of its pieces.
 """
 
 import base64
@@ -20,7 +20,7 @@ class Event(NamedTuple):
 
 
 def read_events(pieces: Iterable[bytes]) -> Iterator[Event]:
-    """Yield the events of a stream that comes in pieces; one that is cut short is left out. Raise ValueError."""
+    """Yield the events of a stream; leave out one that is cut off. Raise ValueError."""
     fields: dict[str, str] = {}
     for line in _lines(pieces):
         name, _, value = line.decode().partition(":")
@@ -33,7 +33,7 @@ def read_events(pieces: Iterable[bytes]) -> Iterator[Event]:
 
 
 def answer_in(event: Event) -> Answer | None:
-    """Return the answer that an event tells; None where it is not the last one. Raise ValueError or LookupError."""
+    """Return the answer in an event, or None for another event. Raise ValueError or LookupError."""
     data = event.data
     if event.name == "error":
         return Answer(int(data["status"]), {}, b"", data)
@@ -47,7 +47,7 @@ def answer_in(event: Event) -> Answer | None:
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield whole lines; an answer is one line of many pieces, which are joined once."""
+    """Yield whole lines; join the pieces of a line once, since an answer is a long line of many pieces."""
     begun: list[bytes] = []
     for piece in pieces:
         *ended, rest = piece.split(b"\n")

@@ -1,7 +1,7 @@
-"""Tell how a command is used."""
+"""Define the error for a wrong command line."""
 
 import click
 
 
 class Misuse(click.UsageError):
-    """Tell how the command is used, without repeating what was typed: it may be a token in the wrong position."""
+    """Report a wrong command line without repeating it: it may contain a token in the wrong position."""

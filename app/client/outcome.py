@@ -1,4 +1,4 @@
-"""Tell how a call ended: what the answer is, and with which status the command exits."""
+"""Represent the outcome of a call: the answer, and the exit status of the command."""
 
 import json
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-OWN_CODES = ("EFORMATTER", "EJOBENDED", "EINTERNAL")  # the service's own errors although the job has ended
+OWN_CODES = ("EFORMATTER", "EJOBENDED", "EINTERNAL")  # the service's own errors about a job that has ended
 LATE_CODES = ("ETIMEISUP", "ESTARTING")
 UNKNOWN = "EOUTCOMEUNKNOWN"
-FAILURES = (UNKNOWN, "EJOBGONE")  # whatever their status: 409 and 410 too
+FAILURES = (UNKNOWN, "EJOBGONE")  # also with the statuses 409 and 410
 
 
 class Exit(IntEnum):
-    """Name the exit statuses, which docs/cli.md explains."""
+    """Name the exit statuses; docs/cli.md explains them."""
 
     SUCCESS = 0
     JOB_FAILED = 1
@@ -26,7 +26,7 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold an answer; with `error` it is the service's own, else the job's. Names of headers are in lower case."""
+    """Hold an answer: the service's own if `error` is set, else the job's. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,12 +35,12 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """Return the code of the service's error."""
+        """Return the code of the service's error, or an empty text."""
         return str((self.error or {}).get("code") or "")
 
     @property
     def words(self) -> str:
-        """Return the service's error in words, TheEye's own included."""
+        """Return the code and message of the service's error, and TheEye's own answer if it has one."""
         error = self.error or {}
         value = [json.dumps(error["value"], ensure_ascii=False)] if "value" in error else []
         return ": ".join([*filter(None, [self.code]), str(error.get("message", self.status)), *value])
@@ -52,7 +52,7 @@ class Answer:
 
     @property
     def exit(self) -> Exit:
-        """Return the status with which the command exits."""
+        """Return the exit status of the command."""
         if self.error is None:
             has_succeeded = self.headers.get("x-job-state") == "success" and self.status < 400
             return Exit.SUCCESS if has_succeeded else Exit.JOB_FAILED
@@ -64,7 +64,7 @@ class Answer:
 
 
 def answer_of(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Return what was answered to a request about a job, after a look at whose answer it is."""
+    """Return an answer about a job; find out if it is the job's or an error of the service."""
     try:
         value = json.loads(body)
     except ValueError:
@@ -72,7 +72,7 @@ def answer_of(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     code = value.get("code") if isinstance(value, dict) else None
     if "x-job-state" in headers and code not in OWN_CODES:
         return Answer(status, headers, body)
-    if isinstance(value, str):  # as the body of 401 is
+    if isinstance(value, str):  # the body of 401 is a string
         value = {"message": value}
     if not isinstance(value, dict) or "message" not in value:
         value = {"message": f"status {status}, and no answer of TheEye Sync; is the URL right?"}

@@ -1,4 +1,4 @@
-"""Show on standard error what a call is waiting for: a bar on a terminal, else the job's name."""
+"""Show the progress of a call on standard error: a bar on a terminal, else the job's name."""
 
 import sys
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ class Lines:
     """Show one line for each change."""
 
     def __init__(self, with_lifecycles: bool) -> None:
-        """Leave the lifecycles out where nobody watches: cron would send a mail of them."""
+        """Leave out the lifecycles without a terminal: cron would send a mail with them."""
         self._with_lifecycles = with_lifecycles
 
     def job(self, target: Target) -> None:
-        """Show the name that `theeye-sync result` takes."""
+        """Show the job's name, an argument for `theeye-sync result`."""
         self.say(f"job {target}")
 
     def lifecycle(self, lifecycle: str, expected_seconds: float | None) -> None:
-        """Show what the job does now, and how long its task usually takes."""
+        """Show the job's lifecycle, and how long its task usually takes."""
         if self._with_lifecycles:
             self.say(lifecycle + (f", usually {expected_seconds:g} s in all" if expected_seconds else ""))
 
@@ -34,7 +34,7 @@ class Lines:
 
 @contextmanager
 def screen() -> Iterator[Shown]:
-    """Show a bar where standard error is a terminal and rich is installed (the extra `cli`), else lines."""
+    """Show a bar if standard error is a terminal and rich is installed (the extra `cli`), else lines."""
     try:
         from app.client.bar import bar
     except ImportError:

@@ -1,4 +1,4 @@
-"""Call a running service over requests, with its proxies and bundles."""
+"""Call a running service with requests, which reads proxies and CA bundles from the environment."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from app.client.misuse import Misuse
 from app.client.outcome import Answer, answer_of
 
 CONNECT_SECONDS = 10.0
-SILENT_SECONDS = 120.0  # a stream has a comment every 10 s; before it the service may queue for its SYNC_WAIT_SECONDS
+SILENT_SECONDS = 120.0  # a stream sends a comment every 10 s, after at most SYNC_WAIT_SECONDS in a queue
 PROXY_STATUSES = (502, 503, 504)
 NOT_SENT = "EUNREACHABLE"
 LOST_CODES = ("EOUTCOMEUNKNOWN", NOT_SENT)
 
 
 class Cut(Exception):
-    """Report that no answer came; `sent` tells whether the service may have had the request."""
+    """Report that no answer arrived; `sent` is whether the service may have received the request."""
 
     def __init__(self, words: str, sent: bool) -> None:
         super().__init__(words)
@@ -32,7 +32,7 @@ class Service:
     """Call one service with one token."""
 
     def __init__(self, url: str, token: str, insecure: bool = False) -> None:
-        """Connect to nothing yet. Raise Misuse for a URL that cannot be used, or would show the token on the way."""
+        """Connect to nothing yet. Raise Misuse for an invalid URL, or one that would send the token unencrypted."""
         parts = _split(url)
         if parts.scheme == "http" and not insecure and not _stays_here(url, parts):
             raise Misuse("plain http would show the token to the network: use https, or `--insecure`")
@@ -48,7 +48,7 @@ class Service:
         headers: Mapping[str, str] | None = None,
         silent_seconds: float = SILENT_SECONDS,
     ) -> Iterator[requests.Response]:
-        """Yield the response before its body was read. Raise Cut where it does not come, or not whole."""
+        """Yield the response before its body is read. Raise Cut if it does not arrive as a whole."""
         with requests.Session() as session:
             try:
                 response = session.request(
@@ -61,7 +61,9 @@ class Service:
                     allow_redirects=False,
                     stream=True,
                 )
-            except OSError as error:  # requests' own are OSErrors, and a bundle that is missing is one
+            except (
+                OSError
+            ) as error:  # all errors of requests are OSErrors, and a missing CA bundle raises OSError itself
                 raise Cut(_words(error), _was_sent(error)) from None
             try:
                 yield response
@@ -69,20 +71,20 @@ class Service:
                 raise Cut(_words(error), sent=True) from None
 
     def ask(self, method: str, target: str) -> Answer:
-        """Return the whole answer to a short request. Raise Cut."""
+        """Send a short request and return the whole answer. Raise Cut."""
         with self.call(method, target) as response:
             return read_answer(response)
 
     def _bear(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the token; without an auth object requests would take ~/.netrc, and replace the header by it."""
+        """Set the token. Without an `auth` function requests would replace the header if ~/.netrc has the host."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
 
 def read_answer(response: requests.Response) -> Answer:
-    """Return the answer of a response that is no stream. Raise Cut where the service's own was lost on the way.
+    """Return the answer of a response that is no stream. Raise Cut if a proxy in front of the service answered instead.
 
-    A proxy in front tells so with a status of its own; ours in deploy/nginx.conf says whether the request was sent on.
+    With deploy/nginx.conf the proxy's answer says whether the service may have received the request.
     """
     headers = {name.lower(): value for name, value in response.headers.items()}
     answer = answer_of(response.status_code, headers, response.content)
@@ -104,7 +106,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _stays_here(url: str, parts: SplitResult) -> bool:
-    """Return whether a request is not sent to another machine, a proxy included."""
+    """Return whether a request stays on this machine, also if a proxy is used."""
     proxy = select_proxy(url, get_environ_proxies(url))
     return all(_is_here(host) for host in [parts.hostname, *([urlsplit(proxy).hostname] if proxy else [])])
 
@@ -117,11 +119,11 @@ def _is_here(host: str | None) -> bool:
 
 
 def _was_sent(error: OSError) -> bool:
-    """Return whether the service may have had a request that failed before its response."""
+    """Return whether the service may have received a request that failed before its response."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return False
     reason = _reason(error)
-    if isinstance(error, requests.exceptions.SSLError):  # in the handshake, but for a connection that ended
+    if isinstance(error, requests.exceptions.SSLError):  # an error of the TLS handshake, unless the connection ended
         return isinstance(reason.args[0] if reason.args else None, ssl.SSLEOFError)
     is_network = isinstance(error, requests.ConnectionError | requests.Timeout)
     return is_network and not isinstance(reason, NewConnectionError)

@@ -1,4 +1,4 @@
-"""Name a task or a job in one word, as the commands take it and print it."""
+"""Name a task or a job in one word, for the arguments and output of the commands."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from app.client.misuse import Misuse
 
 
 class Target(NamedTuple):
-    """Name a customer, one of its tasks, and perhaps a job of it."""
+    """Name a customer, one of its tasks, and perhaps a job of the task."""
 
     customer: str
     task: str
@@ -21,17 +21,17 @@ class Target(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Return where the service has the job, or runs the task."""
+        """Return the service's path of the job, or the path that runs the task."""
         segments = (self.customer, "task", self.task, "job", *filter(None, [self.job]))
         return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
 def target_of(form: str) -> Callable[[click.Context, click.Parameter, str], Target]:
-    """Return a reader of CUSTOMER/TASK, or of CUSTOMER/TASK/JOB; it raises Misuse."""
+    """Return a reader of a form, CUSTOMER/TASK or CUSTOMER/TASK/JOB; the reader raises Misuse."""
 
     def read(context: click.Context, parameter: click.Parameter, value: str) -> Target:
         parts = value.split("/")
-        # a segment of dots would lead to another path
+        # requests would resolve a segment of dots to another path
         if len(parts) != len(form.split("/")) or not all(part.strip(".") and part.isprintable() for part in parts):
             raise Misuse(f"what to call is given as {form}")
         return Target(*parts)

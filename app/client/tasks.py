@@ -1,4 +1,4 @@
-"""List what can be run."""
+"""List the tasks that can be run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def list_tasks(service: Service, customer: str, as_json: bool) -> Exit:
 
 
 def _tasks(answer: Answer) -> list[Mapping[str, Any]] | None:
-    """Return the tasks of an answer; None where it is an error."""
+    """Return the tasks of an answer, or None if it is an error."""
     try:
         found = json.loads(answer.body) if answer.status == 200 else None
     except ValueError:
@@ -44,7 +44,7 @@ def _tasks(answer: Answer) -> list[Mapping[str, Any]] | None:
 
 
 def _row(task: Mapping[str, Any]) -> Sequence[str]:
-    """Return a task's cells, each on one line."""
+    """Return the cells of a task's row, each without line breaks."""
     arguments = [each for each in task.get("task_arguments") or [] if isinstance(each, dict)]
     shown = [_argument(each) for each in arguments]
     cells = (str(task.get("id")), str(task.get("name")), ", ".join(shown) or "-")
@@ -52,7 +52,7 @@ def _row(task: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _argument(argument: Mapping[str, Any]) -> str:
-    """Return an argument's name: (in parentheses) it is fixed, [in brackets] it may be left out."""
+    """Return an argument's name: (in parentheses) if it is fixed, [in brackets] if it may be null."""
     name = str(argument.get("label") or argument.get("id") or argument.get("type"))
     if argument.get("type") == "fixed":
         return f"({name})"

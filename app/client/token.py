@@ -1,4 +1,4 @@
-"""Read a token from the environment, standard input or a file: everybody can read the arguments of a process."""
+"""Read a token from the environment, standard input or a file. Other users can read the arguments of a process."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from app.telemetry.tokens import is_token
 
 
 def token_option(variable: str) -> Callable[[Any], Any]:
-    """Return the option `--token -`, which no token itself is accepted by."""
+    """Return the option `--token -`, which refuses any other value: a token is never an argument."""
 
     def only_dash(context: click.Context, parameter: click.Parameter, value: str | None) -> bool:
         if value not in (None, "-"):
@@ -25,7 +25,7 @@ def token_option(variable: str) -> Callable[[Any], Any]:
 
 
 def read_token(variable: str, from_stdin: bool, file: str | None = None) -> str | None:
-    """Return the token; None where nobody has given one. Raise Misuse."""
+    """Return the token, or None if none is given. Raise Misuse."""
     if from_stdin and file is not None:
         raise Misuse("a token comes from standard input or from a file, not from both")
     if not from_stdin and file is None and not os.environ.get(variable, "").strip():
@@ -37,7 +37,7 @@ def read_token(variable: str, from_stdin: bool, file: str | None = None) -> str 
 
 
 def _read(file: str) -> str:
-    """Return the text of a file that only its owner can read. Raise Misuse."""
+    """Return the text of a file that only its owner may read. Raise Misuse for any other file."""
     try:
         with Path(file).open(encoding="ascii", errors="replace") as opened:
             if os.fstat(opened.fileno()).st_mode & 0o077:

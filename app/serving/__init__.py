@@ -1,1 +1,1 @@
-"""Serve under gunicorn: worker classes, logger, open files, the end of a connection and of a worker."""
+"""Configure and adapt gunicorn: worker classes, logger, limits, and how connections and workers end."""

@@ -1,7 +1,8 @@
-"""A core for each threaded worker, on Linux.
+"""Tie each threaded worker to a core, on Linux.
 
-Threads that pass Python's lock from core to core cost more: without this `make bench` finds 1.1 to 1.35 times the CPU
-and two thirds of the requests per second (two workers, two cores). frappe/frappe#28854 does the same for its workers.
+Threads on several cores pass Python's lock between them, which costs CPU: without this module `make bench` measures
+1.1 to 1.35 times the CPU and two thirds of the requests per second (two workers, two cores). frappe/frappe#28854 does
+the same for its workers.
 """
 
 import logging
@@ -15,10 +16,10 @@ from app import cpus
 
 
 def reason_to_roam(workers: int) -> str:
-    """Return why threaded workers are not given a core each; empty where they are.
+    """Return why threaded workers are not tied to cores, or an empty text if they are.
 
-    A quota counts time and not cores: a worker that is tied to a core which others use would wait for its share. With
-    fewer workers than cores the kernel can move a worker to a core that is free.
+    A CPU quota limits time, not cores: a worker tied to a core that others use would have to wait for it. With fewer
+    workers than cores, the kernel does better: it moves a worker to a free core.
     """
     if not hasattr(os, "sched_setaffinity"):
         return "this system has no affinity"
@@ -30,7 +31,7 @@ def reason_to_roam(workers: int) -> str:
 
 
 def take_one(siblings: Iterable[int], log: logging.Logger) -> None:
-    """Run this process on one core from now on, the one that the fewest of the other workers (by pid) have taken."""
+    """Tie this process to the core that the fewest other workers (given by pid) are tied to."""
     cores, taken = os.sched_getaffinity(0), Counter(chain.from_iterable(map(_cores_of, siblings)))
     least = min(taken[core] for core in cores)
     try:
@@ -40,7 +41,7 @@ def take_one(siblings: Iterable[int], log: logging.Logger) -> None:
 
 
 def _cores_of(pid: int) -> set[int]:
-    """Return the cores that a process may run on; none where it has ended."""
+    """Return the cores that a process may run on; none if it has ended."""
     try:
         return os.sched_getaffinity(pid)
     except ProcessLookupError:

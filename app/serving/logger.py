@@ -1,4 +1,4 @@
-"""Keep tokens out of gunicorn's own log messages, which quote requests."""
+"""Remove tokens from gunicorn's own log messages, which quote requests."""
 
 import logging
 
@@ -9,10 +9,10 @@ from app.telemetry.messages import make_formatter
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]
-    """Redact gunicorn's messages; named by its setting `logger_class`."""
+    """Redact gunicorn's messages; gunicorn's setting `logger_class` names this class."""
 
     def setup(self, cfg: object) -> None:
-        """Set up gunicorn's logs as usual, then redact what their handlers write; the service's log gets the same."""
+        """Set up gunicorn's loggers, make their handlers redact, and use the handlers for the service's logger too."""
         super().setup(cfg)
         form = Settings.from_env().log
         for log in (self.error_log, self.access_log):

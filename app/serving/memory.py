@@ -1,4 +1,4 @@
-"""Give the memory of large answers back to the operating system."""
+"""Return the memory of large answers to the operating system."""
 
 import ctypes
 from contextlib import suppress
@@ -8,9 +8,10 @@ LARGE_BYTES = 1 << 20
 
 
 def give_back_large_blocks() -> None:
-    """Let malloc map what is large by itself, so that freeing it returns it; elsewhere than with glibc do nothing.
+    """Make malloc use a separate mapping for each large block, which it unmaps when the block is freed (mallopt(3)).
 
-    glibc's own limit grows to 32 MiB with what is freed (mallopt(3)): a process would keep what it once took.
+    By default glibc raises the limit to 32 MiB as blocks are freed, and the process keeps their memory. Do nothing
+    without glibc.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)

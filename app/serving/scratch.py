@@ -1,16 +1,17 @@
-"""Find a directory for temporary files where the root is read-only, as containers have it.
+"""Find a directory for temporary files if the root is read-only, as in many containers.
 
-gunicorn's workers tell the master through a file that they live, metrics are kept in files, and large forms too.
+gunicorn's workers report to the master through a file, prometheus_client stores metrics in files, and werkzeug stores
+large forms in files.
 """
 
 import os
 import tempfile
 
-SHARED_MEMORY = "/dev/shm"  # a container has it even where its root is read-only
+SHARED_MEMORY = "/dev/shm"  # a container has it even with a read-only root
 
 
 def prepare() -> None:
-    """Let temporary files go to SHARED_MEMORY where no other directory can be written. Raise SystemExit without any."""
+    """Use SHARED_MEMORY for temporary files if no other directory is writable. Raise SystemExit if it is not either."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError:

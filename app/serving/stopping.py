@@ -1,4 +1,4 @@
-"""Stop with the worker: notice it, answer the parked requests in time, send the pending cancels."""
+"""Stop the service with its gunicorn worker: answer the waiting requests in time, and send the pending cancels."""
 
 import signal
 import threading
@@ -10,16 +10,17 @@ LOOK_SECONDS = 0.2
 
 
 def reset_signals() -> None:
-    """Let the signals to stop end a worker that is not up yet.
+    """Let a signal to stop end a worker that is still starting.
 
-    It inherits the master's handlers, which only put them into a queue that it never reads (benoitc/gunicorn#1910).
+    It has inherited the master's handlers, which put signals into a queue that a worker never reads
+    (benoitc/gunicorn#1910).
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 
 def watch(worker: Any) -> None:
-    """Stop the service when its worker stops: gunicorn clears `alive` on SIGTERM, SIGHUP and at max_requests."""
+    """Stop the service when gunicorn clears the worker's `alive`: on SIGTERM, SIGHUP and at max_requests."""
     services = _services(worker)
     services.health.stop_is_told = True
     services.health.parallel = worker.cfg.threads if hasattr(worker, "tpool") else worker.cfg.worker_connections
@@ -27,8 +28,8 @@ def watch(worker: Any) -> None:
 
 
 def send_cancels(worker: Any) -> None:
-    """Send the cancels that are pending, before the process ends."""
-    if hasattr(worker, "wsgi"):  # it was up
+    """Send the pending cancels before the process ends."""
+    if hasattr(worker, "wsgi"):  # the worker had started
         _services(worker).cancellations.all_now()
 
 

@@ -1,4 +1,4 @@
-"""Adapt gunicorn's threaded worker: a test fails without each of these methods, and the upstream issues are named."""
+"""Adapt gunicorn's threaded worker. Each method names the upstream issue it works around; a test fails without it."""
 
 import selectors
 import socket
@@ -13,19 +13,19 @@ from gunicorn.workers.gthread import ThreadWorker
 from app.serving.closing import QuitsOnce, close_after_client, cut_off, refuse_max_requests
 from app.serving.silence import SPARE_CONNECTIONS, longest_silent
 
-HEAD_SECONDS = 20.0  # in which a request line and its headers must arrive
-SLOW_HEADS = 32  # threads that may take HEAD_SECONDS; there are 256 beside the slots
-CROWDED_HEAD_SECONDS = 5.0  # for the others; a thread that has its head waits less than that for Python's lock
-SILENT_SECONDS = 1.0  # that a new connection has for its first byte when the worker stops: it may be on its way
+HEAD_SECONDS = 20.0  # the request line and headers must arrive within this time
+SLOW_HEADS = 32  # so many threads may wait HEAD_SECONDS; there are 256 beside those for waiting requests
+CROWDED_HEAD_SECONDS = 5.0  # the limit of other threads; one with a whole head waits less for Python's lock
+SILENT_SECONDS = 1.0  # when the worker stops, the first byte of a new connection must arrive within this time
 
 
 class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
-    """Serve each request in a thread; slow clients hold neither the worker's loop nor a thread for ever."""
+    """Serve each request in a thread; a slow client blocks neither the worker's loop nor a thread for ever."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Take what gunicorn passes on."""
+        """Take gunicorn's arguments."""
         super().__init__(*args, **options)
-        self._reading: dict[Any, float] = {}  # connections whose head is awaited, and since when
+        self._reading: dict[Any, float] = {}  # connections whose head is being read, and since when
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -34,9 +34,9 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         super().check_config(cfg, log)
 
     def enqueue_req(self, conn: Any) -> None:
-        """Give a connection a thread, a new one once something has come.
+        """Give a connection a thread; a new connection gets one when its first bytes have arrived.
 
-        gunicorn would let it hold a thread for 5 s: benoitc/gunicorn#3518.
+        gunicorn gives it a thread at once, and it may hold it for 5 s: benoitc/gunicorn#3518.
         """
         if conn.initialized or conn.data_ready:
             super().enqueue_req(conn)
@@ -49,7 +49,7 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection; its head must arrive within HEAD_SECONDS.
 
-        gunicorn has no such deadline, and a head that drips would hold a thread for ever: benoitc/gunicorn#2255.
+        gunicorn has no such deadline, and a client that sends its head slowly holds a thread: benoitc/gunicorn#2255.
         """
         self._reading[conn] = monotonic()
         try:
@@ -58,7 +58,7 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             self._reading.pop(conn, None)
 
     def handle_request(self, request: Any, conn: Any) -> Any:
-        """Serve one request, whose head is here."""
+        """Serve one request, whose head has arrived."""
         self._reading.pop(conn, None)
         try:
             return super().handle_request(request, conn)
@@ -66,13 +66,13 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             cut_off(conn.sock, self.log)
             return False
         finally:
-            self._reading[conn] = monotonic()  # gunicorn drops the rest of a body that nobody has read
+            self._reading[conn] = monotonic()  # gunicorn now reads and drops the rest of the body
 
     def notify(self) -> None:
-        """Tell the master that the worker lives, once a second; make room, and end the reading of heads that are late.
+        """Report to the master once a second that the worker lives; close silent connections and those with late heads.
 
-        When stopping, also close connections on which nothing comes: gunicorn waits for those that it has handed
-        back to its loop until `graceful_timeout` (test_a_silent_connection_does_not_hold_up_the_end).
+        When stopping, also close connections without a first byte: gunicorn waits until `graceful_timeout` for those in
+        its loop (test_a_silent_connection_does_not_hold_up_the_end).
         """
         super().notify()
         if not self.alive:
@@ -86,7 +86,7 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
                 conn.sock.shutdown(socket.SHUT_RD)
 
     def _end_silent(self) -> None:
-        """Let gunicorn's loop close the connections that are silent for longest where there are too many."""
+        """Let gunicorn's loop close the connections that are silent for longest, if there are too many."""
         excess = self.nr_conns + SPARE_CONNECTIONS - self.worker_connections
         if excess > 0:
             for silent in (self.pending_conns, self.keepalived_conns):
@@ -96,10 +96,10 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
                     conn.timeout = 0.0
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Begin or end accepting connections; when stopping, accept those that wait, and have later ones refused.
+        """Start or stop accepting connections; when stopping, accept those in the socket's queue and close the socket.
 
-        gunicorn leaves both in the queue of the socket, and the end of the worker resets them: a proxy does not know
-        whether these requests were read, and may not send them again.
+        gunicorn leaves connections in the queue, and the end of the worker resets them. A proxy then does not know
+        whether the worker had read a request, and may not send it again.
         """
         super().set_accept_enabled(enabled)
         if not self.alive:
@@ -113,8 +113,8 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     def finish_request(self, conn: Any, future: Future[Any]) -> None:
         """Keep a connection for its next request, or close it after its last one.
 
-        That may take 2 seconds, so it is done in the pool. gunicorn does it in the worker's only loop, since
-        benoitc/gunicorn#3590, and meanwhile neither accepts a connection nor tells the master that it lives.
+        Closing may take 2 s, so a thread of the pool does it. gunicorn closes in the worker's loop (since
+        benoitc/gunicorn#3590); meanwhile the loop accepts no connection and does not report to the master.
         """
         if future.cancelled() or future.exception() or future.result():
             super().finish_request(conn, future)
