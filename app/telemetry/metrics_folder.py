@@ -14,7 +14,6 @@ from pathlib import Path
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client
 _MADE_VARIABLE = "THEEYE_SYNC_METRICS_FOLDER"  # equal to FOLDER_VARIABLE if the folder is ours and not the operator's
 _PREFIX = "theeye-sync-metrics-"
-_LOCK = "lock"  # a file that the processes of an instance keep locked; the kernel unlocks it after the last of them
 
 
 def prepare() -> None:
@@ -44,16 +43,22 @@ def remove() -> None:
 
 
 def _make_in(named: Path) -> str:
-    """Make a folder inside the operator's, and remove the folders of instances that were killed."""
+    """Make a folder inside the operator's, and remove the folders of instances that were killed.
+
+    The processes of an instance keep its folder locked; the kernel unlocks it after the last of them.
+    """
     named.mkdir(parents=True, exist_ok=True)
-    with (named / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one instance at a time: another one's new folder may not be locked yet
+    one_at_a_time = os.open(named, os.O_RDONLY)  # another instance's new folder may not be locked yet
+    try:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         for left in named.glob(f"{_PREFIX}*"):
             if (held := _lock(left)) is not None:
                 os.close(held)
                 shutil.rmtree(left, ignore_errors=True)
         folder = _make(named)
         _lock(Path(folder))
+    finally:
+        os.close(one_at_a_time)
     return folder
 
 
@@ -64,7 +69,7 @@ def _make(parent: Path | None) -> str:
 def _lock(folder: Path) -> int | None:
     """Lock a folder until the returned file is closed or the process ends; return None if another process locked it."""
     try:
-        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(folder, os.O_RDONLY)
     except OSError:  # it belongs to another user, or was removed meanwhile
         return None
     try:

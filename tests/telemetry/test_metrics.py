@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import Mock
 
 import pytest
@@ -314,6 +315,21 @@ def test_what_a_killed_instance_left_is_removed(tmp_path: Path) -> None:
     for _ in range(2):
         run_python("-c", program, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert len(list(tmp_path.glob("theeye-sync-metrics-*"))) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_instances_of_two_users_share_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        monkeypatch.setenv(metrics_folder._MADE_VARIABLE, "")
+        for user in (10001, 10002):
+            monkeypatch.setenv(metrics_folder.FOLDER_VARIABLE, folder)
+            os.seteuid(user)
+            try:
+                metrics_folder.prepare()
+            finally:
+                os.seteuid(0)
+        assert sorted(each.stat().st_uid for each in Path(folder).iterdir()) == [10001, 10002]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
