@@ -48,7 +48,10 @@ class Settings:
         "address to listen on: `HOST:PORT`, `:PORT` for all addresses, `unix:PATH` or `fd://NUMBER`",
     )
     container: bool = _setting(
-        False, flag, "`1` in a container: without `SYNC_BIND` listen on all addresses, on port `PORT` or else 6090"
+        False,
+        flag,
+        "`1` in a container: without `SYNC_BIND` listen on all addresses, on port `PORT` or else 6090; "
+        "log to standard output only",
     )
     workers: int = _setting(usable(), whole(1, 1024), "gunicorn processes")
     gateway_url: str = _setting("http://127.0.0.1:6080", server_url, "TheEye's gateway")

@@ -1,7 +1,6 @@
 """Find a directory for temporary files if the root is read-only, as in many containers.
 
-gunicorn's workers report to the master through a file, prometheus_client stores metrics in files, and werkzeug stores
-large forms in files.
+gunicorn's workers report to the master through a file, and prometheus_client stores metrics in files.
 """
 
 import os

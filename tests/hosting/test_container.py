@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from support.container import CHECKOUT, DOCKERFILE, VENV, Container, stages
-from support.processes import Redis, free_port, need, raw_request, request_bytes, wait_until
+from support.processes import Redis, free_port, need, raw_request, request_bytes, run_python, wait_until
 from support.sandbox import TASK, TEXT_418, Client, check_live
 from support.settings import Server, environment
 from support.theeye import StandIn
@@ -58,6 +58,14 @@ def test_a_stop_is_given_the_time_it_takes() -> None:
     assert seconds >= settings.grace_seconds + settings.call_timeout + 5 + 5
     assert SERVICES["sync"]["ulimits"]["nofile"] >= settings.open_files
     assert stages()[-1].last("STOPSIGNAL") == "SIGTERM"
+
+
+@pytest.mark.parametrize("container", ["0", stages()[-1].environment["SYNC_CONTAINER"]])
+def test_the_image_logs_to_standard_output(container: str) -> None:
+    ran = run_python("-m", "gunicorn", "--max-requests", "1", SYNC_CONTAINER=container, status=1)
+    log, other = (ran.stdout, ran.stderr) if container == "1" else (ran.stderr, ran.stdout)
+    assert "Starting gunicorn" in log
+    assert other == ""
 
 
 @pytest.mark.parametrize("bind", ["unix:/nowhere", "fd://3", "127.0.0.1:1"])
