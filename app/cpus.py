@@ -78,6 +78,6 @@ def _quotas_of(group: Path) -> Iterator[float]:
 def _lines(file: Path) -> list[str]:
     """Return a file's lines, or none if it cannot be read: a system without control groups has no quota."""
     try:
-        return file.read_text().splitlines()
+        return file.read_text(errors="replace").splitlines()  # the name of a mount may be any bytes
     except OSError:
         return []

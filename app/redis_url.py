@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
 SENTINEL_PORT = 26379
+CLUSTER = "must not name a Redis Cluster, which is not supported, but one Redis or its Sentinels"
 FORM = "redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/DB"
 
 _SENTINELS = re.compile(
@@ -36,7 +37,7 @@ def read_redis_url(text: str) -> RedisUrl:
     """Parse the URL. Raise ValueError with the end of a sentence that begins with "SYNC_REDIS_URL", without the URL."""
     scheme = text.partition("://")[0].lower()
     if "cluster" in scheme:
-        raise ValueError("must not name a Redis Cluster, which is not supported, but one Redis or its Sentinels")
+        raise ValueError(CLUSTER)
     if scheme.endswith("+sentinel"):
         return _behind_sentinels(text)
     return RedisUrl(_options(text))

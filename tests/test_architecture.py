@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "cli": {"checks", "client", *SERVICES},
     "client": TELEMETRY,  # of a service that runs elsewhere: what it knows of one is its HTTP interface
     "checks": RUNS,
-    "serving": {"services", *THEEYE},
+    "serving": {"services", *WAITER},
     "api": SERVICES,
     "services": HEALTH,
     "health": RUNS,

@@ -57,8 +57,20 @@ def on_starting(server: Arbiter) -> None:
     scratch.prepare()
     refuse_max_requests(server.cfg)  # gunicorn's own worker classes do not check it
     open_files.raise_limit(_settings.open_files)
+    if _settings.redis_url:
+        _refuse_cluster(_settings.redis_url)
     if _settings.metrics_bind:
         metrics_folder.prepare()
+
+
+def _refuse_cluster(url: str) -> None:
+    """Raise SystemExit where the Redis is a node of a Cluster."""
+    from app.waiter.redis_client import IsCluster, refuse_cluster  # redis-py is an extra
+
+    try:
+        refuse_cluster(url)
+    except IsCluster as error:
+        raise SystemExit(f"theeye-sync: {error.words}") from None
 
 
 def when_ready(server: Arbiter) -> None:

@@ -3,6 +3,7 @@
 redis-py is an extra, so this module is imported only where a client is made.
 """
 
+import logging
 from time import monotonic
 from typing import Any
 
@@ -11,10 +12,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from app.redis_url import RedisUrl, read_redis_url
+from app.redis_url import CLUSTER, RedisUrl, read_redis_url
 from app.theeye.keepalive import redis_keep_alive
 
 IDLE_SECONDS = 10.0  # firewalls forget silent connections, and tell neither side; most wait for a minute at least
+LOOK_SECONDS = 1.0  # that the look at the start may take, for a connection and for an answer
+
+log = logging.getLogger("theeye_sync.redis")
 
 
 class CannotConnect(redis.ConnectionError):
@@ -23,6 +27,24 @@ class CannotConnect(redis.ConnectionError):
     def __init__(self, words: str) -> None:
         super().__init__(words)
         self.words = words
+
+
+class IsCluster(CannotConnect):
+    """Tell that the Redis is a node of a Cluster, each of which holds some of the keys."""
+
+    def __init__(self) -> None:
+        super().__init__(f"SYNC_REDIS_URL {CLUSTER}")
+
+
+def refuse_cluster(url: str) -> None:
+    """Look once at the Redis. Raise IsCluster; one that cannot be reached may be there later."""
+    with make_client(url, LOOK_SECONDS, LOOK_SECONDS) as client:
+        try:
+            client.ping()
+        except IsCluster:
+            raise
+        except (redis.RedisError, OSError) as error:
+            log.debug("whether Redis is a Cluster is not known: %s", type(error).__name__)
 
 
 def make_client(url: str, connect_seconds: float, answer_seconds: float, connections: int | None = None) -> Any:
@@ -43,7 +65,7 @@ def make_client(url: str, connect_seconds: float, answer_seconds: float, connect
 
 
 def _connected(connection: Any) -> None:
-    """Greet Redis, and refuse a Cluster, whose nodes hold some of the keys each. Who may not ask has none."""
+    """Greet Redis, and refuse a node of a Cluster. Who may not ask has none. Raise IsCluster."""
     connection.idle_since = monotonic()
     connection.on_connect()
     connection.send_command("INFO", "cluster", check_health=False)
@@ -52,7 +74,7 @@ def _connected(connection: Any) -> None:
     except redis.ResponseError:
         return
     if b"cluster_enabled:1" in told:
-        raise CannotConnect("Redis Cluster is not supported: name one Redis, or its Sentinels, in SYNC_REDIS_URL")
+        raise IsCluster
 
 
 class _NeverIdle:

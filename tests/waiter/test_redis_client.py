@@ -5,11 +5,12 @@ import uuid
 
 import pytest
 from support.checks import redis_lines
-from support.processes import CHECKOUT, Redis, free_port, user_of
+from support.processes import CHECKOUT, Redis, free_port, run_python, user_of
 from support.sockets import relay, serving
 from support.theeye import StandIn
 
 from app.checks.refusals import RIGHTS
+from app.redis_url import CLUSTER
 from app.runs.redis_scripts import RedisScripts, RedisUnavailable
 from app.waiter import redis_client
 from app.waiter.redis_client import make_client
@@ -53,6 +54,26 @@ def test_a_master_that_has_become_a_replica_is_left(redis_server: Redis) -> None
             assert reserve(scripts, despite_failure=True) == 1
 
 
+@pytest.mark.parametrize("answer", [b"-MOVED 1 127.0.0.1:1\r\n", b"-READONLY You can't write.\r\n"])
+def test_the_answer_of_a_server_that_is_no_master_any_more_closes_its_connection(
+    redis_server: Redis, answer: bytes
+) -> None:
+    accepted, answers = [], []
+
+    def serve(sock: socket.socket) -> None:
+        accepted.append(sock)
+        relay(sock, redis_server.port, lambda to, data: to.sendall(answers.pop() if answers else data))
+
+    with serving(serve) as port:
+        scripts = RedisScripts(f"redis://127.0.0.1:{port}")
+        reserve(scripts)
+        answers.append(answer)
+        with pytest.raises(RedisUnavailable):
+            reserve(scripts)
+        assert reserve(scripts, despite_failure=True) == 1
+        assert len(accepted) == 2
+
+
 def test_a_connection_that_a_firewall_has_forgotten_costs_no_request(
     redis_server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,9 +102,11 @@ def test_a_cluster_is_refused_with_words(theeye: StandIn, caplog: pytest.LogCapt
         notifications = RedisNotifications(node.url)
         notifications.listen()
         assert not notifications.live
-        words = "Redis Cluster is not supported: name one Redis, or its Sentinels, in SYNC_REDIS_URL"
+        words = f"SYNC_REDIS_URL {CLUSTER}"
         assert [record.getMessage().endswith(words) for record in caplog.records] == [True, True]
         assert words in redis_lines(node.url, theeye)[-1]
+        start = run_python("-m", "gunicorn", SYNC_REDIS_URL=node.url, status=1)
+        assert start.stderr.endswith(f"\ntheeye-sync: {words}\n")
 
 
 def test_the_documented_user_may_do_all_and_is_told_of_a_flush(redis_server: Redis) -> None:
