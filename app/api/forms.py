@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from app.api.query import BLOCKED_NAMES, base_name
+from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, base_name
 from app.errors import BadRequest
 
 MAX_FIELDS = 1000
@@ -13,11 +13,12 @@ MAX_DEPTH = 5  # of objects in objects; the keys below are left out
 MAX_ESCAPES = 1_000_000  # each costs most of a microsecond, and greenlets wait for each other
 
 _PIECE = 64 * 1024  # bytes
+_RESERVED = BLOCKED_NAMES | SERVICE_NAMES
 _KEYS = re.compile(r"\[([^\[\]]*)\]")
 
 
 def read_form(body: bytes) -> dict[str, Any]:
-    """Return a form's fields as one object, without the names that no caller may set. Raise BadRequest."""
+    """Return a form's fields as one object, without the reserved names. Raise BadRequest."""
     if body.lstrip()[:1] in (b"{", b"["):
         raise BadRequest("The body looks like JSON: send it with Content-Type: application/json")
     if body.count(b"%") > MAX_ESCAPES:
@@ -30,11 +31,11 @@ def read_form(body: bytes) -> dict[str, Any]:
 
 
 def arranged(fields: Collection[tuple[str, str]]) -> dict[str, Any]:
-    """Return fields as one object, without the names that no caller may set. Raise BadRequest."""
+    """Return fields as one object, without the reserved names in any spelling. Raise BadRequest."""
     form: dict[str, Any] = {}
     names = {name for name, _ in fields}
     for name, text in fields:
-        if base_name(name) not in BLOCKED_NAMES:
+        if base_name(name) not in _RESERVED:
             both = name.removesuffix("[]")  # `a=1&a[]=2` is an array as well
             _put(form, both if both in names else name, text)
     found = {name: _arrays(value) for name, value in form.items()}

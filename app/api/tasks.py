@@ -43,6 +43,7 @@ def _task(task: Mapping[str, Any]) -> dict[str, Any]:
 def _argument(argument: Mapping[str, Any]) -> dict[str, Any]:
     """Return an argument; a value that the caller cannot change, or that looks like a secret, stays with TheEye."""
     fixed = argument.get("type") == "fixed" or argument.get("readonly")
-    secret = any(_SECRET.search(str(argument.get(name, ""))) for name in ("type", "label", "id"))
+    named = any(_SECRET.search(str(argument.get(name, ""))) for name in ("type", "label", "id"))
+    secret = named or argument.get("masked")  # as TheEye's own page shows it: in dots
     names = _ARGUMENT if fixed or secret else _ARGUMENT + _DEFAULTS
     return {name: argument[name] for name in names if name in argument}

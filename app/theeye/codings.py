@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
-_BY_HEADER = zlib.MAX_WBITS | 32  # gzip or zlib, whichever the data begins with
-_RAW = -zlib.MAX_WBITS
+_GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _TAKEN = 4 * 1024  # bytes of a body that are looked at at once; more would be copied once for each small stream in it
 _GIVEN = 64 * 1024  # bytes that come out at once, at most
 
@@ -66,5 +65,7 @@ def _given(unzip: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
 
 def _form(body: bytes, coding: str) -> int:
     """Return zlib's number for how a body is compressed: some send `deflate` without zlib's header."""
-    has_header = body[:1] == b"\x1f" or (body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0)
-    return _BY_HEADER if has_header or coding != "deflate" else _RAW
+    if coding != "deflate":
+        return _GZIP
+    has_header = body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0
+    return _ZLIB if has_header else _RAW

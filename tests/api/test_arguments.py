@@ -37,9 +37,10 @@ def test_no_body_is_none(client: FlaskClient, theeye: StandIn) -> None:
 
 
 def test_what_is_not_the_callers_is_taken_out_of_the_body(client: FlaskClient, theeye: StandIn) -> None:
-    body = b'{"lifecycle":"onhold","task_arguments":[1],"wait_result":true}'
+    body = b'{"lifecycle":"onhold","task_arguments":[1],"wait_result":true,"access_token":"x"}'
     assert for_supervisor(body, JSON) == b'{"task_arguments":[1]}'
-    assert for_supervisor(b"lifecycle=onhold&lifecycle[]=x&a=1", FORM) == b'{"a":"1"}'
+    assert for_supervisor(b"lifecycle=onhold&lifecycle[]=x&a=1&access%5Ftoken=x&wait[x]=1", FORM) == b'{"a":"1"}'
+    assert for_supervisor(b'{"wait":1}', JSON) == b'{"wait":1}'
     form = b"task_arguments=1&task_arguments=2&lifecycle=onhold"
     assert post(client, body=form, Content_Type=FORM).status_code == 200
     create = theeye.calls_of("create")[-1]

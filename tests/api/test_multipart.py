@@ -54,6 +54,7 @@ def test_fields_and_files_of_task_arguments_keep_their_order(client: FlaskClient
         ([part("task_arguments", b"", "", "application/octet-stream")], {"task_arguments": [""]}),
         ([part("a", "ñ".encode("latin-1"), None, "text/plain; charset=iso-8859-1")], {"a": "ñ"}),
         ([part(name) for name in ("lifecycle", "lifecycle[]", "[wait_result]", "wait_result[x]", "a")], {"a": "1"}),
+        ([part(name) for name in ("access_token", "wait[]", "[on_disconnect]", "strict[x]", "a")], {"a": "1"}),
         ([], {}),
     ],
 )  # fmt: skip

@@ -23,9 +23,10 @@ def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "hidden"),
     [
-        *((changes, False) for changes in ({}, {"readonly": False, "masked": True})),
-        *((changes, True) for changes in ({"type": "fixed"}, {"readonly": True}, {"type": "password"})),
+        *((changes, False) for changes in ({}, {"readonly": False, "masked": False})),
+        *((changes, True) for changes in ({"type": "fixed"}, {"readonly": True}, {"masked": True})),
         *(({"label": label}, True) for label in ("API key", "Contraseña", "ACCESS_TOKEN")),
+        ({"type": "password"}, True),
     ],
 )
 def test_values_that_are_not_the_callers(changes: Any, hidden: bool, client: FlaskClient, theeye: StandIn) -> None:

@@ -57,6 +57,7 @@ FRAMINGS = {  # the head, and bytes without an end
     "length": (HEAD + b"Content-Length: 9999\r\n\r\n", b" "),
     "chunks": (CHUNKED + b"\r\n", b"1\r\n \r\n"),
     "a chunk's size": (CHUNKED + b"\r\n1;a=", b"b"),
+    "a form": (HEAD + b"Content-Type: multipart/form-data; boundary=-\r\nContent-Length: 9999\r\n\r\n", b"-"),
 }
 
 
