@@ -2,16 +2,20 @@
 
 import ast
 import re
+from dataclasses import fields
 
 import pytest
 from support.pages import check_links, prose, read
 from support.processes import CHECKOUT
 
+from app.settings import Settings, variable_of
 from app.theeye.jobs import ENDED
 
 ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
 WORDS = "agent customer gateway job lifecycle output recipe result state supervisor task workflow"
-
+SETTINGS_OF_0_1 = """bind workers gateway_url supervisor_url redis_url wait_seconds grace_seconds connect_timeout
+    call_timeout session_ttl max_waiting history_guard max_body max_job query_token cors_origins proxies plugins
+    disabled_formatters log metrics_bind"""
 
 PAGES = sorted(
     str(page.relative_to(CHECKOUT))
@@ -56,3 +60,10 @@ def test_every_file_of_the_architecture_exists_and_every_room_is_in_it() -> None
     assert [path for path in sorted(paths) if not (CHECKOUT / path).exists()] == []
     rooms = {f"app/{each.name}/" for each in (CHECKOUT / "app").iterdir() if (each / "__init__.py").exists()}
     assert rooms <= paths
+
+
+def test_upgrading_names_every_setting_that_is_new() -> None:
+    known, old = {each.name for each in fields(Settings)}, set(SETTINGS_OF_0_1.split())
+    assert old < known
+    page = read("docs/upgrading.md")
+    assert [variable for variable in map(variable_of, known - old) if f"`{variable}" not in page] == []

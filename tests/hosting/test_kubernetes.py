@@ -27,6 +27,7 @@ from support.theeye import StandIn
 from support.world import World, over_http
 
 from app import Settings
+from app.redis_url import SENTINEL_PORT
 from app.settings import variable_of
 
 FOLDER = DEPLOY / "kubernetes"
@@ -81,9 +82,17 @@ def test_a_pod_has_few_rights_and_those_of_the_image() -> None:
     assert (POD["enableServiceLinks"], POD["automountServiceAccountToken"]) == (False, False)
 
 
-def test_the_figures_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_network_policy_allows_what_is_needed() -> None:
+    policy = MANIFESTS["network"]["spec"]
+    outwards = {(each["port"], each.get("protocol")) for rule in policy["egress"] for each in rule["ports"]}
+    assert outwards == {(53, "UDP"), (53, "TCP"), (443, None), (6379, None), (SENTINEL_PORT, None)}
+    inwards = [each["port"] for rule in policy["ingress"] for each in rule["ports"]]
+    assert inwards == [each["name"] for each in BOX["ports"]]
+
+
+def test_the_figures_are_those_of_the_service() -> None:
     gunicorn, settings = runpy.run_path(str(CHECKOUT / "gunicorn.conf.py")), Settings()
-    assert POD["terminationGracePeriodSeconds"] >= pre_stop_seconds() + gunicorn["graceful_timeout"] + 5
+    assert POD["terminationGracePeriodSeconds"] == pre_stop_seconds() + gunicorn["graceful_timeout"] + 10
     annotations = MANIFESTS["ingress"]["metadata"]["annotations"]
     timeout = annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]
     assert int(timeout) > 3 * settings.call_timeout + settings.wait_seconds

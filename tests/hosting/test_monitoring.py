@@ -95,6 +95,14 @@ def test_they_ask_for_every_metric_there_is_and_no_other() -> None:
     assert metrics_in(rule["expr"] for rule in RULES) <= documented
 
 
+def test_they_ask_for_values_that_there_are() -> None:
+    pages = read("docs/operating.md") + read("docs/api.md")
+    queries = " ".join([*QUERIES, *(rule["expr"] for rule in RULES)])
+    values = "|".join(re.findall(r'\b(?:outcome|code|kind|status|cache)=~?"([^"]*)"', queries)).split("|")
+    assert "upstream_error" in values
+    assert [value for value in values if f"`{value}`" not in pages] == []
+
+
 def metrics_in(queries: Any) -> set[str]:
     names = re.findall(r"theeye_sync_\w+", " ".join(queries))
     return {name.removesuffix("_bucket") for name in names}
