@@ -1,33 +1,33 @@
-# TheEye Sync. `make run` serves with a TheEye of its own, `make test` runs the tests; both set themselves up.
+# TheEye Sync. `make run` serves with the sandbox, `make test` runs the tests. Both install what they need.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# Where it is set, each worker of the tests and each service that they start compiles everything anew.
+# If it were set, each test worker and each service that the tests start would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Marks of the tests that need more than a machine with Python and Redis, or more time; .ci/run runs them last.
+# Marks of the tests that need more time, or more than Python and Redis. .ci/run runs them last.
 GROUPS := browser or deploy or failover
 
 .PHONY: help run serve test test-fast test-groups drills soak bench lint openapi screenshots audit format clean
 
 help:
-	@echo "make run     serve on http://127.0.0.1:6090, with a sandbox TheEye and, where redis-server is installed, a Redis;"
-	@echo "             the first time, and when setup.cfg has changed, it installs what it needs: up to a minute, with"
-	@echo "             a network; without one it starts with what is installed, and names what is missing"
-	@echo "             it shows the console's address and commands to type; Ctrl-C stops it"
-	@echo "             make run TASKS=folder   with the tasks (recipes, *.json) of a folder of yours: docs/first-task.md"
-	@echo "             make run SYNC_BIND=127.0.0.1:7000   on another port; any SYNC_ setting works so: docs/settings.md"
-	@echo "             .venv/bin/python -m sandbox.demo --help   tells more"
+	@echo "make run     serve on http://127.0.0.1:6090, with the sandbox (a small TheEye), and with a Redis if redis-server"
+	@echo "             is installed; it prints the console's address and commands to type; Ctrl-C stops it"
+	@echo "             The first time, and when setup.cfg has changed, it installs what it needs: up to a minute, with"
+	@echo "             a network. Without a network it starts with what is installed, and names what is missing"
+	@echo "             make run TASKS=folder   also with the tasks (recipes, *.json) of your folder: docs/first-task.md"
+	@echo "             make run SYNC_BIND=127.0.0.1:7000   on another port; this works for any setting: docs/settings.md"
+	@echo "             .venv/bin/python -m sandbox.demo --help   explains more"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
-	@echo "make test    run all tests but those of the groups, in about 8 minutes on two cores"
+	@echo "make test    run all tests except the groups, in about 8 minutes on two cores"
 	@echo "make test-fast  run the tests that start no process, in about half a minute"
 	@echo "make test-groups  run the tests marked browser, deploy or failover"
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 4 minutes"
-	@echo "make soak    20 minutes of mixed load under random faults"
+	@echo "make soak    run 20 minutes of mixed load with random faults"
 	@echo "make bench   measure what a request costs, in about 5 minutes"
-	@echo "make lint    ruff, mypy, and whether openapi.json and postman.json are up to date"
+	@echo "make lint    run ruff and mypy, and check whether openapi.json and postman.json are up to date"
 	@echo "make openapi write app/api/openapi.json and docs/postman.json from app/api/openapi.yaml"
 	@echo "make screenshots  draw the pictures in docs/images"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
@@ -41,12 +41,12 @@ serve: $(VENV)/.run
 test: $(VENV)/.dev
 	@echo "make test: about 8 minutes on two cores; make test-fast runs the fast ones in half a minute"
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m 'not ($(GROUPS))' --ignore=tests/faults
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # they say how late an answer may be
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # these tests measure how late an answer may be
 
 test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 6 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 6: many tests wait
 
-# Status 5: no test has one of the marks yet.
+# pytest exits with 5 if no test has one of the marks.
 test-groups: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m '$(GROUPS)' || [ $$? = 5 ]
 
@@ -81,11 +81,11 @@ format: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# A stamp each for what `make run` and what the tests need; .ci/install.py writes it once everything is installed.
+# One stamp file for the packages of `make run`, one for those of the tests. .ci/install.py writes it after installing.
 $(VENV)/.run $(VENV)/.dev: $(VENV)/.%: $(BIN)/pip setup.cfg pyproject.toml
 	@$(BIN)/python .ci/install.py $*
 
-# pip-audit's own requirements are not to be among the audited.
+# pip-audit has its own environment, so that it does not audit its own requirements.
 $(VENV)/audit/bin/pip-audit: $(BIN)/pip
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit

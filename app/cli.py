@@ -26,9 +26,9 @@ CONFIGURATION = "python:app.serving.config"
 BASE = "`from app.serving.config import *`"
 CHECK_HELP = f"""Verify settings, gateway, supervisor, Redis, plugins and the limit of open files.
 
-No token is needed; one in {TOKEN_VARIABLE}, or on standard input with `--token -`, is tried.
+A token is optional. The command also checks the one in {TOKEN_VARIABLE}, or on standard input with `--token -`.
 
-Exit status: 0 all is well (warnings count as well), 1 something is wrong, 2 the command was misused.
+Exit status: 0 nothing is wrong (there may be warnings), 1 something is wrong, 2 the command was misused.
 """
 
 
@@ -54,13 +54,13 @@ def _hidden_arguments() -> Iterator[None]:
         raise
     except click.UsageError as error:
         words = (
-            "no such command, option or argument; a token comes by `--token -` or from "
-            f"{CLIENT_TOKEN}, for `check` from {TOKEN_VARIABLE}"
+            "no such command, option or argument; pass a token with `--token -` or in "
+            f"{CLIENT_TOKEN}, for `check` in {TOKEN_VARIABLE}"
         )
         raise Misuse(words, error.ctx) from None
 
 
-@click.group(cls=DiscreetGroup, invoke_without_command=True, help="TheEye Sync, for those who run or call it.")
+@click.group(cls=DiscreetGroup, invoke_without_command=True, help="Run TheEye Sync, or call a running service.")
 @click.version_option(our_version(), prog_name="theeye-sync")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -75,7 +75,7 @@ def main(context: click.Context) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[GUNICORN OPTIONS]...")
 def serve(options: tuple[str, ...]) -> None:
-    """Serve with gunicorn as TheEye Sync needs it; its own options come after the settings."""
+    """Serve with gunicorn. Further options are gunicorn's; they override the settings."""
     _check_options(options)
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", CONFIGURATION, *options])
 
@@ -88,9 +88,9 @@ def _check_options(options: Sequence[str]) -> None:
     if unknown:
         raise Misuse("gunicorn has no such option; `gunicorn --help` lists them")
     if found.args:
-        raise Misuse("serve takes options of gunicorn only, and no application: it serves TheEye Sync")
+        raise Misuse("serve takes only options of gunicorn, and no application: it always serves TheEye Sync")
     if found.config:
-        raise Misuse(f"serve has a configuration of its own: with another one, run gunicorn, and begin it with {BASE}")
+        raise Misuse(f"serve uses its own configuration. Otherwise run gunicorn with a file that begins with {BASE}")
 
 
 @main.command(help=CHECK_HELP)

@@ -21,25 +21,25 @@ from sandbox.recipes import Task, load_tasks
 
 SANDBOX_BIND = "127.0.0.1:6080"
 NO_REDIS = """\
-no Redis, because redis-server is not installed. Requests with an Idempotency-Key are answered 501 ENOKEYS:
-  the examples of "Idempotency keys" in docs/api.md and `--key` in docs/cli.md need it. All others work"""
+no Redis, because redis-server is not installed. Requests with an Idempotency-Key get 501 ENOKEYS.
+  The examples of "Idempotency keys" in docs/api.md and `--key` in docs/cli.md need Redis. All others work"""
 HELP_END = f"""\
-It says what it does, takes about five seconds to start, and then shows the address of the console and commands to
-type. `make run` installs what is needed before that, the first time and when setup.cfg has changed. That takes up to
-a minute and a network; where there is none it starts with what is installed, and names what is missing.
+The command starts in about five seconds. It prints each step, and then the address of the console and commands to
+type. The first time, and when setup.cfg has changed, `make run` first installs the packages that it needs. That takes
+up to a minute and needs a network. Without a network it starts with the installed packages, and names the missing ones.
 
-The service listens on http://127.0.0.1:6090, or where SYNC_BIND says, and the sandbox on {SANDBOX_BIND}. All other
-SYNC_ settings count as well (docs/settings.md): SYNC_CONSOLE=0 is one without the console.
+The service listens on http://127.0.0.1:6090, or on the address in SYNC_BIND, and the sandbox on {SANDBOX_BIND}. All
+other SYNC_ settings work too (docs/settings.md). For example, SYNC_CONSOLE=0 turns off the console.
 
-Where redis-server is installed, a Redis is started that forgets everything at the end; SYNC_REDIS_URL names another
-one, or none where it is empty. Without Redis a request with an Idempotency-Key is answered 501 (the examples of
-"Idempotency keys" in docs/api.md, `--key` in docs/cli.md), and the service asks TheEye at intervals whether a job has
-ended.
+If redis-server is installed, the command starts a Redis that stores nothing on disk. Set SYNC_REDIS_URL to use another
+Redis, or set it to the empty string to use none. Without Redis a request with an Idempotency-Key gets 501 (the examples
+of "Idempotency keys" in docs/api.md, `--key` in docs/cli.md), and the service asks TheEye at intervals whether a job
+has ended.
 
---tasks FOLDER, or `make run TASKS=FOLDER`, adds tasks of your own: each is a file NAME.json, as TheEye exports it.
-docs/first-task.md shows how to write one. They are read at the start: after a change, stop and start again.
+--tasks FOLDER, or `make run TASKS=FOLDER`, adds tasks of your own. Each task is a file NAME.json, as TheEye exports it.
+docs/first-task.md shows how to write one. The command reads the folder when it starts: after a change, start it again.
 
-Jobs are kept in .sandbox/. Ctrl-C stops everything; requests that wait still get their answers.
+The sandbox keeps its jobs in .sandbox/. Ctrl-C stops everything; waiting requests still get their answers.
 """
 
 

@@ -27,7 +27,7 @@ def findings(environ: Mapping[str, str], token: str | None = None) -> Iterator[F
     yield from variables.findings(environ, settings, wrong)
     for subject, (check, variable) in _NEEDS.items():
         if variable in wrong:
-            yield warn(subject, f"not checked, since {variable} cannot be used")
+            yield warn(subject, f"not checked, because {variable} cannot be used")
         else:
             yield from check(settings)
     if token is not None and not {"SYNC_GATEWAY_URL", "SYNC_SUPERVISOR_URL"} & wrong.keys():

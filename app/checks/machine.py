@@ -19,7 +19,7 @@ def plugins(settings: Settings) -> Iterator[Finding]:
         origin = "" if failure.source == failure.name else f" ({failure.source})"
         yield fail("plugins", f"{failure.name}{origin} is not loaded: {failure.reason}", "Correct it or leave it out")
     for name in registry.disabled_nothing:
-        words = f"SYNC_DISABLED_FORMATTERS names {name}, which turns nothing off"
+        words = f"SYNC_DISABLED_FORMATTERS names {name}, which has no effect"
         yield warn("plugins", words, "`theeye-sync formatters` shows the names; output cannot be turned off")
     yield ok("plugins", f"modes: {', '.join(_described(mode.name, mode.plugin) for mode in registry.modes)}")
 
@@ -29,13 +29,13 @@ def files(settings: Settings) -> Iterator[Finding]:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     needed = settings.open_files
     if hard == resource.RLIM_INFINITY or hard >= needed:
-        yield ok("files", f"each worker may open the {needed} files that it could need")
+        yield ok("files", f"each worker may open {needed} files, as many as it can need")
         return
     fit = settings.max_waiting - (needed - hard + 1) // 2
     lower = f", or lower SYNC_MAX_WAITING to {fit}" if fit > 0 else ""
     yield fail(
         "files",
-        f"{hard} open files are allowed, each worker could need {needed}",
+        f"the limit is {hard} open files, but each worker can need {needed}",
         f"Raise the hard limit (ulimit -Hn, systemd: LimitNOFILE, Docker: --ulimit nofile){lower}",
     )
 
@@ -46,14 +46,14 @@ def extras() -> Iterator[Finding]:
         *_unless(
             _has("gevent") and _has("packaging"),
             "gevent",
-            "no gevent: every waiting request is a thread, which takes more memory",
+            "no gevent: every waiting request needs a thread, which takes more memory",
         ),
         *_unless(
             _h1c(),
             "fast",
             "no gunicorn_h1c of 0.6.10 or newer: gunicorn reads requests in Python, which takes more CPU",
         ),
-        *_unless(_has("redis"), "redis", "no redis-py: the waits poll, and there are no idempotency keys"),
+        *_unless(_has("redis"), "redis", "no redis-py: the service polls TheEye, and there are no idempotency keys"),
         *_unless(
             _has("hiredis") or not _has("redis"),
             "redis",

@@ -51,7 +51,8 @@ def _connect(host: str, port: int, seconds: float) -> socket.socket:
         ) from None
     except OSError as error:
         raise Unreachable(
-            f"{host}:{port} cannot be reached: {error.strerror or error}", "Look at the network in between"
+            f"{host}:{port} cannot be reached: {error.strerror or error}",
+            "Look at the network on the way to it",
         ) from None
 
 
@@ -89,10 +90,10 @@ def _shake_hands(connection: Connection, endpoint: Endpoint, context: ssl.SSLCon
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(
             f"the certificate of {where} is not accepted: {error.verify_message.rstrip('.')}",
-            "Use the name that it was made for; a private authority goes into the file that "
+            "Use the host name that is in the certificate; put a private authority's certificate into the file that "
             f"{endpoint.bundle.variable or 'SSL_CERT_FILE'} names",
         ) from None
     except TimeoutError:
-        raise Unreachable(f"{where} does not finish the TLS handshake", "Does it speak TLS there?") from None
+        raise Unreachable(f"{where} does not finish the TLS handshake", "Does that port use TLS?") from None
     except (OSError, ValueError):
-        raise Unreachable(f"{where} does not speak TLS as expected", "Should the URL begin without the s?") from None
+        raise Unreachable(f"{where} does not answer with TLS", "Is it http instead of https?") from None

@@ -27,7 +27,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         return
     yield warn(
         "redis",
-        "SYNC_REDIS_URL is not set: the waits poll, there are no idempotency keys, "
+        "SYNC_REDIS_URL is not set: the service polls TheEye, there are no idempotency keys, "
         "and the history guard sees one process only",
         "Set it to TheEye's Redis",
     )
@@ -90,7 +90,7 @@ def _messages(client: Any, where: str) -> Finding:
             if _received(pubsub, lambda message: message["channel"] == channel.encode()):
                 words = f"a message came back in {(monotonic() - began) * 1000:.1f} ms"
                 if client.exists(UNHEARD_NAME):
-                    return warn("redis", f"{words}, but {WRONG}", "Name the Redis that TheEye's gateway is set up with")
+                    return warn("redis", f"{words}, but {WRONG}", "Name the Redis that TheEye's gateway uses")
                 return ok("redis", words)
     return fail("redis", f"{where} did not send a message back", "Does a proxy in between not support PSUBSCRIBE?")
 

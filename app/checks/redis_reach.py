@@ -15,7 +15,7 @@ def unreachable_sentinels(url: RedisUrl, seconds: float) -> Iterator[Finding]:
         try:
             reach(host, port, seconds)
         except Unreachable as error:
-            yield warn("redis", f"of the Sentinels, {error.words}", f"{error.advice} (SYNC_REDIS_URL)")
+            yield warn("redis", f"one of the Sentinels: {error.words}", f"{error.advice} (SYNC_REDIS_URL)")
 
 
 def reach_redis(url: RedisUrl, client: Any, seconds: float) -> str:

@@ -19,19 +19,19 @@ OWN_USER = f"Give it a user of its own: ACL SETUSER NAME on >PASSWORD {RIGHTS}"
 _STATES = (
     (
         "max number of clients",
-        "has as many clients as it takes",
-        "Raise its maxclients, or close what is left open (CLIENT LIST)",
+        "has reached its limit of clients",
+        "Raise its maxclients, or close unused connections (CLIENT LIST)",
     ),
     (
         "OOM|'maxmemory'",
-        "is full: it takes no more writes",
+        "is full and refuses writes",
         "Raise its maxmemory, or remove what fills it (INFO memory)",
     ),
-    ("MISCONF", "cannot save to its disk, so it takes no writes", "Free its disk; its log says what failed"),
-    ("NOREPLICAS", "has too few replicas, so it takes no writes", "Start them, or lower its min-replicas-to-write"),
+    ("MISCONF", "cannot save to its disk, so it refuses writes", "Free space on its disk; its log says what failed"),
+    ("NOREPLICAS", "has too few replicas, so it refuses writes", "Start them, or lower its min-replicas-to-write"),
     (
         "protected mode",
-        "answers to its own machine only (protected mode)",
+        "answers only its own machine (protected mode)",
         "Set a password in its redis.conf, and write it in SYNC_REDIS_URL",
     ),
     ("BUSY", "is busy with a script", "SCRIPT KILL ends it; its log says how long it has run"),
@@ -54,7 +54,7 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
             return "is a read-only replica", "Name the master in SYNC_REDIS_URL"
         case exceptions.AuthenticationError():
             advice = "Write it in SYNC_REDIS_URL: redis://USER:PASSWORD@HOST:PORT, USER may be empty"
-            return "does not accept the password, or wants one", advice
+            return "does not accept the password, or needs one", advice
         case exceptions.BusyLoadingError():
             return "is still loading its data", "Wait for it"
         case exceptions.MasterDownError():
@@ -63,11 +63,11 @@ def _meaning(error: Exception, seconds: float) -> tuple[str, str]:
             return state[0], state[1]
         case exceptions.TimeoutError():
             advice = "Look at its log, and whether redis:// or rediss:// is right in SYNC_REDIS_URL"
-            return f"accepts connections and does not answer within {seconds:g} s", advice
+            return f"accepts connections, but does not answer within {seconds:g} s", advice
         case _ if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return "has a certificate that is not accepted", "Name its authority's file: rediss://...?ssl_ca_certs=FILE"
     advice = "Correct the port, or rediss:// against redis://, in SYNC_REDIS_URL"
-    return f"does not answer as a Redis does ({type(error).__name__})", advice
+    return f"does not answer like a Redis ({type(error).__name__})", advice
 
 
 def _denied(words: str) -> str:

@@ -93,7 +93,7 @@ def _side(
     try:
         transport = side(settings).transport
     except SettingsError as error:
-        return fail(name, str(error), "The service does not start with it")
+        return fail(name, str(error), "The service does not start")
     variable = f"SYNC_{name.upper()}_URL"
     way = _way(transport.endpoint)
     try:
@@ -131,17 +131,17 @@ def _way(endpoint: Endpoint) -> str:
 
 def _advice(status: int, where: str, url: str) -> str:
     if 300 <= status < 400:
-        return f"It redirects, which the service does not follow: set {where} to where that leads"
+        return f"It redirects, and the service does not follow: set {where} to the target of the redirect"
     if status in (403, 407):
-        return "Something in front of it refuses this host: look at the proxy or firewall"
+        return "A proxy or firewall in front of it refuses this host: look at its log"
     if status >= 500:
         return "It fails, or a proxy in front of it cannot reach it: look at its log"
     if url.endswith("/api"):
         return f"Leave /api out of {where}"
-    return f"It is something else: correct {where}"
+    return f"It is not TheEye: correct {where}"
 
 
 def _unanswered(error: TransportError, where: str, settings: Settings) -> str:
     if "timed out" in str(error):
-        return f"It accepts connections and hangs for {settings.call_timeout:g} s: look at its log, or restart it"
-    return f"It may not be an HTTP server, or want TLS: correct port and scheme of {where}"
+        return f"It accepts connections, but does not answer in {settings.call_timeout:g} s: look at its log"
+    return f"It may not be an HTTP server, or it may need TLS: correct port and scheme of {where}"

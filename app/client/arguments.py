@@ -27,7 +27,7 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
     if not named or len(placed) == len(named):
         return json.dumps({POSITIONAL: _with_files(arguments, placed)}).encode()
     if arguments or placed:
-        raise Misuse(f"files with names are the fields of one argument; beside others: --file {POSITIONAL}=PATH")
+        raise Misuse(f"named files are fields of one argument, the only one; for several use --file {POSITIONAL}=PATH")
     return json.dumps(_fields(named)).encode()
 
 
@@ -58,7 +58,7 @@ def _data_url(file: str) -> tuple[str, str]:
     """Return the name, and the file as a `data:` URL (RFC 2397), which TheEye's agents write to disk."""
     name, equals, path = file.partition("=")
     if not (name and equals and path):
-        raise Misuse("a file is given as --file NAME=PATH")
+        raise Misuse("write a file as --file NAME=PATH")
     media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return name, f"data:{media_type};base64,{b64encode(_content(path, '--file')).decode()}"
 

@@ -64,7 +64,7 @@ class Call:
                 pause = next(pauses, None) if self.was_sent and (self.target.job or self.key) else None
                 if pause is None:
                     raise
-                shown.say(f"{cut}; taking it up again in {pause:g} s")
+                shown.say(f"{cut}; asking again in {pause:g} s")
             sleep(pause)
 
     def fetch(self, query: str) -> Answer:

@@ -50,7 +50,9 @@ def _connected(command: Command) -> Callable[..., None]:
         raise SystemExit(status)
 
     connect.__doc__ = f"{command.__doc__}\n\n{EXITS}"
-    where = click.option("--url", envvar=CLIENT_URL, default=DEFAULT_URL, help=f"The service; also {CLIENT_URL}.")
+    where = click.option(
+        "--url", envvar=CLIENT_URL, default=DEFAULT_URL, help=f"The service's URL; or set {CLIENT_URL}."
+    )
     file = click.option(
         "--token-file", type=click.Path(), metavar="FILE", help="Read the token from a file, mode 0600."
     )
@@ -61,7 +63,7 @@ def _connected(command: Command) -> Callable[..., None]:
 
 def _read_mode(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if value and not _MODE.fullmatch(value):
-        raise Misuse("a mode is given as NAME or NAME=INDEX, such as parse or parse=1")
+        raise Misuse("write a mode as NAME or NAME=INDEX, such as parse or parse=1")
     return "" if value == "output" else value
 
 
@@ -82,7 +84,7 @@ def _read_key(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 _mode = click.option("--mode", default="", callback=_read_mode, help="parse, parse=INDEX, response, full, result, …")
-_wait = click.option("--wait", metavar="SECONDS", callback=_read_wait, help="Wait at most so long.")
+_wait = click.option("--wait", metavar="SECONDS", callback=_read_wait, help="Wait at most this long.")
 
 
 @click.command()
@@ -98,9 +100,9 @@ _wait = click.option("--wait", metavar="SECONDS", callback=_read_wait, help="Wai
     "files",
     multiple=True,
     metavar="NAME=PATH",
-    help="Send a file; named task_arguments it is an argument.",
+    help="Send a file; with the name task_arguments it is an argument.",
 )
-@click.option("--key", callback=_read_key, help="The Idempotency-Key; without it each run has one of its own.")
+@click.option("--key", callback=_read_key, help="The Idempotency-Key; by default each run has a new one.")
 @click.option("--async", "at_once", is_flag=True, help="Do not wait: print the job, for `theeye-sync result`.")
 @_connected
 def run(
@@ -131,7 +133,7 @@ def run(
 @_wait
 @_connected
 def result(service: "Service", target: Target, mode: str, wait: float | None) -> Exit:
-    """Fetch the answer of a job, and wait for it where need be."""
+    """Fetch the answer of a job; wait first if it has not ended."""
     from app.client.call import Call
     from app.client.ending import carry_out, write_answer
 
@@ -143,7 +145,7 @@ def result(service: "Service", target: Target, mode: str, wait: float | None) ->
 @click.argument("target", metavar="CUSTOMER/TASK/JOB", callback=target_of("CUSTOMER/TASK/JOB"))
 @_connected
 def cancel(service: "Service", target: Target) -> Exit:
-    """Cancel a job. A job that had ended is refused."""
+    """Cancel a job. This fails if the job has already ended."""
     from app.client.call import Call
     from app.client.ending import carry_out, tell_cancel
 

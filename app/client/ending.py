@@ -92,7 +92,7 @@ def _whereabouts(call: Call, may_have_started: bool, mode: str | None = None) ->
     if not may_have_started:
         return "nothing was started"
     if call.key:
-        return f"the job may have started; the same command with --key {call.key} takes it up, and runs nothing twice"
+        return f"the job may have started; the same command with --key {call.key} gets its answer, and starts no other"
     return "the job may have started; look in TheEye before you run it again"
 
 
@@ -105,7 +105,7 @@ def _interrupted(call: Call) -> Exit:
         except (click.Abort, KeyboardInterrupt):
             click.echo(err=True)
         except Cut as cut:
-            say(f"it may not be cancelled: {cut}")
+            say(f"the job may still run: {cut}")
     say(_whereabouts(call, may_have_started=True))
     return Exit.INTERRUPTED
 

@@ -75,5 +75,5 @@ def answer_of(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     if isinstance(value, str):  # the body of 401 is a string
         value = {"message": value}
     if not isinstance(value, dict) or "message" not in value:
-        value = {"message": f"status {status}, and no answer of TheEye Sync; is the URL right?"}
+        value = {"message": f"status {status}, and the answer is not from TheEye Sync; is the URL right?"}
     return Answer(status, headers, body, value)

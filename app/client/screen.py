@@ -25,7 +25,7 @@ class Lines:
     def lifecycle(self, lifecycle: str, expected_seconds: float | None) -> None:
         """Show the job's lifecycle, and how long its task usually takes."""
         if self._with_lifecycles:
-            self.say(lifecycle + (f", usually {expected_seconds:g} s in all" if expected_seconds else ""))
+            self.say(lifecycle + (f", usually {expected_seconds:g} s in total" if expected_seconds else ""))
 
     def say(self, words: str) -> None:
         """Show a line."""

@@ -35,7 +35,7 @@ class Service:
         """Connect to nothing yet. Raise Misuse for an invalid URL, or one that would send the token unencrypted."""
         parts = _split(url)
         if parts.scheme == "http" and not insecure and not _stays_here(url, parts):
-            raise Misuse("plain http would show the token to the network: use https, or `--insecure`")
+            raise Misuse("with plain http the network can read the token: use https, or `--insecure`")
         self.url = url.rstrip("/")
         self._token = token
 
@@ -101,7 +101,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment or "@" in parts.netloc or "\\" in url:
-        raise Misuse("the URL of the service is given as https://HOST[:PORT][/PATH], without a password")
+        raise Misuse("write the URL of the service as https://HOST[:PORT][/PATH], without a password")
     return parts
 
 

@@ -33,7 +33,7 @@ def target_of(form: str) -> Callable[[click.Context, click.Parameter, str], Targ
         parts = value.split("/")
         # requests would resolve a segment of dots to another path
         if len(parts) != len(form.split("/")) or not all(part.strip(".") and part.isprintable() for part in parts):
-            raise Misuse(f"what to call is given as {form}")
+            raise Misuse(f"name it as {form}")
         return Target(*parts)
 
     return read

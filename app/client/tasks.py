@@ -20,7 +20,7 @@ COLUMNS = ("ID", "NAME", "ARGUMENTS")
 def list_tasks(service: Service, customer: str, as_json: bool) -> Exit:
     """Write the tasks that the token may see: a table, or the service's own JSON."""
     if not customer.strip(".") or "/" in customer:
-        raise Misuse("whose tasks to list is given as CUSTOMER")
+        raise Misuse("name one customer, whose tasks to list: CUSTOMER")
     try:
         answer = service.ask("GET", f"/{quote(customer, safe='')}/task")
     except Cut as cut:

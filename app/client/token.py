@@ -41,7 +41,7 @@ def _read(file: str) -> str:
     try:
         with Path(file).open(encoding="ascii", errors="replace") as opened:
             if os.fstat(opened.fileno()).st_mode & 0o077:
-                raise Misuse("others may read the token's file: make it yours alone with `chmod 600`")
+                raise Misuse("other users may read the token's file: run `chmod 600` on it")
             return opened.read(10_000)
     except OSError as error:
         raise Misuse(f"the token's file cannot be read: {error.strerror}") from None

@@ -45,6 +45,6 @@ def test_the_sandbox_is_a_theeye(tmp_path: Path) -> None:
 def test_no_token_is_needed_and_what_is_missing_is_no_error(theeye: StandIn) -> None:
     status, output = check(**environment(theeye))
     assert status == 0
-    assert only(output, "redis").startswith("warn redis SYNC_REDIS_URL is not set: the waits poll")
+    assert only(output, "redis").startswith("warn redis SYNC_REDIS_URL is not set: the service polls TheEye")
     assert output.endswith("All is well, 1 warning.\n")
     assert lines(output, "token") == []

@@ -24,8 +24,8 @@ def test_plugins(tmp_path: Path, theeye: StandIn) -> None:
     assert status == 1
     failed, first, second, modes = lines(output, "plugins")
     assert failed.startswith(f"FAIL plugins broken ({broken}) is not loaded: RuntimeError: no licence")
-    assert "names fulll, which turns nothing off" in first
-    assert "names output, which turns nothing off" in second
+    assert "names fulll, which has no effect" in first
+    assert "names output, which has no effect" in second
     assert modes == "ok plugins modes: result, response, parse, output"
     said = finding("plugins", 0, **environment(theeye), SYNC_PLUGINS=str(broken), SYNC_DISABLED_FORMATTERS="broken")
     assert said == "ok plugins modes: result, full, response, parse, output"
@@ -73,7 +73,7 @@ def test_too_few_open_files(limit: int, places: str, advice: str, theeye: StandI
     line = only(ran.stdout, "files")
     needed = Settings(max_waiting=int(places)).open_files
     assert line.startswith(
-        f"FAIL files {limit} open files are allowed, each worker could need {needed}. Raise the hard"
+        f"FAIL files the limit is {limit} open files, but each worker can need {needed}. Raise the hard"
     )
     assert line.endswith(advice)
     if "lower" in advice:

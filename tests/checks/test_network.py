@@ -54,12 +54,12 @@ def test_certificates(tmp_path: Path, theeye: StandIn) -> None:
     certificate = make_certificate(tmp_path)
     trusted = {"SSL_CERT_FILE": str(certificate[0])}
     with tls_server(certificate, theeye) as url:
-        assert "is not accepted: self-signed certificate. Use the name that it was made for" in gateway(url)
+        assert "is not accepted: self-signed certificate. Use the host name that is in the certificate" in gateway(url)
         redis = finding("redis", **environment(theeye), SYNC_REDIS_URL=url.replace("https", "rediss"))
         assert "has a certificate that is not accepted. Name its authority's file" in redis
         other_name = gateway(url.replace("127.0.0.1", "localhost"), **trusted)
         assert "certificate is not valid for 'localhost'" in other_name
         assert gateway(url, 0, **trusted).startswith("ok")
-        assert "It may not be an HTTP server, or want TLS" in gateway(url.replace("https", "http"))
+        assert "It may not be an HTTP server, or it may need TLS" in gateway(url.replace("https", "http"))
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         assert "does not speak TLS" in gateway(f"https://127.0.0.1:{port}")

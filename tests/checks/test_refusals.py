@@ -13,7 +13,7 @@ from app.checks.refusals import meaning
 @pytest.mark.parametrize("user", ["", ":wrong@", "nobody:wrong@"])
 def test_a_password_that_is_not_accepted(user: str, guarded: Redis, theeye: StandIn) -> None:
     [line] = redis_lines(f"redis://{user}127.0.0.1:{guarded.port}", theeye)
-    assert f"FAIL redis 127.0.0.1:{guarded.port} does not accept the password, or wants one. Write it" in line
+    assert f"FAIL redis 127.0.0.1:{guarded.port} does not accept the password, or needs one. Write it" in line
     assert "wrong" not in line
 
 
@@ -51,7 +51,7 @@ def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) ->
         (exceptions.MasterDownError("Link with MASTER is down"), "is a replica that has lost its master"),
         (exceptions.ResponseError("Error running script: MISCONF Errors writing"), "cannot save to its disk"),
         (exceptions.ResponseError("BUSY Redis is busy running a script"), "is busy with a script. SCRIPT KILL"),
-        (exceptions.ResponseError("DENIED Redis is running in protected mode"), "answers to its own machine only"),
+        (exceptions.ResponseError("DENIED Redis is running in protected mode"), "answers only its own machine"),
         (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "is still loading its data"),
     ],
 )
@@ -64,6 +64,6 @@ def test_a_redis_that_takes_no_writes(redis_server: Redis, theeye: StandIn) -> N
     client = redis_server.client()
     client.config_set("min-replicas-to-write", 1)
     try:
-        assert "has too few replicas, so it takes no writes" in redis_lines(redis_server.url, theeye)[-1]
+        assert "has too few replicas, so it refuses writes" in redis_lines(redis_server.url, theeye)[-1]
     finally:
         client.config_set("min-replicas-to-write", 0)

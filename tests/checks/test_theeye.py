@@ -9,13 +9,13 @@ from support.settings import environment
 from support.theeye import Html, Redirect, Reply, Silence, StandIn, Verbatim
 
 ANSWERS: list[tuple[Fault, str]] = [
-    (Html(404), "answers 404 to an unknown token, not 401. It is something else: correct SYNC_%s_URL"),
-    (Reply(200, {}), "answers 200 to an unknown token, not 401. It is something else"),
+    (Html(404), "answers 404 to an unknown token, not 401. It is not TheEye: correct SYNC_%s_URL"),
+    (Reply(200, {}), "answers 200 to an unknown token, not 401. It is not TheEye"),
     (Redirect("/login"), "answers 302 to an unknown token, not 401. It redirects"),
     (Html(502), "answers 502 to an unknown token, not 401. It fails, or a proxy in front of it cannot reach it"),
-    (Html(403), "answers 403 to an unknown token, not 401. Something in front of it refuses this host"),
+    (Html(403), "answers 403 to an unknown token, not 401. A proxy or firewall in front of it refuses this host"),
     (Verbatim(b"220 smtp.example.org ESMTP\r\n\r\n"), "gives no answer: no HTTP answer. It may not be an HTTP server"),
-    (Silence(), "gives no answer: timed out. It accepts connections and hangs for 0.5 s"),
+    (Silence(), "gives no answer: timed out. It accepts connections, but does not answer in 0.5 s"),
 ]
 SIDES = ["gateway", "supervisor"]
 

@@ -33,7 +33,7 @@ def test_a_cut_connection_takes_up_the_same_job(
         its_theeye.finish()
         ran = running.result(100)
     assert (ran.exit_code, ran.stdout) == (0, '["{}"]'), ran.stderr
-    assert ran.stderr.count("taking it up again") == len(marks)
+    assert ran.stderr.count("asking again") == len(marks)
     assert len(its_theeye.calls_of("create")) == 1
     assert ran.stderr.count(f"job {HERE}/") == 1
 
@@ -91,8 +91,8 @@ def test_a_service_that_is_not_there_has_started_nothing() -> None:
         (f"HTTP/1.1 504 X{END}<html>", 3, "status 504"),
         (f'HTTP/1.1 502 X{END}{{"message":"gone","code":"EOUTCOMEUNKNOWN"}}', 3, "EOUTCOMEUNKNOWN: gone"),
         (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EUNREACHABLE"}}', 1, "nothing was started"),
-        (f"HTTP/1.1 200 X{END}<html>", 1, "no answer of TheEye Sync"),
-        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "no answer of TheEye Sync"),
+        (f"HTTP/1.1 200 X{END}<html>", 1, "the answer is not from TheEye Sync"),
+        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "the answer is not from TheEye Sync"),
     ],
 )
 def test_an_answer_of_another_server(answer: str, tries: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,8 +56,8 @@ def test_no_token_or_none_that_can_be_one(token: str) -> None:
     ("url", "words"),
     [
         *((f"http://{host}/", "plain http") for host in ("example.org", "10.0.0.1", "localhost.example.org", "[::2]")),
-        *((url, "is given as") for url in ("x", "ftp://x", "http://", "https://x:y", "https://x?a", "https://x#a")),
-        *((f"http://{host}/", "is given as") for host in ("a:hunter2@localhost", "localhost@x", "localhost\\@x")),
+        *((url, "the URL of") for url in ("x", "ftp://x", "http://", "https://x:y", "https://x?a", "https://x#a")),
+        *((f"http://{host}/", "the URL of") for host in ("a:hunter2@localhost", "localhost@x", "localhost\\@x")),
     ],
 )
 def test_a_url_that_would_show_the_token_or_is_none(url: str, words: str) -> None:

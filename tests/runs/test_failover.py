@@ -69,7 +69,7 @@ def test_what_is_said_of_sentinels(theeye: StandIn) -> None:
             redis.url.replace("sentinel_password=watch", "sentinel_password=x"): "Sentinels do not accept the password",
             f"redis+sentinel://:hunter2@127.0.0.1:{master}/x": "a Sentinel refuses to name the master",
             f"redis+sentinel://:hunter2@127.0.0.1:{nowhere}/x": "no Sentinel that can be reached knows a master",
-            redis.url.replace(f":{PASSWORD}@", ""): "does not accept the password, or wants one",
+            redis.url.replace(f":{PASSWORD}@", ""): "does not accept the password, or needs one",
         }
         for url, words in wrong.items():
             assert words in redis_lines(url, theeye)[-1]
