@@ -12,7 +12,7 @@ from app.checks.redis_reach import reach_redis, unreachable_sentinels
 from app.checks.refusals import OWN_USER, meaning
 from app.redis_url import read_redis_url
 from app.settings import Settings
-from app.waiter.redis_names import FINISHED, PREFIX, SLOT_GIVEN, UNHEARD_NAME
+from app.waiter.redis_names import PATTERNS, PREFIX, SLOT_GIVEN, UNHEARD_NAME
 from app.waiter.redis_notifications import WRONG
 
 ANSWER_SECONDS = 3.0
@@ -83,8 +83,8 @@ def _messages(client: Any, where: str) -> Finding:
     """Check that a published message comes back on a subscription like the service's."""
     channel = SLOT_GIVEN.replace("*", f"check-{uuid.uuid4().hex}")
     with client.pubsub() as pubsub:
-        pubsub.psubscribe(FINISHED, SLOT_GIVEN)
-        if _received(pubsub, lambda message: message["type"] == "psubscribe" and message["data"] == 2):
+        pubsub.psubscribe(*PATTERNS)
+        if _received(pubsub, lambda message: message["type"] == "psubscribe" and message["data"] == len(PATTERNS)):
             began = monotonic()
             client.publish(channel, "")
             if _received(pubsub, lambda message: message["channel"] == channel.encode()):

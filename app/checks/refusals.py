@@ -3,11 +3,11 @@
 import re
 
 from app.checks.finding import Finding, fail
-from app.waiter.redis_names import CHANGED, FINISHED, FLUSHED, PREFIX, SLOT_GIVEN
+from app.waiter.redis_names import FLUSHED, PATTERNS, PREFIX
 
 # The rights that the service needs, as ACL SETUSER takes them for a user of its own; docs/redis.md explains them.
 RIGHTS = (
-    f"resetkeys ~{PREFIX}:* resetchannels &{FINISHED} &{CHANGED} &{SLOT_GIVEN} &{FLUSHED.decode()}"
+    f"resetkeys ~{PREFIX}:* resetchannels {' '.join(f'&{channel}' for channel in (*PATTERNS, FLUSHED.decode()))}"
     " -@all +ping +select +info +client|setname +client|id +client|tracking"
     " +psubscribe +subscribe +publish +evalsha +script|load"
     " +set +del +exists +pexpire +time +hset +hget +hmget +hincrby +hdel"

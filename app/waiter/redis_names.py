@@ -7,4 +7,5 @@ FINISHED = "*:job-finished:*"  # TheEye's: a job has ended
 CHANGED = "*:job-crud:*"  # TheEye's: a job has changed
 # Ours: a request in the history guard's queue has got its slot. `turn` stays: processes of older versions use it too.
 SLOT_GIVEN = f"{PREFIX}:turn:*"
+PATTERNS = (FINISHED, CHANGED, SLOT_GIVEN)  # all that the service subscribes to
 FLUSHED = b"__redis__:invalidate"  # Redis's own: with `CLIENT TRACKING`, null is sent there when all is deleted

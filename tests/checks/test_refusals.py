@@ -8,6 +8,7 @@ from support.theeye import StandIn
 
 from app.checks.refusals import RIGHTS as RIGHTS_ADVISED
 from app.checks.refusals import meaning
+from app.waiter.redis_names import PATTERNS
 
 
 @pytest.mark.parametrize("user", ["", ":wrong@", "nobody:wrong@"])
@@ -26,7 +27,7 @@ RIGHTS = [
     (f"{ALL} -ping", "does not let its user run PING"),
     (f"{ALL} -info", "does not let its user run INFO"),
     (f"{ALL} -zadd -hset", "does not let scripts run HSET, ZADD"),
-    ("~* resetchannels +@all", "does not let its user use the channels that it needs"),
+    *((RIGHTS_ADVISED.replace(f" &{each}", ""), "use the channels that it needs") for each in PATTERNS),
     ("~theeye:* &* +@all", "does not let its user use keys that begin with theeye-sync:"),
 ]
 
