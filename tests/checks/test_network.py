@@ -62,4 +62,4 @@ def test_certificates(tmp_path: Path, theeye: StandIn) -> None:
         assert gateway(url, 0, **trusted).startswith("ok")
         assert "It may not be an HTTP server, or it may need TLS" in gateway(url.replace("https", "http"))
     with talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        assert "does not speak TLS" in gateway(f"https://127.0.0.1:{port}")
+        assert "does not answer with TLS" in gateway(f"https://127.0.0.1:{port}")
