@@ -12,12 +12,16 @@ from flask import Flask
 from sandbox.agent import Agent
 from sandbox.gateway import gateway
 from sandbox.identity import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER
+from sandbox.loading import BUILT_IN, load_recipes
 from sandbox.notify import Notifier, NotifierError, NullNotifier, RedisNotifier
-from sandbox.recipes import BUILT_IN, Task, load_tasks
+from sandbox.recipes import Task
 from sandbox.server import ListenError, Server
 from sandbox.store import Store, StoreError
 from sandbox.supervisor import supervisor
 from sandbox.web import install
+from sandbox.workflow_recipes import Workflow
+from sandbox.workflow_runs import WorkflowRuns
+from sandbox.workflows import workflows
 
 __all__ = [
     "CUSTOMER",
@@ -30,6 +34,7 @@ __all__ = [
     "Sandbox",
     "StoreError",
     "Task",
+    "Workflow",
 ]
 
 
@@ -48,7 +53,10 @@ class Sandbox:
         self._redis_url = redis_url
         self._server: Server | None = None
         self._cleanup = ExitStack()
-        self.tasks: dict[str, Task] = load_tasks([BUILT_IN, *map(Path, tasks)])
+        recipes = load_recipes([BUILT_IN, *map(Path, tasks)])
+        self.tasks: dict[str, Task] = recipes.tasks
+        self.workflows: dict[str, Workflow] = recipes.workflows
+        self._all_tasks = recipes.all_tasks()
 
     def start(self) -> Self:
         """Start everything; it is listening when this returns."""
@@ -101,8 +109,13 @@ class Sandbox:
         store.add_token(TOKEN, CUSTOMER, expires=None)
         notifier: Notifier = RedisNotifier(self._redis_url) if self._redis_url else NullNotifier()
         cleanup.callback(notifier.close)
-        agent = Agent(store, self.tasks, notifier)
+        agent = Agent(store, self._all_tasks, notifier)
         cleanup.callback(agent.stop)
+        runs = WorkflowRuns(store, self.workflows, agent, notifier)
+        cleanup.callback(runs.stop)
+        agent.when_ended = runs.job_ended
         app.register_blueprint(gateway(store, stopping))
-        app.register_blueprint(supervisor(store, self.tasks, agent, notifier))
+        app.register_blueprint(supervisor(store, self._all_tasks, agent, notifier))
+        app.register_blueprint(workflows(store, self.workflows, runs))
+        runs.start()
         agent.start()

@@ -7,9 +7,22 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
-from sandbox import CUSTOMER, CUSTOMER_ID, PASSWORD, TOKEN, USER, ListenError, NotifierError, Sandbox, StoreError
+from sandbox import (
+    CUSTOMER,
+    CUSTOMER_ID,
+    PASSWORD,
+    TOKEN,
+    USER,
+    ListenError,
+    NotifierError,
+    Sandbox,
+    StoreError,
+    Task,
+    Workflow,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,18 +66,24 @@ def _serve(sandbox: Sandbox) -> int:
 
 
 def _say(sandbox: Sandbox) -> None:
-    tasks = sorted(sandbox.tasks.values(), key=lambda task: task.id)
     lines = [
         f"TheEye in miniature: {sandbox.url} (gateway and supervisor)",
         f"customer  {CUSTOMER} ({CUSTOMER_ID})",
         f"token     {TOKEN}",
         f"user      {USER} / {PASSWORD}",
         "tasks",
-        *(f"  {task.id}  {task.name}: {task.description}".rstrip(": ") for task in tasks),
+        *_listed(sandbox.tasks),
+        "workflows",
+        *_listed(sandbox.workflows),
         "Ctrl-C stops it.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _listed(recipes: Mapping[str, Task | Workflow]) -> list[str]:
+    each = sorted(recipes.values(), key=lambda recipe: recipe.id)
+    return [f"  {recipe.id}  {recipe.name}: {recipe.description}".rstrip(": ") for recipe in each]
 
 
 def _complain(message: str) -> None:
@@ -82,7 +101,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m sandbox", description="A TheEye in miniature.")
     parser.add_argument("--bind", type=bind_address, default="127.0.0.1:6080", metavar="HOST:PORT")
     parser.add_argument("--database", type=Path, default=Path(".sandbox/theeye.sqlite3"), metavar="PATH")
-    parser.add_argument("--tasks", type=Path, nargs="+", action="extend", default=[], metavar="DIR")
+    parser.add_argument(
+        "--tasks",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIR",
+        help="folders with recipes of tasks and workflows",
+    )
     parser.add_argument("--allow-remote", action="store_true", help="listen on other than loopback addresses")
     return parser
 

@@ -34,6 +34,7 @@ class Agent:
         self._lock = threading.Lock()
         self._running: dict[str, Script] = {}
         self._stopping = False
+        self.when_ended: Callable[[Document], None] = lambda job: None
 
     def start(self) -> None:
         """End the jobs that a stop interrupted, and pick up the ready ones."""
@@ -60,13 +61,14 @@ class Agent:
         else:
             self._submit(job["id"])
 
-    def cancel(self, job_id: str) -> None:
-        """Cancel a job, if it is in a lifecycle that can be canceled."""
-        self._end(job_id, jobs.cancel, _CANCELLABLE)
+    def cancel(self, job_id: str) -> bool:
+        """Cancel a job, if it is in a lifecycle that can be canceled; return whether it was."""
+        canceled = self._end(job_id, jobs.cancel, _CANCELLABLE)
         with self._lock:
             script = self._running.get(job_id)
         if script is not None:
             script.kill()
+        return canceled
 
     def _submit(self, job_id: str) -> None:
         self._pool.submit(self._run, job_id).add_done_callback(_log_failure)
@@ -109,11 +111,13 @@ class Agent:
         if not self._stopping:
             self._end(job["id"], partial(jobs.finish_script, ended=ended, default_state=task.default_state))
 
-    def _end(self, job_id: str, change: Callable[[Document], None], allowed: tuple[str, ...] = ("assigned",)) -> None:
+    def _end(self, job_id: str, change: Callable[[Document], None], allowed: tuple[str, ...] = ("assigned",)) -> bool:
         job = self._store.change(job_id, allowed, change)
         if job is not None:
             self._notifier.job_changed(job)
             self._notifier.job_finished(job)
+            self.when_ended(job)
+        return job is not None
 
 
 def run_task(task: Task, arguments: list[object], script: Script) -> Ended:

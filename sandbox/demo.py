@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import requests
 
 from sandbox.examples import ready_text
+from sandbox.loading import Recipes, load_recipes
 from sandbox.programs import Failed, Programs, Stopped
-from sandbox.recipes import Task, load_tasks
 
 SANDBOX_BIND = "127.0.0.1:6080"
 NO_REDIS = """\
@@ -36,8 +36,9 @@ Redis, or set it to the empty string to use none. Without Redis a request with a
 of "Idempotency keys" in docs/api.md, `--key` in docs/cli.md), and the service asks TheEye at intervals whether a job
 has ended.
 
---tasks FOLDER, or `make run TASKS=FOLDER`, adds tasks of your own. Each task is a file NAME.json, as TheEye exports it.
-docs/first-task.md shows how to write one. The command reads the folder when it starts: after a change, start it again.
+--tasks FOLDER, or `make run TASKS=FOLDER`, adds tasks and workflows of your own. Each is a file NAME.json, as TheEye
+exports it. docs/first-task.md shows how to write one. The command reads the folder when it starts: after a change,
+start it again.
 
 The sandbox keeps its jobs in .sandbox/. Ctrl-C stops everything; waiting requests still get their answers.
 """
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         logging.NullHandler()
     )  # the sandbox itself says what is wrong with a recipe
     folder: Path | None = _parser().parse_args(arguments).tasks
-    tasks = load_tasks([folder]) if folder else {}
+    own = load_recipes([folder] if folder else [])
     service_bind = os.environ.get("SYNC_BIND", "").strip() or "127.0.0.1:6090"
     for bind, variable in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
         _check_free(bind, variable)
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             programs = stack.enter_context(Programs())
             _say("starting; this takes about five seconds")
             redis_url = _redis(programs, Path(redis_folder))
-            _serve(programs, service_bind, redis_url, folder, list(tasks.values()))
+            _serve(programs, service_bind, redis_url, folder, own)
     except Stopped:
         return 0
     except Failed as error:
@@ -100,7 +101,7 @@ def _redis(programs: Programs, folder: Path) -> str:
     return f"unix://{path}"
 
 
-def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path | None, tasks: list[Task]) -> NoReturn:
+def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path | None, own: Recipes) -> NoReturn:
     """Start the sandbox and the service, say so, and wait for the end. Raise Stopped or Failed."""
     address, url = f"http://{SANDBOX_BIND}", f"http://{_reachable(service_bind)}"
     environment = {
@@ -112,13 +113,13 @@ def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path |
         "no_proxy": "127.0.0.1",  # the sandbox is not behind the proxy that this machine may have
     }
     _say("  a sandbox TheEye")
-    own = ["--tasks", str(folder)] if folder else []
-    programs.start([sys.executable, "-m", "sandbox", "--bind", SANDBOX_BIND, *own], environment, quiet=True)
+    folders = ["--tasks", str(folder)] if folder else []
+    programs.start([sys.executable, "-m", "sandbox", "--bind", SANDBOX_BIND, *folders], environment, quiet=True)
     programs.wait_until(lambda: _answers(f"{address}/api/status"), address)
     _say("  the service")
     programs.start([sys.executable, "-m", "gunicorn"], environment)
     programs.wait_until(lambda: _answers(f"{url}/readyz"), url)
-    sys.stdout.write(ready_text(url, tasks, has_console=_answers(f"{url}/console", 400)))
+    sys.stdout.write(ready_text(url, own.tasks.values(), has_console=_answers(f"{url}/console", 400)))
     sys.stdout.flush()
     programs.watch()
 
@@ -182,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=HELP_END,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--tasks", type=_folder, metavar="FOLDER", help="a folder with tasks of your own")
+    parser.add_argument("--tasks", type=_folder, metavar="FOLDER", help="a folder with tasks and workflows of your own")
     return parser
 
 

@@ -12,6 +12,7 @@ from sandbox.outcome import last_line, read_last_line, stored_output, stored_siz
 from sandbox.recipes import Task
 from sandbox.script import Ended
 from sandbox.store import Document
+from sandbox.workflow_recipes import Workflow
 
 SHOWN_OF_TOO_LARGE = 2000  # characters of a log that TheEye could not store
 
@@ -72,6 +73,47 @@ def failed_in_the_making(task: Task, customer: str, reason: str) -> Document:
     job = new_job(task, customer, [], "terminated")
     del job["customer_id"]
     return {**job, "state": "error", "output": reason}
+
+
+def new_run(workflow: Workflow, first: Document) -> Document:
+    """Return the job of a workflow itself; it is no agent's, and its own output stays empty."""
+    kept = (
+        "customer_id",
+        "customer_name",
+        "creation_date",
+        "last_update",
+        "origin",
+        "user_id",
+        "user",
+        "task",
+        "order",
+    )
+    return {
+        **{key: first[key] for key in kept if key in first},
+        "_type": "WorkflowJob",
+        "name": workflow.name,
+        "workflow_id": workflow.id,
+        "workflow": workflow.id,
+        "state": "in_progress",
+        "lifecycle": "ready",
+        "trigger_name": None,
+        "acl": workflow.document["acl"],
+        "result": {},
+        "output": [],
+        "id": new_id(),
+    }
+
+
+def as_step(job: Document, run: Document) -> Document:
+    """Return a new job as one of a workflow's run."""
+    within = {"workflow_id": run["workflow_id"], "workflow_job_id": run["id"], "workflow_job": run["id"]}
+    return {**job, **within, "acl": run["acl"]}
+
+
+def end_run(run: Document, last: Document) -> None:
+    """End a workflow's own job as its last job has ended."""
+    move(run, last["lifecycle"], last["state"])
+    run["trigger_name"] = last["trigger_name"]
 
 
 def move(job: Document, lifecycle: str, state: str) -> None:

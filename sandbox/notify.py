@@ -53,11 +53,11 @@ class RedisNotifier:
 
     def job_changed(self, job: Document, operation: str = "update") -> None:
         """Queue the message of a new or changed job."""
-        self._queue("job-crud", operation, job)
+        self._queue("crud", operation, job)
 
     def job_finished(self, job: Document) -> None:
         """Queue the message of one ended job."""
-        self._queue("job-finished", "update", job)
+        self._queue("finished", "update", job)
 
     def close(self) -> None:
         """Publish what is queued, then disconnect."""
@@ -65,7 +65,8 @@ class RedisNotifier:
         self._thread.join()
         self._redis.close()
 
-    def _queue(self, topic: str, operation: str, job: Document) -> None:
+    def _queue(self, change: str, operation: str, job: Document) -> None:
+        topic = f"workflow-job-{change}" if job["_type"] == "WorkflowJob" else f"job-{change}"
         self._messages.put((f"{job['customer_id']}:{topic}:{job['id']}", message(topic, operation, job)))
 
     def _run(self) -> None:

@@ -1,10 +1,8 @@
-"""Load recipes: tasks as TheEye exports them, one JSON file each."""
+"""Read recipes: tasks as TheEye exports them, one JSON file each."""
 
 import base64
 import hashlib
-import logging
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,10 @@ from typing import Any
 from sandbox.identity import CUSTOMER, CUSTOMER_ID, HOST_ID
 from sandbox.jsontext import loads
 
-BUILT_IN = Path(__file__).parent / "tasks"
 DEFAULT_TIMEOUT = 10 * 60 * 1000
 DEFAULT_LIMIT = 5
 _LIMIT = "autoremove_completed_jobs_limit"
-_ID = re.compile(r"[0-9a-f]{24}")
-_logger = logging.getLogger(__name__)
+ID = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,11 @@ class Task:
         return sorted(self.document["task_arguments"], key=lambda argument: argument.get("order") or 0)
 
     @property
+    def workflow_id(self) -> str | None:
+        """Return the workflow that it is a step of; such a task has no jobs outside of one."""
+        return self.document.get("workflow_id")
+
+    @property
     def takes_any_arguments(self) -> bool:
         """Return whether all arguments are taken as they come: the sandbox's own, in TheEye they are declared."""
         return self.document.get("takes_any_arguments") is True
@@ -71,48 +72,39 @@ class Task:
     @property
     def history_limit(self) -> int | None:
         """Return how many newer jobs there may be before an ended job is deleted; None: any number."""
-        limit = int(self.document[_LIMIT] or DEFAULT_LIMIT)
-        return None if limit < 0 or self.document.get("autoremove_completed_jobs") is False else limit
+        return history_limit(self.document)
+
+
+def history_limit(document: dict[str, Any]) -> int | None:
+    """Return the limit of a task or workflow; TheEye reads it alike."""
+    limit = int(document.get(_LIMIT) or DEFAULT_LIMIT)
+    return None if limit < 0 or document.get("autoremove_completed_jobs") is False else limit
 
 
 class BrokenRecipe(ValueError):
     """Report a recipe that cannot be used; the message says why."""
 
 
-def load_tasks(folders: Iterable[Path]) -> dict[str, Task]:
-    """Load every recipe of the folders; a later one replaces an earlier one with its id."""
-    tasks: dict[str, Task] = {}
-    for path in (path for folder in folders for path in _recipe_files(folder)):
-        try:
-            task = load_recipe(path)
-        except (BrokenRecipe, OSError) as error:
-            _logger.warning("skipped the recipe %s: %s", path, error)
-            continue
-        if task.id in tasks:
-            _logger.warning("the recipe %s replaces the task %r, which has its id", path, tasks[task.id].name)
-        tasks[task.id] = task
-    return tasks
-
-
-def load_recipe(path: Path) -> Task:
-    """Load one recipe file. Raise BrokenRecipe or OSError."""
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Read a recipe file, of a task or of a workflow. Raise BrokenRecipe or OSError."""
     try:
         recipe = loads(path.read_text("utf-8"))
     except ValueError as error:
         raise BrokenRecipe(f"it is not JSON: {error}") from error
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("task"), dict):
+    if not isinstance(recipe, dict):
+        raise BrokenRecipe("it is not a JSON object")
+    return recipe
+
+
+def task_of(recipe: dict[str, Any], folder: Path) -> Task:
+    """Return the task of a recipe; a script without `data` is a file of the folder. Raise BrokenRecipe or OSError."""
+    if not isinstance(recipe.get("task"), dict):
         raise BrokenRecipe('it has no "task"; an exported recipe is {"task": {...}, "file": {...}}')
     document = _task_document(recipe["task"])
     if document["type"] == "dummy":
         return Task(document, b"", "")
-    filename, script = _script(recipe.get("file"), path.parent)
+    filename, script = _script(recipe.get("file"), folder)
     return Task(document, script, filename)
-
-
-def _recipe_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        _logger.warning("skipped the recipes folder %s: it is not a folder", folder)
-    return sorted(folder.glob("*.json"))
 
 
 def _task_document(task: dict[str, Any]) -> dict[str, Any]:
@@ -138,9 +130,14 @@ def _task_document(task: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def derived_id(name: str) -> str:
+    """Return an id for what has none: the same one at each start."""
+    return hashlib.sha1(name.encode()).hexdigest()[:24]
+
+
 def _task_id(task: dict[str, Any], name: str) -> str:
-    identifier = task.get("source_model_id") or task.get("id") or hashlib.sha1(name.encode()).hexdigest()[:24]
-    if not isinstance(identifier, str) or not _ID.fullmatch(identifier.lower()):
+    identifier = task.get("source_model_id") or task.get("id") or derived_id(name)
+    if not isinstance(identifier, str) or not ID.fullmatch(identifier.lower()):
         raise BrokenRecipe(f"the task's id {identifier!r} is not 24 hex digits")
     return identifier.lower()
 
@@ -182,6 +179,7 @@ def _script(file: Any, folder: Path) -> tuple[str, bytes]:
 
 def _decode(data: Any) -> bytes:
     try:
-        return base64.b64decode(data, validate=True)
+        # in a workflow's recipe it is a data: URL
+        return base64.b64decode(str(data).partition("base64,")[2] or data, validate=True)
     except (TypeError, ValueError) as error:
         raise BrokenRecipe(f"file.data is not base64: {error}") from error

@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS jobs (
     lifecycle TEXT NOT NULL, document TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS jobs_of_task ON jobs (task_id, seq);
 CREATE INDEX IF NOT EXISTS jobs_in_lifecycle ON jobs (lifecycle, seq);
+CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, workflow_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS steps (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, settled INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS runs_of_workflow ON runs (workflow_id);
+CREATE INDEX IF NOT EXISTS steps_of_run ON steps (run_id);
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, customer TEXT NOT NULL, expires REAL);
 """
 
@@ -53,10 +57,8 @@ class Store:
 
     def add_job(self, document: Document, history_limit: int | None) -> None:
         """Store a new job, and delete the jobs beyond the history limit."""
-        row = [document[key] for key in ("id", "task_id", "customer_name", "lifecycle")]
-        columns = "(id, task_id, customer_name, lifecycle, document)"
         with self._lock, self._db:
-            self._db.execute(f"INSERT INTO jobs {columns} VALUES (?, ?, ?, ?, ?)", (*row, dumps(document)))
+            self._insert(document, document["task_id"])
             if history_limit is not None:
                 self._trim(document["task_id"], history_limit)
 
@@ -69,9 +71,10 @@ class Store:
         return self._value("SELECT lifecycle FROM jobs WHERE id = ?", job_id.lower())
 
     def jobs_in(self, lifecycle: str) -> list[str]:
-        """Return the ids of the jobs in a lifecycle, oldest first."""
+        """Return the ids of the jobs in a lifecycle, oldest first; a workflow's own job is no agent's."""
+        query = "SELECT id FROM jobs WHERE lifecycle = ? AND id NOT IN (SELECT id FROM runs) ORDER BY seq"
         with self._lock:
-            rows = self._db.execute("SELECT id FROM jobs WHERE lifecycle = ? ORDER BY seq", (lifecycle,))
+            rows = self._db.execute(query, (lifecycle,))
             return [row[0] for row in rows]
 
     def change(self, job_id: str, allowed: Collection[str], change: Callable[[Document], None]) -> Document | None:
@@ -86,11 +89,65 @@ class Store:
             self._db.execute("UPDATE jobs SET lifecycle = ?, document = ? WHERE id = ?", values)
             return document
 
+    def add_run(self, run: Document, first: Document, history_limit: int | None) -> None:
+        """Store a workflow's own job and its first task's; delete the oldest ended runs beyond the workflow's limit."""
+        with self._lock, self._db:
+            self._insert(run, "")
+            self._db.execute("INSERT INTO runs VALUES (?, ?)", (run["id"], run["workflow_id"]))
+            self._insert_step(first)
+            if history_limit is not None:
+                self._trim_runs(run["workflow_id"], history_limit)
+
+    def steps_of(self, run_id: str) -> list[Document]:
+        """Return the jobs of a run, oldest first."""
+        query = "SELECT document FROM jobs JOIN steps USING (id) WHERE run_id = ? ORDER BY seq"
+        with self._lock:
+            return [json.loads(row[0]) for row in self._db.execute(query, (run_id,))]
+
+    def settle(self, job_id: str, following: list[Document]) -> bool:
+        """Store the jobs that follow an ended one, in one transaction; return whether the run is over."""
+        with self._lock, self._db:
+            self._db.execute("UPDATE steps SET settled = 1 WHERE id = ?", (job_id,))
+            for job in following:
+                self._insert_step(job)
+            run = "SELECT run_id FROM steps WHERE id = ?"
+            return self._value(f"SELECT count(*) FROM steps WHERE NOT settled AND run_id = ({run})", job_id) == "0"
+
+    def unsettled_steps(self) -> list[Document]:
+        """Return the ended jobs from which their runs have not gone on."""
+        ended = f"lifecycle NOT IN ({_marks(SPARED)})"
+        query = f"SELECT document FROM jobs JOIN steps USING (id) WHERE NOT settled AND {ended} ORDER BY seq"
+        with self._lock:
+            return [json.loads(row[0]) for row in self._db.execute(query, SPARED)]
+
+    def _insert(self, document: Document, task_id: str) -> None:
+        row = (document["id"], task_id, document["customer_name"], document["lifecycle"], dumps(document))
+        columns = "(id, task_id, customer_name, lifecycle, document)"
+        self._db.execute(f"INSERT INTO jobs {columns} VALUES (?, ?, ?, ?, ?)", row)
+
+    def _insert_step(self, job: Document) -> None:
+        self._insert(job, job["task_id"])
+        self._db.execute("INSERT INTO steps VALUES (?, ?, 0)", (job["id"], job["workflow_job_id"]))
+
+    def _trim_runs(self, workflow_id: str, limit: int) -> None:
+        """Delete as TheEye does: as many runs as are too many, the oldest of those with no job in progress."""
+        too_many = "(SELECT max(0, count(*) - ?) FROM runs WHERE workflow_id = ?)"
+        in_progress = f"SELECT run_id FROM steps JOIN jobs USING (id) WHERE lifecycle IN ({_marks(SPARED)})"
+        query = f"""SELECT id FROM runs JOIN jobs USING (id) WHERE workflow_id = ? AND id NOT IN ({in_progress})
+            ORDER BY seq LIMIT {too_many}"""
+        old = self._db.execute(query, (workflow_id, *SPARED, limit, workflow_id)).fetchall()
+        for delete in (
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM steps WHERE run_id = ?)",
+            "DELETE FROM steps WHERE run_id = ?",
+            "DELETE FROM jobs WHERE id = ?",
+            "DELETE FROM runs WHERE id = ?",
+        ):
+            self._db.executemany(delete, old)
+
     def _trim(self, task_id: str, limit: int) -> None:
-        spared = ", ".join("?" * len(SPARED))
         beyond = "SELECT seq FROM jobs WHERE task_id = ? ORDER BY seq DESC LIMIT 1 OFFSET ?"
         self._db.execute(
-            f"DELETE FROM jobs WHERE task_id = ? AND lifecycle NOT IN ({spared}) AND seq <= ({beyond})",
+            f"DELETE FROM jobs WHERE task_id = ? AND lifecycle NOT IN ({_marks(SPARED)}) AND seq <= ({beyond})",
             (task_id, *SPARED, task_id, limit),
         )
 
@@ -98,6 +155,10 @@ class Store:
         with self._lock:
             row = self._db.execute(query, parameters).fetchone()
         return None if row is None else str(row[0])
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _open(path: Path) -> sqlite3.Connection:

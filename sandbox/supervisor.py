@@ -48,8 +48,11 @@ class _Views:
         """Create a job."""
         owner = self._organization(customer)
         task = _find_task(self._tasks, task_id)  # whosever it is: TheEye runs the tasks of other organisations too
-        body, query = _body(), query_object(request.args.items(multi=True))
-        job = _new_job(task, owner, body, query)
+        query, body = query_and_body()
+        if task.workflow_id:
+            job = jobs.failed_in_the_making(task, owner, "missing workflow job")
+        else:
+            job = new_job(task, owner, body, query)
         created = answer(job)
         self._store.add_job(job, task.history_limit)
         if job["lifecycle"] in ("ready", *_PARKED):  # not of one that has failed in the making
@@ -72,24 +75,24 @@ class _Views:
     def read_job(self, customer: str, job_id: str) -> Response:
         """Show a job."""
         self._organization(customer)
-        return answer_text(_find(self._store.job_text, job_id))
+        return answer_text(find_job(self._store.job_text, job_id))
 
     def read_lifecycle(self, customer: str, job_id: str) -> Response:
         """Show a job's lifecycle."""
         self._organization(customer)
-        return answer(_find(self._store.lifecycle, job_id))
+        return answer(find_job(self._store.lifecycle, job_id))
 
     def cancel(self, customer: str, job_id: str) -> Response:
         """Cancel a job; the answer is the same whether that had an effect or not."""
         self._organization(customer)
-        _find(self._store.lifecycle, job_id)
+        find_job(self._store.lifecycle, job_id)
         self._agent.cancel(job_id.lower())
         return Response(status=204)
 
     def synced(self, job_id: str) -> Response:
         """Make a job ready that its caller has put into `syncing`."""
         self._authorize()
-        lifecycle = _find(self._store.lifecycle, job_id)
+        lifecycle = find_job(self._store.lifecycle, job_id)
         job = self._store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
         if job is None:
             raise Refused(400, f"job lifecycle must be syncing. {lifecycle} is set")
@@ -117,23 +120,30 @@ class _Views:
 
 
 def _find_task(among: Mapping[str, Task], task_id: str) -> Task:
-    task = among.get(_checked(task_id, "task").lower())
+    task = among.get(checked_id(task_id, "task").lower())
     if task is None:
         raise Refused(404, "task not found")
     return task
 
 
-def _find(read: Callable[[str], str | None], job_id: str) -> str:
-    value = read(_checked(job_id, "job"))
+def find_job(read: Callable[[str], str | None], job_id: str) -> str:
+    """Return what a function reads of a job. Raise Refused."""
+    value = read(checked_id(job_id, "job"))
     if value is None:
         raise Refused(404, "job not found")
     return value
 
 
-def _checked(identifier: str, kind: str) -> str:
+def checked_id(identifier: str, kind: str) -> str:
+    """Return an id that may be one. Raise Refused."""
     if not _ID.fullmatch(identifier):
         raise Refused(400, f"{kind} id is invalid")
     return identifier
+
+
+def query_and_body() -> tuple[dict[str, Any], Any]:
+    """Return the request's query and body as TheEye reads them. Raise Refused."""
+    return query_object(request.args.items(multi=True)), _body()
 
 
 def _body() -> Any:
@@ -153,7 +163,7 @@ def _option(name: str, body: Any, query: dict[str, Any]) -> Any:
     return query.get(name) if value is None else value
 
 
-def _new_job(task: Task, customer: str, body: Any, query: dict[str, Any]) -> Document:
+def new_job(task: Task, customer: str, body: Any, query: dict[str, Any]) -> Document:
     """Return a new job, perhaps one that has failed already. Raise Refused."""
     lifecycle, assignee = _lifecycle(body, query), _assignee(body, query)
     try:

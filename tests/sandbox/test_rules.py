@@ -12,9 +12,10 @@ from support.sandbox import ID, TASK, recipe
 
 from sandbox.command import argument_text, command_line, environment, missing_interpreter
 from sandbox.jsontext import MAX_DEPTH, dumps, loads
+from sandbox.loading import BUILT_IN, load_recipe, load_recipes
 from sandbox.log import Log
 from sandbox.outcome import last_line, read_last_line, stored_output, stored_size, stored_state
-from sandbox.recipes import BUILT_IN, BrokenRecipe, load_recipe, load_tasks
+from sandbox.recipes import BrokenRecipe
 
 RECIPES = Path(__file__).parents[1] / "data" / "recipes"
 
@@ -158,7 +159,7 @@ def test_the_missing_interpreter(runas: str, missing: str | None) -> None:
 
 
 def test_our_tasks_all_load() -> None:
-    tasks = load_tasks([BUILT_IN])
+    tasks = load_recipes([BUILT_IN]).tasks
     assert sorted(int(identifier[-2:], 16) for identifier in tasks) == [*range(0x27, 0x2F), *range(0x30, 0x34)]
     assert all(task.description for task in tasks.values())
 
@@ -195,7 +196,7 @@ def test_a_broken_recipe_says_why(name: str, reason: str) -> None:
 
 def test_broken_recipes_are_skipped_and_named(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        tasks = load_tasks([RECIPES / "broken", RECIPES / "nowhere"])
+        tasks = load_recipes([RECIPES / "broken", RECIPES / "nowhere"]).tasks
     identifier = hashlib.sha1(b"Fine among broken ones").hexdigest()[:24]
     assert [(task.id, task.name) for task in tasks.values()] == [(identifier, "Fine among broken ones")]
     for name in [*BROKEN, "no_script", "nowhere"]:
@@ -216,5 +217,5 @@ def test_recipes_with_wrong_types(tmp_path: Path, task: dict[str, Any]) -> None:
 
 def test_a_later_recipe_replaces_an_earlier_one(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     recipe(tmp_path, ID, "", name="mine", source_model_id=TASK)
-    assert load_tasks([BUILT_IN, tmp_path])[TASK].name == "mine"
+    assert load_recipes([BUILT_IN, tmp_path]).tasks[TASK].name == "mine"
     assert "replaces" in caplog.text

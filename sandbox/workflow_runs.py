@@ -1,0 +1,110 @@
+"""Run workflows: make each job when the one before it has ended, and end the run when no job is left."""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from sandbox import jobs
+from sandbox.agent import Agent
+from sandbox.arguments import WrongArguments, WrongPosition, argument_values
+from sandbox.notify import Notifier
+from sandbox.recipes import Task
+from sandbox.store import Document, Store
+from sandbox.workflow_recipes import Workflow
+
+_logger = logging.getLogger(__name__)
+_CHANGED_AT_THE_END = ("ready", "onhold", "terminated", "canceled")  # a cancelled run too, if a branch of it went on
+
+
+class WorkflowRuns:
+    """Take each run from one job to the next. One thread does it, so that two branches never end a run twice."""
+
+    def __init__(self, store: Store, workflows: Mapping[str, Workflow], agent: Agent, notifier: Notifier) -> None:
+        self._store = store
+        self._workflows = workflows
+        self._agent = agent
+        self._notifier = notifier
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox-workflows")
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Go on from the jobs whose end was the last thing before a stop."""
+        for job in self._store.unsettled_steps():
+            if job["state"] != "error":  # see `next_job`
+                self.job_ended(job)
+
+    def stop(self) -> None:
+        """Make no more jobs; what has ended by then is taken up at the next start."""
+        with self._lock:
+            self._stopping = True
+        self._thread.shutdown(cancel_futures=True)
+
+    def create(self, workflow: Workflow, first: Document) -> Document:
+        """Start a run with its first job; return the run's own job."""
+        run = jobs.new_run(workflow, first)
+        step = jobs.as_step(first, run)
+        self._store.add_run(run, step, workflow.history_limit)
+        self._notifier.job_changed(run, "create")
+        self._begin(step)
+        return run
+
+    def cancel(self, run: Document) -> bool:
+        """Cancel the newest job of a run and no other, as TheEye does it; return whether that could be done."""
+        newest = self._store.steps_of(run["id"])[-1]["id"]
+        if not self._agent.cancel(newest):
+            return False
+        self._store.change(run["id"], ("ready", "onhold"), partial(jobs.move, lifecycle="terminated", state="canceled"))
+        return True
+
+    def job_ended(self, job: Document) -> None:
+        """Go on from a job's end, if it is a step of a run."""
+        with self._lock:
+            if "workflow_job_id" in job and not self._stopping:
+                self._thread.submit(self._go_on, job).add_done_callback(_log_failure)
+
+    def _go_on(self, job: Document) -> None:
+        workflow = self._workflows.get(job["workflow_id"])
+        run = self._store.job_text(job["workflow_job_id"])
+        if workflow is None or run is None:
+            return
+        followers = workflow.followers(job["task_id"], job["trigger_name"])
+        steps = [jobs.as_step(next_job(task, job), json.loads(run)) for task in followers]
+        is_over = self._store.settle(job["id"], steps)
+        for step in steps:
+            self._begin(step)
+        if is_over:
+            self._end(job)
+
+    def _begin(self, step: Document) -> None:
+        self._notifier.job_changed(step, "create")
+        if step["lifecycle"] == "ready":
+            self._agent.take(step)
+
+    def _end(self, last: Document) -> None:
+        run = self._store.change(last["workflow_job_id"], _CHANGED_AT_THE_END, partial(jobs.end_run, last=last))
+        if run is not None:
+            self._notifier.job_changed(run)
+            self._notifier.job_finished(run)
+
+
+def next_job(task: Task, before: Document) -> Document:
+    """Return the job that follows another one: the output of that is its arguments."""
+    customer: str = before["customer_name"]
+    output: list[Any] = before["output"]
+    try:
+        return jobs.new_job(task, customer, argument_values(task, output, {}), "ready")
+    except (WrongArguments, WrongPosition):
+        # TheEye tells nobody that it has ended so, and the run goes on for ever
+        failed = jobs.failed_in_the_making(task, customer, "InvalidTaskArguments")
+        return failed | {"customer_id": before["customer_id"]}
+
+
+def _log_failure(future: "Future[None]") -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        _logger.error("a workflow lost its next job", exc_info=error)
