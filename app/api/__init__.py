@@ -1,1 +1,1 @@
-"""Answer HTTP requests: a Flask blueprint, and what its views read and check."""
+"""Answer HTTP requests: a Flask blueprint, its views, and the code that reads and checks requests."""

@@ -12,13 +12,13 @@ from app.errors import BadRequest, TooLarge, UnsupportedType
 from formatters.cost import TooCostly
 from formatters.jsontext import TooLong, dumps, loads_body
 
-_JSON_TYPE = re.compile(r"(application/json|text/json|application/[\w.-]+\+json)?")  # or none at all
+_JSON_TYPE = re.compile(r"(application/json|text/json|application/[\w.-]+\+json)?")  # a missing type counts as JSON
 _NO_ARGUMENTS = BLOCKED_NAMES | {"access_token"}  # a second token: TheEye would refuse the request (RFC 6750, 2)
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)")
 
 
 def for_supervisor(body: bytes, content_type: str, most: int = sys.maxsize) -> bytes | None:
-    """Return JSON of at most so many bytes to pass on, None for an empty body.
+    """Return the JSON to pass on, at most `most` bytes, or None for an empty body.
 
     Raise BadRequest, TooLarge or UnsupportedType.
     """
@@ -47,7 +47,7 @@ def _json_of(body: bytes, content_type: str, most: int) -> bytes:
 
 
 def _json(body: bytes, most: int) -> bytes:
-    """Return the body as it came, unless something has to be taken out of it."""
+    """Return the body unchanged, or without the blocked names if it has any."""
     value = _read(body)
     if not isinstance(value, dict | list):
         raise BadRequest("The body must be a JSON object or array")
@@ -66,5 +66,5 @@ def _read(body: bytes) -> Any:
 
 
 def _reason(error: ValueError) -> str:
-    """Say what is wrong, without a word of the body itself."""
+    """Return what is wrong, without quoting the body."""
     return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -1,4 +1,4 @@
-"""Receive the body of a request within its limits of size and time."""
+"""Read the body of a request within limits of size and time."""
 
 import socket
 import threading
@@ -15,13 +15,13 @@ from app.api.request import client_socket
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow
 from app.waiter.ticker import Ticker
 
-BODY_SECONDS = 10.0  # in which the next piece of the body, or its end, must arrive
-BODY_PIECE = 64 * 1024  # bytes
+BODY_SECONDS = 10.0  # each piece of the body, and its end, must arrive within this time
+BODY_PIECE = 64 * 1024  # bytes of a piece
 
 
 @dataclass(slots=True, eq=False)
 class _Upload:
-    """Hold a body that is being read; its next piece must arrive by `deadline` (monotonic seconds)."""
+    """Hold the state of a body that is being read; `deadline` of the next piece is in monotonic seconds."""
 
     sock: socket.socket
     deadline: float
@@ -29,7 +29,7 @@ class _Upload:
 
 
 class _SlowBodies:
-    """Cut off clients that send too slowly. A timeout of the socket would start anew with every byte."""
+    """Cut off clients that send too slowly. A socket's own timeout would not do: it restarts with every byte."""
 
     def __init__(self) -> None:
         self._ticker = Ticker("theeye-sync-bodies", self._cut_off)
@@ -38,7 +38,7 @@ class _SlowBodies:
 
     @contextmanager
     def watch(self, sock: socket.socket | None) -> Iterator[_Upload | None]:
-        """Cut the client off unless each BODY_PIECE comes in BODY_SECONDS; without a socket nobody can."""
+        """Cut the client off unless each BODY_PIECE arrives within BODY_SECONDS; without a socket do nothing."""
         if sock is None:
             yield None
             return
@@ -63,13 +63,13 @@ class _SlowBodies:
 
 @cache
 def _slow_bodies() -> _SlowBodies:
-    """Return those of this process; made at the first use, since a lock made before gevent's patching would block."""
+    """Return the one of this process, made at the first use: its lock must not be made before gevent patches locks."""
     return _SlowBodies()
 
 
 def read_body(environ: dict[str, Any], most: int) -> bytes:
-    """Return the whole body. Raise TooLarge, TooSlow, or BadRequest where less came than was announced."""
-    announced = get_content_length(environ)  # None also for chunks
+    """Return the whole body. Raise TooLarge, TooSlow, or BadRequest if it is shorter than its Content-Length."""
+    announced = get_content_length(environ)  # None for a chunked body, too
     if announced is None and "HTTP_TRANSFER_ENCODING" in environ and not environ.get("wsgi.input_terminated"):
         raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
     if announced is not None and announced > most:
@@ -77,7 +77,7 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
     with _slow_bodies().watch(client_socket(environ)) as upload:
         try:
             body = _receive(get_input_stream(environ), most + 1, upload)
-        except Exception:  # noqa: BLE001 - gunicorn has errors of its own for malformed chunks
+        except Exception:  # noqa: BLE001 - gunicorn raises errors of its own for malformed chunks
             raise _broken_off(environ, upload) from None
     if len(body) > most:
         raise TooLarge(f"The body is larger than {most} bytes")
@@ -87,7 +87,7 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
 
 
 def _receive(stream: IO[bytes], most: int, upload: _Upload | None) -> bytes:
-    """Return at most so many bytes, and give each piece a deadline of its own."""
+    """Return at most `most` bytes; extend the deadline after each piece."""
     if upload is None:
         return stream.read(most)
     body = bytearray()
@@ -98,7 +98,7 @@ def _receive(stream: IO[bytes], most: int, upload: _Upload | None) -> bytes:
 
 
 def _broken_off(environ: Mapping[str, Any], upload: _Upload | None) -> SyncError:
-    """Return the error of a body that did not come whole; where it ends is unknown, so the connection must end."""
+    """Return the error for an incomplete body, and mark the connection to be closed: the body's end is unknown."""
     if upload is not None:
         environ["wsgi.input"].failed = True
         if upload.late:

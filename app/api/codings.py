@@ -1,11 +1,11 @@
-"""Undo the Content-Encoding of a request's body, as the original's Express does; raw deflate is read too."""
+"""Decode the Content-Encoding of a request's body, as the original's Express does; decode raw deflate, too."""
 
 from app.errors import BadRequest, TooLarge, UnsupportedCoding
 from app.theeye.codings import CODINGS, inflated
 
 
 def decode(body: bytes, header: str, most: int) -> bytes:
-    """Return the body without its coding. Raise UnsupportedCoding, BadRequest for a broken one, or TooLarge."""
+    """Return the decoded body. Raise UnsupportedCoding, TooLarge, or BadRequest for broken data."""
     named = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in named if name not in ("", "identity")]
     if not body or not codings:
@@ -20,7 +20,7 @@ def decode(body: bytes, header: str, most: int) -> bytes:
 
 
 def _measure(body: bytes, coding: str, most: int) -> None:
-    """Raise TooLarge where a body inflates to more. It is inflated twice, so that what is too large is never held."""
+    """Raise TooLarge if the decoded body is larger. Decode it piece by piece: a large body never is in memory."""
     size = 0
     for piece in inflated(body, coding):
         size += len(piece)

@@ -1,7 +1,7 @@
-"""Compress answers for clients that accept it (RFC 9110, 12.5.3): text and JSON above 1 KiB, never a stream.
+"""Compress text and JSON above 1 KiB for clients that accept it (RFC 9110, 12.5.3), but never a stream.
 
-Not Flask-Compress: it brings two more compressors, changes the ETag, and compresses in the greenlet, which would hold
-up all requests of a gevent worker for a second where an answer is large.
+Flask-Compress does not fit: it needs two more compressors, changes the ETag, and compresses in the greenlet. A large
+answer would block all requests of a gevent worker for a second.
 """
 
 import re
@@ -18,17 +18,17 @@ from app.api.responses import BODILESS
 if TYPE_CHECKING:
     from gevent.threadpool import ThreadPool
 
-SMALLEST = 1024  # bytes; smaller answers stay as the original wrote them
-LARGE = 1 << 20  # bytes above which a real thread compresses: zlib lets go of Python's lock
+SMALLEST = 1024  # bytes; smaller answers are sent as the original sent them
+LARGE = 1 << 20  # bytes; larger answers are compressed in a real thread: zlib releases Python's lock
 THREADS = 2
-LEVEL = 4  # of zlib: of records 2 % more bytes than with 6, in half the time
+LEVEL = 4  # zlib's level: on records 2 % more bytes than with 6, in half the time
 
 _GZIP = zlib.MAX_WBITS | 16
 _TEXT = re.compile(r"text/(?!event-stream$)|application/(json|javascript|xml)$|.*\+(json|xml)$")
 
 
 def may_be_compressed(response: flask.Response) -> bool:
-    """Return whether it depends on the request's Accept-Encoding how the response is sent."""
+    """Return whether the response is compressed for a client that accepts it."""
     return (
         (response.content_length or 0) > SMALLEST
         and _TEXT.match(response.mimetype or "") is not None
@@ -39,10 +39,10 @@ def may_be_compressed(response: flask.Response) -> bool:
 
 
 def compress(response: flask.Response) -> None:
-    """Compress a response that may be, where the client prefers it so. A weak ETag holds for both forms."""
+    """Compress a response if the client prefers that. Make its ETag weak, so that it is valid for both forms."""
     if response.status_code in BODILESS or not _is_preferred():
         return
-    response.direct_passthrough = False  # of a file, which is read here
+    response.direct_passthrough = False  # a file has to be read here
     response.set_data(_compressed(response.get_data()))
     response.headers["Content-Encoding"] = "gzip"
     response.headers.remove("Accept-Ranges")
@@ -52,14 +52,14 @@ def compress(response: flask.Response) -> None:
 
 
 def _is_preferred() -> bool:
-    """Return whether the client accepts gzip, and does not name `identity` as better."""
+    """Return whether the client accepts gzip, and does not prefer `identity`."""
     accepted = request.accept_encodings
     identity = max((quality for name, quality in accepted if name.lower() == "identity"), default=0)
     return accepted.quality("gzip") > 0 and accepted.quality("gzip") >= identity
 
 
 def _compressed(body: bytes) -> bytes:
-    gevent = sys.modules.get("gevent.monkey")  # where gevent is only installed, it is not imported for this
+    gevent = sys.modules.get("gevent.monkey")  # None unless a gevent worker has imported it
     if len(body) > LARGE and gevent is not None and gevent.is_module_patched("threading"):
         return _threads().apply(_gzip, (body,))
     return _gzip(body)
@@ -71,7 +71,7 @@ def _gzip(body: bytes) -> bytes:
 
 @cache
 def _threads() -> "ThreadPool":
-    """Return the threads of this process; gevent's own ones are for its resolver."""
+    """Return the threads of this process; gevent's own threads are for its resolver."""
     from gevent.threadpool import ThreadPool
 
     return ThreadPool(THREADS)

@@ -1,4 +1,4 @@
-"""Answer 304 to a client that has an answer already (RFC 9110, 13.1.2)."""
+"""Answer 304 to a client that already has the answer (RFC 9110, 13.1.2)."""
 
 from http import HTTPStatus
 
@@ -9,9 +9,9 @@ from app.api.responses import status_line
 
 
 def is_known(response: flask.Response) -> bool:
-    """Return whether the request's If-None-Match names the response's ETag; never for a job that did not succeed."""
+    """Return whether the request's If-None-Match has the response's ETag; False for a job that did not succeed."""
     if response.status_code == HTTPStatus.NOT_MODIFIED:
-        return response.direct_passthrough  # Flask's own for a file, which tells the length of one of its two forms
+        return response.direct_passthrough  # Flask's own 304 for a file: its Content-Length may be wrong
     if "HTTP_IF_NONE_MATCH" not in request.environ or request.method not in ("GET", "HEAD"):
         return False
     tag, _ = response.get_etag()
@@ -22,8 +22,8 @@ def is_known(response: flask.Response) -> bool:
 
 
 def make_not_modified(response: flask.Response) -> None:
-    """Leave out the body, and the headers that are about it."""
-    if not response.direct_passthrough:  # a file is never sent with this status, and closed at the end
+    """Remove the body, and the headers that describe it."""
+    if not response.direct_passthrough:  # a file is not sent with status 304, and closed with the response
         response.set_data(b"")
     response.status = status_line(HTTPStatus.NOT_MODIFIED)
     for name in ("Content-Type", "Content-Length"):

@@ -1,4 +1,4 @@
-"""Run formatters, here and nowhere else: whatever one does, the client gets a legal answer."""
+"""Run formatters; whatever a formatter does, the client gets a legal answer."""
 
 import logging
 import signal
@@ -22,13 +22,13 @@ from formatters import (
     rendered,
 )
 
-MESSAGE_LENGTH = 500  # characters of a formatter's own words that reach the client
+MESSAGE_LENGTH = 500  # characters of a formatter's message that are sent to the client
 
 log = logging.getLogger("theeye_sync.formatters")
 
 
 def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Formatter:
-    """Choose the formatter that the request asks for, and check its argument. Raise BadRequest or FormatterFailed."""
+    """Return the formatter that a request selects, and let it check the query. Raise BadRequest or FormatterFailed."""
     formatter = formatters.choose(query, accept)
     try:
         formatter.check(query)
@@ -45,19 +45,19 @@ def choose(formatters: Registry, query: Mapping[str, str], accept: str) -> Forma
 def render(
     formatter: Formatter, context: Context, headers: Headers, has_crashed: Callable[[], bool] = lambda: False
 ) -> Response:
-    """Return the formatter's answer under the headers that the service sets itself. Raise FormatterFailed.
+    """Return the formatter's answer with the service's own headers, which win. Raise FormatterFailed.
 
-    `has_crashed`: tells of a job that is to be 500 unless the formatter finds a worse status than a success for it.
+    `has_crashed` returns whether the script has crashed: then a status of success becomes 500.
     """
     job_id = context.job.get("id")  # a formatter may change the document
     try:
         answer = _answered(formatter, context, has_crashed)
-    except FormatterFailed:  # of `has_crashed`, which says what it is about
+    except FormatterFailed:  # raised by `has_crashed`, with its own message
         raise
     except BaseException as error:
         if _is_for_host(error):
             raise
-        if isinstance(error, FormatterError) and error.__cause__ is None:  # all that there is to say
+        if isinstance(error, FormatterError) and error.__cause__ is None:  # the message says everything
             log.warning("formatter %s failed on job %s: %a", formatter.name, job_id, _words(error))
         else:
             log.exception("formatter %s failed on job %s", formatter.name, job_id)
@@ -68,9 +68,9 @@ def render(
 
 
 def _answered(formatter: Formatter, context: Context, has_crashed: Callable[[], bool]) -> Rendered:
-    """Return the formatter's answer, 500 in place of a success where the script has crashed.
+    """Return the formatter's answer, with status 500 instead of a success if the script has crashed.
 
-    What such a script has printed may be nothing that the formatter can use: then the answer is the output as it is.
+    If the formatter cannot use the output of a crashed script, the answer is the raw output.
     """
     try:
         answer = answered(formatter, context)
@@ -84,15 +84,15 @@ def _answered(formatter: Formatter, context: Context, has_crashed: Callable[[], 
 
 
 def _failed(formatter: Formatter, error: BaseException) -> FormatterFailed:
-    """Return what the client is told; the log has the whole error."""
+    """Return the error for the client; the log has the whole one."""
     return FormatterFailed(formatter.name, _words(error) if isinstance(error, FormatterError) else "")
 
 
 def _is_for_host(error: BaseException) -> bool:
-    """Recognise a Ctrl-C that nobody else handles, gunicorn ending the worker, and gevent ending the request."""
+    """Return whether the host raised the error: Ctrl-C, gunicorn ending the worker, or gevent ending the request."""
     if isinstance(error, KeyboardInterrupt):
         return signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if isinstance(error, SystemExit):  # of a signal's handler, which runs in the middle of whatever takes too long
+    if isinstance(error, SystemExit):  # a signal's handler interrupts any code, also a formatter's
         *_, (frame, _) = walk_tb(error.__traceback__)
         return str(frame.f_globals.get("__name__", "")).startswith("gunicorn.")
     return type(error).__name__ == "GreenletExit"

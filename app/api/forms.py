@@ -1,4 +1,4 @@
-"""Read a form as TheEye reads it (with qs): `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, `a[b]=1` is an object."""
+"""Parse a form as TheEye does (with qs): `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, `a[b]=1` is an object."""
 
 import re
 from collections.abc import Collection
@@ -9,8 +9,8 @@ from app.api.query import BLOCKED_NAMES, SERVICE_NAMES, base_name
 from app.errors import BadRequest
 
 MAX_FIELDS = 1000
-MAX_DEPTH = 5  # of objects in objects; the keys below are left out
-MAX_ESCAPES = 1_000_000  # each costs most of a microsecond, and greenlets wait for each other
+MAX_DEPTH = 5  # levels of nested objects; deeper keys are ignored
+MAX_ESCAPES = 1_000_000  # decoding one takes almost a microsecond, in which no other greenlet runs
 
 _PIECE = 64 * 1024  # bytes
 _RESERVED = BLOCKED_NAMES | SERVICE_NAMES
@@ -18,7 +18,7 @@ _KEYS = re.compile(r"\[([^\[\]]*)\]")
 
 
 def read_form(body: bytes) -> dict[str, Any]:
-    """Return a form's fields as one object, without the reserved names. Raise BadRequest."""
+    """Return the fields of a form as one object, without the reserved names. Raise BadRequest."""
     if body.lstrip()[:1] in (b"{", b"["):
         raise BadRequest("The body looks like JSON: send it with Content-Type: application/json")
     if body.count(b"%") > MAX_ESCAPES:
@@ -31,7 +31,7 @@ def read_form(body: bytes) -> dict[str, Any]:
 
 
 def arranged(fields: Collection[tuple[str, str]]) -> dict[str, Any]:
-    """Return fields as one object, without the reserved names in any spelling. Raise BadRequest."""
+    """Arrange fields to one object, without the reserved names in any spelling. Raise BadRequest."""
     form: dict[str, Any] = {}
     names = {name for name, _ in fields}
     for name, text in fields:
@@ -40,15 +40,15 @@ def arranged(fields: Collection[tuple[str, str]]) -> dict[str, Any]:
             _put(form, both if both in names else name, text)
     found = {name: _arrays(value) for name, value in form.items()}
     arguments = found.get("task_arguments", [])
-    if not isinstance(arguments, list):  # TheEye wants a list of a single one too
+    if not isinstance(arguments, list):  # TheEye needs a list, also for a single argument
         found["task_arguments"] = [arguments]
     return found
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:
-    """Return names and values, as `urllib.parse.parse_qsl` does, whose `unquote` takes 200 bytes for each escape.
+    """Return names and values. Raise ValueError for too many fields, and for text that is not UTF-8.
 
-    Raise ValueError for too many fields and for what is not UTF-8.
+    `urllib.parse.parse_qsl` would do the same, but its `unquote` takes 200 bytes of memory for each escape.
     """
     if body.count(b"&") >= MAX_FIELDS:
         raise ValueError("too many fields")
@@ -57,7 +57,7 @@ def _fields(body: bytes) -> list[tuple[str, str]]:
 
 
 def _unquoted(text: bytes) -> str:
-    """Decode a piece at a time; none ends inside of an escape."""
+    """Decode a text in pieces; no piece ends inside an escape."""
     pieces, start = [], 0
     while start < len(text):
         end = start + _PIECE
@@ -92,7 +92,7 @@ def _both(name: str) -> BadRequest:
 
 
 def _arrays(value: Any) -> Any:
-    """Turn an object whose keys are all indexes into an array in their order."""
+    """Turn each object whose keys are all indexes into an array, in the order of the indexes."""
     if not isinstance(value, dict):
         return value
     inner = {name: _arrays(item) for name, item in value.items()}

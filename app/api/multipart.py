@@ -1,6 +1,6 @@
-"""Read multipart/form-data (RFC 7578), as HTML forms and `curl -F` send it: fields as text, files as `data:` URLs.
+"""Parse multipart/form-data (RFC 7578), the format of HTML forms and `curl -F`: fields as text, files as `data:` URLs.
 
-TheEye's agents write such a URL to a file of a random name; the name that the file had goes no further.
+TheEye's agents write such a URL to a file with a random name. The original file name is dropped.
 """
 
 import re
@@ -16,16 +16,16 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from app.errors import BadRequest
 
 MAX_PARTS = 1000
-MAX_HEADS = 1 << 20  # bytes that are no content, most of them the heads of parts, which take long to read
+MAX_HEADS = 1 << 20  # bytes outside of contents, mostly heads of parts: parsing heads takes long
 
-_PIECE = 64 * 1024  # bytes that are read at once
-_PADDING = 80  # bytes that may follow a boundary in its line
+_PIECE = 64 * 1024  # bytes parsed in one step
+_PADDING = 80  # bytes that may follow a boundary on its line
 _OTHER = "application/octet-stream"
-_MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[a-z0-9][\w.+-]*", re.ASCII | re.IGNORECASE)  # what agents know as one
+_MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[a-z0-9][\w.+-]*", re.ASCII | re.IGNORECASE)  # the form that agents accept
 
 
 def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """Return names and values in their order. Raise BadRequest."""
+    """Return names and values in order. Raise BadRequest."""
     boundary = parse_options_header(content_type)[1].get("boundary")
     if not (boundary and boundary.isascii()):
         raise BadRequest("The Content-Type of the form names no boundary in ASCII")
@@ -40,7 +40,7 @@ def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
 
 
 def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:
-    """Yield each part's head and content. werkzeug's decoder, and not its parser, which loses the order of files."""
+    """Yield each part's head and content, with werkzeug's decoder: werkzeug's parser loses the order of files."""
     data: list[bytes] = []
     for event in _events(body, boundary):
         if isinstance(event, Field | File):
@@ -52,7 +52,7 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]
 
 
 def _events(body: bytes, boundary: bytes) -> Iterator[Event]:
-    """Yield what the decoder finds. Raise ValueError or RequestEntityTooLarge."""
+    """Yield the decoder's events. Raise ValueError or RequestEntityTooLarge."""
     decoder, heads = MultipartDecoder(boundary, 2 * _PIECE, max_parts=MAX_PARTS), 0
     for piece in _pieces(body, b"--" + boundary):
         decoder.receive_data(piece)
@@ -69,7 +69,7 @@ def _events(body: bytes, boundary: bytes) -> Iterator[Event]:
 
 
 def _pieces(body: bytes, delimiter: bytes) -> Iterator[bytes]:
-    """Cut a body, but in no delimiter's line: werkzeug 3.1 takes its beginning for content then."""
+    """Cut a body into pieces, but not inside a delimiter: werkzeug 3.1 would read its first half as content."""
     start = 0
     while start < len(body):
         end = start + _PIECE
@@ -84,12 +84,12 @@ def _value(part: Field | File, data: bytes) -> tuple[str, str]:
         raise BadRequest("A part of the form has no name")
     if isinstance(part, Field):
         return part.name, data.decode(MultiPartParser().get_part_charset(part.headers))
-    if not (part.filename or data):  # an HTML form whose file was not chosen
+    if not (part.filename or data):  # the user chose no file in an HTML form
         return part.name, ""
     return part.name, f"data:{_media_type(part)};base64,{b64encode(data).decode()}"
 
 
 def _media_type(part: File) -> str:
-    """Return the file's media type without its parameters; agents make the extension of the file of it."""
+    """Return the file's media type without parameters; agents derive the extension of the file from it."""
     name = part.headers.get("Content-Type", "").partition(";")[0].strip()
     return name if _MEDIA_TYPE.fullmatch(name) else _OTHER

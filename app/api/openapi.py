@@ -1,6 +1,6 @@
-"""Describe the interface by OpenAPI 3.1: openapi.yaml, adapted to the modes and settings of this service.
+"""Make the OpenAPI 3.1 document: openapi.yaml, adapted to the modes and settings of this service.
 
-People edit openapi.yaml, and `make openapi` writes openapi.json from it, so that nothing reads YAML at run time.
+People edit openapi.yaml; `make openapi` writes openapi.json from it, so that the service needs no YAML parser.
 """
 
 import json
@@ -14,14 +14,14 @@ from formatters import Mode
 
 Node = dict[str, Any]
 
-# What a built-in mode of openapi.yaml answers with; any other mode, like `response`, can answer with anything.
+# The schemas of the built-in modes' answers in openapi.yaml; any other mode, like `response`, can answer with anything.
 _SCHEMAS = {"output": "Output", "parse": "Parsed", "response": "FromTheJob", "full": "Job", "result": "Result"}
 _BY_STATE = frozenset({"output", "full", "result"})  # the modes in which the job's state alone decides the status
 _JSON, _ANY_TYPE = "application/json", "*/*"
 
 
 def document(modes: Sequence[Mode], settings: Settings) -> Node:
-    """Return the document of a service with these settings and these modes, given in order of precedence."""
+    """Return the document for these settings and modes; the modes are in order of precedence."""
     found: Node = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
     _fill_in(found, settings)
     _merge_parameters(found, modes)
@@ -49,7 +49,7 @@ def _fill_in(found: Node, settings: Settings) -> None:
 
 
 def _merge_parameters(found: Node, modes: Sequence[Mode]) -> None:
-    """Put the parameters of these modes, in order of precedence, where the document has those of the built-in ones."""
+    """Replace the parameters of the built-in modes by those of these modes, in order of precedence."""
     built_in = [_ref("parameters", name) for name in _SCHEMAS]
     selecting = [node for mode in modes for node in _parameters(mode)]
     for operation in _operations(found):
@@ -70,7 +70,7 @@ def _parameters(mode: Mode) -> list[Node]:
 
 
 def _description(mode: Mode) -> str:
-    """Return the first line of the formatter's docstring, who decides the status, and what else selects the mode."""
+    """Return the first line of the formatter's docstring, what decides the status, and what else selects the mode."""
     words = type(mode.formatter).__doc__
     first = words.strip().partition("\n")[0].rstrip(".") if isinstance(words, str) and words.strip() else mode.name
     types = ", ".join(f"`Accept: {media_type}`" for media_type in mode.media_types)
@@ -79,7 +79,7 @@ def _description(mode: Mode) -> str:
 
 
 def _merge_answers(found: Node, modes: Sequence[Mode]) -> None:
-    """Leave the schemas, media types and examples that answers in these modes can have."""
+    """Keep only the schemas, media types and examples that answers in these modes can have."""
     schemas = found["components"]["schemas"]
     schemas["Answer"]["anyOf"] = _schemas(modes)
     schemas["ChosenAnswer"]["anyOf"] = _schemas([mode for mode in modes if not _state_decides(mode)])
@@ -95,7 +95,7 @@ def _merge_answers(found: Node, modes: Sequence[Mode]) -> None:
 
 
 def _remove_chosen(found: Node) -> None:
-    """Remove the answers whose status the job chose: no mode of this service lets it."""
+    """Remove the answers whose status the job chooses, for a service without a mode that allows it."""
     del found["components"]["schemas"]["ChosenAnswer"], found["components"]["responses"]["Chosen"]
     for content in _contents(found):
         schema = content[_JSON]["schema"]
@@ -113,7 +113,7 @@ def _operations(found: Node) -> Iterator[Node]:
 
 
 def _contents(found: Node) -> Iterator[Node]:
-    """Yield the bodies, by media type, of all responses that have one."""
+    """Yield the content (bodies by media type) of each response that has one."""
     holders = [found["components"], *_operations(found)]
     responses = [response for holder in holders for response in holder["responses"].values()]
     yield from (response["content"] for response in responses if "content" in response)

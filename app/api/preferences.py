@@ -1,4 +1,4 @@
-"""Read how long a caller wants to wait: `?wait=N` and `Prefer: wait=N, respond-async` (RFC 7240)."""
+"""Read how long a client wants to wait: `?wait=N` and `Prefer: wait=N, respond-async` (RFC 7240)."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ WAIT_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
 class Budget(NamedTuple):
-    """Hold the seconds that a request may wait; `at_once`: do not wait at all."""
+    """Hold the seconds that a request may wait; `at_once` means that it does not wait at all."""
 
     seconds: float
     respond_async: bool = False
@@ -21,7 +21,7 @@ class Budget(NamedTuple):
     at_once: bool = False
 
     def applied(self, accepted: bool) -> str | None:
-        """Return the value of the Preference-Applied header: what of the Prefer header counted."""
+        """Return the value of Preference-Applied: the preferences that were used; None if there are none."""
         parts = ["respond-async"] if self.respond_async and accepted else []
         if self.waits_by_header:
             parts.append(f"wait={self.seconds:g}")
@@ -29,7 +29,7 @@ class Budget(NamedTuple):
 
 
 def read_budget(query: Query, prefer: str | None, most: float) -> Budget:
-    """Return the shortest of `most`, `?wait` and the header's wait. Raise BadRequest for a bad `?wait`."""
+    """Return the shortest of `most`, `?wait` and the header's wait. Raise BadRequest for an invalid `?wait`."""
     asked = query.first.get("wait")
     if asked is not None and not WAIT_PATTERN.fullmatch(asked):
         raise BadRequest("wait must be a number of seconds, with three decimals at the most")
@@ -46,7 +46,7 @@ def read_budget(query: Query, prefer: str | None, most: float) -> Budget:
 
 
 def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
-    """Return whether `?on_disconnect=cancel` is asked for. Raise BadRequest for any other value, or beside a key."""
+    """Return whether the query has `on_disconnect=cancel`. Raise BadRequest for another value, or if there is a key."""
     asked = query.first.get("on_disconnect")
     if asked is None:
         return False
@@ -58,9 +58,9 @@ def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
 
 
 def _preferences(header: str) -> dict[str, str]:
-    """Return the preferences by lower-case name; of two with one name the first counts (RFC 7240, section 2)."""
+    """Return the preferences by lower-case name; of two with the same name use the first (RFC 7240, section 2)."""
     found: dict[str, str] = {}
-    for item in parse_http_list(header):  # werkzeug's parse_list_header also takes `"wait=5"` for a preference
+    for item in parse_http_list(header):  # werkzeug's parse_list_header would accept a quoted `"wait=5"`
         preference, _ = parse_options_header(item)
         name, _, value = preference.partition("=")
         found.setdefault(name.strip().lower(), unquote_header_value(value.strip()))

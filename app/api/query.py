@@ -1,4 +1,4 @@
-"""Read the query string: names of the service, and arguments of the task."""
+"""Parse the query string, with the names of the service and the arguments of the task."""
 
 import re
 from collections import Counter
@@ -18,13 +18,13 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
 class Query:
-    """Hold a raw query string, split once; what is passed on keeps its bytes."""
+    """Hold a query string, split once; the arguments for TheEye keep their bytes."""
 
     def __init__(self, raw: str) -> None:
-        """Split `raw`, WSGI's QUERY_STRING: bytes as Latin-1."""
+        """Split `raw`, WSGI's QUERY_STRING, whose bytes are decoded as Latin-1."""
         self._pieces = [piece for piece in raw.split("&") if piece]
         self.pairs = [_pair(piece) for piece in self._pieces]
-        # Without the token: formatters see this, and their messages reach logs and answers.
+        # Without the token: formatters get these values, and may put them into messages for logs and answers.
         self.first = {name: value for name, value in reversed(self.pairs) if name != "access_token"}
 
     def all(self, name: str) -> list[str]:
@@ -32,21 +32,21 @@ class Query:
         return [value for key, value in self.pairs if key == name]
 
     def flag(self, name: str) -> bool | None:
-        """Return whether a flag is on, None where it is absent: any value turns it on, also none, but for a no."""
+        """Return whether a flag is on, or None if it is absent. Any value turns it on, except 0, false, no and off."""
         value = self.first.get(name)
         return None if value is None else value.strip().lower() not in _OFF
 
     @property
     def repeated(self) -> frozenset[str]:
-        """Return the names that are given several times."""
+        """Return the names that occur several times."""
         return frozenset(name for name, count in Counter(name for name, _ in self.pairs).items() if count > 1)
 
     def without(self, names: Collection[str]) -> str:
-        """Return the rest, ready for a URL; `name[]` and `name[x]` count as `name`, as TheEye reads them."""
+        """Return the query without these names, ready for a URL; `name[]` and `name[x]` count as `name`, as with qs."""
         return self._joined(lambda key: key not in names and base_name(key) not in names)
 
     def only(self, names: Collection[str]) -> str:
-        """Return what has these names, ready for a URL."""
+        """Return the query with only these names, ready for a URL."""
         return self._joined(lambda key: key in names)
 
     def _joined(self, wanted: Callable[[str], bool]) -> str:
@@ -56,12 +56,12 @@ class Query:
 
 
 def base_name(name: str) -> str:
-    """Return `name` of `name[]`, `name[x]` and `[name]`, as TheEye's query reader (qs) does."""
+    """Return `name` for `name[]`, `name[x]` and `[name]`, as TheEye's query parser (qs) does."""
     return next((part for part in _BRACKETS.split(name) if part), "")
 
 
 def _hides_token(name: str) -> bool:
-    """Return whether a name holds a token: its `=` was percent-encoded, and TheEye would get it in a URL."""
+    """Return whether a name contains a token: with a percent-encoded `=`, TheEye would get the token in a URL."""
     return not name.isidentifier() and names_token(name)
 
 

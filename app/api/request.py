@@ -1,4 +1,4 @@
-"""Read what a request about a job asks for, and check it before anything is done for it."""
+"""Read and check a request about a job, before any work is done for it."""
 
 import socket
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from formatters import Formatter
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Hold who asks for what, in which mode, and how long they want to wait; customer and task as the path has them."""
+    """Hold a request: caller, task, mode, and how long it may wait; customer and task are those of the path."""
 
     customer: str
     task: str
@@ -37,7 +37,7 @@ class JobRequest:
 
 
 def current_services() -> Services:
-    """Return what all requests of the running Flask application share."""
+    """Return the services of the current Flask application."""
     found: Services = current_app.extensions[EXTENSION]
     return found
 
@@ -55,13 +55,13 @@ def read_request(request: Request, customer: str, task: str) -> JobRequest:
     session = _session(services.sessions, Caller(customer, token, trace))
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
-    trace.mode = formatter.name if task else ""  # a list is shown in no mode
+    trace.mode = formatter.name if task else ""  # a list of tasks has no mode
     caller, strict = Caller(session.customer, token, trace, task.lower()), is_strict(query, settings.strict)
     return JobRequest(customer, task, query, caller, session, formatter, accept, budget, cancels, strict)
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
-    """Return the bearer token (RFC 6750). Raise Unauthorized for none, two, or one that no header can carry."""
+    """Return the bearer token (RFC 6750). Raise Unauthorized for none, for several, or for an invalid one."""
     scheme, _, credentials = (authorization or "").strip().partition(" ")
     tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
     if query_token:
@@ -72,7 +72,7 @@ def token_of(authorization: str | None, query: Query, query_token: bool) -> str:
 
 
 def client_socket(environ: dict[str, Any]) -> socket.socket | None:
-    """Return the client's socket, where the WSGI host shows it (gunicorn)."""
+    """Return the client's socket if the WSGI host shows it, as gunicorn does; else None."""
     sock: socket.socket | None = environ.get("gunicorn.socket")
     return sock
 

@@ -1,4 +1,4 @@
-"""Make responses: JSON and ETag as the original writes them, CORS, headers that tell of a job, errors."""
+"""Make responses: JSON and ETag as the original writes them, CORS, headers about a job, errors."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from formatters.jsontext import dumps
 
 Headers = list[tuple[str, str]]
 
-# Python 3.11 has the phrases of older RFCs for some of them.
+# Python 3.11 has the phrases of older RFCs for some statuses.
 _PHRASES = {
     **{known.value: known.phrase for known in HTTPStatus},
     413: "Content Too Large",
@@ -39,18 +39,18 @@ _EXPOSED_HEADERS = (
 
 
 class Response(flask.Response):
-    """Leave out Flask's default media type: a response without a body names none."""
+    """Leave out Flask's default media type: a response without a body has none."""
 
     default_mimetype = None
 
     def get_wsgi_headers(self, environ: Any) -> datastructures.Headers:
-        """Return the headers as they are where the length is known or cannot be; werkzeug copies and completes them."""
+        """Return the headers unchanged if they have a length or cannot; otherwise let werkzeug complete a copy."""
         is_complete = "Content-Length" in self.headers or self.is_streamed
         return self.headers if is_complete else super().get_wsgi_headers(environ)
 
 
 def respond(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
-    """Return the response of a status, with the original's ETag; a status without a body gets none."""
+    """Return a response with the original's ETag; leave out the body if the status allows none."""
     if status in BODILESS:
         length = [("Content-Length", "0")] if status == HTTPStatus.RESET_CONTENT else []
         return Response(None, status_line(status), [*headers, *length])
@@ -59,12 +59,12 @@ def respond(status: int, body: bytes, content_type: str, headers: Headers) -> Re
 
 
 def json_response(status: int, value: Any, headers: Headers | None = None) -> Response:
-    """Return a JSON value as the original writes it."""
+    """Return a response with a JSON value, written as the original does."""
     return respond(status, dumps(value), JSON_TYPE, headers or [])
 
 
 def error_response(error: errors.SyncError) -> Response:
-    """Return an error of the service or of TheEye, in TheEye's shape."""
+    """Return the response for an error of the service or of TheEye, in TheEye's shape."""
     _record(error)
     headers = [pair for pair in error.headers.items() if pair[0] != "Retry-After" or not _would_run_again(error)]
     if error.job is not None:
@@ -73,22 +73,22 @@ def error_response(error: errors.SyncError) -> Response:
 
 
 def _would_run_again(error: errors.SyncError) -> bool:
-    """Return whether the task would run again if the client repeated its request, as Retry-After invites it to."""
+    """Return whether a repeated request would run the task again: then the answer must not have Retry-After."""
     started = error.job is not None or error.may_have_started
     return started and flask.request.method == "POST" and error.status != HTTPStatus.ACCEPTED
 
 
 def _redacted(body: Any) -> Any:
-    """Redact what an error's body may repeat of the request: its message, and TheEye's words in `value`."""
+    """Redact an error's message and TheEye's `value`, which may both quote the request."""
     if not isinstance(body, dict):
         return body
     return {name: redact_json(item) if name in ("message", "value") else item for name, item in body.items()}
 
 
 def _record(error: errors.SyncError) -> None:
-    """Record the error, and TheEye as the maker of the status where it refused a create or a readable token."""
+    """Record the error, and who made the status: TheEye if it refused a create or a valid token, else the service."""
     trace = current()
-    if trace is None:  # outside of the middleware
+    if trace is None:  # the middleware is not in use
         return
     trace.code = error.code
     refused = isinstance(error, errors.Unauthorized) and trace.secrets is not None
@@ -98,12 +98,12 @@ def _record(error: errors.SyncError) -> None:
 
 
 def preflight() -> Response:
-    """Return the answer to OPTIONS, for any path and without authentication."""
+    """Return the answer to OPTIONS, for any path, without authentication."""
     return respond(204, b"", "", [])
 
 
 def common_headers(method: str, origin: str | None, origins: tuple[str, ...]) -> Headers:
-    """Return the headers of every answer: CORS as the original sends it, and no caching of what a GET returns."""
+    """Return the headers of every answer: CORS as in the original, and `no-store` for GET."""
     headers = cors_headers(origins, origin, method == "OPTIONS")
     if method in ("GET", "HEAD"):
         headers.append(("Cache-Control", "no-store"))
@@ -111,7 +111,7 @@ def common_headers(method: str, origin: str | None, origins: tuple[str, ...]) ->
 
 
 def cors_headers(origins: tuple[str, ...], origin: str | None, preflight: bool) -> Headers:
-    """Reflect an allowed origin, and expose our headers to it."""
+    """Return the CORS headers: reflect an allowed origin, and expose our headers to it."""
     allowed = "*" in origins or origin in origins
     headers: Headers = [("Access-Control-Allow-Origin", origin or "*")] if allowed else []
     headers += [
@@ -127,7 +127,7 @@ def cors_headers(origins: tuple[str, ...], origin: str | None, preflight: bool) 
 
 
 def job_headers(job: errors.Job) -> Headers:
-    """Return the job's id, and once it has ended its lifecycle, its state and the script's exit code."""
+    """Return headers with the job's id and, after its end, its lifecycle, state and exit code."""
     headers = [("X-Job-Id", visible(job.id))]
     if job.has_ended:
         told = (("X-Job-Lifecycle", job.lifecycle), ("X-Job-State", job.state))
@@ -143,11 +143,11 @@ def status_line(status: int) -> str:
 
 
 def etag(body: bytes) -> str:
-    """Return the original's weak entity tag: length and hash."""
+    """Return a weak entity tag like the original's: length and hash."""
     digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
     return f'W/"{len(body):x}-{digest[:27]}"'
 
 
 def visible(text: str) -> str:
-    """Percent-encode outside visible ASCII; at most 100 characters, never cut inside an escape."""
+    """Percent-encode a text to visible ASCII, and cut it to 100 characters, but not inside an escape."""
     return re.sub(r"%.?$", "", percent_encode(text[:100])[:100])

@@ -1,6 +1,7 @@
-"""Send each answer in pieces, and hold what it takes, a slot and memory, until the client has it.
+"""Send each answer in pieces, and keep its slot and its share of memory until it is sent.
 
-A client that does not read would keep its answer in memory for ever: gunicorn sends without a timeout.
+Each piece has a timeout. gunicorn itself sends without one, so a client that does not read would keep its answer in
+memory for ever.
 """
 
 import socket
@@ -11,33 +12,33 @@ from typing import Any
 
 from app.telemetry.wsgi import Wsgi
 
-HELD = "theeye_sync.held"  # the name of an answer's Held in the WSGI environ
-PIECE = 64 << 10  # bytes; `sendall` counts its timeout for all that it is given
-PIECE_SECONDS = 30.0  # in which the client must take each piece: slow readers get their answer, idle ones are cut off
-SLOW_WITHOUT_SLOT = 16  # answers of one piece that may be taken so slowly at once; they hold no slot
-SECONDS_WITHOUT_SLOT = 1.0  # for the others of them: they would take all the threads that are there beside the slots
+HELD = "theeye_sync.held"  # the key of an answer's Held in the WSGI environ
+PIECE = 64 << 10  # bytes; the timeout of `sendall` covers all bytes of one call
+PIECE_SECONDS = 30.0  # the timeout of each piece: it cuts off clients that stop reading, but not slow ones
+SLOW_WITHOUT_SLOT = 16  # so many answers without a slot have that timeout at once
+SECONDS_WITHOUT_SLOT = 1.0  # the timeout of other answers without a slot, which could block all spare threads
 
 
 class Held(ExitStack):
-    """Collect what an answer holds until it is sent."""
+    """Collect what has to be freed when an answer is sent."""
 
-    slot = False  # whether one of the SYNC_MAX_WAITING slots is part of it
+    slot = False  # whether the answer holds one of the SYNC_MAX_WAITING slots
 
     def close_if_small(self, length: int | None) -> None:
-        """Free what an answer of one piece holds: its client may ask again as soon as it has it, and need the slot."""
+        """Free everything for an answer of one piece: its client may need the slot for its next request."""
         if length is not None and length <= PIECE:
             self.close()
             self.slot = False
 
 
 def held_until_sent(environ: dict[str, Any]) -> Held:
-    """Return what will be closed once the answer is sent, or its client is cut off."""
+    """Return the stack that is closed when the answer is sent, or its client is cut off."""
     held: Held = environ[HELD]
     return held
 
 
 class Sending:
-    """Wrap a WSGI application; the timeout is set where the host shows the client's socket (gunicorn)."""
+    """Wrap a WSGI application. The timeout needs the client's socket, which gunicorn shows."""
 
     def __init__(self, application: Wsgi) -> None:
         """Wrap an application."""
@@ -55,7 +56,7 @@ class Sending:
         return _Pieces(parts, held, environ.get("gunicorn.socket"), self._seconds(held))
 
     def _seconds(self, held: Held) -> float:
-        """Return the seconds for each piece."""
+        """Return the timeout of each piece."""
         if not held.slot:
             if not self._slow.acquire(blocking=False):
                 return SECONDS_WITHOUT_SLOT
@@ -64,7 +65,7 @@ class Sending:
 
 
 class _Pieces:
-    """Give out an answer, and free what it holds after the last piece or when the host closes it (PEP 3333)."""
+    """Yield an answer in pieces; free what it holds after the last piece, or when the host closes it (PEP 3333)."""
 
     def __init__(self, parts: Iterable[bytes], held: Held, sock: socket.socket | None, seconds: float) -> None:
         self._parts = parts
@@ -84,7 +85,7 @@ class _Pieces:
             self._held.close()
 
     def close(self) -> None:
-        """Free what is held, and leave the socket to the next request as it was."""
+        """Free what the answer holds, and remove the socket's timeout for the next request."""
         try:
             if (close := getattr(self._parts, "close", None)) is not None:
                 close()

@@ -1,4 +1,4 @@
-"""Show a caller that a script has crashed: TheEye does not look at its exit code and calls the job a success."""
+"""Detect a crashed script: TheEye ignores its exit code and reports the job as a success."""
 
 from app.api.query import STRICT, Query
 from app.errors import FormatterFailed
@@ -8,15 +8,15 @@ from formatters.jsontext import is_json
 
 
 def is_strict(query: Query, usual: bool) -> bool:
-    """Return whether the request wants 500 for a crashed script; `usual` is the setting, which the query overrides."""
+    """Return whether a crashed script is answered with 500; the query overrides `usual`, the setting."""
     asked = query.flag(STRICT)
     return usual if asked is None else asked
 
 
 def has_crashed(job: Job, mode: str) -> bool:
-    """Return whether the exit code is not 0, or the last line no JSON to TheEye's agent. Raise FormatterFailed.
+    """Return whether the exit code is not 0, or TheEye's agent cannot parse the last line. Raise FormatterFailed.
 
-    A script that ends early prints a trace or nothing where its answer should be. A job without a result, which no
+    A script that ends early prints a stack trace or nothing instead of its answer. A job without a result, which no
     agent has run, has not crashed.
     """
     result = job.document.get("result")

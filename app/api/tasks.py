@@ -1,4 +1,4 @@
-"""List a customer's tasks: what TheEye shows to the caller's own token, without what is nobody's to see."""
+"""List the tasks that TheEye shows to the caller's token, without fixed and secret values."""
 
 import re
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ MAX_TASKS = 1000  # in one answer
 
 _TASK = ("id", "name", "type")
 _ARGUMENT = ("id", "order", "type", "label", "required", "readonly")
-_DEFAULTS = ("value", "options")  # an argument's, where the caller may change it
+_DEFAULTS = ("value", "options")  # shown if the caller may change the argument's value
 _SECRET = re.compile(r"pass|secret|token|credential|api.?key|\bpin\b|clave|contrase", re.IGNORECASE)
 
 
 def list_tasks(customer: str) -> Response:
-    """Answer with the tasks that the token may see: id, name, type and arguments."""
+    """Answer with the tasks that the token may see: their id, name, type and arguments."""
     wanted, _ = admit(customer)
     with consequences(wanted):
         limit = _limit(wanted.query.first.get("limit"))
@@ -41,7 +41,7 @@ def _task(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _argument(argument: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an argument; a value that the caller cannot change, or that looks like a secret, stays with TheEye."""
+    """Return an argument, without a value that the caller cannot change or that looks like a secret."""
     fixed = argument.get("type") == "fixed" or argument.get("readonly")
     named = any(_SECRET.search(str(argument.get(name, ""))) for name in ("type", "label", "id"))
     secret = named or argument.get("masked")  # as TheEye's own page shows it: in dots

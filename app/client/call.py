@@ -47,8 +47,8 @@ class Call:
     def run(self, body: bytes, key: str, own_key: bool, shown: Shown) -> Answer:
         """Run the task and return the answer. Raise Cut.
 
-        `own_key` means that this program made the key: if the service supports no keys, run the task without one. A key
-        that the caller has chosen must be used.
+        `own_key` means that this program made the key: if the service supports no keys, the task runs without it. A key
+        that the caller has chosen is never left out.
         """
         self._body, self.key, self._own_key = body, key, own_key
         return self.follow(shown)

@@ -1,4 +1,4 @@
-"""Serve the pages for people. They load nothing from another host, and their scripts are files of this service."""
+"""Serve the console and the API page. They load nothing from another host, and have no inline scripts."""
 
 from importlib.resources import files
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ _HEADERS = [
 
 @blueprint.route("/", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def home() -> Response:
-    """Show the console to a browser. For all other clients nothing is here, whatever the method."""
+    """Show the console to a browser; answer 404 to other clients, whatever the method."""
     prefers_html = request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
     if not (prefers_html and request.method in ("GET", "HEAD") and current_services().settings.console):
         raise NotFound(f"/ not found; look at {' and '.join(_served())}")
@@ -50,14 +50,14 @@ def console_file(name: str) -> Response:
 
 @blueprint.get("/docs")
 def api_page() -> Response:
-    """Show the interface in Swagger UI, which can call it with a token of the reader's."""
+    """Show the interface in Swagger UI, which can call it with the reader's token."""
     _viewer()
     return _page("docs.html")
 
 
 @blueprint.get('/docs/<any("docs.css", "docs.js"):name>')
 def api_page_file(name: str) -> Response:
-    """Return a file of ours: the script that starts Swagger UI, or what its look lacks."""
+    """Return the script that starts Swagger UI, or our style sheet for it."""
     _viewer()
     return _file(_OWN, name)
 
@@ -69,7 +69,7 @@ def swagger_ui(name: str) -> Response:
 
 
 def _served() -> list[str]:
-    """Return where there is something to look at."""
+    """Return the paths of the pages that are served."""
     settings = current_services().settings
     pages = {"/console": settings.console, "/docs": settings.docs and find_spec(_VIEWER), "/openapi.json": True}
     return [path for path, is_on in pages.items() if is_on]
@@ -91,7 +91,7 @@ def _viewer() -> Path:
 
 
 def _page(name: str) -> Response:
-    """Return a page whose relative addresses begin where this service does, with or without a slash at its end."""
+    """Return a page with relative addresses that are right with and without a slash at the end of its path."""
     base = "../" if request.path.rstrip("/") and request.path.endswith("/") else "./"
     text = (_OWN / name).read_text("utf-8").replace("{base}", base)
     text = text.replace("{docs}", "" if current_services().settings.docs and find_spec(_VIEWER) else "hidden")
