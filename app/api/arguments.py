@@ -1,4 +1,4 @@
-"""Make a request's body into what the supervisor gets: the task's arguments, without names that no caller may set."""
+"""Convert a request's body to the JSON for the supervisor: the task's arguments, without the blocked names."""
 
 import re
 import sys
