@@ -41,9 +41,12 @@ class DiscreetGroup(click.Group):
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Parse the rest and run the command. Raise Misuse."""
-        with _hidden_arguments():
-            return super().invoke(ctx)
+        """Parse the rest and run the command. Raise Misuse, or SystemExit after Ctrl-C."""
+        try:
+            with _hidden_arguments():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would exit with 1, with which `run` tells that the job failed
+            raise SystemExit(Exit.INTERRUPTED) from None
 
 
 @contextmanager
@@ -98,12 +101,9 @@ def _check_options(options: Sequence[str]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(from_stdin: bool, as_json: bool) -> None:
     """Run `theeye-sync check`."""
-    try:
-        token = read_token(TOKEN_VARIABLE, from_stdin)
-        with _without_logs():
-            good = print_findings(findings(os.environ, token), token, as_json)
-    except KeyboardInterrupt:
-        raise SystemExit(Exit.INTERRUPTED) from None
+    token = read_token(TOKEN_VARIABLE, from_stdin)
+    with _without_logs():
+        good = print_findings(findings(os.environ, token), token, as_json)
     raise SystemExit(0 if good else 1)
 
 

@@ -40,6 +40,17 @@ def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
     assert (process.returncode, errors) == (130, ""), "and not after the call's 100 seconds"
 
 
+@pytest.mark.parametrize("command", [["check"], ["tasks", "acme"]])
+def test_ctrl_c_is_never_taken_for_a_failure(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for module in ("app.cli", "app.client.commands"):
+        monkeypatch.setattr(f"{module}.read_token", interrupt)
+    ran = CliRunner().invoke(main, command)
+    assert (ran.exit_code, ran.output) == (130, "")
+
+
 def test_the_formatters_are_listed_as_under_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNC_DISABLED_FORMATTERS", "full")
     ours = CliRunner().invoke(main, ["formatters"])

@@ -41,6 +41,7 @@ def _fill_in(found: Node, settings: Settings) -> None:
         max_body=settings.max_body,
         max_job=settings.max_job,
     )
+    components["parameters"]["wait"]["schema"]["default"] = f"{settings.wait_seconds:g}"
     if not settings.query_token:
         found["security"].remove({"access_token": []})
         del components["securitySchemes"]["access_token"]

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import requests
 
 from app.client.events import answer_in, read_events
+from app.client.offer import Offer, read_offer
 from app.client.outcome import Answer
 from app.client.service import SILENT_SECONDS, Cut, Service, read_answer
 from app.client.target import Target
@@ -42,10 +43,12 @@ class Call:
         self._last_event = ""
         self.target = target
         self.key = ""
-        self.was_sent = False  # the service may have had the POST
+        self.was_begun = False  # a POST was tried
+        self.was_sent = False  # the service may have had it
+        self._offer: Offer | None = None
 
     def run(self, body: bytes, key: str, own_key: bool, shown: Shown) -> Answer:
-        """Run the task and return the answer. Raise Cut.
+        """Run the task and return the answer. Raise Misuse for a mode that the service does not have, or Cut.
 
         `own_key` means that this program made the key: if the service supports no keys, the task runs without it. A key
         that the caller has chosen is never left out.
@@ -54,7 +57,7 @@ class Call:
         return self.follow(shown)
 
     def follow(self, shown: Shown) -> Answer:
-        """Return the job's answer; after a cut reconnect to the same job. Raise Cut."""
+        """Return the job's answer; after a cut reconnect to the same job. Raise Misuse or Cut."""
         pauses = iter(PAUSES)
         while True:
             try:
@@ -76,18 +79,29 @@ class Call:
         return self.service.ask("DELETE", self.target.path)
 
     def _answer(self, shown: Shown) -> Answer:
+        silent_seconds = self._silent_seconds(self._known_offer())
         method, headers = ("GET", self._headers_of_get()) if self.target.job else ("POST", self._headers_of_post())
+        self.was_begun = self.was_begun or method == "POST"
         body = self._body if method == "POST" else None
         target = self.target.path + self._query()
-        with self.service.call(method, target, body, headers, self._silent_seconds()) as response:
+        with self.service.call(method, target, body, headers, silent_seconds) as response:
             self._know(unquote(response.headers.get("X-Job-Id", "")), shown)
             if response.headers.get("Content-Type", "").partition(";")[0] == EVENTS:
                 return self._watch(response, shown)
             answer = read_answer(response)
-        if answer.code == "ENOKEYS" and self._own_key and not self.was_sent:
+        if answer.code == "ENOKEYS" and (self._own_key or self.was_sent):
             self.key, self._own_key = "", False
+            if self.was_sent:  # to another instance, which may have keys
+                raise Cut("the service that answers now supports no keys to find the job with", sent=True)
             return self._answer(shown)
         return answer
+
+    def _known_offer(self) -> Offer:
+        """Return what the service offers; ask for it once, and only if the call depends on it."""
+        if self._offer is None and (self.mode or not self.target.job):
+            self._offer = read_offer(self.service)
+            self._offer.check(self.mode)
+        return self._offer or Offer()
 
     def _headers_of_post(self) -> dict[str, str]:
         key = {"Idempotency-Key": self.key} if self.key else {}
@@ -104,9 +118,10 @@ class Call:
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - monotonic())
 
-    def _silent_seconds(self) -> float:
+    def _silent_seconds(self, offer: Offer) -> float:
         """Return how many seconds the service may be silent; it may queue the request for the whole wait."""
-        return SILENT_SECONDS + (self._seconds_left() or 0.0)
+        left = self._seconds_left()
+        return SILENT_SECONDS + (offer.wait_seconds if left is None else min(left, offer.wait_seconds))
 
     def _know(self, job: str, shown: Shown) -> None:
         if job and not self.target.job:

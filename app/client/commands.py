@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:6090"  # the default of SYNC_BIND
 EXITS = """Exit status: 0 success, 1 the job failed, 2 misuse, 3 the time is up, 4 refused, 5 TheEye or the service
 failed, 130 Ctrl-C."""
-_MODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(=[0-9]+)?")
+_MODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(=(0|[1-9][0-9]*))?")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Command = Callable[..., Exit]
@@ -43,11 +43,7 @@ def _connected(command: Command) -> Callable[..., None]:
         token = read_token(CLIENT_TOKEN, from_stdin, token_file)
         if token is None:
             raise Misuse(f"there is no token: set {CLIENT_TOKEN}, or use `--token -` or `--token-file FILE`")
-        try:
-            status = command(Service(url, token, insecure), **rest)
-        except KeyboardInterrupt:
-            status = Exit.INTERRUPTED
-        raise SystemExit(status)
+        raise SystemExit(command(Service(url, token, insecure), **rest))
 
     connect.__doc__ = f"{command.__doc__}\n\n{EXITS}"
     where = click.option(

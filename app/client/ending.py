@@ -106,7 +106,7 @@ def _interrupted(call: Call) -> Exit:
             click.echo(err=True)
         except Cut as cut:
             say(f"the job may still run: {cut}")
-    say(_whereabouts(call, may_have_started=True))
+    say(_whereabouts(call, may_have_started=call.was_begun))
     return Exit.INTERRUPTED
 
 

@@ -36,12 +36,14 @@ class Lines:
 def screen() -> Iterator[Shown]:
     """Show a bar if standard error is a terminal and rich is installed (the extra `cli`), else lines."""
     try:
+        from rich.console import Console
+
         from app.client.bar import bar
     except ImportError:
         yield Lines(sys.stderr.isatty())
         return
-    if not sys.stderr.isatty():
-        yield Lines(with_lifecycles=False)
+    if not sys.stderr.isatty() or Console(stderr=True).is_dumb_terminal:
+        yield Lines(with_lifecycles=sys.stderr.isatty())
         return
     with bar() as shown:
         yield shown

@@ -14,7 +14,7 @@ from app.client.misuse import Misuse
 from app.client.outcome import Answer, answer_of
 
 CONNECT_SECONDS = 10.0
-SILENT_SECONDS = 120.0  # a stream sends a comment every 10 s, after at most SYNC_WAIT_SECONDS in a queue
+SILENT_SECONDS = 120.0  # beyond the time that it may queue a request; a stream sends a comment every 10 s
 PROXY_STATUSES = (502, 503, 504)
 NOT_SENT = "EUNREACHABLE"
 LOST_CODES = ("EOUTCOMEUNKNOWN", NOT_SENT)
@@ -62,8 +62,9 @@ class Service:
                     stream=True,
                 )
             except (
-                OSError
-            ) as error:  # all errors of requests are OSErrors, and a missing CA bundle raises OSError itself
+                OSError,  # all errors of requests, and a missing CA bundle
+                ValueError,  # the name of a host or a proxy that cannot be one
+            ) as error:
                 raise Cut(_words(error), _was_sent(error)) from None
             try:
                 yield response
@@ -108,7 +109,14 @@ def _split(url: str) -> SplitResult:
 def _stays_here(url: str, parts: SplitResult) -> bool:
     """Return whether a request stays on this machine, also if a proxy is used."""
     proxy = select_proxy(url, get_environ_proxies(url))
-    return all(_is_here(host) for host in [parts.hostname, *([urlsplit(proxy).hostname] if proxy else [])])
+    return _is_here(parts.hostname) and (not proxy or _is_here(_host_of(proxy)))
+
+
+def _host_of(proxy: str) -> str | None:
+    try:
+        return urlsplit(proxy).hostname
+    except ValueError:
+        return None
 
 
 def _is_here(host: str | None) -> bool:
@@ -118,7 +126,7 @@ def _is_here(host: str | None) -> bool:
         return False
 
 
-def _was_sent(error: OSError) -> bool:
+def _was_sent(error: OSError | ValueError) -> bool:
     """Return whether the service may have received a request that failed before its response."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return False
@@ -129,11 +137,11 @@ def _was_sent(error: OSError) -> bool:
     return is_network and not isinstance(reason, NewConnectionError)
 
 
-def _reason(error: OSError) -> BaseException:
+def _reason(error: OSError | ValueError) -> BaseException:
     cause = error.args[0] if error.args else None
     found = getattr(cause, "reason", cause)
     return found if isinstance(found, BaseException) else error
 
 
-def _words(error: OSError) -> str:
+def _words(error: OSError | ValueError) -> str:
     return f"no answer from the service: {_reason(error)}"

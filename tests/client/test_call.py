@@ -1,13 +1,20 @@
-"""A connection that is cut: the same job is taken up again, and no task runs twice."""
+"""A connection that is cut: the same job is taken up again, and no task runs twice.
 
+The first connection of a run asks what the service offers.
+"""
+
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.command import HERE, command, cutting, recorder
+from flask import Flask
+from support.command import HERE, NEVER, command, cutting, recorder
 from support.processes import Service, free_port
-from support.theeye import StandIn
+from support.theeye import Late, StandIn
 
 from app.client import call
+from app.client.offer import Offer, read_offer
+from app.client.service import Service as Client
 
 END = "\r\nConnection: close\r\n\r\n"
 
@@ -27,7 +34,7 @@ def test_a_cut_connection_takes_up_the_same_job(
 ) -> None:
     its_theeye = theeye_with_keys
     its_theeye.task(delay=None, output=["{}"])
-    with cutting(with_keys.port, *marks) as url, ThreadPoolExecutor() as pool:
+    with cutting(with_keys.port, NEVER, *marks) as url, ThreadPoolExecutor() as pool:
         running = pool.submit(command, url, "run", HERE)
         its_theeye.wait_for_jobs(1)
         its_theeye.finish()
@@ -39,7 +46,7 @@ def test_a_cut_connection_takes_up_the_same_job(
 
 
 def test_without_keys_a_cut_before_the_id_may_have_started(gunicorn: Service, its_theeye: StandIn) -> None:
-    with cutting(gunicorn.port, b"never", b"") as url:  # the first connection brings the 501
+    with cutting(gunicorn.port, NEVER, NEVER, b"") as url:  # the second connection brings the 501
         ran = command(url, "run", HERE)
     assert (ran.exit_code, ran.stdout) == (5, "")
     assert ran.stderr.endswith("the job may have started; look in TheEye before you run it again\n")
@@ -47,7 +54,7 @@ def test_without_keys_a_cut_before_the_id_may_have_started(gunicorn: Service, it
 
 
 def test_without_keys_a_cut_after_the_id_takes_up_the_job(gunicorn: Service, its_theeye: StandIn) -> None:
-    with cutting(gunicorn.port, b"never", b"event: answer") as url:
+    with cutting(gunicorn.port, b"", NEVER, b"event: answer") as url:  # and what it offers is not known
         ran = command(url, "run", HERE)
     assert (ran.exit_code, ran.stdout) == (0, '["{\\"a\\":1}"]'), ran.stderr
     assert len(its_theeye.calls_of("create")) == 1
@@ -55,11 +62,12 @@ def test_without_keys_a_cut_after_the_id_takes_up_the_job(gunicorn: Service, its
 
 def test_a_501_after_a_cut_is_no_leave_to_go_without_a_key(gunicorn: Service, its_theeye: StandIn) -> None:
     """Another instance, which has keys, may have had the first request."""
-    with cutting(gunicorn.port, b"") as url:
+    with cutting(gunicorn.port, NEVER, b"") as url:
         ran = command(url, "run", HERE)
     assert ran.exit_code == 5
-    assert "ENOKEYS" in ran.stderr
-    assert "may have started" in ran.stderr
+    assert "supports no keys" in ran.stderr
+    assert ran.stderr.endswith("the job may have started; look in TheEye before you run it again\n")
+    assert "nothing was started" not in ran.stderr
     assert its_theeye.calls_of("create") == []
 
 
@@ -90,7 +98,7 @@ def test_a_service_that_is_not_there_has_started_nothing() -> None:
     [
         (f"HTTP/1.1 504 X{END}<html>", 3, "status 504"),
         (f'HTTP/1.1 502 X{END}{{"message":"gone","code":"EOUTCOMEUNKNOWN"}}', 3, "EOUTCOMEUNKNOWN: gone"),
-        (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EUNREACHABLE"}}', 1, "nothing was started"),
+        (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EUNREACHABLE"}}', 0, "nothing was started"),
         (f"HTTP/1.1 200 X{END}<html>", 1, "the answer is not from TheEye Sync"),
         (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "the answer is not from TheEye Sync"),
     ],
@@ -100,7 +108,24 @@ def test_an_answer_of_another_server(answer: str, tries: int, words: str, monkey
     monkeypatch.setattr(call, "PAUSES", (0, 0))
     with recorder(answer.encode()) as (url, heads):
         ran = command(url, "run", HERE)
-    assert (ran.exit_code, ran.stdout, len(heads)) == (5, "", tries), ran.stderr
+    assert (ran.exit_code, ran.stdout, len(heads) - 1) == (5, "", tries), ran.stderr
     assert words in ran.stderr
     assert ("may have started" in ran.stderr) == (tries > 1)
-    assert len({line for head in heads for line in head.split(b"\r\n") if b"Idempotency-Key" in line}) == 1
+    keys = {line for head in heads for line in head.split(b"\r\n") if b"Idempotency-Key" in line}
+    assert len(keys) == min(tries, 1)
+
+
+def test_a_service_may_be_silent_while_it_queues_a_run(
+    gunicorn: Service, its_theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call, "SILENT_SECONDS", 0.1)  # beyond its own wait
+    its_theeye.fault("create", Late(1.0))
+    ran = command(gunicorn.url, "run", HERE)
+    assert (ran.exit_code, ran.stderr.count("taking it up again")) == (0, 0), ran.stderr
+
+
+def test_what_a_service_offers(make_app: Callable[..., Flask]) -> None:
+    document = make_app(wait_seconds=300, disabled_formatters=("full",)).test_client().get("/openapi.json")
+    answer = f"HTTP/1.1 200 X\r\nContent-Length: {len(document.data)}{END}".encode() + document.data
+    with recorder(answer) as (url, _):
+        assert read_offer(Client(url, "tok")) == Offer(frozenset({"parse", "response", "result"}), 300.0)

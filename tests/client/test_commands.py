@@ -112,7 +112,7 @@ def test_the_tasks_are_listed(gunicorn: Service, its_theeye: StandIn) -> None:
         *(["result", target] for target in ("acme/x", "acme/x/", "acme/x/..")),
         *(["tasks", target] for target in ("", "..", "acme/x")),
         *(["run", HERE, "--wait", wait] for wait in ("-1", "nan", "inf", "soon")),
-        *(["run", HERE, "--mode", mode] for mode in ("parse=x", "parse&full", "access_token=tok-secret", "a b")),
+        *(["run", HERE, "--mode", mode] for mode in ("parse=x", "parse=01", "a&b", "access_token=tok-secret", "a b")),
         *(["run", HERE, "--key", key] for key in ("", "a b", "é", "a\r\nX: y", "k" * 256)),
         *(["run", HERE, "--file", file] for file in ("x", "=x", "x=", "x=/no/such/file")),
         ["run", HERE, "--json", "/no/such/file"],
@@ -130,6 +130,14 @@ def test_a_misuse_is_told_before_anything_is_sent(arguments: list[str]) -> None:
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "\nError: " in ran.stderr
     assert "tok-secret" not in ran.stderr
+
+
+@pytest.mark.parametrize("mode", ["prase", "PARSE", "parse_=1", "wait", "strict", "output=1"])
+@pytest.mark.parametrize("name", ["run", "result"])
+def test_a_mode_that_the_service_does_not_have(gunicorn: Service, its_theeye: StandIn, name: str, mode: str) -> None:
+    ran = command(gunicorn.url, name, HERE if name == "run" else f"{HERE}/{'0' * 24}", "--mode", mode)
+    assert (ran.exit_code, ran.stdout, its_theeye.calls) == (2, "", [])
+    assert ran.stderr.endswith("nothing was started; it has full, output, parse, response, result\n")
 
 
 @pytest.mark.parametrize(

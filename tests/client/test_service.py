@@ -67,9 +67,17 @@ def test_a_url_that_would_show_the_token_or_is_none(url: str, words: str) -> Non
     assert "hunter2" not in ran.stderr
 
 
+@pytest.mark.parametrize("url", ["https://a..b", f"https://{'a' * 64}.org", "https://*", "https://x"])
+def test_a_host_or_a_proxy_that_cannot_be_one(url: str) -> None:
+    ran = command(url, "tasks", "acme", HTTPS_PROXY="http://u:hunter2@.x:3" if url == "https://x" else "")
+    assert (ran.exit_code, ran.stderr.startswith("no answer from the service")) == (5, True)
+    assert "hunter2" not in ran.stderr
+
+
 def test_plain_http_through_a_proxy_on_another_machine_is_refused_too() -> None:
-    ran = command("http://127.0.0.1:1", "run", HERE, HTTP_PROXY="http://proxy.invalid:3128")
-    assert (ran.exit_code, "plain http" in ran.stderr) == (2, True)
+    for proxy in ("http://proxy.invalid:3128", "proxy.invalid:3128", "http://[x"):
+        ran = command("http://127.0.0.1:1", "run", HERE, HTTP_PROXY=proxy)
+        assert (ran.exit_code, "plain http" in ran.stderr) == (2, True)
     allowed = command("http://127.0.0.1:1", "run", HERE, "--insecure", HTTP_PROXY="http://proxy.invalid:3128")
     assert allowed.exit_code == 5
     assert allowed.stderr.endswith("nothing was started\n")
