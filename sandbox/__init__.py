@@ -1,4 +1,4 @@
-"""A small TheEye for demos and tests: gateway, supervisor and agent in one process, over SQLite."""
+"""Simulate TheEye for demos and tests: gateway, supervisor and agent in one process, with SQLite."""
 
 import threading
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class Sandbox:
-    """Run one sandbox; as a context manager it starts and stops."""
+    """Run one sandbox; a context manager that starts and stops it."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class Sandbox:
         self._all_tasks = recipes.all_tasks()
 
     def start(self) -> Self:
-        """Start everything; it is listening when this returns."""
+        """Start everything; the sandbox is listening when this returns."""
         with ExitStack() as cleanup:
             app = Flask(__name__, static_folder=None)
             install(app)
-            # Take the port before the database: a second sandbox, started by mistake, must not touch that.
+            # Open the port before the database: a second sandbox, started by mistake, must not change the database.
             server = Server(*self._bind, app)
             cleanup.callback(server.stop)
             store = Store(self._database)
@@ -79,13 +79,13 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop everything; running scripts are killed. Stopping twice does nothing."""
+        """Stop everything and kill running scripts; a second call does nothing."""
         self._cleanup.close()
         self._server = None
 
     @property
     def address(self) -> tuple[str, int]:
-        """Return host and port. Raise RuntimeError unless it is running."""
+        """Return host and port. Raise RuntimeError unless the sandbox is running."""
         if self._server is None:
             raise RuntimeError("the sandbox is not running")
         host, port = self._server.socket.getsockname()[:2]
@@ -93,7 +93,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Return the URL of gateway and supervisor. Raise RuntimeError unless it is running."""
+        """Return the URL of gateway and supervisor. Raise RuntimeError unless the sandbox is running."""
         host, port = self.address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

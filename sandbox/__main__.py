@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.allow_remote and not _is_loopback(host):
         _complain(f"{host} is not a loopback address, and this runs scripts for anyone: add --allow-remote")
         return 2
-    # Both signals raise KeyboardInterrupt, whatever the code is doing.
+    # Both signals raise KeyboardInterrupt, at any point of the code.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -59,7 +59,7 @@ def _serve(sandbox: Sandbox) -> int:
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            # A second signal must not interrupt the clean-up.
+            # A second signal must not interrupt the cleanup.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0

@@ -1,4 +1,4 @@
-"""Play TheEye's agent: run ready jobs, several at a time, and report how they ended."""
+"""Simulate TheEye's agent: run ready jobs, several at a time, and report their results."""
 
 import logging
 import tempfile
@@ -24,7 +24,7 @@ class CannotRun(Exception):
 
 
 class Agent:
-    """Run jobs and end them: whatever ends a job, this class writes it and notifies."""
+    """Run and end jobs; every end of a job is stored and published by this class."""
 
     def __init__(self, store: Store, tasks: Mapping[str, Task], notifier: Notifier, at_once: int = 16) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class Agent:
         self.when_ended: Callable[[Document], None] = lambda job: None
 
     def start(self) -> None:
-        """End the jobs that a stop interrupted, and pick up the ready ones."""
+        """End the jobs that the last stop interrupted, and run the ready ones."""
         stopped = "The sandbox was stopped while this job was running."
         for job_id in self._store.jobs_in("assigned"):
             self._end(job_id, partial(jobs.lose, message=stopped))
@@ -45,7 +45,7 @@ class Agent:
             self._submit(job_id)
 
     def stop(self) -> None:
-        """Kill what runs; ready jobs stay for the next start."""
+        """Kill the running scripts; ready jobs stay for the next start."""
         with self._lock:
             self._stopping = True
             running = list(self._running.values())
@@ -62,7 +62,7 @@ class Agent:
             self._submit(job["id"])
 
     def cancel(self, job_id: str) -> bool:
-        """Cancel a job, if it is in a lifecycle that can be canceled; return whether it was."""
+        """Cancel a job if its lifecycle allows that; return whether it was canceled."""
         canceled = self._end(job_id, jobs.cancel, _CANCELLABLE)
         with self._lock:
             script = self._running.get(job_id)
@@ -107,7 +107,7 @@ class Agent:
             self._end(job["id"], jobs.finish_dummy)
             return
         ended = run_task(task, job["task_arguments_values"], script)
-        # Stopping leaves the job assigned: the next start reports it, as after a crash.
+        # A stop leaves the job assigned: the next start reports it, as after a crash.
         if not self._stopping:
             self._end(job["id"], partial(jobs.finish_script, ended=ended, default_state=task.default_state))
 
@@ -126,7 +126,7 @@ def run_task(task: Task, arguments: list[object], script: Script) -> Ended:
     env = environment(task.document["env"])
     if missing := missing_interpreter(runas, env):
         raise CannotRun(f"The interpreter {missing!r} is not installed on this machine (script_runas: {runas}).")
-    # A process that left the script's group may still be writing there.
+    # A process that left the script's process group may still write into the folder.
     with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         path = folder / task.filename
@@ -140,7 +140,7 @@ def run_task(task: Task, arguments: list[object], script: Script) -> Ended:
 
 
 def _log_failure(future: "Future[None]") -> None:
-    # An exception in a pool's thread is not reported anywhere else.
+    # The pool does not report exceptions of its threads.
     error = None if future.cancelled() else future.exception()
     if error is not None:
         _logger.error("the agent lost a job", exc_info=error)

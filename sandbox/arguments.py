@@ -1,4 +1,4 @@
-"""Choose the arguments of a job by TheEye's rules for body and query."""
+"""Find the arguments of a job in body and query, by TheEye's rules."""
 
 import re
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ class WrongArguments(ValueError):
 
 
 class WrongPosition(ValueError):
-    """Report an object whose `order` is that of another argument."""
+    """Report an argument object whose `order` belongs to another argument."""
 
 
 def query_object(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the query as an object: a name that is repeated, or has brackets, becomes an array."""
+    """Return the query as an object; a repeated name, or one with brackets, becomes an array."""
     query: dict[str, Any] = {}
     for name, value in pairs:
         if indexed := _INDEXED.fullmatch(name):
@@ -36,7 +36,7 @@ def query_object(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def argument_values(task: Task, body: Any, query: dict[str, Any]) -> list[Any]:
-    """Return the job's arguments. Raise WrongArguments, or WrongPosition where TheEye makes a job that has failed."""
+    """Return the job's arguments. Raise WrongArguments, or WrongPosition, for which TheEye creates a failed job."""
     given = _given(body, query)
     if task.takes_any_arguments:
         values = given if isinstance(given, list) else [given]
@@ -48,7 +48,7 @@ def argument_values(task: Task, body: Any, query: dict[str, Any]) -> list[Any]:
 
 
 def _value(given: Any, argument: dict[str, Any], task: Task) -> Any:
-    """Return one argument's value: a fixed one takes it from the task, and an object may carry it in its `value`."""
+    """Return an argument's value: for a fixed argument the task's, for an object that has one its `value`."""
     if argument.get("type") == "fixed":
         return argument.get("value")
     if isinstance(given, dict) and task.arguments_type != "text":

@@ -1,4 +1,4 @@
-"""Make the command line of a job: the script's path, its arguments, its interpreter."""
+"""Make the command line of a job from its interpreter, its script and its arguments."""
 
 import base64
 import binascii
@@ -27,7 +27,7 @@ def command_line(runas: str, script: Path, arguments: list[str]) -> str:
 
 
 def argument_text(value: Any, folder: Path) -> str:
-    """Return one argument as the script gets it; a `data:` URL in base64 becomes a file in the folder."""
+    """Return an argument as text for the script; write a `data:` URL in base64 to a file in the folder."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else dumps(value)
@@ -36,18 +36,18 @@ def argument_text(value: Any, folder: Path) -> str:
 
 
 def environment(extra: dict[str, str]) -> dict[str, str]:
-    """Return the machine's environment plus the task's; its PATH always has a `python3`."""
+    """Return this process's environment and the task's; PATH always has a `python3`."""
     machine = dict(os.environ)
     path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), machine.get("PATH", os.defpath)]))
     return {**machine, "PATH": path, **extra}
 
 
 def missing_interpreter(runas: str, env: dict[str, str]) -> str | None:
-    """Return the program that `script_runas` starts, if this machine does not have it, else None."""
+    """Return the program that `script_runas` starts if it is not installed, else None."""
     word = _program(runas)
     if word is None or "%script%" in word or shutil.which(word, path=env.get("PATH")):
         return None
-    # `cd x && …` is a legal script_runas, and only a shell knows its own words.
+    # `cd x && …` is a legal script_runas: ask the shell about its built-in commands.
     known = subprocess.run(
         ["/bin/sh", "-c", 'command -v -- "$1"', "sh", word],
         env=env,

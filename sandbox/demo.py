@@ -1,4 +1,4 @@
-"""Run `python -m sandbox.demo`, which is `make run`: a sandbox, the service in front of it, and examples to type."""
+"""Run `python -m sandbox.demo`, which `make run` starts: a sandbox and the service, and print example commands."""
 
 import argparse
 import logging
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _redis(programs: Programs, folder: Path) -> str:
-    """Return the URL of the Redis to use: the one that SYNC_REDIS_URL names, else one that is started here, or none."""
+    """Return the URL of Redis: SYNC_REDIS_URL, else that of a Redis started here; empty if there is none."""
     given = os.environ.get("SYNC_REDIS_URL")
     if given is not None:
         return given
@@ -77,7 +77,7 @@ def _redis(programs: Programs, folder: Path) -> str:
         _say(NO_REDIS)
         return ""
     _say("  a Redis")
-    path = folder / "redis.sock"  # a socket in a folder of one's own: no port, and nobody else on this machine
+    path = folder / "redis.sock"  # a socket in a private folder: no port is used, and no other user can connect
     command = [
         server,
         "--port",
@@ -102,15 +102,15 @@ def _redis(programs: Programs, folder: Path) -> str:
 
 
 def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path | None, own: Recipes) -> NoReturn:
-    """Start the sandbox and the service, say so, and wait for the end. Raise Stopped or Failed."""
+    """Start the sandbox and the service, print the commands, and wait for the end. Raise Stopped or Failed."""
     address, url = f"http://{SANDBOX_BIND}", f"http://{_reachable(service_bind)}"
     environment = {
         **os.environ,
         "SYNC_GATEWAY_URL": address,
         "SYNC_SUPERVISOR_URL": address,
         "SYNC_REDIS_URL": redis_url,
-        "SYNC_BIND": service_bind,  # whatever PORT says
-        "no_proxy": "127.0.0.1",  # the sandbox is not behind the proxy that this machine may have
+        "SYNC_BIND": service_bind,  # has precedence over PORT
+        "no_proxy": "127.0.0.1",  # reach the sandbox directly, also on a machine with a proxy
     }
     _say("  a sandbox TheEye")
     folders = ["--tasks", str(folder)] if folder else []
@@ -138,7 +138,7 @@ def _check_free(bind: str, name: str) -> None:
 
 
 def _reachable(bind: str) -> str:
-    """Return an address at which this machine reaches a service that may listen on all addresses."""
+    """Return an address for clients on this machine, also if the service listens on all addresses."""
     host, _, port = bind.rpartition(":")
     return f"127.0.0.1:{port}" if host in ("", "0.0.0.0") else bind
 
@@ -152,11 +152,11 @@ def _listens(path: Path) -> bool:
 
 
 def _answers(url: str, below: int = 500) -> bool:
-    """Return whether the status is below that."""
+    """Return whether the URL answers with a status below `below`."""
     with requests.Session() as session:
         session.trust_env = False
         try:
-            # A keep-alive connection would delay the service's stop by seconds.
+            # A kept-alive connection would delay the stop of the service by seconds.
             return session.get(url, timeout=2, headers={"Connection": "close"}).status_code < below
         except requests.RequestException:
             return False

@@ -1,4 +1,4 @@
-"""Write what `make run` prints once it is ready: where the console is, and commands to type."""
+"""Make the text that `make run` prints when it is ready: the console's address, and example commands."""
 
 import json
 import shlex
@@ -32,7 +32,7 @@ def ready_text(url: str, own: Iterable[Task], *, has_console: bool) -> str:
 
 
 def _own_command(url: str, task: Task) -> list[str]:
-    """Return a command with the values that the task declares; a label stands for a value that only the user knows."""
+    """Return a command with the values that the task declares; print a label for a value that only the user knows."""
     title, arguments = f"your task {task.name}", [_example(each) for each in task.arguments]
     if any(isinstance(each, _Placeholder) for each in arguments):
         title += "; write values of yours in the place of <...>"
@@ -50,13 +50,13 @@ def _command(url: str, title: str, task: str, query: str, arguments: list[object
 
 
 class _Placeholder(str):
-    """Hold the label of an argument in the place of its value."""
+    """Hold the label of an argument, to be replaced by a value."""
 
     __slots__ = ()
 
 
 def _example(argument: dict[str, object]) -> object:
-    """Return a value for an argument: null where the task has its own, or where it may be left out."""
+    """Return a value for an argument: null if the task has its own, or if the argument is optional."""
     kind, value, options = argument.get("type"), argument.get("value"), argument.get("options")
     if kind == "fixed" or argument.get("readonly"):
         return None

@@ -1,4 +1,4 @@
-"""Play TheEye's gateway: log in, and tell whose a token is."""
+"""Simulate TheEye's gateway: log users in, and return the session of a token."""
 
 import secrets
 import threading
@@ -24,7 +24,7 @@ _USER = {"id": USER_ID, "name": USER.capitalize(), "username": USER, "email": EM
 
 
 def gateway(store: Store, stopping: threading.Event) -> Blueprint:
-    """Return the gateway's routes."""
+    """Return a blueprint with the gateway's routes."""
     routes = Blueprint("gateway", __name__)
 
     @routes.post("/api/auth/login")
@@ -46,7 +46,7 @@ def gateway(store: Store, stopping: threading.Event) -> Blueprint:
             raise unauthorized()
         scopes = request.args.getlist("scopes[]") + request.args.getlist("scopes")
         if "id" in scopes:
-            # TheEye never answers this request; here it is answered when the sandbox stops.
+            # TheEye never answers this request; the sandbox answers when it stops.
             stopping.wait()
         return answer(_short(customer, scopes) if scopes else _long(customer))
 

@@ -1,4 +1,4 @@
-"""Name those who exist in the sandbox: one user, two organisations, one token that never expires."""
+"""Define who exists in the sandbox: one user, two organisations, one token that never expires."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ USER_ID = "5e00000000000000000000a1"
 EMAIL = "ada@example.org"
 HOST_ID = "5e00000000000000000000b1"
 
-# `beta` has no tasks; a session of it gets 409 from the paths of `acme`.
+# `beta` has no tasks; its sessions get 409 on the paths of `acme`.
 CUSTOMERS: dict[str, str] = {CUSTOMER: CUSTOMER_ID, "beta": "5e0000000000000000000002"}
 
 
 def who() -> dict[str, str]:
-    """Return the user as job results name him; the key order is TheEye's."""
+    """Return the user as in a job's result, with TheEye's order of keys."""
     return {"email": EMAIL, "id": USER_ID, "username": USER}
 
 
@@ -27,5 +27,5 @@ def customer_named(name_or_id: str) -> str | None:
 
 
 def customer_document(name: str) -> dict[str, Any]:
-    """Return an organisation as the gateway shows it."""
+    """Return an organisation in the gateway's form."""
     return {"id": CUSTOMERS[name], "name": name, "display_name": name.capitalize(), "config": {}}

@@ -1,4 +1,4 @@
-"""Make job documents, and change them when a job moves or ends."""
+"""Make job documents, and change them when a job changes or ends."""
 
 import itertools
 import secrets
@@ -14,7 +14,7 @@ from sandbox.script import Ended
 from sandbox.store import Document
 from sandbox.workflow_recipes import Workflow
 
-SHOWN_OF_TOO_LARGE = 2000  # characters of a log that TheEye could not store
+SHOWN_OF_TOO_LARGE = 2000  # characters kept of a log that TheEye could not store
 
 _PROCESS = secrets.token_hex(5)
 _COUNTER = itertools.count(secrets.randbelow(1 << 23))
@@ -30,17 +30,17 @@ _TASK_KEYS = (
 
 
 def new_id() -> str:
-    """Return an id like MongoDB's: seconds, process, counter."""
+    """Return an id like MongoDB's, made of seconds, process and counter."""
     return f"{int(time.time()):08x}{_PROCESS}{next(_COUNTER) & 0xFFFFFF:06x}"
 
 
 def now() -> str:
-    """Return the time as JavaScript writes it."""
+    """Return the current time in JavaScript's format."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_job(task: Task, customer: str, arguments: list[Any], lifecycle: str) -> Document:
-    """Return the document of a job that has just been created; it is the caller's, whosever the task is."""
+    """Return the document of a new job; it belongs to the caller's organisation, even if the task does not."""
     created = now()
     return {
         "order": 0,
@@ -69,14 +69,14 @@ def new_job(task: Task, customer: str, arguments: list[Any], lifecycle: str) -> 
 
 
 def failed_in_the_making(task: Task, customer: str, reason: str) -> Document:
-    """Return the document of a job that TheEye ends while it creates it: its output is a plain string."""
+    """Return the document of a job that fails while TheEye creates it; its output is a plain string."""
     job = new_job(task, customer, [], "terminated")
     del job["customer_id"]
     return {**job, "state": "error", "output": reason}
 
 
 def new_run(workflow: Workflow, first: Document) -> Document:
-    """Return the job of a workflow itself; it is no agent's, and its own output stays empty."""
+    """Return a workflow's own job; no agent runs it, and its output stays empty."""
     kept = (
         "customer_id",
         "customer_name",
@@ -105,31 +105,31 @@ def new_run(workflow: Workflow, first: Document) -> Document:
 
 
 def as_step(job: Document, run: Document) -> Document:
-    """Return a new job as one of a workflow's run."""
+    """Return a new job as a step of a workflow's run."""
     within = {"workflow_id": run["workflow_id"], "workflow_job_id": run["id"], "workflow_job": run["id"]}
     return {**job, **within, "acl": run["acl"]}
 
 
 def end_run(run: Document, last: Document) -> None:
-    """End a workflow's own job as its last job has ended."""
+    """End a workflow's own job in the same way as its last step."""
     move(run, last["lifecycle"], last["state"])
     run["trigger_name"] = last["trigger_name"]
 
 
 def move(job: Document, lifecycle: str, state: str) -> None:
-    """Put a job into a lifecycle and a state."""
+    """Set a job's lifecycle and state."""
     job.update(lifecycle=lifecycle, state=state, last_update=now())
 
 
 def finish_dummy(job: Document) -> None:
-    """End a dummy's job: its arguments are its output."""
+    """End a job of a dummy task: its arguments are its output."""
     move(job, "finished", "success")
     arguments = job["task_arguments_values"]
     job.update(trigger_name="success", result={"output": arguments}, output=stored_output(arguments))
 
 
 def finish_script(job: Document, ended: Ended, default_state: str) -> None:
-    """End a script's job by what the script printed; `default_state` is for a script that names none."""
+    """End a script's job by what the script printed; `default_state` applies if it printed no state."""
     line = last_line(ended.log)
     report = read_last_line(line, killed=ended.killed)
     size = stored_size(ended.printed, line, report.output)
@@ -147,7 +147,7 @@ def finish_script(job: Document, ended: Ended, default_state: str) -> None:
 
 
 def fail(job: Document, message: str) -> None:
-    """End a job that could not be run; the message is its log."""
+    """End a job that could not be run, with the message as its log."""
     move(job, "finished", "failure")
     log = f"{message}\n"
     ended = Ended(log, len(log), code=None, signal=None, killed=False, nanoseconds=0)
@@ -155,14 +155,14 @@ def fail(job: Document, message: str) -> None:
 
 
 def lose(job: Document, message: str) -> None:
-    """End a job whose agent died; TheEye waits for the task's timeout and a minute before it does."""
+    """End a job whose agent died, at once; TheEye waits for the task's timeout and another minute."""
     move(job, "terminated", "canceled")
     output = [message]
     job.update(trigger_name="canceled", result={"killed": True, "output": output}, output=stored_output(output))
 
 
 def _end_too_large(job: Document, ended: Ended, size: int) -> None:
-    """End a job that MongoDB cannot store as TheEye ends it: it has heard nothing of the script's end."""
+    """End a job that is too large for MongoDB, as TheEye does: as if the agent had not reported the end."""
     message = (
         f"The script printed {ended.printed} bytes. With the last line and the output the job would have about {size} "
         f"bytes, and TheEye cannot store more than {MAX_DOCUMENT} (MongoDB's limit): it would cancel this job a minute "
@@ -173,7 +173,7 @@ def _end_too_large(job: Document, ended: Ended, size: int) -> None:
 
 
 def cancel(job: Document) -> None:
-    """Cancel a job; one that an agent already runs is terminated."""
+    """Cancel a job; terminate it if an agent is running it."""
     move(job, "terminated" if job["lifecycle"] == "assigned" else "canceled", "canceled")
     user = who()
     job.update(trigger_name="canceled", result={"user": user, "output": [user]}, output=stored_output([user]))

@@ -1,4 +1,4 @@
-"""Read and write JSON as JavaScript does: tests compare stored outputs byte for byte."""
+"""Parse and write JSON as JavaScript does: tests compare stored outputs byte by byte."""
 
 import json
 import math
@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# Python stops at about 1000 levels, and a value that was read may be written at a deeper level.
+# Python stops at about 1000 levels, and a parsed value may be written at a deeper level.
 MAX_DEPTH = 500
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def loads(text: str) -> Any:
-    """Read strict JSON. Raise ValueError, also for a number or nesting that Python cannot hold."""
+    """Parse strict JSON. Raise ValueError, also for a number or a nesting that Python cannot represent."""
     try:
         value = json.loads(text, parse_float=_number, parse_constant=_refuse)
     except RecursionError:
@@ -23,7 +23,7 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write compact JSON that UTF-8 can encode: a lone surrogate stays an escape."""
+    """Return compact JSON that UTF-8 can encode: escape lone surrogates."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -31,7 +31,7 @@ def dumps(value: Any) -> str:
 def _number(text: str) -> int | float | None:
     number = float(text)
     if not math.isfinite(number):
-        return None  # JavaScript reads Infinity here, and writes null
+        return None  # JavaScript parses this as Infinity, and writes null
     return int(number) if number.is_integer() and abs(number) < 1e21 else number
 
 

@@ -14,18 +14,18 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class Recipes:
-    """Hold what was loaded, by id; a workflow's own tasks are not among the tasks."""
+    """Hold the loaded tasks and workflows by id; `tasks` does not include those of the workflows."""
 
     tasks: dict[str, Task] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
 
     def all_tasks(self) -> dict[str, Task]:
-        """Return the tasks and those of the workflows."""
+        """Return all tasks, including those of the workflows."""
         return self.tasks | {task.id: task for each in self.workflows.values() for task in each.tasks.values()}
 
 
 def load_recipes(folders: Iterable[Path]) -> Recipes:
-    """Load every recipe of the folders; a later one replaces an earlier one with its id."""
+    """Load every recipe of the folders; a later one replaces an earlier one with the same id."""
     recipes = Recipes()
     for path in (path for folder in folders for path in _recipe_files(folder)):
         try:
@@ -42,7 +42,7 @@ def load_recipes(folders: Iterable[Path]) -> Recipes:
 
 
 def load_recipe(path: Path) -> Task | Workflow:
-    """Load one recipe file: a workflow's has a graph. Raise BrokenRecipe or OSError."""
+    """Load one recipe file; one with a graph is a workflow. Raise BrokenRecipe or OSError."""
     recipe = read_recipe(path)
     return workflow_of(recipe, path.parent) if "graph" in recipe else task_of(recipe, path.parent)
 

@@ -1,4 +1,4 @@
-"""Publish in Redis that a job was created, changed or has ended; as with TheEye, a message can be lost."""
+"""Publish in Redis that a job was created, has changed or has ended; as with TheEye, a message can be lost."""
 
 import logging
 import queue
@@ -17,20 +17,20 @@ class NotifierError(Exception):
 
 
 class Notifier(Protocol):
-    """Define what an agent tells of jobs, without waiting and without raising."""
+    """Define how an agent announces jobs; no method waits or raises."""
 
     def job_changed(self, job: Document, operation: str = "update") -> None:
-        """Announce a job's change, or with `create` a new job."""
+        """Announce that a job has changed, or that it is new (`create`)."""
 
     def job_finished(self, job: Document) -> None:
-        """Announce one ended job."""
+        """Announce that a job has ended."""
 
     def close(self) -> None:
         """Publish nothing more."""
 
 
 class NullNotifier:
-    """Publish nothing, without a Redis."""
+    """Publish nothing; used without Redis."""
 
     def job_changed(self, job: Document, operation: str = "update") -> None:
         """Do nothing."""
@@ -52,15 +52,15 @@ class RedisNotifier:
         self._thread.start()
 
     def job_changed(self, job: Document, operation: str = "update") -> None:
-        """Queue the message of a new or changed job."""
+        """Queue a message about a new or changed job."""
         self._queue("crud", operation, job)
 
     def job_finished(self, job: Document) -> None:
-        """Queue the message of one ended job."""
+        """Queue a message about an ended job."""
         self._queue("finished", "update", job)
 
     def close(self) -> None:
-        """Publish what is queued, then disconnect."""
+        """Publish the queued messages, then disconnect."""
         self._messages.put(None)
         self._thread.join()
         self._redis.close()
@@ -86,7 +86,7 @@ class RedisNotifier:
         return False
 
     def _drop(self) -> bool:
-        """Drop the queue, since each message would wait for the dead Redis; return whether `close` was called."""
+        """Drop the queue: each message would wait for the unreachable Redis. Return whether `close` was called."""
         lost = 0
         while not self._messages.empty():
             if self._messages.get() is None:
@@ -98,7 +98,7 @@ class RedisNotifier:
 
 
 def message(topic: str, operation: str, job: Document) -> str:
-    """Return a message about a job; it does not contain the job."""
+    """Return a message about a job; like TheEye's, it does not contain the job."""
     data = {
         "operation": operation,
         "organization": job["customer_name"],
@@ -119,7 +119,7 @@ def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
             "SYNC_REDIS_URL is set, but redis-py is not installed: pip install 'theeye-sync[redis]'"
         ) from None
     try:
-        # One retry: the connection may have been closed by a restart of Redis.
+        # One retry: a restart of Redis may have closed the connection.
         client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1))
     except ValueError as error:
         raise NotifierError(f"SYNC_REDIS_URL is not a Redis URL: {error}") from error

@@ -1,11 +1,11 @@
-"""Derive a job's state and output from the last line of its script's log; pure functions."""
+"""Derive a job's state and output from the last line of its script's log."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.jsontext import dumps, loads
 
-# What JavaScript's trim() removes, which is not what Python's strip() does.
+# The characters that JavaScript's trim() removes; Python's strip() removes others.
 _JS_SPACE = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -14,7 +14,7 @@ _JS_SPACE = (
 
 @dataclass(frozen=True)
 class Report:
-    """Hold what the agent read from a last line; `details` is the line, if it was a JSON object."""
+    """Hold what the agent reads from a last line; `details` is the line if it is a JSON object."""
 
     state: Any = None
     output: Any = None
@@ -22,12 +22,12 @@ class Report:
 
 
 def last_line(log: str) -> str:
-    """Return the last line, trimmed; one final line break is ignored."""
+    """Return the last line, trimmed; ignore one final line break."""
     return log.removesuffix("\n").rpartition("\n")[2].strip(_JS_SPACE)
 
 
 def read_last_line(line: str, *, killed: bool = False) -> Report:
-    """Read a last line by TheEye's rule."""
+    """Read a last line by TheEye's rules."""
     if killed:
         return Report(state="killed")
     try:
@@ -42,12 +42,12 @@ def read_last_line(line: str, *, killed: bool = False) -> Report:
 
 
 def stored_state(report: Report, default: str = "success") -> str:
-    """Return the state that the supervisor stores: one that it knows, else `default`. The exit code plays no part."""
+    """Return the state that the supervisor stores: one that it knows, else `default`. It ignores the exit code."""
     return str(report.state) if report.state in ("success", "failure", "canceled") else default
 
 
 def stored_output(output: Any) -> list[str]:
-    """Return the array of strings that the supervisor stores; null, `0`, `""` and `false` are an empty one."""
+    """Return the array of strings that the supervisor stores; it is empty for null, `0`, `""` and `false`."""
     if not output and not isinstance(output, dict):
         return []
     if isinstance(output, str):
@@ -58,7 +58,7 @@ def stored_output(output: Any) -> list[str]:
 
 
 def stored_size(printed: int, line: str, output: Any) -> int:
-    """Return about how many bytes a job takes in MongoDB: its log, its last line, and its output in two forms."""
+    """Estimate the bytes that a job takes in MongoDB: its log, its last line, and its output in two forms."""
     texts = (line, dumps(output), dumps(stored_output(output)))
     return printed + sum(len(text.encode()) for text in texts)
 

@@ -1,4 +1,4 @@
-"""Start the programs of `make run` one after the other, watch them, and end them in reverse order."""
+"""Start the programs of `make run` in order, watch them, and end them in reverse order."""
 
 import os
 import signal
@@ -16,24 +16,24 @@ Process = subprocess.Popen[bytes]
 
 
 class Stopped(Exception):
-    """Report Ctrl-C, SIGTERM, or a terminal that was closed."""
+    """Report Ctrl-C, SIGTERM, or a closed terminal."""
 
 
 class Failed(Exception):
-    """Report a program that did not start, or that ended; the message names it."""
+    """Report a program that did not start or has ended; the message names it."""
 
 
 class Programs:
-    """Run programs until a signal, or until one of them ends; as a context manager it ends all that still run."""
+    """Run programs until a signal or until one of them ends; a context manager that ends the others."""
 
     def __init__(self) -> None:
         self._running: list[Process] = []
         self._stopping = False
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], *, quiet: bool = False) -> None:
-        """Start a program in its own session: Ctrl-C then reaches only this process, which ends them in order.
+        """Start a program in its own session; with `quiet` show only its standard error.
 
-        A quiet one shows only what it writes to standard error.
+        Ctrl-C then reaches only this process, which ends the programs in order.
         """
         output = subprocess.DEVNULL if quiet else None
         self._running.append(subprocess.Popen(command, env=environment, stdout=output, start_new_session=True))
@@ -58,7 +58,7 @@ class Programs:
         _end(self._running.pop())
 
     def __enter__(self) -> Self:
-        # The handler only sets a flag: an exception from it could come after a program's start and before it is listed.
+        # The handler only sets a flag: an exception could come between a program's start and its entry in the list.
         signals = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             signals.append(signal.SIGHUP)
@@ -69,7 +69,7 @@ class Programs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the last one first, so that requests that wait in the service still get their answers."""
+        """End the programs, the last one first: requests that wait in the service still get their answers."""
         while self._running:
             self.drop()
 

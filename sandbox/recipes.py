@@ -41,22 +41,22 @@ class Task:
 
     @property
     def is_dummy(self) -> bool:
-        """Return whether it ends at once, with its arguments as the output."""
+        """Return whether a job of the task ends at once, with its arguments as the output."""
         return bool(self.document["type"] == "dummy")
 
     @property
     def arguments(self) -> list[dict[str, Any]]:
-        """Return the declared arguments in their order."""
+        """Return the declared arguments in order."""
         return sorted(self.document["task_arguments"], key=lambda argument: argument.get("order") or 0)
 
     @property
     def workflow_id(self) -> str | None:
-        """Return the workflow that it is a step of; such a task has no jobs outside of one."""
+        """Return the id of the workflow that the task is a step of; such a task runs only in the workflow."""
         return self.document.get("workflow_id")
 
     @property
     def takes_any_arguments(self) -> bool:
-        """Return whether all arguments are taken as they come: the sandbox's own, in TheEye they are declared."""
+        """Return whether undeclared arguments are accepted; a feature of the sandbox only."""
         return self.document.get("takes_any_arguments") is True
 
     @property
@@ -66,17 +66,17 @@ class Task:
 
     @property
     def default_state(self) -> str:
-        """Return the state of a job whose script reports none that TheEye knows."""
+        """Return the state of a job whose script reports no state that TheEye knows."""
         return "failure" if self.document.get("default_state_evaluation") == "failure" else "success"
 
     @property
     def history_limit(self) -> int | None:
-        """Return how many newer jobs there may be before an ended job is deleted; None: any number."""
+        """Return after how many newer jobs an ended job is deleted; None means never."""
         return history_limit(self.document)
 
 
 def history_limit(document: dict[str, Any]) -> int | None:
-    """Return the limit of a task or workflow; TheEye reads it alike."""
+    """Return the limit of a task or a workflow."""
     limit = int(document.get(_LIMIT) or DEFAULT_LIMIT)
     return None if limit < 0 or document.get("autoremove_completed_jobs") is False else limit
 
@@ -86,7 +86,7 @@ class BrokenRecipe(ValueError):
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """Read a recipe file, of a task or of a workflow. Raise BrokenRecipe or OSError."""
+    """Read the recipe file of a task or a workflow. Raise BrokenRecipe or OSError."""
     try:
         recipe = loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -97,7 +97,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def task_of(recipe: dict[str, Any], folder: Path) -> Task:
-    """Return the task of a recipe; a script without `data` is a file of the folder. Raise BrokenRecipe or OSError."""
+    """Return the task of a recipe; read a script without `data` from the folder. Raise BrokenRecipe or OSError."""
     if not isinstance(recipe.get("task"), dict):
         raise BrokenRecipe('it has no "task"; an exported recipe is {"task": {...}, "file": {...}}')
     document = _task_document(recipe["task"])
@@ -131,7 +131,7 @@ def _task_document(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def derived_id(name: str) -> str:
-    """Return an id for what has none: the same one at each start."""
+    """Return an id for a recipe without one; it is the same at each start."""
     return hashlib.sha1(name.encode()).hexdigest()[:24]
 
 
@@ -153,7 +153,7 @@ def _typed(task: dict[str, Any], key: str, kind: type, default: Any) -> Any:
 
 def _positive(task: dict[str, Any], key: str, default: int) -> int:
     value = _typed(task, key, int, default)
-    # In some places TheEye reads 0 as "not set".
+    # TheEye reads 0 as "not set" in some places.
     return int(value) if value > 0 else default
 
 

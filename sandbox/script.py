@@ -1,4 +1,4 @@
-"""Run one script with its own process group, one pipe for all it prints, and a deadline."""
+"""Run one script in its own process group, with one pipe for its whole output, and a deadline."""
 
 import os
 import selectors
@@ -18,7 +18,7 @@ _LONGEST_PAUSE = 0.25  # seconds
 
 @dataclass(frozen=True)
 class Ended:
-    """Hold how a script ended; of a log that TheEye could not store, `log` is the beginning."""
+    """Hold how a script ended; `log` is only the beginning of a log that TheEye could not store."""
 
     log: str
     printed: int  # bytes
@@ -37,7 +37,7 @@ class Script:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, command: str, env: dict[str, str], folder: Path, seconds: float) -> Ended:
-        """Run for at most so many seconds; then kill the whole process group."""
+        """Run for at most `seconds`; then kill the whole process group."""
         begin = time.monotonic_ns()
         log = Log()
         with _start(command, env, folder) as process:
@@ -51,7 +51,7 @@ class Script:
         return Ended(log.text(), log.size, code if code >= 0 else None, name, self._killed, elapsed)
 
     def kill(self) -> None:
-        """Kill the script and everything it started."""
+        """Kill the script and all processes that it started."""
         with self._lock:
             self._killed = True
             self._kill_group()
@@ -65,7 +65,7 @@ class Script:
         if not self._read(process.stdout, log, deadline):
             self.kill()
         pause = 0.001
-        # Not wait(): the process must not be reaped while kill() may still use its process id.
+        # wait() would reap the process while kill() may still use its process id.
         while not self._has_ended():
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
@@ -73,11 +73,11 @@ class Script:
                 self.kill()
 
     def _read(self, pipe: IO[bytes], log: Log, deadline: float) -> bool:
-        """Read until the pipe closes; return False if the deadline passes or the script is killed first."""
+        """Read until the pipe closes. Return False if the deadline passes or the script is killed before that."""
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
-                # A process that left the group may hold the pipe open, so check the flag as well.
+                # A process that left the group may keep the pipe open, so check the flag as well.
                 if selector.select(min(left, _LONGEST_PAUSE)):
                     data = os.read(pipe.fileno(), 65536)
                     if not data:

@@ -15,22 +15,22 @@ _GRACE_SECONDS = 1.0
 
 
 class ListenError(OSError):
-    """Report an address that cannot be listened on; the message says why and what to do."""
+    """Report an address that cannot be used; the message says why and what to do."""
 
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Small answers on a kept-alive connection would wait 40 ms for the client's ACK.
+    # Otherwise small answers on a kept-alive connection wait 40 ms for the client's ACK.
     disable_nagle_algorithm = True
     wbufsize = 65536
 
     def run_wsgi(self) -> None:
-        """Answer one request; werkzeug's own method would close the connection after it."""
+        """Answer one request and keep the connection, which werkzeug's own method closes."""
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.wfile.flush()
         response = Response.from_app(self.server.app, self.make_environ(), buffered=True)
-        # The application reads every body except one that is too large; only then unread bytes are left.
+        # The application reads every body, except one that is too large: its bytes are left on the connection.
         self.close_connection = self.close_connection or response.status_code == 413
         self._send(response)
 
@@ -47,14 +47,14 @@ class _Handler(WSGIRequestHandler):
         self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: a URL may hold a token."""
+        """Log nothing: a URL may contain a token."""
 
     def log_error(self, format: str, *args: Any) -> None:
-        """Log nothing: a malformed request line may hold a token as well."""
+        """Log nothing: a malformed request line may contain a token, too."""
 
 
 class Server(ThreadedWSGIServer):
-    """Serve until closed, and then leave no thread and no connection behind."""
+    """Serve until closed; closing ends all threads and connections."""
 
     daemon_threads = False
     block_on_close = True
@@ -67,11 +67,11 @@ class Server(ThreadedWSGIServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="sandbox-http")
 
     def start(self) -> None:
-        """Serve from a thread; connections are accepted from the moment of construction."""
+        """Serve in a thread; the kernel accepts connections since the construction."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Give running requests a second to end, then close every connection."""
+        """Wait up to a second for running requests, then close every connection."""
         if self._thread.is_alive():
             self.shutdown()
             self._cut(socket.SHUT_RD)

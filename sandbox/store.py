@@ -12,7 +12,7 @@ from sandbox.jsontext import dumps
 
 Document = dict[str, Any]
 
-# The history limit never deletes jobs in these lifecycles; as in TheEye, it does delete `started` ones.
+# The history limit never deletes jobs in these lifecycles; it deletes `started` ones, as in TheEye.
 SPARED = ("ready", "assigned", "onhold", "syncing", "locked")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -33,7 +33,7 @@ class StoreError(Exception):
 
 
 class Store:
-    """Read and write the database over one connection and one lock; SQLite's own locks would be slower."""
+    """Read and write the database over one connection, guarded by one lock; SQLite's own locks would be slower."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
@@ -45,7 +45,7 @@ class Store:
             self._db.close()
 
     def add_token(self, token: str, customer: str, expires: float | None) -> None:
-        """Store a session's token; `expires` is in seconds since 1970, None: never."""
+        """Store a session's token; `expires` is in seconds since 1970, None means never."""
         with self._lock, self._db:
             self._db.execute("DELETE FROM tokens WHERE expires < ?", (time.time(),))
             self._db.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", (token, customer, expires))
@@ -56,29 +56,29 @@ class Store:
         return self._value(query, token, time.time())
 
     def add_job(self, document: Document, history_limit: int | None) -> None:
-        """Store a new job, and delete the jobs beyond the history limit."""
+        """Store a new job, and delete old ones beyond the history limit."""
         with self._lock, self._db:
             self._insert(document, document["task_id"])
             if history_limit is not None:
                 self._trim(document["task_id"], history_limit)
 
     def job_text(self, job_id: str) -> str | None:
-        """Return a job's document as JSON text, whosever it is: TheEye shows the jobs of other organisations too."""
+        """Return a job's document as JSON text, for any caller: TheEye shows the jobs of other organisations, too."""
         return self._value("SELECT document FROM jobs WHERE id = ?", job_id.lower())
 
     def lifecycle(self, job_id: str) -> str | None:
-        """Return a job's lifecycle, without reading its document."""
+        """Return a job's lifecycle without its document."""
         return self._value("SELECT lifecycle FROM jobs WHERE id = ?", job_id.lower())
 
     def jobs_in(self, lifecycle: str) -> list[str]:
-        """Return the ids of the jobs in a lifecycle, oldest first; a workflow's own job is no agent's."""
+        """Return the ids of an agent's jobs in a lifecycle, the oldest first; leave out workflows' own jobs."""
         query = "SELECT id FROM jobs WHERE lifecycle = ? AND id NOT IN (SELECT id FROM runs) ORDER BY seq"
         with self._lock:
             rows = self._db.execute(query, (lifecycle,))
             return [row[0] for row in rows]
 
     def change(self, job_id: str, allowed: Collection[str], change: Callable[[Document], None]) -> Document | None:
-        """Change a job if its lifecycle is an allowed one; return it changed, or None."""
+        """Change a job if its lifecycle is allowed; return the changed job, or None."""
         with self._lock, self._db:
             row = self._db.execute("SELECT lifecycle, document FROM jobs WHERE id = ?", (job_id.lower(),)).fetchone()
             if row is None or row[0] not in allowed:
@@ -90,7 +90,7 @@ class Store:
             return document
 
     def add_run(self, run: Document, first: Document, history_limit: int | None) -> None:
-        """Store a workflow's own job and its first task's; delete the oldest ended runs beyond the workflow's limit."""
+        """Store a workflow's own job and its first step; delete the oldest ended runs beyond the workflow's limit."""
         with self._lock, self._db:
             self._insert(run, "")
             self._db.execute("INSERT INTO runs VALUES (?, ?)", (run["id"], run["workflow_id"]))
@@ -99,13 +99,13 @@ class Store:
                 self._trim_runs(run["workflow_id"], history_limit)
 
     def steps_of(self, run_id: str) -> list[Document]:
-        """Return the jobs of a run, oldest first."""
+        """Return the jobs of a run, the oldest first."""
         query = "SELECT document FROM jobs JOIN steps USING (id) WHERE run_id = ? ORDER BY seq"
         with self._lock:
             return [json.loads(row[0]) for row in self._db.execute(query, (run_id,))]
 
     def settle(self, job_id: str, following: list[Document]) -> bool:
-        """Store the jobs that follow an ended one, in one transaction; return whether the run is over."""
+        """Store the jobs that follow an ended job, in one transaction; return whether the run is over."""
         with self._lock, self._db:
             self._db.execute("UPDATE steps SET settled = 1 WHERE id = ?", (job_id,))
             for job in following:
@@ -114,7 +114,7 @@ class Store:
             return self._value(f"SELECT count(*) FROM steps WHERE NOT settled AND run_id = ({run})", job_id) == "0"
 
     def unsettled_steps(self) -> list[Document]:
-        """Return the ended jobs from which their runs have not gone on."""
+        """Return the ended jobs whose followers were not created yet."""
         ended = f"lifecycle NOT IN ({_marks(SPARED)})"
         query = f"SELECT document FROM jobs JOIN steps USING (id) WHERE NOT settled AND {ended} ORDER BY seq"
         with self._lock:
@@ -130,7 +130,7 @@ class Store:
         self._db.execute("INSERT INTO steps VALUES (?, ?, 0)", (job["id"], job["workflow_job_id"]))
 
     def _trim_runs(self, workflow_id: str, limit: int) -> None:
-        """Delete as TheEye does: as many runs as are too many, the oldest of those with no job in progress."""
+        """Delete as TheEye does: as many runs as are above the limit, the oldest of those without a job in progress."""
         too_many = "(SELECT max(0, count(*) - ?) FROM runs WHERE workflow_id = ?)"
         in_progress = f"SELECT run_id FROM steps JOIN jobs USING (id) WHERE lifecycle IN ({_marks(SPARED)})"
         query = f"""SELECT id FROM runs JOIN jobs USING (id) WHERE workflow_id = ? AND id NOT IN ({in_progress})
@@ -168,7 +168,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"the database {path} cannot be opened: {error}") from error
     try:
-        # Exclusive, because two sandboxes on one database would run each other's jobs.
+        # An exclusive lock: two sandboxes with one database would run each other's jobs.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")

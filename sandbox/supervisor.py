@@ -1,4 +1,4 @@
-"""Play TheEye's supervisor: create, read and cancel jobs."""
+"""Simulate TheEye's supervisor: create, read and cancel jobs."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _OTHERS = ("ready", "assigned", "locked", "started", "finished", "terminated", "
 
 
 def supervisor(store: Store, tasks: Mapping[str, Task], agent: Agent, notifier: Notifier) -> Blueprint:
-    """Return the supervisor's routes."""
+    """Return a blueprint with the supervisor's routes."""
     routes, views = Blueprint("supervisor", __name__), _Views(store, tasks, agent, notifier)
     routes.post("/<customer>/task/<task_id>/job")(views.create)
     routes.get("/<customer>/task")(views.list_tasks)
@@ -47,7 +47,7 @@ class _Views:
     def create(self, customer: str, task_id: str) -> Response:
         """Create a job."""
         owner = self._organization(customer)
-        task = _find_task(self._tasks, task_id)  # whosever it is: TheEye runs the tasks of other organisations too
+        task = _find_task(self._tasks, task_id)  # TheEye runs the tasks of other organisations, too
         query, body = query_and_body()
         if task.workflow_id:
             job = jobs.failed_in_the_making(task, owner, "missing workflow job")
@@ -55,11 +55,11 @@ class _Views:
             job = new_job(task, owner, body, query)
         created = answer(job)
         self._store.add_job(job, task.history_limit)
-        if job["lifecycle"] in ("ready", *_PARKED):  # not of one that has failed in the making
+        if job["lifecycle"] in ("ready", *_PARKED):  # a job that failed at its creation is not announced
             self._notifier.job_changed(job, "create")
         if job["lifecycle"] == "ready":
             self._agent.take(job)
-            if task.is_dummy and (ended := self._store.job_text(job["id"])):  # TheEye's answer shows the end too
+            if task.is_dummy and (ended := self._store.job_text(job["id"])):  # TheEye's answer shows the ended job, too
                 created = answer_text(ended)
         return _see_other(job["id"], query) if _wants_result(body, query) else created
 
@@ -83,14 +83,14 @@ class _Views:
         return answer(find_job(self._store.lifecycle, job_id))
 
     def cancel(self, customer: str, job_id: str) -> Response:
-        """Cancel a job; the answer is the same whether that had an effect or not."""
+        """Cancel a job; the answer does not tell if that had an effect."""
         self._organization(customer)
         find_job(self._store.lifecycle, job_id)
         self._agent.cancel(job_id.lower())
         return Response(status=204)
 
     def synced(self, job_id: str) -> Response:
-        """Make a job ready that its caller has put into `syncing`."""
+        """Make a job ready that was created in the lifecycle `syncing`."""
         self._authorize()
         lifecycle = find_job(self._store.lifecycle, job_id)
         job = self._store.change(job_id, ("syncing",), lambda job: jobs.move(job, "ready", "in_progress"))
@@ -127,7 +127,7 @@ def _find_task(among: Mapping[str, Task], task_id: str) -> Task:
 
 
 def find_job(read: Callable[[str], str | None], job_id: str) -> str:
-    """Return what a function reads of a job. Raise Refused."""
+    """Return the text that a function reads of a job. Raise Refused."""
     value = read(checked_id(job_id, "job"))
     if value is None:
         raise Refused(404, "job not found")
@@ -135,14 +135,14 @@ def find_job(read: Callable[[str], str | None], job_id: str) -> str:
 
 
 def checked_id(identifier: str, kind: str) -> str:
-    """Return an id that may be one. Raise Refused."""
+    """Return an id if its form is valid. Raise Refused."""
     if not _ID.fullmatch(identifier):
         raise Refused(400, f"{kind} id is invalid")
     return identifier
 
 
 def query_and_body() -> tuple[dict[str, Any], Any]:
-    """Return the request's query and body as TheEye reads them. Raise Refused."""
+    """Return the request's query and body, parsed as TheEye does. Raise Refused."""
     return query_object(request.args.items(multi=True)), _body()
 
 
@@ -164,7 +164,7 @@ def _option(name: str, body: Any, query: dict[str, Any]) -> Any:
 
 
 def new_job(task: Task, customer: str, body: Any, query: dict[str, Any]) -> Document:
-    """Return a new job, perhaps one that has failed already. Raise Refused."""
+    """Return a new job, which may have failed already. Raise Refused."""
     lifecycle, assignee = _lifecycle(body, query), _assignee(body, query)
     try:
         job = jobs.new_job(task, customer, argument_values(task, body, query), lifecycle)
@@ -183,7 +183,7 @@ def _lifecycle(body: Any, query: dict[str, Any]) -> str:
 
 
 def _assignee(body: Any, query: dict[str, Any]) -> list[str] | None:
-    """Return the users who are to see the job; None where the caller names none. Raise Refused."""
+    """Return the users who may see the job; None if the caller names none. Raise Refused."""
     wanted = _option("assignee", body, query)
     if wanted is not None and not (isinstance(wanted, list) and all(user in who().values() for user in wanted)):
         raise Refused(400, error_body(400, "Invalid assignee"))

@@ -1,4 +1,4 @@
-"""Share between gateway and supervisor: JSON answers, refusals, and whose session calls."""
+"""Define what gateway and supervisor share: JSON answers, refusals, and the caller's session."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MAX_BODY = 64 * 1024 * 1024
 
 
 class Refused(Exception):
-    """Answer with an error: status and body."""
+    """Answer with an error's status and body."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status, body)
@@ -26,12 +26,12 @@ def answer(body: Any, status: int = 200) -> Response:
 
 
 def answer_text(text: str, status: int = 200) -> Response:
-    """Return an answer whose body already is JSON text."""
+    """Return an answer whose body is JSON text already."""
     return Response(text, status, mimetype="application/json")
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return an error as TheEye's parts write it."""
+    """Return an error's body in TheEye's form."""
     return {"statusCode": status, "message": message, "errors": []}
 
 
@@ -44,7 +44,7 @@ def session_customer(store: Store) -> str | None:
 
 
 def install(app: Flask) -> None:
-    """Make an application answer errors in JSON too."""
+    """Make an application answer errors in JSON."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False
     # On a keep-alive connection an unread body would be read as the next request.

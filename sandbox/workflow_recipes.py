@@ -14,7 +14,7 @@ from sandbox.recipes import ID, BrokenRecipe, Task, derived_id, history_limit, t
 
 @dataclass(frozen=True)
 class Edge:
-    """Say which task follows another one, by the event (`trigger_name`) of the job's end."""
+    """Hold which task follows another, for one event (the `trigger_name` of the ended job)."""
 
     before: str
     event: str
@@ -23,7 +23,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Workflow:
-    """Hold a workflow: its tasks by their ids, and the edges between them."""
+    """Hold a workflow: its tasks by id, and the edges between them."""
 
     document: dict[str, Any]
     tasks: dict[str, Task]
@@ -51,11 +51,11 @@ class Workflow:
 
     @property
     def history_limit(self) -> int | None:
-        """Return how many newer runs there may be before an ended run is deleted; None: any number."""
+        """Return after how many newer runs an ended run is deleted; None means never."""
         return history_limit(self.document)
 
     def followers(self, task_id: str, event: str) -> list[Task]:
-        """Return the tasks that follow the end of a task's job."""
+        """Return the tasks that follow a task's job, for the event of its end."""
         return [self.tasks[edge.after] for edge in self.edges if (edge.before, edge.event) == (task_id, event)]
 
 
@@ -79,7 +79,7 @@ def workflow_of(recipe: dict[str, Any], folder: Path) -> Workflow:
 def _document(
     recipe: dict[str, Any], identifier: str, start: str, tasks: dict[str, Task], edges: tuple[Edge, ...]
 ) -> dict[str, Any]:
-    """Return the workflow as TheEye shows it; its tasks are shown as tasks."""
+    """Return the workflow's document in TheEye's form, without the documents of its tasks."""
     graph = {
         "options": {"directed": True, "multigraph": False, "compound": False},
         "nodes": [_node(task) for task in tasks.values()],
@@ -121,7 +121,7 @@ def _edges(graph: Any, name: str, tasks: dict[str, Task]) -> tuple[Edge, ...]:
         Edge(_id(edge.get("v"), name), edge.get("value", ""), _id(edge.get("w"), name))
         for edge in _objects(graph, "edges")
     ]
-    # an edge that comes from none of the tasks is from what starts the workflow besides people: a webhook, a monitor
+    # an edge that begins at no task begins at another trigger of the workflow: a webhook or a monitor
     edges = [edge for edge in edges if edge.before in tasks]
     for edge in edges:
         if edge.after not in tasks:
@@ -132,7 +132,7 @@ def _edges(graph: Any, name: str, tasks: dict[str, Task]) -> tuple[Edge, ...]:
 
 
 def _id(given: Any, workflow_name: str) -> str:
-    """Return an id as TheEye has them; in an exported workflow they are UUIDs."""
+    """Return an id in TheEye's form; exported workflows have UUIDs instead."""
     text = str(given).lower()
     return text if ID.fullmatch(text) else derived_id(f"{workflow_name}/{text}")
 

@@ -1,4 +1,4 @@
-"""Run workflows: make each job when the one before it has ended, and end the run when no job is left."""
+"""Run workflows: create each job when the job before it has ended, and end the run when no job is left."""
 
 import json
 import logging
@@ -17,11 +17,16 @@ from sandbox.store import Document, Store
 from sandbox.workflow_recipes import Workflow
 
 _logger = logging.getLogger(__name__)
-_CHANGED_AT_THE_END = ("ready", "onhold", "terminated", "canceled")  # a cancelled run too, if a branch of it went on
+_CHANGED_AT_THE_END = (
+    "ready",
+    "onhold",
+    "terminated",
+    "canceled",
+)  # also a canceled run, if one of its branches continued
 
 
 class WorkflowRuns:
-    """Take each run from one job to the next. One thread does it, so that two branches never end a run twice."""
+    """Continue each run from job to job, in one thread, so that two branches cannot end a run twice."""
 
     def __init__(self, store: Store, workflows: Mapping[str, Workflow], agent: Agent, notifier: Notifier) -> None:
         self._store = store
@@ -33,13 +38,13 @@ class WorkflowRuns:
         self._stopping = False
 
     def start(self) -> None:
-        """Go on from the jobs whose end was the last thing before a stop."""
+        """Continue the runs whose jobs ended just before the last stop."""
         for job in self._store.unsettled_steps():
             if job["state"] != "error":  # see `next_job`
                 self.job_ended(job)
 
     def stop(self) -> None:
-        """Make no more jobs; what has ended by then is taken up at the next start."""
+        """Create no more jobs; the next start continues after those that have ended."""
         with self._lock:
             self._stopping = True
         self._thread.shutdown(cancel_futures=True)
@@ -54,7 +59,7 @@ class WorkflowRuns:
         return run
 
     def cancel(self, run: Document) -> bool:
-        """Cancel the newest job of a run and no other, as TheEye does it; return whether that could be done."""
+        """Cancel only the newest job of a run, as TheEye does; return whether it was canceled."""
         newest = self._store.steps_of(run["id"])[-1]["id"]
         if not self._agent.cancel(newest):
             return False
@@ -62,7 +67,7 @@ class WorkflowRuns:
         return True
 
     def job_ended(self, job: Document) -> None:
-        """Go on from a job's end, if it is a step of a run."""
+        """Continue the run of an ended job, if the job is a step of one."""
         with self._lock:
             if "workflow_job_id" in job and not self._stopping:
                 self._thread.submit(self._go_on, job).add_done_callback(_log_failure)
@@ -93,13 +98,13 @@ class WorkflowRuns:
 
 
 def next_job(task: Task, before: Document) -> Document:
-    """Return the job that follows another one: the output of that is its arguments."""
+    """Return the job that follows another one, with that one's output as its arguments."""
     customer: str = before["customer_name"]
     output: list[Any] = before["output"]
     try:
         return jobs.new_job(task, customer, argument_values(task, output, {}), "ready")
     except (WrongArguments, WrongPosition):
-        # TheEye tells nobody that it has ended so, and the run goes on for ever
+        # TheEye does not announce that such a job has ended, and its run never ends
         failed = jobs.failed_in_the_making(task, customer, "InvalidTaskArguments")
         return failed | {"customer_id": before["customer_id"]}
 

@@ -1,4 +1,4 @@
-"""Play the part of TheEye's supervisor that is about workflows."""
+"""Simulate the routes for workflows of TheEye's supervisor."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from sandbox.workflow_runs import WorkflowRuns
 
 
 def workflows(store: Store, known: Mapping[str, Workflow], runs: WorkflowRuns) -> Blueprint:
-    """Return the routes of workflows."""
+    """Return a blueprint with the routes for workflows."""
     routes, views = Blueprint("workflows", __name__, url_prefix="/workflows"), _Views(store, known, runs)
     routes.get("/")(views.list_workflows)
     routes.get("/<workflow_id>")(views.read_workflow)
@@ -28,7 +28,7 @@ def workflows(store: Store, known: Mapping[str, Workflow], runs: WorkflowRuns) -
 
 
 class _Views:
-    """Answer the routes of workflows; whoever has a token is an administrator here."""
+    """Answer the routes for workflows; every caller with a token counts as an administrator."""
 
     def __init__(self, store: Store, known: Mapping[str, Workflow], runs: WorkflowRuns) -> None:
         self._store = store
@@ -56,7 +56,7 @@ class _Views:
         return answer(self._find_run(workflow_id, job_id))
 
     def read_steps(self, workflow_id: str, job_id: str) -> Response:
-        """List the jobs of a run's tasks, oldest first."""
+        """List the jobs of a run's tasks, the oldest first."""
         run = self._find_run(workflow_id, job_id)
         if run["_type"] != "WorkflowJob":
             raise Refused(400, "A workflow job is required")
@@ -69,7 +69,7 @@ class _Views:
         return Response()
 
     def _customer(self) -> str:
-        """Return the caller's organisation, which must be the one that the query names."""
+        """Return the caller's organisation. The query must name the same one."""
         session = session_customer(self._store)
         if session is None or customer_named(request.args.get("customer", session)) != session:
             raise Refused(401, "Unauthorized")
@@ -92,7 +92,7 @@ class _Views:
 
 
 def _first_task(workflow: Workflow, body: Any, query: dict[str, Any]) -> Task:
-    """Return the task to start with: a caller may name another one of the workflow's."""
+    """Return the task to start with; a caller may name any task of the workflow."""
     named = body.get("task") if isinstance(body, dict) else None
     named = query.get("task") if named is None else named
     if named is None:

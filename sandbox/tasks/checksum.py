@@ -1,4 +1,4 @@
-"""Answer the length and the checksum of a file, which the agent has made of a `data:` URL."""
+"""Answer the length and checksum of a file, which the agent has written from a `data:` URL."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Fail: the exit status is what people look at, the last line is what TheEye looks at."""
+"""Fail: TheEye looks at the last line, a shell at the exit status."""
 
 import json
 import sys

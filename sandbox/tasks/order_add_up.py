@@ -1,4 +1,4 @@
-"""Answer what the items of an order cost."""
+"""Answer the total price of an order's items."""
 
 import json
 import sys

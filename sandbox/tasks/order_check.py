@@ -1,4 +1,4 @@
-"""Fail for an order above 100; else pass the order on to the task that follows."""
+"""Fail for an order above 100; otherwise pass the order on to the next task."""
 
 import json
 import sys

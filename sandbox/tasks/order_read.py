@@ -1,4 +1,4 @@
-"""Answer an order and its items: two outputs, the two arguments of the task that follows."""
+"""Answer an order and its items: two outputs, which are the two arguments of the next task."""
 
 import json
 import sys
