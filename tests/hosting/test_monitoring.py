@@ -77,6 +77,11 @@ def test_a_fault_fires_its_alert_alone(alert: str, tmp_path: Path) -> None:
     check_firing(tmp_path, WELL | FAULTS[alert], [alert])
 
 
+def test_a_bug_after_a_restart_fires_its_alert(tmp_path: Path) -> None:
+    errors = {f'{REQUESTS}{{instance="a",outcome="internal_error"}}': "5+0x30 1+0x30"}
+    check_firing(tmp_path, WELL | errors, ["TheEyeSyncInternalErrors"])
+
+
 @pytest.mark.parametrize("series", [WELL, WELL | HARMLESS])
 def test_no_alert_fires_without_a_fault(series: dict[str, str], tmp_path: Path) -> None:
     check_firing(tmp_path, series, [])

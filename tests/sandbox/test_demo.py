@@ -66,7 +66,7 @@ def demo(
     running = Demo()
     children: list[int] = []
     try:
-        running.launch(command, cwd=folder, env=clean_environment() | env)
+        running.launch(command, cwd=folder, env=clean_environment() | {"PORT": "1", "SYNC_CONTAINER": "1"} | env)
         wait_until(lambda: running.is_ready() or "cannot listen" in running.log_text(), seconds, "make run")
         children = running.children()
         yield running
