@@ -100,7 +100,7 @@ def _metrics(settings: Settings) -> Metrics | None:
     if not settings.metrics_bind:
         return None
     if FOLDER_VARIABLE not in os.environ:
-        log.warning("SYNC_METRICS_BIND is for gunicorn with our gunicorn.conf.py: nothing is counted here")
+        log.warning("SYNC_METRICS_BIND needs gunicorn with this service's gunicorn.conf.py: there are no metrics")
         return None
     return Metrics()
 

@@ -102,7 +102,7 @@ def redis_address(text: str) -> str:
     if not re.match(r"unix://|[a-z+-]*(\+sentinel|cluster)://", text, re.IGNORECASE):
         _check_url(text, "redis", "rediss")
         if not re.fullmatch("/?[0-9]*", urlsplit(text).path):
-            raise ValueError("must end with the number of a database, or without one")
+            raise ValueError("must end with the number of a database, or have none")
     read_redis_url(text)
     return text
 
@@ -113,7 +113,7 @@ def pem_file(text: str) -> str:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(text, password=_no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise ValueError("must hold the key of its own certificate") from None
+            raise ValueError("must contain the key of its certificate") from None
         raise ValueError("must be a PEM file with a certificate and its key") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
@@ -140,4 +140,4 @@ def _check_url(text: str, *schemes: str) -> None:
 
 
 def _no_password() -> str:
-    raise ValueError("must hold a key that is not encrypted")
+    raise ValueError("must contain a key that is not encrypted")

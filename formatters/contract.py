@@ -123,7 +123,7 @@ def declared(formatter: object, plugin: str = "", version: str = "") -> Mode:
     for reserved in RESERVED.intersection(queries):
         raise RegistrationError(f"the query name {reserved!r} is the service's own")
     if "application/json" in media_types:
-        raise RegistrationError("application/json is what the service answers anyway")
+        raise RegistrationError("application/json is the service's own media type")
     return Mode(formatter, name, queries, media_types, _number(formatter.precedence, name), plugin, version)
 
 
@@ -141,7 +141,7 @@ def check_taken(modes: list[Mode]) -> None:
 
 def _all_matching(pattern: re.Pattern[str], values: Any, what: str) -> tuple[str, ...]:
     if not isinstance(values, (tuple, list, set, frozenset)):
-        raise RegistrationError(f"{what} cannot be read: it must stand in a tuple, not in {type(values).__name__}")
+        raise RegistrationError(f"{what} cannot be read: it must be in a tuple, not in {type(values).__name__}")
     return tuple(_matching(pattern, value, what) for value in values)
 
 

@@ -26,7 +26,7 @@ def _number(text: str) -> float | int:
     if -9007199254740992.0 < value < 9007199254740992.0:
         return int(value) if value.is_integer() else value
     if isinf(value):
-        raise ValueError("a number that no double can hold")
+        raise ValueError("a number that is too large for a double")
     if value.is_integer() and abs(value) < 1e21:
         return int(Decimal(repr(value)))
     return value

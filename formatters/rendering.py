@@ -157,7 +157,7 @@ def _legal_header(name: Any, value: Any) -> tuple[str, str]:
         raise BadAnswer("a header has a name that HTTP does not allow")
     name = str.__str__(name)
     if name.lower() in REFUSED or name.lower().startswith(REFUSED_PREFIXES):
-        raise BadAnswer(f"the header {name[:60]} is not a formatter's to set")
+        raise BadAnswer(f"the header {name[:60]} may not be set by a formatter")
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise BadAnswer(f"the header {name[:60]} has a value that HTTP does not allow")
     if name.lower() in ("location", "content-location", "refresh") and not _is_location(name, value):

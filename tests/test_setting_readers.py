@@ -35,8 +35,8 @@ def test_a_client_certificate_that_cannot_be_used(tmp_path: Path) -> None:
         "no PEM": ("must be a PEM file with a certificate and its key", "-----BEGIN"),
         "no key": ("must be a PEM file with a certificate and its key", cert.read_text()),
         "no certificate": ("must be a PEM file with a certificate and its key", key.read_text()),
-        "another's key": ("must hold the key of its own certificate", cert.read_text() + other_key.read_text()),
-        "an encrypted key": ("must hold a key that is not encrypted", cert.read_text() + encrypted),
+        "another's key": ("must contain the key of its certificate", cert.read_text() + other_key.read_text()),
+        "an encrypted key": ("must contain a key that is not encrypted", cert.read_text() + encrypted),
     }
     for name, (reason, text) in texts.items():
         (tmp_path / name).write_text(text)

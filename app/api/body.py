@@ -71,7 +71,7 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
     """Return the whole body. Raise TooLarge, TooSlow, or BadRequest if it is shorter than its Content-Length."""
     announced = get_content_length(environ)  # None for a chunked body, too
     if announced is None and "HTTP_TRANSFER_ENCODING" in environ and not environ.get("wsgi.input_terminated"):
-        raise BadRequest("This server reads no chunked bodies, send a Content-Length", status=411)
+        raise BadRequest("This server cannot read chunked bodies, send a Content-Length", status=411)
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     with _slow_bodies().watch(client_socket(environ)) as upload:

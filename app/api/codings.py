@@ -25,4 +25,4 @@ def _measure(body: bytes, coding: str, most: int) -> None:
     for piece in inflated(body, coding):
         size += len(piece)
         if size > most:
-            raise TooLarge(f"The body is larger than {most} bytes once it is inflated")
+            raise TooLarge(f"The body is larger than {most} bytes after decompression")

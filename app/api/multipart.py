@@ -28,7 +28,7 @@ def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
     """Return names and values in order. Raise BadRequest."""
     boundary = parse_options_header(content_type)[1].get("boundary")
     if not (boundary and boundary.isascii()):
-        raise BadRequest("The Content-Type of the form names no boundary in ASCII")
+        raise BadRequest("The form's Content-Type has no boundary in ASCII")
     try:
         return [_value(part, data) for part, data in _parts(body, boundary.encode("ascii"))]
     except RequestEntityTooLarge:
@@ -36,7 +36,7 @@ def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
     except UnicodeError:
         raise BadRequest("A name or a field of the form is not text in UTF-8") from None
     except ValueError:
-        raise BadRequest("The form is broken or cut off: its parts do not stand between the boundaries") from None
+        raise BadRequest("The form is damaged or cut off: its parts are not between the boundaries") from None
 
 
 def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:

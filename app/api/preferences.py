@@ -53,7 +53,7 @@ def cancels_on_disconnect(query: Query, idempotency_key: str | None) -> bool:
     if asked != "cancel":
         raise BadRequest("on_disconnect can only be cancel")
     if idempotency_key is not None:
-        raise BadRequest("on_disconnect=cancel cannot go with an Idempotency-Key: others may wait for the same job")
+        raise BadRequest("on_disconnect=cancel does not work with an Idempotency-Key: others may wait for the same job")
     return True
 
 

@@ -27,7 +27,7 @@ class Host:
         if self.server.startswith("gunicorn") and self.parallel == UNKNOWN:
             return ["host: gunicorn runs without its configuration for TheEye Sync: start it with `theeye-sync serve`"]
         if self.parallel == ONE:
-            return ["host: it serves one request at a time, all others queue"]
+            return ["host: the server handles one request at a time, all others queue"]
         if isinstance(self.parallel, int) and self.parallel < max_waiting:
             return [
                 f"host: its {self.parallel} threads are fewer than SYNC_MAX_WAITING ({max_waiting}); "

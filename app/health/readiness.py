@@ -75,15 +75,15 @@ class Readiness:
 
     def _degraded(self, gateway: bool, supervisor: bool) -> Iterator[str]:
         if not supervisor:
-            yield "supervisor: nothing can be run"
+            yield "supervisor: no task can be run"
         if not gateway:
-            yield "gateway: known sessions go on, new ones get 502 until it is back"
+            yield "gateway: known sessions still work, new ones get 502 until it is back"
         if self._redis and not self._notifications.live:
-            yield "redis: polling carries the waits until it is back"
+            yield "redis: the service polls TheEye until it is back"
         if self._notifications.misses:
             yield f"redis: {WRONG}"
         if self._scripts is not None and self._scripts.is_down:
-            yield "redis: no idempotency keys, and the history guard spans one process"
+            yield "redis: no idempotency keys, and the history guard sees one process only"
         yield from self._formatters
 
     def _guard_spans(self) -> str:

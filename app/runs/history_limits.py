@@ -44,7 +44,7 @@ class Limits:
         if task not in self._advised:
             self._advised.add(task)
             log.warning(
-                "callers of task %s queue, since TheEye keeps only its newest %d jobs: "
+                "callers of task %s queue, because TheEye keeps only its newest %d jobs: "
                 "raise its autoremove_completed_jobs_limit",
                 task,
                 limit,

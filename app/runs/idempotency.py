@@ -164,7 +164,7 @@ def _confirm(scripts: RedisScripts, key: Key, owner: str, job_id: str) -> None:
             scripts.run("key_confirm", [key.record], arguments, despite_failure=True)
             return
         except RedisUnavailable as error:
-            log.warning("the id of job %s was not kept for its key (attempt %d): %s", job_id, attempt, error)
+            log.warning("the id of job %s was not stored for its key (attempt %d): %s", job_id, attempt, error)
 
 
 def _unavailable(error: RedisUnavailable) -> KeysUnavailable:

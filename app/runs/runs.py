@@ -186,7 +186,7 @@ class Runs:
     def _admit(self, client: Client, reservation: Reservation | None) -> int:
         """Make sure, right before the create, that it still makes sense; return the epoch to wait from."""
         if client.gone:
-            raise ClientGone("The client went while it queued, nothing was started")
+            raise ClientGone("The client disconnected while it queued, nothing was started")
         since = self._waiter.listen()
         if self._waiter.is_over:
             raise TooBusy("The service is stopping, nothing was started")

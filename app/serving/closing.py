@@ -22,7 +22,7 @@ def close_after_client(sock: socket.socket) -> None:
 
 def cut_off(sock: socket.socket, log: logging.Logger) -> None:
     """Reset the connection of a client that did not read its answer in time: the kernel drops the unsent rest."""
-    log.warning("a client did not take its answer in time, its connection was cut off")
+    log.warning("a client did not read its answer in time, so its connection was closed")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
@@ -34,7 +34,7 @@ def refuse_max_requests(cfg: Any) -> None:
     (benoitc/gunicorn#2297). Until then, perhaps for minutes, health checks get no answer.
     """
     if cfg.max_requests:
-        raise SystemExit("theeye-sync: max_requests cannot go with requests that wait: leave it out, or send SIGHUP")
+        raise SystemExit("theeye-sync: max_requests would cut waiting requests: remove it; SIGHUP renews the workers")
 
 
 class QuitsOnce:

@@ -37,7 +37,7 @@ def take_one(siblings: Iterable[int], log: logging.Logger) -> None:
     try:
         os.sched_setaffinity(0, {random.choice([core for core in cores if taken[core] == least])})
     except PermissionError:
-        log.info("this worker may not choose a core, and costs more CPU on several")
+        log.info("this worker may not pin itself to one core, and uses more CPU on several")
 
 
 def _cores_of(pid: int) -> set[int]:

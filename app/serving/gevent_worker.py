@@ -64,7 +64,9 @@ class Worker(QuitsOnce, GeventWorker):  # type: ignore[misc]
         """
         refuse_max_requests(cfg)
         if cfg.preload_app:
-            raise SystemExit("theeye-sync: preload_app cannot go with gevent: locks would be made before the patching")
+            raise SystemExit(
+                "theeye-sync: preload_app does not work with gevent: it makes locks before gevent patches them"
+            )
 
     def run(self) -> None:
         """Serve until the worker stops."""

@@ -47,7 +47,7 @@ def inflated(body: bytes, coding: str) -> Iterator[bytes]:
             data = unzip.unused_data
         time.sleep(0)  # under gevent other requests go on here
     if not unzip.eof:
-        raise ValueError("cut off in its compressed body")
+        raise ValueError("compressed and cut off")
 
 
 def _given(unzip: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
@@ -56,7 +56,7 @@ def _given(unzip: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
         try:
             piece = unzip.decompress(data, _GIVEN)
         except zlib.error:
-            raise ValueError("compressed in no form that can be read") from None
+            raise ValueError("compressed, but damaged or in another form") from None
         yield piece
         data = unzip.unconsumed_tail
         if unzip.eof or (not data and len(piece) < _GIVEN):

@@ -58,5 +58,5 @@ def _session(profile: Any) -> Session:
     except (AttributeError, TypeError, LookupError):
         pass
     if not parts or not all(isinstance(part, str) and part for part in parts):
-        raise GatewayFailed("The gateway's answer is no session")
+        raise GatewayFailed("The gateway's answer is not a session")
     return Session(*parts)

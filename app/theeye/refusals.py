@@ -40,7 +40,7 @@ def check_supervisor(reply: Reply, token: str, job: Job | None = None) -> None:
         raise Unauthorized(job=job)
     consequence = "" if job else ", nothing was started"
     if reply.status == 407:
-        raise UpstreamFailed(f"The proxy before the supervisor wants other credentials{consequence}", job=job)
+        raise UpstreamFailed(f"The proxy before the supervisor needs other credentials{consequence}", job=job)
     value = shown_value(reply, token)
     _check_busy(reply, f"TheEye is too busy{consequence}", value, job)
     if 400 <= reply.status < 500:

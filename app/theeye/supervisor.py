@@ -65,7 +65,7 @@ class Supervisor(Server):
         document = value_of(reply)
         job = Job.of(document) if isinstance(document, dict) else Job(find_job_id(reply.body) or "")
         if not job.id:
-            message = "The supervisor's answer to the create is no job, but the job may have started"
+            message = "The supervisor's answer to the create is not a job, but the job may have started"
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
 
@@ -100,7 +100,7 @@ class Supervisor(Server):
         except ValueError:
             document = None
         if not isinstance(document, dict) or not isinstance(document.get("lifecycle"), str):
-            raise Unavailable("The supervisor answered with something that is no job", job=Job(job_id))
+            raise Unavailable("The supervisor's answer is not a job", job=Job(job_id))
         return Job.of(document, job_id)
 
     def lifecycle(self, caller: Caller, job_id: str, timeout: float | None = None) -> str:
@@ -108,7 +108,7 @@ class Supervisor(Server):
         path = _path(caller.customer, "job", job_id, "lifecycle")
         lifecycle = value_of(self._ask(caller, "lifecycle", "GET", path, job_id, timeout))
         if not isinstance(lifecycle, str):
-            raise Unavailable("The supervisor answered with something that is no lifecycle")
+            raise Unavailable("The supervisor's answer is not a lifecycle")
         return lifecycle
 
     def cancel(self, caller: Caller, job_id: str) -> None:

@@ -115,12 +115,12 @@ class Transport:
         """Return all bytes of a request. Raise NotSent for what HTTP cannot carry."""
         target = self._target + path
         if not _TARGET.fullmatch(target):
-            raise NotSent("the path holds what HTTP cannot carry")
+            raise NotSent("the path has a character that HTTP does not allow")
         head = [f"{method} {target} HTTP/1.1\r\n{self._common}"]
         for name, value in headers:
             line = f"{name}: {value}"
             if not _HEADER.fullmatch(line):
-                raise NotSent(f"the header {name!a} holds what HTTP cannot carry")
+                raise NotSent(f"the header {name!a} has a character that HTTP does not allow")
             head.append(line)
         if body is not None:
             head.append(f"Content-Type: application/json\r\nContent-Length: {len(body)}")

@@ -19,7 +19,7 @@ class Answers:
     def admit(self) -> None:
         """Let a request in. Raise TooBusy while its answer could not be sent."""
         if self._bytes >= self._most:
-            raise TooBusy("Too many answers are being read slowly, nothing was started")
+            raise TooBusy("Clients read too many answers too slowly, nothing was started")
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:

@@ -33,7 +33,7 @@ class Look:
             self._look(whole or self.failed or self.is_due or not self._light)
         except Unavailable as error:
             if not self.failed:
-                log.warning("job %s cannot be looked at for now: %s", self.job.id, error)
+                log.warning("job %s cannot be read for now: %s", self.job.id, error)
             self.failed = True
             return False
         self.failed = False

@@ -12,7 +12,7 @@ from app.waiter.wakers import Reason, Waker, Wakers
 
 LONGEST_ID = 100
 UNHEARD_KEPT = 24 * 3600  # seconds
-WRONG = "jobs end and their notifications do not come: is SYNC_REDIS_URL the Redis that TheEye publishes to?"
+WRONG = "jobs end, but their notifications do not arrive: is SYNC_REDIS_URL the Redis that TheEye publishes to?"
 
 log = logging.getLogger("theeye_sync.notifications")
 
@@ -63,7 +63,7 @@ class RedisNotifications(Notifications):
         if live:
             log.info("listening for notifications from Redis")
         else:
-            log.warning("no notifications from Redis, polling carries all waits: %s", why)
+            log.warning("no notifications from Redis, the service polls TheEye: %s", why)
             self._unheard.clear()  # those that ended meanwhile are not its fault
         if self._tell is not None:
             self._tell(live)
@@ -79,7 +79,7 @@ class RedisNotifications(Notifications):
         if self._missed:
             log.warning("%s", WRONG)
         else:
-            log.info("notifications of our jobs come again")
+            log.info("notifications of this service's jobs arrive again")
         with suppress(RedisError):  # a user may have no right to write; the log and `/readyz` have told
             if self._missed:
                 client.set(UNHEARD_NAME, "1", ex=UNHEARD_KEPT)

@@ -81,7 +81,7 @@ def _headers(given: Any) -> dict[str, str]:
             raise BadOutput(f"the header {name} is the service's own")
         values = [item for item in (value if isinstance(value, list) else [value]) if item is not None]
         if not is_token(name) or not all(isinstance(item, (str, int, float)) for item in values):
-            raise BadOutput("headers must hold a string, or a list of strings, for each header's name")
+            raise BadOutput("headers must have a string, or a list of strings, for each header's name")
         if values:
             headers[name] = ", ".join(item if isinstance(item, str) else dumps(item).decode() for item in values)
     if len({name.lower() for name in headers}) != len(headers):

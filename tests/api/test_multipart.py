@@ -72,10 +72,10 @@ def test_a_media_type_that_is_none_is_not_passed_on(media_type: str) -> None:
     [
         (form(part("")), FORM, "no name"),
         (form(part("a").replace(b'name="a"', b"")), FORM, "no name"),
-        (form(part("a").replace(b"Content-Disposition", b"X")), FORM, "broken"),
+        (form(part("a").replace(b"Content-Disposition", b"X")), FORM, "damaged"),
         (part("a"), FORM, "cut off"),
         (form(part("a"))[:-4], FORM, "cut off"),
-        (form(part("a")), FORM + "z", "broken"),
+        (form(part("a")), FORM + "z", "damaged"),
         (form(part("a")), "multipart/form-data", "no boundary"),
         (form(part("a")), 'multipart/form-data; boundary="é"', "no boundary"),
         (form(*[part("a")] * 1001), FORM, "more than 1000 parts"),

@@ -41,7 +41,7 @@ ERRORS: dict[str, SyncError] = {
     ),
     "EJOBENDED": errors.AlreadyEnded("The job had already ended", job=ENDED),
     "EJOBGONE_410": errors.RunGone("The job of this Idempotency-Key is gone", job=JOB),
-    "EINVALID_411": errors.BadRequest("This server reads no chunked bodies, send a Content-Length", status=411),
+    "EINVALID_411": errors.BadRequest("This server cannot read chunked bodies, send a Content-Length", status=411),
     "ETOOLARGE": errors.TooLarge("The body is larger than 16777216 bytes"),
     "EMEDIATYPE": errors.UnsupportedType(
         "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data"
@@ -56,7 +56,7 @@ ERRORS: dict[str, SyncError] = {
     "EGATEWAY": errors.GatewayFailed("The gateway did not answer: timed out"),
     "ESUPERVISOR": errors.Unavailable("The supervisor did not answer: timed out", job=JOB),
     "EOUTCOMEUNKNOWN_502": errors.UpstreamFailed(
-        "The supervisor's answer to the create is no job, but the job may have started", code="EOUTCOMEUNKNOWN"
+        "The supervisor's answer to the create is not a job, but the job may have started", code="EOUTCOMEUNKNOWN"
     ),
     "EJOBGONE_502": errors.JobGone("TheEye no longer has the job", job=JOB),
     "EJOBTOOLARGE": errors.JobTooLarge("The job is too large: the answer has more than 67108864 bytes", job=JOB),

@@ -14,7 +14,7 @@ from support.processes import Redis, wait_until
 from app.waiter.redis_notifications import RedisNotifications
 from app.waiter.wakers import Reason
 
-CARRIED = "polling carries all waits"
+CARRIED = "the service polls TheEye"
 BATCH = 300
 WAITS = {"gevent": int(os.environ.get("DRILL_WAITS", BATCH)), "gthread": BATCH}  # 3,000 threads choke two cores
 

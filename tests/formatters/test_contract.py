@@ -16,14 +16,14 @@ REFUSED: list[tuple[Any, str]] = [
     (None, "NoneType is not a Formatter"),
     *(({"name": name}, f"the name of Other cannot be {name!r:.40}") for name in ("", "a b", "a\r\nb", 7, "x" * 100)),
     *(({"name": name}, f"the name '{name}' is taken") for name in ("parse", "output")),
-    ({"queries": "csv"}, "it must stand in a tuple, not in str"),
-    ({"queries": None}, "it must stand in a tuple"),
+    ({"queries": "csv"}, "it must be in a tuple, not in str"),
+    ({"queries": None}, "it must be in a tuple"),
     *(({"queries": (query,)}, f"a query name of 'other' cannot be {query!r}") for query in ("a&b", "a[]", 1)),
     *(({"queries": queries}, f"the query '{queries[0]}' is taken") for queries in (("x", "x"), ("full",))),
     ({"queries": ()}, "nothing selects 'other'"),
     *(({"media_types": (kind,)}, "a media type of 'other' cannot be") for kind in ("*/*", "text/*", "text/CSV")),
     ({"media_types": ("text/csv; a=b",)}, "a media type of 'other' cannot be"),
-    ({"media_types": ("application/json",)}, "what the service answers anyway"),
+    ({"media_types": ("application/json",)}, "the service's own media type"),
     *(({"precedence": odd}, "the precedence of 'other' is not a number") for odd in ("high", True, float("nan"))),
 ]
 

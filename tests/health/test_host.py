@@ -59,7 +59,7 @@ def test_what_stopping_does(environ: dict[str, Any], opt: dict[str, Any], told: 
     ("environ", "words"),
     [
         (UWSGI | THREADS, ["host: its 20 threads are fewer than SYNC_MAX_WAITING (100); "]),
-        (UWSGI, ["host: it serves one request at a time"]),
+        (UWSGI, ["host: the server handles one request at a time"]),
         ({"SERVER_SOFTWARE": "waitress", "theeye_sync.threads": 100}, []),
         ({}, []),
     ],

@@ -129,5 +129,5 @@ def test_readyz_tells_of_a_redis_that_refuses_scripts(theeye: StandIn) -> None:
             refused = requests.post(service.url + JOB, headers=headers, timeout=30)
             assert (refused.status_code, refused.json()["code"]) == (503, "EKEYSDOWN")
             told = when_known(lambda: requests.get(f"{service.url}/readyz", timeout=30).json())
-            assert told["degraded"] == ["redis: no idempotency keys, and the history guard spans one process"]
+            assert told["degraded"] == ["redis: no idempotency keys, and the history guard sees one process only"]
             assert (told["status"], told["history_guard"]) == ("ready", "one process")

@@ -272,7 +272,7 @@ def test_wsgiref() -> None:
             "parallel": "one request at a time",
             "stopping": "waits are cut",
         }
-        assert ready["degraded"] == ["host: it serves one request at a time, all others queue"]
+        assert ready["degraded"] == ["host: the server handles one request at a time, all others queue"]
         chunked = f"POST {JOB} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
         got = raw(host, f"{chunked}Authorization: Bearer {TOKEN}\r\n\r\n0\r\n\r\n".encode())
         assert got.status_line == "HTTP/1.0 411 Length Required"

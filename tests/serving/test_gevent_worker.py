@@ -20,10 +20,10 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 @pytest.mark.parametrize(
     ("worker", "option", "words"),
     [
-        ("app.serving.gevent_worker.Worker", "--preload", "preload_app cannot go with gevent"),
-        ("app.serving.gevent_worker.Worker", "--max-requests=9", "max_requests cannot go with requests that wait"),
-        ("app.serving.thread_worker.Worker", "--max-requests=9", "max_requests cannot go with requests that wait"),
-        ("gthread", "--max-requests=9", "max_requests cannot go with requests that wait"),
+        ("app.serving.gevent_worker.Worker", "--preload", "preload_app does not work with gevent"),
+        ("app.serving.gevent_worker.Worker", "--max-requests=9", "max_requests would cut waiting requests"),
+        ("app.serving.thread_worker.Worker", "--max-requests=9", "max_requests would cut waiting requests"),
+        ("gthread", "--max-requests=9", "max_requests would cut waiting requests"),
     ],
 )
 def test_what_does_not_go_with_waits_is_refused(worker: str, option: str, words: str) -> None:

@@ -11,9 +11,9 @@ import app
 from support.processes import wait_until
 from support.theeye import StandIn
 
-GATEWAY = "gateway: known sessions go on, new ones get 502 until it is back"
-REDIS = "redis: polling carries the waits until it is back"
-SUPERVISOR = "supervisor: nothing can be run"
+GATEWAY = "gateway: known sessions still work, new ones get 502 until it is back"
+REDIS = "redis: the service polls TheEye until it is back"
+SUPERVISOR = "supervisor: no task can be run"
 READY = (200, {"status": "ready", "degraded": []})
 STARTING = (503, {"status": "starting", "degraded": []})
 

@@ -381,7 +381,7 @@ def test_it_is_off_by_default_and_elsewhere(monkeypatch: pytest.MonkeyPatch, cap
     assert create_app(Settings()).extensions["theeye_sync"].metrics is None
     with caplog.at_level(logging.WARNING):
         assert create_app(Settings(metrics_bind="127.0.0.1:9090")).extensions["theeye_sync"].metrics is None
-    assert "SYNC_METRICS_BIND is for gunicorn" in caplog.text
+    assert "SYNC_METRICS_BIND needs gunicorn" in caplog.text
 
 
 NO_SOCKET = object()

@@ -36,7 +36,7 @@ def test_a_coding_is_undone(coding: str, sent: bytes, theeye: StandIn) -> None:
     [
         (gzip.compress(b"0" * 1000 * LIMIT), AnswerTooLarge, f"more than {LIMIT} bytes"),
         (gzip.compress(BODY)[:-9], AnswerLost, "cut off"),
-        (BODY, AnswerLost, "no form that can be read"),
+        (BODY, AnswerLost, "damaged or in another form"),
     ],
     ids=["too large", "cut off", "not compressed"],
 )

@@ -164,7 +164,7 @@ NONSENSE: list[Any] = [
 @pytest.mark.parametrize("profile", NONSENSE, ids=repr)
 def test_an_answer_that_is_no_session_is_a_failure(profile: Any, theeye: StandIn, sessions: Sessions) -> None:
     theeye.fault("profile", Reply(200, profile), times=1)
-    with pytest.raises(UpstreamFailed, match="no session") as caught:
+    with pytest.raises(UpstreamFailed, match="not a session") as caught:
         get(sessions)
     assert (caught.value.status, caught.value.code) == (502, "EGATEWAY")
     assert get(sessions) == ADA, "and it is asked again"
