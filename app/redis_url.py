@@ -18,6 +18,7 @@ _SENTINELS = re.compile(
     r"(?P<db>/[0-9]*)?(\?(?P<query>[^#]*))?",
     re.IGNORECASE,
 )
+_SOCKET = re.compile(r"unix://([^/?#]*@)?/[^?#]+(\?[^#]*)?", re.IGNORECASE)
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+))(:(?P<port>[0-9]{1,5}))?")
 # The URL can set these options of redis-py. The service sets all others itself.
 _TAKEN = {"username", "password", "host", "port", "path", "db", "client_name", "connection_class"}
@@ -40,6 +41,8 @@ def read_redis_url(text: str) -> RedisUrl:
         raise ValueError(CLUSTER)
     if scheme.endswith("+sentinel"):
         return _behind_sentinels(text)
+    if scheme == "unix" and not _SOCKET.fullmatch(text):  # redis-py would drop the host of unix://run/redis.sock
+        raise ValueError("must be like unix://USER:PASSWORD@/PATH?db=DB")
     return RedisUrl(_options(text))
 
 

@@ -132,7 +132,8 @@ def _in_range(kind: Callable[[str], N], digits: str, least: N, most: N, words: s
 def _check_url(text: str, *schemes: str) -> None:
     try:
         url = urlsplit(text)
-        usable = url.scheme in schemes and bool(url.hostname) and (url.port is None or url.port > 0)
+        host = url.hostname or ","  # neither no host nor several
+        usable = url.scheme in schemes and "," not in host and (url.port is None or url.port > 0)
     except ValueError:
         usable = False
     if not usable or not re.fullmatch(r"[\x21-\x7e]+", text):

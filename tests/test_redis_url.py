@@ -23,6 +23,7 @@ LOGIN = {"username": "sync", "password": "p@ss:/1"}
             {"username": "watch", "password": "a b", "ssl": True, "ssl_ca_certs": "/ca.pem"},
         ),
         ("REDIS://sync:p%40ss%3A%2F1@h:7/1", [], "", {**LOGIN, "host": "h", "port": 7, "db": 1}, {}),
+        ("redis://:p,w@h", [], "", {"password": "p,w"}, {}),
         ("redis://h?decode_responses=1&socket_timeout=9&protocol=3&client_name=s", [], "", {"client_name": "s"}, {}),
     ],
 )
@@ -63,7 +64,11 @@ CLUSTER = "must not name a Redis Cluster, which is not supported"
         ("redis+sentinel://h/name?ssl_ca_certs=hunter2", "has an option that redis-py does not know"),
         ("redis://h?socket_timeout=hunter2", "has an option that redis-py does not know"),
         ("unix:///run/redis.sock?hunter2=1", "has an option that redis-py does not know"),
-        ("redis://:hunter2@h:1,h:2", "must be a URL that begins with"),
+        *(
+            (f"unix://{rest}", "must be like unix://")
+            for rest in ("", "/", "hunter2/redis.sock", ":hunter2@h/x", "?db=2")
+        ),
+        *((f"redis://:hunter2@h{rest}", "must be a URL that begins with") for rest in (":1,h:2", ",h2/0")),
         ("sentinel://:hunter2@h/name", "must be a URL that begins with"),
     ],
 )

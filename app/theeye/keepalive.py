@@ -20,4 +20,4 @@ def keep_alive(sock: socket.socket) -> None:
 
 def redis_keep_alive(url: str) -> dict[str, Any]:
     """Return redis-py's options for the same; it takes none of them for a unix socket."""
-    return {} if url.startswith("unix:") else {"socket_keepalive": True, "socket_keepalive_options": _OPTIONS}
+    return {} if url.lower().startswith("unix:") else {"socket_keepalive": True, "socket_keepalive_options": _OPTIONS}

@@ -36,4 +36,4 @@ def test_connections_that_are_silent_are_probed(
 
 
 def test_a_unix_socket_has_no_such_option() -> None:
-    assert redis_keep_alive("unix:///run/redis.sock") == {}
+    assert redis_keep_alive("unix:///run/redis.sock") == redis_keep_alive("UNIX:///x") == {}
