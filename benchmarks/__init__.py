@@ -1,1 +1,1 @@
-"""What a request costs, measured beside what it could cost at best and what people do today."""
+"""Measure the cost of a request, and compare it with the lowest possible cost (floor) and with polling (today)."""

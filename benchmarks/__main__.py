@@ -1,4 +1,4 @@
-"""Measure, print one table and write it as JSON: python -m benchmarks."""
+"""Run the benchmarks, print a table and write the figures as JSON: python -m benchmarks."""
 
 import argparse
 import json
@@ -35,7 +35,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def benches(stack: ExitStack, given: argparse.Namespace) -> list[Bench]:
-    """Return a bench for this checkout, and before it one for the commit that it is held against."""
+    """Return a bench for this checkout, preceded by one for the commit that it is compared with."""
     options = QUICK if given.quick else Options()
     after = stack.enter_context(Bench(options))
     if not given.against:
@@ -45,7 +45,7 @@ def benches(stack: ExitStack, given: argparse.Namespace) -> list[Bench]:
 
 
 def serve(bench: Bench, worker: str) -> None:
-    """Keep a warm service up with all that it needs, until Ctrl-C."""
+    """Run a warm service and everything that it needs, until Ctrl-C."""
     with bench.service(worker) as service:
         load = " ".join(wrk(service.port, INSTANT, 32, 60).command)
         print(f"{service.url}, workers {service.worker_pids()}\nload: {load}", flush=True)
@@ -53,7 +53,7 @@ def serve(bench: Bench, worker: str) -> None:
 
 
 def report(sides: Sequence[Sequence[Figure]], given: argparse.Namespace) -> str:
-    """Return the table with the machine above it, and write the same to the file."""
+    """Return the machine's description and the table, and write both to the file."""
     about: dict[str, Any] = machine.description() | {
         "load": load_tool((QUICK if given.quick else Options()).seconds),
         "gunicorn workers": WORKERS,
@@ -70,7 +70,7 @@ def report(sides: Sequence[Sequence[Figure]], given: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """End everything that is started, also by Ctrl-C and SIGTERM."""
+    """Run the benchmarks and return the exit status; end all processes, also after Ctrl-C and SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given = parse(arguments)
     workers = KINDS if given.worker == "both" else (given.worker,)

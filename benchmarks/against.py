@@ -1,4 +1,4 @@
-"""Another commit, unpacked into a temporary folder and served with the same packages."""
+"""Serve another commit, from a temporary folder and with the same packages."""
 
 import importlib.util
 import shutil
@@ -14,13 +14,13 @@ from typing import cast
 
 from benchmarks.processes import CHECKOUT, Service
 
-# What starts the service of the checkout that it lies in; older commits have it in the second place.
+# The module that starts the service of its own checkout; older commits have the second one.
 HARNESSES = ("tests/support/processes.py", "tests/servers.py")
 
 
 @contextmanager
 def service_of(commit: str) -> Iterator[type[Service]]:
-    """Unpack a commit for a while, and give what starts its service: its own code and its own gunicorn.conf.py.
+    """Unpack a commit and yield the class that starts its service, with its own code and gunicorn.conf.py.
 
     The packages are those of this interpreter.
     """
@@ -33,7 +33,7 @@ def service_of(commit: str) -> Iterator[type[Service]]:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit of this repository."""
+    """Name a commit of this repository."""
 
     hash: str
     subject: str
@@ -43,7 +43,7 @@ class Commit:
 
 
 def named(commit: str) -> Commit:
-    """Return the commit of this name; ArgumentTypeError where there is none, or no git."""
+    """Return the commit with a name. Raise ArgumentTypeError if there is none, or no git."""
     try:
         return Commit(*_git("log", "-1", "--format=%h%n%s", commit, "--").split("\n"))
     except (OSError, subprocess.CalledProcessError):
@@ -56,7 +56,7 @@ def _service_in(checkout: Path) -> type[Service]:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    sys.modules[spec.name] = module  # dataclasses look up their module there
     spec.loader.exec_module(module)
     return cast(type[Service], module.Service)
 

@@ -1,4 +1,4 @@
-"""What all rows need: the processes, what a load makes them use, and the floor and today's way beside it."""
+"""Start the processes of the benchmarks, and measure the service, the floor and polling clients."""
 
 import os
 import time
@@ -11,35 +11,31 @@ from typing import Any, NamedTuple
 from benchmarks.machine import busy_seconds, cpu_seconds, ended_children_seconds
 from benchmarks.processes import Client, Redis, Service, TheEye, client, put_away, running, task_id, wait_until, wrk
 
-WORKERS = 2  # gunicorn's, and as many processes for the floor
+WORKERS = 2  # gunicorn's workers, and the processes of the floor
 MAX_WAITING = 4000
 INSTANT = task_id(0)
 
 
 @dataclass(frozen=True)
 class Waits:
-    """Requests that wait at once."""
+    """Describe requests that wait at the same time."""
 
     count: int
-    milliseconds: int  # that each job takes, from its own create
-    spread: float  # seconds within which the requests are sent
+    milliseconds: int  # the duration of each job, from its own create
+    spread: float  # the seconds in which all requests are sent
 
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured."""
+    """Hold the sizes of the benchmarks."""
 
     seconds: float = 5.0
     parked: tuple[Waits, ...] = (Waits(1000, 5000, 2), Waits(3000, 5000, 2), Waits(10_000, 30_000, 10))
     watched: Waits = Waits(1000, 9000, 2)
-    flat: tuple[int, ...] = (
-        10,
-        1000,
-        3000,
-    )  # how many wait beside short requests; the first is what they are held against
+    flat: tuple[int, ...] = (10, 1000, 3000)  # waits beside short requests; the first is the base of comparison
     connections: tuple[int, ...] = (32, 128)
     outputs: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    pollers: int = 300  # today's way beside the parked rows; how late it is does not depend on their number
+    pollers: int = 300  # polling clients beside the parked rows; their lateness does not depend on their number
 
 
 QUICK = Options(
@@ -55,22 +51,22 @@ QUICK = Options(
 
 @dataclass(frozen=True)
 class Used:
-    """What came of a load, and what it made the processes use."""
+    """Hold the result of a load, and the CPU time and calls that it took."""
 
     found: dict[str, float]
     cpu_ms: float
     theeye_ms: float
     calls: dict[str, int]
-    others: float  # cores that were busy with something else
+    others: float  # cores that other programs kept busy
 
     @property
     def per_request(self) -> float:
-        """Return the milliseconds of the service's processes for each job that was created."""
+        """Return the CPU milliseconds of the service for each created job."""
         return self.cpu_ms / max(self.calls["create"], 1)
 
     @property
     def theeye_per_request(self) -> float:
-        """Return the same of the stand-in, which is none of the service's cost."""
+        """Return the CPU milliseconds of the stand-in for each created job; they are not part of the service's cost."""
         return self.theeye_ms / max(self.calls["create"], 1)
 
 
@@ -86,15 +82,15 @@ Todays = dict[tuple[str, int], dict[str, float]]  # by task and number of client
 
 
 class Bench:
-    """A Redis and a TheEye, and services in front of them."""
+    """Run a Redis and a TheEye, and measure services in front of them."""
 
     def __init__(self, options: Options, service: type[Service] = Service, todays: Todays | None = None) -> None:
-        """Measure `service`; `todays` are another bench's, so that they are measured once."""
+        """Measure `service`; `todays` shares the figures of polling with another bench."""
         self.options = options
         self._service = service
         self._stack = ExitStack()
         self.todays: Todays = {} if todays is None else todays
-        self.times_floor: dict[tuple[str, str], float] = {}  # by row and worker, for rows that compare
+        self.times_floor: dict[tuple[str, str], float] = {}  # by row and worker, for comparisons between workers
 
     def __enter__(self) -> "Bench":
         with ExitStack() as stack:
@@ -110,7 +106,7 @@ class Bench:
 
     @contextmanager
     def service(self, worker: str, waiting: int = MAX_WAITING) -> Iterator[Service]:
-        """Run the service as its users do, and give it once it is warm: it knows the session and has subscribed."""
+        """Run the service as its users do, and yield it warm: it knows the session and has subscribed."""
         env = {"SYNC_GATEWAY_URL": self.theeye.url, "SYNC_SUPERVISOR_URL": self.theeye.url}
         env |= {"SYNC_REDIS_URL": self.redis.url, "SYNC_MAX_WAITING": str(waiting)}
         env["SYNC_MAX_WAITING_CUSTOMER"] = str(waiting)
@@ -123,22 +119,22 @@ class Bench:
             put_away(service)
 
     def warm(self, service: Service) -> None:
-        """Let both workers serve, until the code that runs often has run often."""
+        """Send requests to both workers until Python has specialised the code that runs often."""
         seconds = min(self.options.seconds / 2, 1.5)
         self.run(client("load", "throughput", port=service.port, task=INSTANT, connections=32, seconds=seconds))
 
     def run(self, load: Client) -> dict[str, float]:
-        """Run a client, and return what it found."""
+        """Run a client and return its result."""
         with running(load):
             return load.result()
 
     def throughput(self, service: Service, connections: int, task: str = INSTANT, seconds: float = 0) -> Used:
-        """Send as many requests as it answers."""
+        """Send requests as fast as the service answers them."""
         load = wrk(service.port, task, connections, seconds or self.options.seconds)
         return self.used(service, lambda: self.run(load))
 
     def used(self, service: Service, action: Callable[[], dict[str, float]]) -> Used:
-        """Return what the processes use meanwhile, from the operating system."""
+        """Run an action; return its result, and the CPU time and calls that the processes used meanwhile."""
         before = self._meter(service)
         found = action()
         self._settle(before.calls)
@@ -155,7 +151,7 @@ class Bench:
         return _Meter(time.monotonic(), calls, cpu, theeye, busy_seconds() - known)
 
     def _settle(self, before: dict[str, int]) -> None:
-        """Wait for the last reads: a load that stops in the middle leaves requests behind."""
+        """Wait for the last reads: a load may stop while requests are running."""
 
         def quiet() -> bool:
             now = self.theeye.counts()
@@ -164,12 +160,12 @@ class Bench:
         try:
             wait_until(quiet, 0.5, "the last reads")
         except AssertionError:
-            return  # the others were given up, since their clients have gone
+            return  # the service has stopped the others, since their clients have gone
 
     def floor(self, task: str = INSTANT, processes: int = WORKERS) -> dict[str, float]:
-        """Make the two calls without a service between, usually from as many processes as the service has workers.
+        """Make the two calls of a request without the service, by default in as many processes as it has workers.
 
-        It is measured beside each row that is judged by it: a machine is not as fast from one minute to the next.
+        Measure this beside each row that is compared with it: the speed of a machine changes from minute to minute.
         """
         seconds = min(self.options.seconds, 3)
         loads = [client("floor", port=self.theeye.port, task=task, seconds=seconds) for _ in range(processes)]
@@ -179,7 +175,7 @@ class Bench:
         return mean | {"rate": sum(one["answered"] / one["seconds"] for one in found)}
 
     def today(self, task: str, clients: int, seconds: float = 0.0) -> dict[str, float]:
-        """Run the same tasks by clients that poll, once for each task and number of clients."""
+        """Run the same tasks with polling clients; measure once for each task and number of clients."""
         if (task, clients) not in self.todays:
             load = client("polling", port=self.theeye.port, task=task, clients=clients, seconds=seconds)
             found: dict[str, Any] = self.run(load)

@@ -2,7 +2,7 @@
 
 python -m benchmarks.document [FILE]
 
-With `--against` the file has two sides, and the table four columns of the service.
+A file from `--against` has two sides; the table then has four columns for the service.
 """
 
 import json
@@ -22,7 +22,7 @@ Found = Mapping[tuple[str, str, str], Mapping[str, Any]]  # by row, worker and n
 
 
 class Line(NamedTuple):
-    """One line of the table: its label, the figures in it by row and name, and how one side's are written."""
+    """Describe one line of the table: its label, its figures by row and name, and the format of a cell."""
 
     label: str
     figures: Sequence[tuple[str, str]]
@@ -31,23 +31,23 @@ class Line(NamedTuple):
 
 
 def numbers(found: Sequence[Mapping[str, Any]]) -> str:
-    """Return the figures one after the other; a dash for one that was not measured."""
+    """Return the figures in order, with a dash for one that was not measured."""
     return " / ".join(number(one["service"]) if one else "–" for one in found)
 
 
 def times_floor(found: Sequence[Mapping[str, Any]]) -> str:
-    """Return a figure and how many times the floor it is."""
+    """Return a figure, and its ratio to the floor."""
     return f"{number(found[0]['service'])} ({found[0]['ratio']:.1f} ×)"
 
 
 def waits(found: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many were answered, the latest, and the memory of each."""
+    """Return how many waits were answered, how late the last one was, and the memory of each."""
     answered, late, memory = found
     return f"{number(answered['service'])}, {number(late['service'])} ms, {number(memory['service'])} kB"
 
 
 def parked(count: str, seconds: int) -> Line:
-    """Return the line of so many waits."""
+    """Return the line for a number of waits."""
     names = ("answered", "ms late, most", "kB a wait")
     label = f"{count} waits of {seconds} s: answered, latest, memory of each"
     limit = "all, 2,000 ms; gevent 40 kB" + (", gthread 60 kB" if count == "1,000" else "")
@@ -84,7 +84,7 @@ LINES = (
 
 
 def table(sides: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Return the table; `sides`: the figures by the word that stands in the heading, the newest last."""
+    """Return the table; `sides` has the figures by the word for the heading, the newest last."""
     found = {word: {(one["row"], one["worker"], one["name"]): one for one in side} for word, side in sides.items()}
     columns = [(worker, word) for worker in WORKERS for word in found]
     headings = ["", *(f"{worker} {word}".strip() for worker, word in columns), "floor", "today", "to reach"]
@@ -108,13 +108,13 @@ def _cell(line: Line, figures: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _beside(figures: Sequence[Mapping[str, Any]], key: str) -> str:
-    """Return the floor or today of a line, once where it is the same for all of its figures."""
+    """Return the floor or today's figure of a line; only one if it is the same for all figures."""
     known = [one[key] for one in figures if one.get(key)]
     return " / ".join(map(number, known if len(set(known)) > 1 else known[:1]))
 
 
 def main(path: Path) -> None:
-    """Print the table of a file that `python -m benchmarks` has written."""
+    """Print the table of a results file of `python -m benchmarks`."""
     results = json.loads(path.read_text())
     after = results["figures"]
     print(table({"before": results["before"], "after": after} if "before" in results else {"": after}))

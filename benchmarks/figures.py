@@ -1,4 +1,4 @@
-"""One measured figure beside the floor and what people do today, and the tables of all of them."""
+"""Represent measured figures beside those of the floor and of polling, and print them as tables."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +11,7 @@ COMPARED = ("row", "worker", "figure", "before", "after", "after/before", "befor
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the service, the same of the two others where they have it, and what it should come to."""
+    """Hold a figure of the service, those of the floor and of polling if there are any, and the goal."""
 
     row: str
     worker: str
@@ -25,12 +25,12 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """Return how many times the floor it is."""
+        """Return the ratio of the service's figure to the floor."""
         return quotient(self.service, self.floor)
 
     @property
     def reached(self) -> bool | None:
-        """Return whether the goal is reached; None where there is none, or its base was not measured."""
+        """Return whether the goal is reached; None if there is none, or its base was not measured."""
         if self.least is None and self.most is None:
             return None
         return (self.least is None or self.service >= self.least) and (self.most is None or self.service <= self.most)
@@ -44,30 +44,30 @@ class Figure:
         return replace(self, goal=f"at least {limit:g}", least=limit)
 
     def at_most_times(self, limit: float, base: float | None, what: str) -> "Figure":
-        """Return the same figure, limited to so many times another; `base` is None where that was not measured."""
+        """Return the same figure with the upper limit `limit` times `base`; `base` is None if it was not measured."""
         return replace(self, goal=f"at most {limit:g}x {what}", most=limit * base if base else None)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for the file."""
+        """Return the figure as a JSON object."""
         return asdict(self) | {"ratio": self.ratio, "reached": self.reached}
 
     def verdict(self) -> str:
-        """Return a word about the goal, for the table."""
+        """Return the table's word for whether the goal is reached."""
         return {None: "", True: "reached", False: "MISSED"}[self.reached]
 
     def cells(self) -> list[str]:
-        """Return its line of the table."""
+        """Return the figure's cells in the table."""
         numbers = [number(self.service), number(self.floor), number(self.ratio), number(self.today)]
         return [self.row, self.worker, self.name, *numbers, self.goal, self.verdict()]
 
 
 def quotient(value: float, base: float | None) -> float | None:
-    """Return value / base, or None where there is no base."""
+    """Return value / base, or None without a base."""
     return value / base if base else None
 
 
 def medians(rounds: Sequence[Sequence[Figure]]) -> list[Figure]:
-    """Return one figure for each that was measured in several rounds."""
+    """Return the median of each figure over several rounds."""
     return [_median(same) for same in zip(*rounds, strict=True)]
 
 
@@ -87,19 +87,19 @@ def _median(same: Sequence[Figure]) -> Figure:
 
 
 def number(value: float | None) -> str:
-    """Return three digits that count, or a dash."""
+    """Return a number with three significant digits, or a dash."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return all figures, aligned."""
+    """Return the table of all figures."""
     return _aligned(HEADINGS, [figure.cells() for figure in figures])
 
 
 def comparison(before: Sequence[Figure], after: Sequence[Figure]) -> str:
-    """Return the figures of two commits side by side; the goals are those of the second."""
+    """Return the table of two commits' figures side by side, with the goals of the second."""
     return _aligned(COMPARED, [_compared(*pair) for pair in zip(before, after, strict=True)])
 
 
@@ -109,7 +109,7 @@ def _compared(before: Figure, after: Figure) -> list[str]:
 
 
 def _aligned(headings: Sequence[str], rows: Sequence[list[str]]) -> str:
-    """Return the lines of a table; a row or worker that repeats itself is left out."""
+    """Return a table with aligned columns; leave out a row's name and worker if they repeat those above."""
     lines, before = [list(headings)], ["", ""]
     for cells in rows:
         lines.append(["", "", *cells[2:]] if cells[:2] == before else cells)

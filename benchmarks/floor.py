@@ -1,4 +1,4 @@
-"""The floor: a bare http.client that makes the two calls of a request itself, create and read, and waits for nothing.
+"""Measure the floor: the two calls of a request, create and read, made by a bare http.client without waiting.
 
 python -m benchmarks.floor --port PORT --task ID --seconds 3
 """
@@ -16,7 +16,7 @@ WARM_UP = 50
 
 
 def pair(connection: http.client.HTTPConnection, task: str) -> None:
-    """Creates a job and reads it; only the create's answer has to be understood."""
+    """Create a job and read it; parse only the answer to the create."""
     headers = {"Authorization": "Bearer bench", "Content-Type": "application/json"}
     connection.request("POST", f"/acme/task/{task}/job", BODY, headers)
     job = json.loads(connection.getresponse().read())["id"]
@@ -25,13 +25,13 @@ def pair(connection: http.client.HTTPConnection, task: str) -> None:
 
 
 def cpu_seconds() -> float:
-    """What this process has used so far."""
+    """Return the CPU seconds of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def run(port: int, task: str, seconds: float) -> dict[str, float]:
-    """Pairs one after the other for so long."""
+    """Make pairs of calls, one after the other, for some seconds; return the figures."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for _ in range(WARM_UP):
         pair(connection, task)

@@ -1,4 +1,4 @@
-"""Clients of the service on bare sockets, all in this process; what came of them is printed as JSON.
+"""Load the service with clients on bare sockets, all in this process, and print the figures as JSON.
 
 python -m benchmarks.load throughput --port PORT --task ID --connections 32 --seconds 5
 python -m benchmarks.load latency    --port PORT --task ID --seconds 3
@@ -22,7 +22,7 @@ TIMES = re.compile(rb"times[\\\":]+([0-9.]+)/([0-9.]+)")
 
 
 class Got(NamedTuple):
-    """One answer, and when its request was sent and it was whole."""
+    """Hold an answer, when its request was sent, and when it was complete (monotonic seconds)."""
 
     sent: float
     at: float
@@ -30,43 +30,43 @@ class Got(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """Whether it is the result of a job."""
+        """Return whether the answer is the result of a job."""
         return self.data.startswith(b"HTTP/1.1 200 ") and TIMES.search(self.data) is not None
 
     @property
     def job(self) -> tuple[float, float]:
-        """When the job began and ended."""
+        """Return when the job began and ended."""
         found = TIMES.search(self.data)
         assert found
         return float(found[1]), float(found[2])
 
     @property
     def late(self) -> float:
-        """Milliseconds from the end of the job."""
+        """Return the milliseconds from the end of the job to the answer."""
         return (self.at - self.job[1]) * 1000
 
     @property
     def added(self) -> float:
-        """Milliseconds beyond the time that the job itself took."""
+        """Return the milliseconds of the request beyond the duration of the job."""
         began, ended = self.job
         return (self.at - self.sent - (ended - began)) * 1000
 
 
 class Client(asyncio.Protocol):
-    """One connection, one request at a time."""
+    """Send the same request over one connection, one at a time."""
 
     def __init__(self, request: bytes) -> None:
-        """It always sends this request."""
+        """Take the request to send."""
         self._request = request
         self._got: asyncio.Future[Got]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio."""
+        """Take the connection."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def ask(self) -> asyncio.Future[Got]:
-        """Sends the request; the answer comes later."""
+        """Send the request; return a future of the answer."""
         self._got = asyncio.get_running_loop().create_future()
         self._data: list[bytes] = []
         self._missing: int | None = None
@@ -75,7 +75,7 @@ class Client(asyncio.Protocol):
         return self._got
 
     def data_received(self, data: bytes) -> None:
-        """Collects an answer; all of the service's have a Content-Length, but streams come in chunks."""
+        """Collect an answer; all answers of the service have a Content-Length, except streams, which are chunked."""
         self._data.append(data)
         if EVENTS.encode() in self._request:
             if data.endswith(LAST_CHUNK) or b"".join(self._data).endswith(LAST_CHUNK):
@@ -92,13 +92,13 @@ class Client(asyncio.Protocol):
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """An answer that was not whole by then is a wrong one."""
+        """Count an incomplete answer as a wrong one."""
         if hasattr(self, "_got") and not self._got.done():
             self._data = []
             self._finish()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         self._transport.close()
 
     def _finish(self) -> None:
@@ -106,7 +106,7 @@ class Client(asyncio.Protocol):
 
 
 async def connect(port: int, task: str, accept: str = "*/*") -> Client:
-    """A client that runs the task."""
+    """Connect and return a client that runs the task."""
     head = f"POST /acme/task/{task}/job HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer bench\r\n"
     head += f"Accept: {accept}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
     loop = asyncio.get_running_loop()
@@ -115,7 +115,7 @@ async def connect(port: int, task: str, accept: str = "*/*") -> Client:
 
 
 async def repeat(port: int, task: str, seconds: float) -> list[Got]:
-    """The same request again and again on one connection."""
+    """Send the same request repeatedly on one connection."""
     client, got = await connect(port, task), []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -128,7 +128,7 @@ async def repeat(port: int, task: str, seconds: float) -> list[Got]:
 
 
 async def park(port: int, task: str, after: float, accept: str) -> Got:
-    """One request on a connection of its own."""
+    """Send one request on a connection of its own, after some seconds."""
     await asyncio.sleep(after)
     client = await connect(port, task, accept)
     got = await client.ask()
@@ -137,7 +137,7 @@ async def park(port: int, task: str, after: float, accept: str) -> Got:
 
 
 async def throughput(given: argparse.Namespace) -> dict[str, float]:
-    """Every connection as fast as it is answered."""
+    """Send requests on every connection, as fast as they are answered."""
     began = time.monotonic()
     runs = [repeat(given.port, given.task, given.seconds) for _ in range(given.connections)]
     got = [one for run in await asyncio.gather(*runs) for one in run]
@@ -145,32 +145,32 @@ async def throughput(given: argparse.Namespace) -> dict[str, float]:
 
 
 async def latency(given: argparse.Namespace) -> dict[str, float]:
-    """One at a time."""
+    """Send one request at a time."""
     got = await repeat(given.port, given.task, given.seconds)
     return summary(got)
 
 
 async def parked(given: argparse.Namespace, accept: str = "*/*") -> dict[str, float]:
-    """So many that wait at once."""
+    """Send requests that wait at the same time."""
     gap = given.spread / given.connections
     parks = [park(given.port, given.task, number * gap, accept) for number in range(given.connections)]
     return summary(await asyncio.gather(*parks))
 
 
 async def watched(given: argparse.Namespace) -> dict[str, float]:
-    """The same with events."""
+    """Send requests that wait at the same time and receive events."""
     return await parked(given, EVENTS)
 
 
 def summary(got: list[Got]) -> dict[str, float]:
-    """How many were right, how late they were, and what was added to the jobs' own time."""
+    """Return how many answers were right, how late they were, and the time beyond the jobs' own duration."""
     right = [one for one in got if one.right]
     figures: dict[str, float] = {"answered": len(right), "errors": len(got) - len(right)}
     return figures | spread("late_", [g.late for g in right]) | spread("added_", [g.added for g in right])
 
 
 def spread(name: str, values: list[float]) -> dict[str, float]:
-    """The usual three of many values."""
+    """Return the median, the 99th percentile and the maximum of values."""
     return {f"{name}{part}": quantile(values, share) for part, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))}
 
 

@@ -1,4 +1,4 @@
-"""What the operating system says: processor time and memory of processes, and what the machine is."""
+"""Read CPU time and memory of processes, and a description of the machine, from the operating system."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ PACKAGES = ("gunicorn", "gunicorn_h1c", "gevent", "flask", "redis", "hiredis")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time that these processes have used so far."""
+    """Return the user and system time of these processes so far."""
     return sum(_ticks(pid) for pid in pids) * TICK
 
 
@@ -22,7 +22,7 @@ def _ticks(pid: int) -> int:
 
 
 def busy_seconds() -> float:
-    """Time that all cores together have not been idle so far, whoever used it."""
+    """Return the time that all cores have been busy so far, added up."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, _stat_line().split()[1:9])
     return (user + nice + system + irq + softirq + steal) * TICK
 
@@ -32,13 +32,13 @@ def _stat_line() -> str:
 
 
 def ended_children_seconds() -> float:
-    """Time that this process's children had used when they ended."""
+    """Return the CPU time of this process's ended children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def memory_kb(pids: Iterable[int]) -> int:
-    """Memory of these processes; what several share counts once."""
+    """Return the memory of these processes in kB; count shared memory once."""
     return sum(_pss(pid) for pid in pids)
 
 
@@ -48,7 +48,7 @@ def _pss(pid: int) -> int:
 
 
 def allow_files(needed: int) -> bool:
-    """Whether a process may open so many files, once the soft limit is raised for all that are started from now on."""
+    """Return whether a process may open `needed` files; raise the soft limit for processes started later."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         return False
@@ -58,19 +58,19 @@ def allow_files(needed: int) -> bool:
 
 
 def cores() -> int:
-    """Those that may be used."""
+    """Return the number of usable cores."""
     return len(os.sched_getaffinity(0))
 
 
 def description() -> dict[str, str | int]:
-    """The machine and what is installed, for the report."""
+    """Return the machine and the installed packages, for the report."""
     found: dict[str, str | int] = {"cores": cores(), "cpu": _model(), "system": platform.platform()}
     found["python"] = platform.python_version()
     return found | {name: installed(name) for name in PACKAGES}
 
 
 def installed(package: str) -> str:
-    """A package's version, or `none`."""
+    """Return a package's version, or `none`."""
     try:
         return version(package)
     except PackageNotFoundError:

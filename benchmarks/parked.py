@@ -1,4 +1,4 @@
-"""The rows with many requests that wait at once."""
+"""Measure the rows with many waiting requests."""
 
 import sys
 import time
@@ -13,8 +13,8 @@ from benchmarks.processes import Client, Service, client, running, task_id, wait
 
 LATE_MS = 2000
 WAIT_KB = {"gevent": 40, "gthread": 60}
-FIRST_LOOK = 4.4  # seconds after which the first wait makes sure that no notification was lost
-WATCHED_TIMES = 1.2  # what a wait that is watched may cost, held against one that is not
+FIRST_LOOK = 4.4  # seconds after which the first wait reads its job, in case a notification was lost
+WATCHED_TIMES = 1.2  # the limit for a wait with events, relative to one without
 FLAT_CONNECTIONS = 32
 FLAT_MS = 30_000
 FEW_LOOKS = 0.05
@@ -23,7 +23,7 @@ OTHER_FILES = 1024
 
 @dataclass(frozen=True)
 class Waiting:
-    """Requests that wait, and how many of them did so at once."""
+    """Hold the load of waiting requests, and how many of them waited at the same time."""
 
     load: Client
     at_once: int
@@ -31,7 +31,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Parked:
-    """What came of requests that wait, how many did so at once, and the memory that each took."""
+    """Hold the result of waiting requests, how many waited at the same time, and the memory of each in kB."""
 
     used: Used
     at_once: int
@@ -39,13 +39,13 @@ class Parked:
 
     @property
     def calls(self) -> float:
-        """Return the calls to TheEye for each request."""
+        """Return the number of calls to TheEye for each request."""
         return sum(self.used.calls.values()) / max(self.used.calls["create"], 1)
 
 
 @contextmanager
 def waiting(bench: Bench, service: Service, waits: Waits, kind: str = "parked") -> Iterator[Waiting]:
-    """Send requests that wait, and go on once all their jobs have been created."""
+    """Send requests that wait, and yield when all their jobs have been created."""
     before, most = bench.theeye.counts(), 0
 
     def all_created() -> bool:
@@ -62,7 +62,7 @@ def waiting(bench: Bench, service: Service, waits: Waits, kind: str = "parked") 
 
 
 def may_wait(counts: Sequence[int], worker: str) -> int:
-    """Return how many of these rows are measured: one with threads, and no more waits than files may be open."""
+    """Return how many of these rows to measure: with threads one, and none with more waits than files may be open."""
     wanted = counts if worker == "gevent" else counts[:1]
     allowed = [count for count in wanted if allow_files(count + OTHER_FILES)]
     for count in set(wanted) - set(allowed):
@@ -71,7 +71,7 @@ def may_wait(counts: Sequence[int], worker: str) -> int:
 
 
 def parked(bench: Bench, worker: str) -> list[Figure]:
-    """Measure how late the answers are when all wait at once, and what a wait costs."""
+    """Measure how late the answers are when all requests wait at the same time, and the cost of a wait."""
     every = bench.options.parked
     rows = every[: may_wait([waits.count for waits in every], worker)]
     return [figure for waits in rows for figure in _parked(bench, worker, waits)]
@@ -93,9 +93,11 @@ def _parked(bench: Bench, worker: str, waits: Waits) -> list[Figure]:
 
 
 def _park(bench: Bench, worker: str, waits: Waits, kind: str = "parked") -> Parked:
-    """Let requests wait in a service of their own."""
+    """Start a service and let requests wait in it."""
     grown, at_once = 0, 0
-    with bench.service(worker, waiting=max(MAX_WAITING, waits.count)) as service:  # one worker may get nearly all
+    with bench.service(
+        worker, waiting=max(MAX_WAITING, waits.count)
+    ) as service:  # one worker may get almost all requests
         pids = service.worker_pids()
         before = memory_kb(pids)
 
@@ -110,7 +112,7 @@ def _park(bench: Bench, worker: str, waits: Waits, kind: str = "parked") -> Park
 
 
 def watched(bench: Bench, worker: str) -> list[Figure]:
-    """Measure what a wait costs whose client gets events, held against one whose client does not."""
+    """Measure the cost of a wait whose client receives events, compared with a wait without events."""
     if not may_wait([bench.options.watched.count], worker):
         return []
     plain, events = (_park(bench, worker, bench.options.watched, kind) for kind in ("parked", "watched"))
@@ -126,7 +128,7 @@ def watched(bench: Bench, worker: str) -> list[Figure]:
 
 
 def flat(bench: Bench, worker: str) -> list[Figure]:
-    """Measure what a short request costs while others wait."""
+    """Measure the cost of a short request while others wait."""
     few, *many = bench.options.flat
     wanted = (few, *many[: may_wait(many, worker)])
     with bench.service(worker) as service:
@@ -142,14 +144,14 @@ def _flat(bench: Bench, service: Service, count: int) -> Used:
     with waiting(bench, service, Waits(count, FLAT_MS, min(2, count / 3000))):
         left = FIRST_LOOK - (time.monotonic() - began)
         used = bench.throughput(service, FLAT_CONNECTIONS, seconds=max(1, min(left, bench.options.seconds)))
-    bench.theeye.forget()  # the waits end too, since their clients have gone
+    bench.theeye.forget()  # the service ends the waits, since their clients have gone
     return used
 
 
 def _flat_figures(worker: str, count: int, used: Used, few: int, base: Used, floor: float) -> list[Figure]:
     row, looks = f"with {count:,} waiting", used.calls["lifecycle"] / used.calls["create"]
     cpu = Figure(row, worker, "CPU ms a request", used.per_request, floor)
-    if looks < FEW_LOOKS:  # else it is no request that costs more, but the waits that make sure of theirs
+    if looks < FEW_LOOKS:  # with more looks, the difference is the cost of these looks and not that of a request
         cpu = cpu.at_most_times(1.25, base.per_request, f"that with {few}")
     return [
         cpu,

@@ -1,9 +1,9 @@
-"""What people do today: POST the task to TheEye, look at the job's lifecycle twice a second, then read it.
+"""Measure clients that poll TheEye: POST the task, read the job's lifecycle twice a second, then read the job.
 
 python -m benchmarks.polling --port PORT --task ID --clients 32 --seconds 5
 
-A thread for each client, each with one kept-alive http.client connection. Everybody makes at least one round. Where
-between two looks a job ends is chance, so the first look comes at a random moment within the first half second.
+Each client is a thread with one kept-alive http.client connection, and runs the task at least once. A job ends at a
+random time between two reads of the lifecycle. So the first read comes at a random time within the first half second.
 """
 
 import argparse
@@ -22,10 +22,10 @@ TIMES = re.compile(rb"times[\\\":]+([0-9.]+)/([0-9.]+)")
 
 
 class Poller:
-    """One client."""
+    """Run a task by polling."""
 
     def __init__(self, port: int, task: str) -> None:
-        """Connects with the first call."""
+        """Connect with the first call."""
         self.calls = 0
         self.late: list[float] = []
         self.added: list[float] = []
@@ -34,7 +34,7 @@ class Poller:
         self._task = task
 
     def run(self, seconds: float) -> None:
-        """One task after the other, for so long."""
+        """Run the task repeatedly, for some seconds."""
         end = time.monotonic() + seconds
         while not self.late or time.monotonic() < end:
             self._one()
@@ -61,7 +61,7 @@ class Poller:
 
 
 def run(port: int, task: str, clients: int, seconds: float) -> dict[str, float]:
-    """All clients at once."""
+    """Run all clients at the same time; return the figures."""
     pollers = [Poller(port, task) for _ in range(clients)]
     used, began = cpu_seconds(), time.monotonic()
     with ThreadPoolExecutor(clients) as pool:

@@ -1,4 +1,4 @@
-"""The processes of a measurement, and what each of them has used. They end with the block that started them."""
+"""Start the processes of a benchmark; they end with the block that started them."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tests"))  # the tests start the same processes
+sys.path.insert(0, str(CHECKOUT / "tests"))  # the tests' helpers start the same processes
 
 from support.processes import Process, Redis, Service, free_port, wait_until  # noqa: E402
 
@@ -33,32 +33,32 @@ __all__ = [
 
 
 class TheEye(Process):
-    """benchmarks.theeye."""
+    """Run benchmarks.theeye."""
 
     def __init__(self, redis_port: int) -> None:
-        """Listens when it has been entered."""
+        """Choose a port; listen on it after `start`."""
         super().__init__()
         self.port = free_port()
         self._redis_port = redis_port
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Start the process, and return when it answers."""
         options = ["--port", str(self.port), "--redis-port", str(self._redis_port)]
         self.launch([sys.executable, "-m", "benchmarks.theeye", *options], cwd=CHECKOUT)
         wait_until(self._answers, 10, "benchmarks.theeye")
 
     @property
     def url(self) -> str:
-        """Gateway and supervisor."""
+        """Return the URL of gateway and supervisor."""
         return f"http://127.0.0.1:{self.port}"
 
     def counts(self) -> dict[str, int]:
-        """Calls so far, by kind."""
+        """Return the number of calls so far, by kind."""
         counts: dict[str, int] = self._get("/counts")
         return counts
 
     def forget(self) -> None:
-        """Running jobs do not end any more, so that they disturb nothing that is measured later."""
+        """Forget the running jobs, so that their ends do not disturb later measurements."""
         self._get("/forget")
 
     def _get(self, path: str) -> Any:
@@ -78,7 +78,7 @@ class TheEye(Process):
 
 @contextmanager
 def running(process: Any) -> Iterator[Any]:
-    """A process for the time of a block. It is killed in the end: how it stops is measured by nobody here."""
+    """Run a process for a block, then kill it: no benchmark measures its stop."""
     try:
         process.start()
         yield process
@@ -87,26 +87,26 @@ def running(process: Any) -> Iterator[Any]:
 
 
 def put_away(process: Process) -> None:
-    """Ends it the quick way, if it was started at all."""
+    """Kill a process if it was started, and close its files."""
     with suppress(RuntimeError):
         process.kill()
     process.close()
 
 
 class Client(Process):
-    """A load: its last line of output is what it found, as JSON."""
+    """Run a load, whose last line of output is its result as JSON."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """To be started."""
+        """Take the command to start."""
         super().__init__()
         self.command = command
 
     def start(self) -> None:
-        """Returns at once."""
+        """Start the command, and return at once."""
         self.launch(self.command, cwd=CHECKOUT)
 
     def result(self, timeout: float = 180) -> dict[str, float]:
-        """What it found, once it has ended."""
+        """Wait for the end, and return the result."""
         if code := self.wait(timeout):
             raise RuntimeError(f"a client ended with {code}:\n{self.log_text()}")
         found: dict[str, float] = json.loads(self.log_text().splitlines()[-1])
@@ -114,18 +114,18 @@ class Client(Process):
 
 
 def client(module: str, *kind: str, **options: object) -> Client:
-    """One of this package's clients."""
+    """Return a client that runs a module of this package."""
     given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     return Client([sys.executable, "-m", f"benchmarks.{module}", *kind, *given])
 
 
 def load_tool(seconds: float) -> str:
-    """What makes a load of so long."""
+    """Return the program for a load of some seconds."""
     return "wrk" if shutil.which("wrk") and seconds >= 1 else "benchmarks.load"
 
 
 def wrk(port: int, task: str, connections: int, seconds: float) -> Client:
-    """A load as fast as it is answered: from wrk where that is installed."""
+    """Return a load that sends requests as fast as they are answered, with wrk if it is installed."""
     if load_tool(seconds) != "wrk":
         return client("load", "throughput", port=port, task=task, connections=connections, seconds=seconds)
     url = f"http://127.0.0.1:{port}/acme/task/{task}/job"

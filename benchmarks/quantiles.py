@@ -1,9 +1,9 @@
-"""A little arithmetic that the clients share."""
+"""Compute quantiles."""
 
 from collections.abc import Sequence
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value that this share of them does not exceed; 0 where there are none."""
+    """Return the value that this share of the values does not exceed; 0 without values."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""The rows, each measured in several rounds, and with two commits in turn: both see the same minutes of the machine."""
+"""Measure the rows in several rounds. Two commits are measured in turn, since the machine's speed changes with time."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Measure = Callable[[], list[Figure]]
 
 
 def measure(benches: Sequence[Bench], worker: str, rows: Sequence[str], rounds: int) -> list[list[Figure]]:
-    """Return the figures of all these rows with one kind of worker, for each bench."""
+    """Return the figures of these rows with one kind of worker, for each bench."""
     found: list[list[list[Figure]]] = []
     if shared := [row for row in SHARED if row in rows]:
         with ExitStack() as stack:
@@ -33,12 +33,12 @@ def _alone(row: str, worker: str, bench: Bench) -> Measure:
 
 
 def _row(worker: str, row: str, rounds: int, sides: Sequence[Measure]) -> list[list[Figure]]:
-    print(f"{worker}: {row}", file=sys.stderr, flush=True)  # for who is waiting
+    print(f"{worker}: {row}", file=sys.stderr, flush=True)  # progress, on standard error
     return in_turn(rounds, sides)
 
 
 def in_turn(rounds: int, sides: Sequence[Measure]) -> list[list[Figure]]:
-    """Measure all sides one after the other, every second round backwards; return the medians of each side."""
+    """Measure all sides in order, every second round in reverse order; return the medians of each side."""
     found: list[list[list[Figure]]] = [[] for _ in sides]
     for number in range(rounds):
         order = list(zip(found, sides, strict=True))

@@ -1,4 +1,4 @@
-"""The rows of the table: what is measured, and what it should come to."""
+"""Define the rows of the table: the measurements and their goals."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ CPU = "CPU ms a request"
 TASK_MS = 50
 OUTPUT_CONNECTIONS = 8
 LISTENER = {"psubscribe", "ping"}
-NOT_THE_SERVICES = {"publish", "info", "config|resetstat"}  # TheEye's, and ours
+NOT_THE_SERVICES = {"publish", "info", "config|resetstat"}  # commands of TheEye and of this benchmark
 
 Shared = Callable[[Bench, str, Service], list[Figure]]
 Alone = Callable[[Bench, str], list[Figure]]
 
 
 def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """Count what a request calls once the token's session is known."""
+    """Count the calls and Redis commands of a request with a known session."""
     row, redis = "warm request", bench.redis.client()
     redis.ping()
     redis.config_resetstat()
@@ -38,7 +38,7 @@ def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
 
 
 def throughput(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """Send requests as fast as they are answered, over several numbers of connections."""
+    """Send requests as fast as they are answered, for several numbers of connections."""
     return [
         figure
         for connections in bench.options.connections
@@ -57,7 +57,9 @@ def _throughput(bench: Bench, worker: str, service: Service, connections: int) -
     if worker == "gevent":
         rate, cpu = rate.at_least(1300), cpu.at_most_times(4.5, floor["cpu_ms"], "the floor")
     else:
-        gevents = bench.times_floor.get((row, "gevent"))  # by the floor: the machine's speed drifts from row to row
+        gevents = bench.times_floor.get(
+            (row, "gevent")
+        )  # relative to the floor: the machine's speed changes from row to row
         cpu = cpu.at_most_times(1.6, gevents and gevents * floor["cpu_ms"], "gevent's")
     return [
         rate,
@@ -71,7 +73,7 @@ def _throughput(bench: Bench, worker: str, service: Service, connections: int) -
 
 
 def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """Send one request at a time, for a task of 50 ms: what is added to the time that its job took."""
+    """Send one request at a time, for a task of 50 ms, and measure the time beyond the job's duration."""
     row, task, seconds = "one at a time", task_id(TASK_MS), bench.options.seconds
     load = client("load", "latency", port=service.port, task=task, seconds=seconds)
     used = bench.used(service, lambda: bench.run(load))
@@ -87,7 +89,7 @@ def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
 
 
 def outputs(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """Run jobs that print little and much; a job's document holds its output four times."""
+    """Run jobs with small and large outputs; a job's document contains its output four times."""
     figures = [_output(bench, worker, service, size) for size in bench.options.outputs]
     small, large = figures[0], figures[-1]
     assert small.floor is not None
@@ -110,5 +112,5 @@ ALONE: dict[str, Alone] = {
     "parked": parked,
     "watched": watched,
     "flat": flat,
-}  # each with services of its own, since memory is measured
+}  # each starts services of its own, since it measures memory
 ROWS = [*SHARED, *ALONE]

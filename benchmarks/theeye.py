@@ -1,9 +1,9 @@
-"""A TheEye that costs little, to measure with: gateway and supervisor in one process, far cheaper than the service.
+"""Simulate TheEye for benchmarks: gateway and supervisor in one process, with far less CPU than the service.
 
 python -m benchmarks.theeye --port PORT --redis-port PORT
 
-A task's id says how its jobs are, see `task_id`. Every job succeeds, and its output holds when it began and when it
-ended, in the monotonic seconds that all processes of a machine share.
+A task's id determines its jobs' duration and output, see `task_id`. Every job succeeds. Its output contains when it
+began and ended, in monotonic seconds, which all processes of a machine share.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 CUSTOMER_ID = "5e0000000000000000000001"
 CUSTOMER = "acme"
 TIMES = "@times@"
-REMEMBERED = 20_000  # jobs
+REMEMBERED = 20_000  # the newest jobs are kept
 NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n"job not found"'
 
 TASK: dict[str, Any] = {
@@ -24,7 +24,7 @@ TASK: dict[str, Any] = {
     "type": "script",
     "task_arguments": [],
     "timeout": 600000,
-    "autoremove_completed_jobs": False,  # without a history limit there is nothing to hold creates back for
+    "autoremove_completed_jobs": False,  # without a history limit the service delays no create
 }
 JOB: dict[str, Any] = {
     "order": 0,
@@ -55,23 +55,23 @@ PROFILE = {
 
 
 def task_id(milliseconds: int, output_bytes: int = 0) -> str:
-    """The id of a task whose jobs take so long and print so much."""
+    """Return the id of a task whose jobs have this duration and output size."""
     return f"61f3e937{milliseconds:08x}{output_bytes:08x}"
 
 
 def dumps(value: Any) -> bytes:
-    """JSON as TheEye writes it."""
+    """Return JSON as TheEye writes it."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def answer(body: bytes) -> bytes:
-    """A whole answer with this body."""
+    """Return a whole HTTP answer with a body."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
     return head % len(body) + body
 
 
 def ended_job(output_bytes: int) -> list[bytes]:
-    """The document of an ended job, split where its times belong; only its id is missing at the end."""
+    """Return the document of an ended job, split where its times belong, with an open end for its id."""
     output = {"times": TIMES, "padding": "x" * max(output_bytes - 70, 0)}
     lastline = dumps({"state": "success", "data": output}).decode()
     result = {
@@ -89,15 +89,15 @@ def ended_job(output_bytes: int) -> list[bytes]:
 
 
 def open_end(document: dict[str, Any]) -> bytes:
-    """A document to which only its id and what is after it must be appended."""
+    """Return a document without its end; the id and the closing bracket have to be appended."""
     return dumps(document)[:-1] + b',"id":"'
 
 
 class TheEye:
-    """All jobs, and what has been called how often."""
+    """Hold all jobs, and count the calls."""
 
     def __init__(self, publish: Callable[[bytes], None]) -> None:
-        """`publish` takes commands for Redis."""
+        """Start without jobs; `publish` sends commands to Redis."""
         self._publish = publish
         self._loop = asyncio.get_running_loop()
         self._jobs: dict[bytes, tuple[float, float]] = {}
@@ -109,10 +109,10 @@ class TheEye:
         self.counts = {"create": 0, "read": 0, "lifecycle": 0, "profile": 0, "task": 0, "other": 0}
 
     def handle(self, request: bytes) -> bytes:
-        """The answer to one whole request."""
+        """Return the answer to one whole request."""
         try:
             return self._answer(request)
-        except KeyError:  # a job that was forgotten
+        except KeyError:  # the job was forgotten
             return NOT_FOUND
 
     def _answer(self, request: bytes) -> bytes:
@@ -152,7 +152,7 @@ class TheEye:
         return answer(self._ready + job_id + b'"}')
 
     def _end(self, job_id: bytes) -> None:
-        """Notifications leave in the loop's next turn, when the answer to the create has been written."""
+        """End a job; publish it in the next iteration of the loop, after the answer to the create."""
         if job_id not in self._jobs:
             return
         self._jobs[job_id] = (self._jobs[job_id][0], time.monotonic())
@@ -178,7 +178,7 @@ class TheEye:
 
 
 def notification(job_id: bytes) -> bytes:
-    """The Redis command that tells of a job's end."""
+    """Return the Redis command that publishes a job's end."""
     channel = b"%b:job-finished:%b" % (CUSTOMER_ID.encode(), job_id)
     message = b'{"topic":"job-finished","id":"%b","data":{"operation":"update","organization":"%b",' % (
         job_id,
@@ -189,20 +189,20 @@ def notification(job_id: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection of a caller."""
+    """Serve one kept-alive connection."""
 
     def __init__(self, theeye: TheEye) -> None:
-        """All connections share the one TheEye."""
+        """Take the TheEye that all connections share."""
         self._theeye = theeye
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio, which has set TCP_NODELAY."""
+        """Take the connection; asyncio has set TCP_NODELAY."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers every request that is whole."""
+        """Answer every complete request."""
         data = self._buffer + data
         while end := request_end(data):
             self._transport.write(self._theeye.handle(data[:end]))
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
 
 
 def request_end(data: bytes) -> int:
-    """How long the first request is; 0 while it is not whole."""
+    """Return the length of the first request; 0 while it is incomplete."""
     end = data.find(b"\r\n\r\n") + 4
     if end < 4:
         return 0
@@ -222,7 +222,7 @@ def request_end(data: bytes) -> int:
 
 
 async def serve(port: int, redis_port: int) -> None:
-    """Serves until it is killed."""
+    """Serve until the process is killed."""
     loop = asyncio.get_running_loop()
     to_redis, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", redis_port)
     theeye = TheEye(to_redis.write)
