@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Marks of the tests that need more time, or more than Python and Redis. .ci/run runs them last.
 GROUPS := browser or deploy or failover
 
-.PHONY: help run serve test test-fast test-groups drills soak bench lint openapi screenshots audit format clean
+.PHONY: help run serve test test-fast test-lowest test-groups drills soak bench lint openapi screenshots audit format clean
 
 help:
 	@echo "make run     serve on http://127.0.0.1:6090, with the sandbox (a small TheEye), and with a Redis if redis-server"
@@ -23,6 +23,7 @@ help:
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests except the groups, in about 8 minutes on two cores"
 	@echo "make test-fast  run the tests that start no process, in about half a minute"
+	@echo "make test-lowest  run make test with the lowest versions that setup.cfg allows, in about 10 minutes"
 	@echo "make test-groups  run the tests marked browser, deploy or failover"
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 4 minutes"
 	@echo "make soak    run 20 minutes of mixed load with random faults"
@@ -45,6 +46,13 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 6 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 6: many tests wait
+
+# The lowest versions that setup.cfg allows; pip names the tools of the tests that ask for newer ones.
+test-lowest:
+	@$(MAKE) --no-print-directory .venv-lowest/.dev VENV=.venv-lowest
+	$(PYTHON) .ci/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --requirement .venv-lowest/lowest.txt
+	@$(MAKE) --no-print-directory test VENV=.venv-lowest
 
 # pytest exits with 5 if no test has one of the marks.
 test-groups: $(VENV)/.dev
