@@ -179,15 +179,21 @@ class TooBusy(SyncError, status=503, code="EBUSY", retry_after=1):
 class NoFreeSlot(TooBusy, code="EHISTORY"):
     """Report that the history guard had no slot for the create in time; nothing was started."""
 
+    words = (
+        "The {kind} keeps too few jobs for so many callers at once, and no slot became free in time: "
+        "nothing was started. Raise its autoremove_completed_jobs_limit"
+    )
+
     def __init__(self) -> None:
         """Set a message that names the setting of the task to change."""
-        super().__init__(
-            "The task keeps too few jobs for so many callers at once, and no slot became free in time: "
-            "nothing was started. Raise its autoremove_completed_jobs_limit"
-        )
+        super().__init__(self.words.format(kind="task"))
 
-    def expect(self, seconds: float | None) -> None:
-        """Set Retry-After to the seconds that a run takes, if known: a slot becomes free when a run ends."""
+    def tell(self, kind: str, seconds: float | None) -> None:
+        """Name what keeps too few jobs; set Retry-After to the seconds that a run takes, if known.
+
+        A slot becomes free when a run ends.
+        """
+        self.message = self.words.format(kind=kind)
         if seconds is not None:
             self.headers = {**self.headers, "Retry-After": retry_after(seconds)}
 

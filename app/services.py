@@ -17,9 +17,12 @@ from app.runs.runs import Runs
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.metrics_folder import FOLDER_VARIABLE
+from app.theeye.callers import TASK, WORKFLOW
 from app.theeye.gateway import Gateway
+from app.theeye.runner import Runners, TaskRunner
 from app.theeye.sessions import Sessions
 from app.theeye.supervisor import Supervisor
+from app.theeye.workflows import WorkflowRunner
 from app.waiter.answers import Answers
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
@@ -43,6 +46,7 @@ class Services:
     formatters: Registry
     sessions: Sessions
     supervisor: Supervisor
+    runners: Runners
     slots: Slots
     waiter: JobWaiter
     runs: Runs
@@ -67,7 +71,8 @@ def assemble(settings: Settings) -> Services:
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
     most = settings.waiting_of_customer
     permits = Permits(settings.max_looks)
-    waiter = JobWaiter(supervisor, notifications, Clients(), permits, metrics)
+    runners: Runners = {TASK: TaskRunner(supervisor), WORKFLOW: WorkflowRunner(supervisor)}
+    waiter = JobWaiter(runners, notifications, Clients(), permits, metrics)
     guard = _history_guard(settings, scripts, notifications)
     durations = Durations(scripts)
     keys = Keys(scripts, settings.call_timeout) if scripts else None
@@ -77,12 +82,13 @@ def assemble(settings: Settings) -> Services:
         formatters=formatters,
         sessions=Sessions(gateway, settings.session_ttl, metrics, most),
         supervisor=supervisor,
+        runners=runners,
         slots=Slots(settings.max_waiting, most, metrics),
         waiter=waiter,
-        runs=Runs(supervisor, waiter, guard, keys, durations),
+        runs=Runs(runners, waiter, guard, keys, durations),
         durations=durations,
         answers=Answers(settings.max_answer_bytes),
-        cancellations=Cancellations(supervisor, notifications),
+        cancellations=Cancellations(runners, notifications),
         health=Readiness(
             settings,
             Probe("gateway", gateway.transport),

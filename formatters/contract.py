@@ -44,13 +44,15 @@ class Context:
     """Hold one ended job and the request to answer. Later versions may add fields.
 
     Other requests may share the job: read it, never change it. If a query name is repeated, `query` holds its first
-    value and `repeated` holds the name.
+    value and `repeated` holds the name. The `job` of a workflow has the output and the result of the last job in it.
+    Its `whole` is the job as TheEye has it, with the jobs of its tasks under `jobs`; it is None for a task's job.
     """
 
     job: Mapping[str, Any]
     query: Mapping[str, str] = field(default_factory=dict)
     accept: str = field(default="", kw_only=True)
     repeated: Collection[str] = field(default=(), kw_only=True)
+    whole: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     @property
     def output(self) -> Any:

@@ -14,13 +14,14 @@ from app.setting_readers import AUTO
 from app.telemetry.redaction import redact
 from app.telemetry.tokens import names_token
 from app.telemetry.wsgi import wsgi_text
+from app.theeye.callers import Runnable
 
 _HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
-def job_address(customer: str, task: str, job: str, mode: str) -> str:
+def job_address(customer: str, runs: Runnable, job: str, mode: str) -> str:
     """Return where a job's answer is, in the mode of a query string; absolute where SYNC_PUBLIC_URL is set."""
-    segments = map(partial(quote, safe="", errors="replace"), (customer, "task", task, "job", job))
+    segments = map(partial(quote, safe="", errors="replace"), (customer, runs.kind, runs.id, "job", job))
     address = "/".join([_base(request.environ), *segments])
     if redact(mode) != mode:  # only a mistake puts a token there: the names are enough to choose the mode
         mode = "&".join(piece.partition("=")[0] for piece in mode.split("&"))

@@ -9,20 +9,22 @@ from app import errors
 from app.api.request import JobRequest, client_socket, current_services, read_request
 from app.api.sending import held_until_sent
 from app.telemetry.trace import current
+from app.theeye.callers import NOTHING, Runnable
 from app.waiter.clients import Client
 
 
-def admit(customer: str, task: str = "", job: str = "") -> tuple[JobRequest, Client]:
+def admit(customer: str, runs: Runnable = NOTHING, job: str = "") -> tuple[JobRequest, Client]:
     """Return what the request asks for, and its client. Raise TooBusy, or as read_request does."""
     if (trace := current()) is not None:
-        trace.customer, trace.task, trace.job = customer, task, job
+        trace.customer, trace.job = customer, job
+        setattr(trace, runs.kind, runs.id)
     services = current_services()
     services.answers.admit()
     held = held_until_sent(request.environ)
     held.enter_context(services.slots.hold())
     held.slot = True
     client = held.enter_context(services.waiter.watch(client_socket(request.environ)))
-    wanted = read_request(request, customer, task)
+    wanted = read_request(request, customer, runs)
     held.enter_context(services.slots.count_for(wanted.session.customer_id))
     return wanted, client
 

@@ -20,6 +20,7 @@ from app.health.status import original_status
 from app.telemetry.tokens import cut_path, names_token
 from app.telemetry.trace import current
 from app.telemetry.wsgi import raw_path, wsgi_text
+from app.theeye.callers import KINDS
 from app.theeye.jobs import Job
 
 AnyResponse = TypeVar("AnyResponse", bound=flask.Response)
@@ -30,9 +31,11 @@ blueprint = Blueprint("sync", __name__)
 _ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 blueprint.add_url_rule("/<customer>/task", "list_tasks", tasks.list_tasks, methods=["GET"])
-blueprint.add_url_rule("/<customer>/task/<task>/job", "run_task", jobs.run, methods=["POST"])
-blueprint.add_url_rule("/<customer>/task/<task>/job/<job>", "read_job", jobs.read, methods=["GET"])
-blueprint.add_url_rule("/<customer>/task/<task>/job/<job>", "cancel_job", jobs.cancel, methods=["DELETE"])
+for _kind in KINDS:
+    _jobs = f"/<customer>/{_kind}/<{_kind}>/job"
+    blueprint.add_url_rule(_jobs, f"run_{_kind}", jobs.run, methods=["POST"])
+    blueprint.add_url_rule(f"{_jobs}/<job>", f"read_{_kind}_job", jobs.read, methods=["GET"])
+    blueprint.add_url_rule(f"{_jobs}/<job>", f"cancel_{_kind}_job", jobs.cancel, methods=["DELETE"])
 
 
 @blueprint.get("/api/status")

@@ -20,6 +20,7 @@ from app.api.responses import Headers, Response, status_line, visible
 from app.api.sending import held_until_sent
 from app.telemetry.trace import Trace, current
 from app.theeye.jobs import Job
+from app.theeye.steps import Step
 from app.waiter.following import Following
 from formatters.jsontext import dumps
 
@@ -95,6 +96,7 @@ class _Stream:
         self._expected = expected
         self._seconds: float | None = None  # expected, once that is known
         self._told = _last_event()
+        self._steps: dict[str, str] = {}  # of a workflow's job, each with the lifecycle told last
         self._end = b""  # the event of the last lifecycle, which is sent with the answer: each sending costs CPU
         self._trace = trace
 
@@ -102,7 +104,7 @@ class _Stream:
         """Yield all events."""
         try:
             first = _event("job", f"{self._id}:", self._data(id=self._job.id, location=self._address(self._job.id)))
-            yield first + self._lifecycle(self._job)
+            yield first + self._seen(self._job)
             response, failed = (yield from self._changes()), False
         except GeneratorExit:
             self._trace.status, self._trace.code = errors.ClientGone.status, errors.ClientGone.code
@@ -124,9 +126,23 @@ class _Stream:
             if seen is None:
                 yield BEAT
             elif seen.has_ended:
-                self._end += self._lifecycle(seen)
-            elif event := self._lifecycle(seen):
+                self._end += self._seen(seen)
+            elif event := self._seen(seen):
                 yield event
+
+    def _seen(self, job: Job) -> bytes:
+        """Return the events of what has changed: the steps' in order of creation, then the job's own."""
+        steps = job.steps.all if job.steps is not None else ()
+        return b"".join(self._step(job, step) for step in steps) + self._lifecycle(job)
+
+    def _step(self, job: Job, step: Step) -> bytes:
+        """Return the event of a step's lifecycle; nothing where it is the one told last, or was never seen."""
+        if step.gone or self._steps.get(step.id) == step.lifecycle:
+            return b""
+        self._steps[step.id] = step.lifecycle
+        task = {"id": step.task, "name": step.name, "job": step.id, "lifecycle": step.lifecycle, "state": step.state}
+        event_id = f"{self._id}:{visible(step.id)}:{visible(step.lifecycle)}"
+        return _event("lifecycle", event_id, {"lifecycle": job.lifecycle, "task": task})
 
     def _lifecycle(self, job: Job) -> bytes:
         """Return the event of a job's lifecycle; nothing where it is the one told last."""

@@ -7,14 +7,22 @@ from urllib.parse import quote, unquote_plus
 
 from app.telemetry.tokens import names_token
 from app.telemetry.wsgi import wsgi_text
+from app.theeye.callers import TASK
 
 STRICT = "strict"
 SERVICE_NAMES = frozenset({"access_token", "wait", "on_disconnect", STRICT})
 BLOCKED_NAMES = frozenset({"lifecycle", "wait_result"})  # they would change how TheEye runs the job
 
+_CUSTOMER = "customer"  # TheEye has it in the query of a workflow's calls
+
 _OFF = frozenset({"0", "false", "no", "off"})
 _BRACKETS = re.compile(r"[\[\]]+")
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
+
+
+def blocked_names(kind: str) -> frozenset[str]:
+    """Return the names in a query that no caller may set for what is run."""
+    return BLOCKED_NAMES if kind == TASK else BLOCKED_NAMES | {_CUSTOMER}
 
 
 class Query:

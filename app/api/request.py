@@ -15,17 +15,16 @@ from app.errors import Unauthorized
 from app.services import EXTENSION, Services
 from app.telemetry.tokens import is_token
 from app.telemetry.trace import Trace, current
-from app.theeye.callers import Caller, Session
+from app.theeye.callers import Caller, Runnable, Session
 from app.theeye.sessions import Sessions
 from formatters import Formatter
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Hold a request: caller, task, mode, and how long it may wait; customer and task are those of the path."""
+    """Hold a request: caller, task or workflow, mode, and how long it may wait; the customer is that of the path."""
 
     customer: str
-    task: str
     query: Query
     caller: Caller
     session: Session
@@ -42,7 +41,7 @@ def current_services() -> Services:
     return found
 
 
-def read_request(request: Request, customer: str, task: str) -> JobRequest:
+def read_request(request: Request, customer: str, runs: Runnable) -> JobRequest:
     """Read a request about a job. Raise BadRequest, Unauthorized, Forbidden, TooBusy or UpstreamFailed."""
     services, environ, trace = current_services(), request.environ, current() or Trace()
     settings = services.settings
@@ -55,9 +54,10 @@ def read_request(request: Request, customer: str, task: str) -> JobRequest:
     session = _session(services.sessions, Caller(customer, token, trace))
     accept: str = environ.get("HTTP_ACCEPT", "")
     formatter = choose(services.formatters, query.first, accept)
-    trace.mode = formatter.name if task else ""  # a list of tasks has no mode
-    caller, strict = Caller(session.customer, token, trace, task.lower()), is_strict(query, settings.strict)
-    return JobRequest(customer, task, query, caller, session, formatter, accept, budget, cancels, strict)
+    trace.mode = formatter.name if runs.id else ""  # a list of tasks has no mode
+    caller = Caller(session.customer, token, trace, runs, session.customer_id)
+    strict = is_strict(query, settings.strict)
+    return JobRequest(customer, query, caller, session, formatter, accept, budget, cancels, strict)
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:

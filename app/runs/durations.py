@@ -16,7 +16,8 @@ from time import monotonic, time
 from typing import NamedTuple
 
 from app.runs.redis_scripts import RedisScripts, RedisUnavailable
-from app.theeye.jobs import Job, date
+from app.theeye.jobs import Job
+from app.theeye.steps import date
 from app.waiter.redis_names import PREFIX
 from app.waiter.ticker import Ticker
 

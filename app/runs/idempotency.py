@@ -37,8 +37,11 @@ class Key:
     fingerprint: str
 
 
-def read_key(header: str | None, session: Session, task: str, query: str, body: bytes | None) -> Key | None:
-    """Return the request's key, None without the header. Raise BadRequest for one that cannot be used."""
+def read_key(header: str | None, session: Session, runs: str, query: str, body: bytes | None) -> Key | None:
+    """Return the request's key, None without the header. Raise BadRequest for one that cannot be used.
+
+    `runs` is the name of what is to be run.
+    """
     if header is None:
         return None
     key = header.strip()
@@ -47,7 +50,7 @@ def read_key(header: str | None, session: Session, task: str, query: str, body: 
     if not _KEY.fullmatch(key):
         raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters")
     scope = _digest(session.customer_id, session.user_id, key)
-    return Key(f"{PREFIX}:key:{scope}", _digest(task.lower(), query, (body or b"").decode("latin-1")))
+    return Key(f"{PREFIX}:key:{scope}", _digest(runs, query, (body or b"").decode("latin-1")))
 
 
 def _digest(*parts: str) -> str:

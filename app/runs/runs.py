@@ -14,7 +14,7 @@ from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
 from app.runs.tasks import Tasks
 from app.theeye.callers import Caller
 from app.theeye.jobs import Job
-from app.theeye.supervisor import Supervisor
+from app.theeye.runner import Runner, Runners
 from app.waiter.clients import Client
 from app.waiter.following import Follower, Following
 from app.waiter.job_waiter import JobWaiter
@@ -30,8 +30,6 @@ class RunRequest:
     """
 
     caller: Caller
-    customer_id: str
-    task: str
     query: str
     body: bytes | None
     key: Key | None
@@ -40,9 +38,9 @@ class RunRequest:
     watched: bool = False
 
     @property
-    def guarded_task(self) -> str:
-        """Return the name under which this service knows the task."""
-        return f"{self.customer_id}:{self.task.lower()}"
+    def name(self) -> str:
+        """Return the name under which this service knows the task or workflow among those of all customers."""
+        return f"{self.caller.customer_id}:{self.caller.runs.name}"
 
 
 class Run(NamedTuple):
@@ -57,19 +55,19 @@ class Runs:
 
     def __init__(
         self,
-        supervisor: Supervisor,
+        runners: Runners,
         waiter: JobWaiter,
         guard: HistoryGuard,
         keys: Keys | None,
         durations: Durations,
     ) -> None:
         """Start nothing yet; without keys there is no Redis to keep them in."""
-        self._supervisor = supervisor
+        self._runners = runners
         self._waiter = waiter
         self._guard = guard
         self._keys = keys
         self._durations = durations
-        self._tasks = Tasks(supervisor, guard.limits)
+        self._tasks = Tasks(runners, guard.limits)
 
     def follow(self, request: RunRequest, client: Client) -> Following[Run]:
         """Yield the job once it exists and then as it is seen; return the run. Raise SyncError of any kind."""
@@ -80,7 +78,7 @@ class Runs:
         if isinstance(reservation, str):
             trace.create, trace.joined, request.body = monotonic() - began, True, None
             job = yield from self._join(request, reservation, follower)
-            self._durations.learn(request.customer_id, request.task, job)
+            self._durations.learn(request.caller.customer_id, request.caller.runs.name, job)
             return Run(job, replayed=True)
         try:
             return Run((yield from self._start(request, follower, reservation, began)))
@@ -90,7 +88,7 @@ class Runs:
             if reservation is not None:
                 reservation.settle(error)
             if isinstance(error, NoFreeSlot):
-                error.expect(self._durations.expected(request.customer_id, request.task))
+                error.tell(request.caller.runs.kind, self._expected(request.caller))
             raise
 
     def _reserve(self, request: RunRequest, follower: Follower) -> Reservation | str | None:
@@ -124,8 +122,9 @@ class Runs:
         self, request: RunRequest, follower: Follower, reservation: Reservation | None, began: float
     ) -> Following[Job]:
         """Create the job when the history guard allows it, and follow it."""
+        caller = request.caller
         self._check_task(request, follower)
-        with self._guard.protect(request.guarded_task, partial(self._left, follower, reservation)) as protection:
+        with self._guard.protect(request.name, partial(self._left, follower, reservation)) as protection:
             since = self._admit(follower.client, reservation)
             sent = monotonic()
             job = self._create(request, protection.queued, began)
@@ -133,25 +132,35 @@ class Runs:
                 confirm = partial(_confirm, reservation, job.id)
                 confirm()  # first: whatever fails after it, a repeated request joins the job
                 protection.created()
-                self._guard.limits.learn(request.guarded_task, job.document)
+                self._learn_limit(request, job)
                 if request.at_once:
                     yield job
                     return job
                 if not job.has_ended:
                     job = job.without_document()
                 job = yield from self._follow_created(_as_of(sent, follower), job, since, confirm)
-                self._guard.limits.learn(request.guarded_task, job.document)
-                self._durations.learn(request.customer_id, request.task, job, monotonic() - sent)
+                self._learn_limit(request, job)
+                self._durations.learn(caller.customer_id, caller.runs.name, job, monotonic() - sent)
                 if reservation is not None and self._waiter.listen() != since:
                     confirm()  # Redis was away, and may have lost it
         return job
 
     def _check_task(self, request: RunRequest, follower: Follower) -> None:
-        """Return where TheEye shows the task to the caller, and ask how long its runs take. Raise as Tasks.check."""
+        """Return where TheEye shows to the caller what to run, and ask how long runs take. Raise as Tasks.check."""
+        caller = request.caller
         least, most = TASK_SECONDS
         seconds = min(max(self._left(follower), least), most)
-        self._tasks.check(request.caller, request.customer_id, request.task, request.guarded_task, seconds)
-        self._durations.recall(request.customer_id, request.task)
+        self._tasks.check(caller, request.name, seconds)
+        self._durations.recall(caller.customer_id, caller.runs.name)
+
+    def _learn_limit(self, request: RunRequest, job: Job) -> None:
+        self._guard.limits.learn(request.name, self._runner(request.caller).limits_in(job))
+
+    def _expected(self, caller: Caller) -> float | None:
+        return self._durations.expected(caller.customer_id, caller.runs.name)
+
+    def _runner(self, caller: Caller) -> Runner:
+        return self._runners[caller.runs.kind]
 
     def _follow_created(self, follower: Follower, job: Job, since: int, renew: Callable[[], None]) -> Following[Job]:
         """Follow a job; where the create has shown its end, that is the answer if the job is gone before it is read.
@@ -170,7 +179,7 @@ class Runs:
         trace = request.caller.trace
         body, request.body = request.body, None
         try:
-            job = self._supervisor.create(request.caller, request.task, request.query, body)
+            job = self._runner(request.caller).create(request.caller, request.query, body)
         finally:
             trace.queue = queued
             trace.create = monotonic() - began - queued

@@ -1,7 +1,7 @@
-"""Read a task under its caller's customer before it is run for the first time.
+"""Read a task or a workflow under its caller's customer before it is run for the first time.
 
 TheEye also runs a task of another organisation when its id is put under the caller's own customer, but shows it to
-nobody else. The same read tells the history limit of the task.
+nobody else. The same read tells the history limit.
 """
 
 import threading
@@ -13,27 +13,27 @@ from time import monotonic
 from app.errors import NotFound
 from app.runs.history_limits import Limits
 from app.theeye.callers import Caller
-from app.theeye.supervisor import Supervisor
+from app.theeye.runner import Runners
 
-KNOWN = 10_000  # tasks that are remembered at the most; the least recently used one is dropped first
+KNOWN = 10_000  # tasks and workflows that are remembered at the most; the least recently used one is dropped first
 KNOWN_SECONDS = 60.0
 
 
 class Tasks:
-    """Remember the tasks that TheEye has shown, by customer: whether the caller may run one, the create tells."""
+    """Remember what TheEye has shown, by customer: whether the caller may run it, the create tells."""
 
-    def __init__(self, supervisor: Supervisor, limits: Limits) -> None:
-        """Know none yet; `limits` learns from each task that is read."""
-        self._supervisor = supervisor
+    def __init__(self, runners: Runners, limits: Limits) -> None:
+        """Know none yet; `limits` learns from each that is read."""
+        self._runners = runners
         self._limits = limits
         self._lock = threading.Lock()
         self._known: OrderedDict[str, float] = OrderedDict()  # each with the time until which it is known
         self._reading: dict[tuple[str, str], threading.Event] = {}
 
-    def check(self, caller: Caller, customer_id: str, task: str, name: str, seconds: float) -> None:
-        """Return where the task is the customer's, after a read of at most so many seconds if it is not known.
+    def check(self, caller: Caller, name: str, seconds: float) -> None:
+        """Return where the caller's customer has it, after a read of at most so many seconds if it is not known.
 
-        `name` is that of the task in this process. Raise NotFound, Refused, Unauthorized or UpstreamFailed.
+        `name` is that of the task or workflow in this process. Raise NotFound, Refused, Unauthorized or UpstreamFailed.
         """
         deadline = monotonic() + seconds
         if self._is_known(name):
@@ -41,9 +41,9 @@ class Tasks:
         with self._reader(name, caller.token, seconds):
             if self._is_known(name):
                 return
-            document = self._supervisor.task(caller, task, deadline - monotonic())
-            if (document.get("customer_id") or customer_id) != customer_id:
-                raise NotFound("Task not found")
+            document = self._runners[caller.runs.kind].show(caller, deadline - monotonic())
+            if (document.get("customer_id") or caller.customer_id) != caller.customer_id:
+                raise NotFound(f"{caller.runs.kind.capitalize()} not found")
             self._limits.learn(name, document)
             self._remember(name)
 

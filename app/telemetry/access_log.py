@@ -19,7 +19,7 @@ def text_line(trace: Trace, now: float, total: float) -> str:
     fields = request_fields(trace, now, total)
     method, path = percent_encode(fields["method"]), percent_encode(fields["path"])
     line = f"{fields['time']} {fields['level']:7} {fields['status']} {method:6} {total:8.4f}s {path}"
-    for name in ("customer", "user", "task", "job", "mode", "by", "code"):
+    for name in ("customer", "user", "task", "workflow", "job", "mode", "by", "code"):
         if fields[name] is not None:
             line += f" {name}={percent_encode(fields[name])}"
     for name in DURATIONS:
@@ -46,6 +46,7 @@ def request_fields(trace: Trace, now: float, total: float) -> dict[str, Any]:
         "customer": _safe(trace.customer, secrets) or None,
         "user": _safe(trace.user, secrets) or None,
         "task": _safe(trace.task, secrets) or None,
+        "workflow": _safe(trace.workflow, secrets) or None,
         "job": _safe(trace.job, secrets) or None,
         "mode": trace.mode or None,
         "status": trace.status,

@@ -15,10 +15,9 @@ _NAMES = (
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
     r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )
-_BELOW_TASK = (
-    r"^/[^/]+/task/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"  # no route has such a name there
-)
-_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*|{_BELOW_TASK}", re.IGNORECASE)
+# Where no route has such a name.
+_BELOW_ID = r"^/[^/]+/(?:task|workflow)/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"
+_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*|{_BELOW_ID}", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _WORD = re.compile(r"[^\s\"']+")

@@ -50,6 +50,7 @@ class Trace:
         "task",
         "user",
         "wait",
+        "workflow",
     )
 
     def __init__(self, request_id: str = "", context: Headers = (), environ: Mapping[str, Any] | None = None) -> None:
@@ -59,7 +60,7 @@ class Trace:
         self.began = monotonic()
         self.request_id = request_id
         self.context = context
-        self.customer = self.user = self.task = self.job = self.mode = self.code = ""
+        self.customer = self.user = self.task = self.workflow = self.job = self.mode = self.code = ""
         self.by = "service"
         self.status = 0
         self.session = self.queue = self.create = self.wait = self.read = self.format = 0.0

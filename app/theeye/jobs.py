@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from time import monotonic, time
 from typing import Any
 
-ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
+from app.theeye.steps import CANCELED, ENDED, Steps, date, text_of
+
+WORKFLOW_JOB = "WorkflowJob"  # the `_type` of a workflow's own job
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Job:
     """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known.
 
     `exit_code` is that of the script, where the agent has reported an integer; `created` is a date as TheEye writes it.
+    Only a workflow's job has `steps`; its `whole` is TheEye's document with its tasks' jobs, where that differs.
     """
 
     id: str
@@ -23,20 +25,29 @@ class Job:
     exit_code: int | None = None
     created: str | None = None
     seen_at: float = field(default_factory=monotonic, repr=False, compare=False)
+    steps: Steps | None = field(default=None, repr=False)
+    whole: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
         """Read a job document; `job_id` stands in for an id that it lacks."""
-        own_id = _text(document.get("id"))
+        own_id = text_of(document.get("id"))
         if not own_id:
             own_id, document = job_id, {**document, "id": job_id}
-        lifecycle, state = _text(document.get("lifecycle")), _text(document.get("state"))
-        return cls(own_id, lifecycle, state, document, _exit_code(document), _text(document.get("creation_date")))
+        lifecycle, state = text_of(document.get("lifecycle")), text_of(document.get("state"))
+        return cls(own_id, lifecycle, state, document, _exit_code(document), text_of(document.get("creation_date")))
 
     @property
     def has_ended(self) -> bool:
         """Return whether the lifecycle is one of those that a job never leaves."""
         return self.lifecycle in ENDED
+
+    @property
+    def was_canceled(self) -> bool:
+        """Return whether it, or a step of it, was cut short: TheEye may set the state of such a job later, or never."""
+        cut_short = (self.lifecycle, self.state) == ("terminated", "in_progress")
+        steps = self.steps.all if self.steps is not None else ()
+        return cut_short or CANCELED in (self.state, self.lifecycle) or any(step.was_canceled for step in steps)
 
     @property
     def age(self) -> float:
@@ -55,20 +66,7 @@ class Job:
 
     def without_document(self) -> "Job":
         """Return the same job for a wait: a document takes memory, and the one of the end is read when it has ended."""
-        return replace(self, document={})
-
-
-def date(value: Any) -> float | None:
-    """Return a date of TheEye's (ISO 8601, UTC unless it says else) in seconds since 1970; None if it is none."""
-    try:
-        found = datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+        return replace(self, document={}, whole=None)
 
 
 def _exit_code(document: Mapping[str, Any]) -> int | None:

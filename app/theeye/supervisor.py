@@ -1,4 +1,4 @@
-"""Have TheEye's supervisor run tasks, and read and cancel their jobs."""
+"""Have TheEye's supervisor start jobs, read and cancel them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,14 +29,15 @@ from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
 _CREATED = (200, 201)
-_TASK_FIELDS = frozenset({"name", "type", "task_arguments", "autoremove_completed_jobs_limit"})
+_FIELDS = frozenset({"name", "type", "task_arguments", "graph", "autoremove_completed_jobs_limit"})
 
-_GONE = (
-    "TheEye no longer has the job: newer jobs of its task may have pushed it out before it was read. "
-    "Raise the task's autoremove_completed_jobs_limit"
+
+GONE = (
+    "TheEye no longer has the job: newer jobs of its {kind} may have pushed it out before it was read. "
+    "Raise the {kind}'s autoremove_completed_jobs_limit"
 )
 _NO_ANSWER = (  # as seen on a real TheEye
-    "TheEye did not answer; nothing was started. It never answers callers whom the task's empty `acl` shuts out"
+    "TheEye did not answer; nothing was started. It never answers callers whom the {kind}'s empty `acl` shuts out"
 )
 
 
@@ -47,9 +48,8 @@ class Supervisor(Server):
         """Connect to nothing yet."""
         super().__init__(settings.supervisor_url, settings, metrics)
 
-    def create(self, caller: Caller, task: str, query: str, body: bytes | None) -> Job:
-        """Start the task; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, TooBusy or OutcomeUnknown."""
-        path = _path(caller.customer, "task", task, "job") + (f"?{query}" if query else "")
+    def create(self, caller: Caller, path: str, body: bytes | None) -> Job:
+        """Start a job; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, TooBusy or OutcomeUnknown."""
         try:
             reply = self._call(caller, _names(caller), "create", "POST", path, body)
         except NotSent as error:
@@ -69,21 +69,23 @@ class Supervisor(Server):
             raise UpstreamFailed(message, code=OutcomeUnknown.code, may_have_started=True)
         return job
 
-    def task(self, caller: Caller, task: str, timeout: float) -> Mapping[str, Any]:
-        """Return the task's document, before anything is started.
+    def show(self, caller: Caller, path: str, timeout: float) -> Mapping[str, Any]:
+        """Return the document of what the caller wants to run, before anything is started.
 
         Raise Refused, Unauthorized, TooBusy or UpstreamFailed.
         """
-        if timeout <= 0:  # spent on the wait for another request's read of the same task
-            raise UpstreamFailed(_NO_ANSWER)
-        reply, document = self._show(caller, "task", _path(caller.customer, "task", task), _NO_ANSWER, timeout)
-        if not isinstance(document, dict) or not _is_task(document, task):
-            raise _not_shown("the task", reply, caller.token, ", nothing was started")
+        kind = caller.runs.kind
+        no_answer = _NO_ANSWER.format(kind=kind)
+        if timeout <= 0:  # spent on the wait for another request's read of the same
+            raise UpstreamFailed(no_answer)
+        reply, document = self._show(caller, kind, path, no_answer, timeout)
+        if not isinstance(document, dict) or not _is_of(document, caller.runs.id):
+            raise _not_shown(f"the {kind}", reply, caller.token, ", nothing was started")
         return document
 
     def tasks(self, caller: Caller, limit: int) -> Sequence[Any]:
-        """Return the documents of the tasks that the token may see, at most `limit`. Raise as `task` does."""
-        path = _path(caller.customer, "task") + f"?limit={limit}"
+        """Return the documents of the tasks that the token may see, at most `limit`. Raise as `show` does."""
+        path = path_of(caller.customer, "task") + f"?limit={limit}"
         reply, documents = self._show(caller, "tasks", path, "TheEye did not answer")
         if not isinstance(documents, list):
             raise _not_shown("the tasks", reply, caller.token)
@@ -91,29 +93,32 @@ class Supervisor(Server):
 
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
         """Return the whole job. Raise Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
-        path = _path(caller.customer, "job", job_id)
-        try:
-            document = loads_document(self._ask(caller, "read", "GET", path, job_id, timeout).body)
-        except TooCostly:
-            message = "The job is too large: its document has too many values for its size"
-            raise JobTooLarge(message, job=Job(job_id)) from None
-        except ValueError:
-            document = None
+        document = self.value(caller, "read", path_of(caller.customer, "job", job_id), job_id, timeout)
         if not isinstance(document, dict) or not isinstance(document.get("lifecycle"), str):
             raise Unavailable("The supervisor's answer is not a job", job=Job(job_id))
         return Job.of(document, job_id)
 
     def lifecycle(self, caller: Caller, job_id: str, timeout: float | None = None) -> str:
         """Return the job's lifecycle only; raise as `read` does."""
-        path = _path(caller.customer, "job", job_id, "lifecycle")
-        lifecycle = value_of(self._ask(caller, "lifecycle", "GET", path, job_id, timeout))
+        path = path_of(caller.customer, "job", job_id, "lifecycle")
+        lifecycle = value_of(self.ask(caller, "lifecycle", "GET", path, job_id, timeout))
         if not isinstance(lifecycle, str):
             raise Unavailable("The supervisor's answer is not a lifecycle")
         return lifecycle
 
     def cancel(self, caller: Caller, job_id: str) -> None:
         """Ask for the end of a job; TheEye says yes even when nothing could be cancelled. Raise as `read` does."""
-        self._ask(caller, "cancel", "PUT", _path(caller.customer, "job", job_id, "cancel"), job_id)
+        self.ask(caller, "cancel", "PUT", path_of(caller.customer, "job", job_id, "cancel"), job_id)
+
+    def value(self, caller: Caller, kind: str, path: str, job_id: str, timeout: float | None = None) -> Any:
+        """Return what TheEye shows of a job, None where it is not JSON. Raise as `read` does."""
+        try:
+            return loads_document(self.ask(caller, kind, "GET", path, job_id, timeout).body)
+        except TooCostly:
+            message = "The job is too large: its document has too many values for its size"
+            raise JobTooLarge(message, job=Job(job_id)) from None
+        except ValueError:
+            return None
 
     def _show(
         self, caller: Caller, kind: str, path: str, no_answer: str, timeout: float | None = None
@@ -133,7 +138,7 @@ class Supervisor(Server):
         check_supervisor(reply, caller.token)
         return reply, None
 
-    def _ask(
+    def ask(
         self, caller: Caller, kind: str, method: str, path: str, job_id: str, timeout: float | None = None
     ) -> Reply:
         """Make a call about a job, which may be repeated."""
@@ -149,33 +154,33 @@ class Supervisor(Server):
         if 200 <= reply.status < 300:
             return reply
         if reply.status in (400, 404) and value_of(reply) is not None:  # 400: no id; without JSON it is not TheEye's
-            raise JobGone(_GONE, job=job)
+            raise JobGone(GONE.format(kind=caller.runs.kind), job=job)
         if reply.status not in (400, 404, 408, 425):
             check_supervisor(reply, caller.token, job)
         raise Unavailable(f"The supervisor answered with status {reply.status}", job=job)
 
 
 def _names(caller: Caller) -> Names:
-    """Return whose shares a call takes: TheEye never answers some callers, and some of their tasks."""
-    customer, token, task = caller.customer, caller.token, caller.task
+    """Return whose shares a call takes: TheEye never answers some callers, and some of what they run."""
+    customer, token, runs = caller.customer, caller.token, caller.runs.name
     of_caller = (customer, "caller", token)
     return (
         (customer, None),
         (of_caller, customer),
-        ((customer, "task", task), customer),
-        ((customer, token, task), of_caller),
+        ((customer, "task", runs), customer),
+        ((customer, token, runs), of_caller),
     )
 
 
-def _path(*segments: str) -> str:
+def path_of(*segments: str) -> str:
     """Join path segments; nothing in a segment can end it or the path."""
     return "".join(f"/{quote(segment, safe='', errors='replace')}" for segment in segments)
 
 
-def _is_task(document: Mapping[str, Any], task: str) -> bool:
-    """Return whether a document is this task's: by its id, or, without one, by another field of a task."""
+def _is_of(document: Mapping[str, Any], runnable: str) -> bool:
+    """Return whether a document is that of a task or a workflow: by its id, or, without one, by another field of it."""
     known = document.get("id") or document.get("_id")
-    return str(known).lower() == task.lower() if known else not _TASK_FIELDS.isdisjoint(document)
+    return str(known).lower() == runnable.lower() if known else not _FIELDS.isdisjoint(document)
 
 
 def _not_sent(error: NotSent) -> SyncError:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from app.errors import SyncError
 from app.theeye.callers import Caller
-from app.theeye.supervisor import Supervisor
+from app.theeye.jobs import Job
+from app.theeye.runner import Runners
 from app.waiter.notifications import Notifications
 
 GRACE_SECONDS = 3.0
@@ -25,9 +26,9 @@ class _Due(NamedTuple):
 class Cancellations:
     """Hold the cancellations that are due, and carry them out."""
 
-    def __init__(self, supervisor: Supervisor, notifications: Notifications) -> None:
+    def __init__(self, runners: Runners, notifications: Notifications) -> None:
         """Begin with none."""
-        self._supervisor = supervisor
+        self._runners = runners
         self._notifications = notifications
         self._lock = threading.Lock()
         self._timers: dict[_Due, threading.Timer] = {}
@@ -62,7 +63,7 @@ class Cancellations:
         if self._notifications.is_watched(due.job_id):
             return
         try:
-            self._supervisor.cancel(due.caller, due.job_id)
+            self._runners[due.caller.runs.kind].cancel(due.caller, Job(due.job_id))
             log.info("job %s cancelled, its client has gone", due.job_id)
         except SyncError as error:
             log.warning("job %s could not be cancelled after its client had gone: %s", due.job_id, error)

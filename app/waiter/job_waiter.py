@@ -13,7 +13,7 @@ from app.errors import ClientGone, Unavailable
 from app.telemetry.metrics import Metrics
 from app.telemetry.trace import Trace
 from app.theeye.jobs import Job
-from app.theeye.supervisor import Supervisor
+from app.theeye.runner import Runners
 from app.waiter.clients import Client, Clients
 from app.waiter.following import Follower, Following, outcome
 from app.waiter.look import Look, read
@@ -22,6 +22,7 @@ from app.waiter.pauses import POLLING, SAFETY, BackOff
 from app.waiter.permits import Permit, Permits
 from app.waiter.wait import LAST_LOOK, Wait
 from app.waiter.wakers import Reason, Waker
+from app.waiter.watched_steps import WatchedSteps
 
 BEAT_SECONDS = 10.0  # between two signs of life of a wait that is watched: proxies cut idle connections
 
@@ -31,7 +32,7 @@ class JobWaiter:
 
     def __init__(
         self,
-        supervisor: Supervisor,
+        runners: Runners,
         notifications: Notifications,
         clients: Clients,
         permits: Permits,
@@ -40,7 +41,7 @@ class JobWaiter:
         """Wait for nothing yet."""
         self._metrics = metrics
         self._clients = clients
-        self._supervisor = supervisor
+        self._runners = runners
         self._notifications = notifications
         self._permits = permits
         self._end = float("inf")
@@ -74,7 +75,7 @@ class JobWaiter:
         Raise Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         back_off, waker = BackOff(*POLLING), Waker()
-        client, deadline = follower.client, follower.deadline
+        client, deadline, runner = follower.client, follower.deadline, self._runners[follower.caller.runs.kind]
         client.wake = waker.wake
         self._permits.count()
         with self._permits.permit(waker.wake) as permit:
@@ -83,7 +84,7 @@ class JobWaiter:
                     raise ClientGone("The client has gone", job=Job(job_id))
                 looked = monotonic()
                 try:
-                    return read(self._supervisor, follower.caller, job_id, max(self.left(deadline), LAST_LOOK))
+                    return read(runner, follower.caller, Job(job_id), max(self.left(deadline), LAST_LOOK))
                 except Unavailable as error:
                     if "Retry-After" in error.headers:  # the client is told when to come again
                         raise
@@ -121,21 +122,26 @@ class JobWaiter:
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         left = partial(self.left, follower.deadline)
-        look = Look(self._supervisor, follower.caller, job, lambda: max(left(), LAST_LOOK))
+        runner = self._runners[follower.caller.runs.kind]
+        look = Look(runner, follower.caller, job, lambda: max(left(), LAST_LOOK))
         notifications, client, watched = self._notifications, follower.client, follower.watched
         with (
             _timed(follower.caller.trace),
             notifications.watch(job.id, since) as waker,
             notifications.watch_changes(job.id, waker) if watched else nullcontext(),
             self._permits.permit(waker.wake) as permit,
+            WatchedSteps(notifications, waker, watched) as steps,
         ):
             client.wake = waker.wake
             if client.gone:
                 waker.wake()
             if look_first or job.has_ended:
                 waker.wake(Reason.TOLD)
+            elif job.steps is not None and not job.steps.all:  # the first has been started with the job
+                waker.wake(Reason.STEP)
+            steps.follow(job)
             beat = BEAT_SECONDS if watched else float("inf")
-            wait = Wait(look, waker, permit, client, notifications, left, renew, self._found_unheard, beat)
+            wait = Wait(look, waker, permit, client, notifications, steps, left, renew, self._found_unheard, beat)
             try:
                 yield job
                 return (yield from wait.until_end())

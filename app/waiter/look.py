@@ -1,4 +1,4 @@
-"""Look at a job: at its lifecycle while it runs, at its whole document once it has ended."""
+"""Look at a job: at its lifecycle or its steps while it runs, at its whole document once it has ended."""
 
 import logging
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from time import monotonic
 from app.errors import Refused, Unavailable
 from app.theeye.callers import Caller
 from app.theeye.jobs import Job
-from app.theeye.supervisor import Supervisor
+from app.theeye.runner import Runner
 
 log = logging.getLogger("theeye_sync.waiter")
 
@@ -15,14 +15,14 @@ log = logging.getLogger("theeye_sync.waiter")
 class Look:
     """Look at the job of one wait, and remember what was seen."""
 
-    def __init__(self, supervisor: Supervisor, caller: Caller, job: Job, seconds: Callable[[], float]) -> None:
+    def __init__(self, runner: Runner, caller: Caller, job: Job, seconds: Callable[[], float]) -> None:
         """Begin with the job as it was created; `seconds`: how long a look may take."""
         self.job = job
         self.at = monotonic()  # of the last look
         self.failed = False
         self.is_due = False  # whether the lifecycle has shown the end, and the document is still to be read
         self._light = True
-        self._supervisor = supervisor
+        self._runner = runner
         self._caller = caller
         self._seconds = seconds
 
@@ -40,26 +40,26 @@ class Look:
         return self.job.has_ended and not self.is_due
 
     def _look(self, whole: bool) -> None:
-        if not whole and (seen := self._at_lifecycle()) is not None:
-            self.is_due = seen.has_ended
+        if not whole and (seen := self._peek()) is not None:
+            self.is_due = seen.has_ended and not seen.document
             self.job = self.job if self.is_due else seen
         else:
-            self.job = read(self._supervisor, self._caller, self.job.id, self._seconds())
+            self.job = read(self._runner, self._caller, self.job, self._seconds())
             self.is_due = False
 
-    def _at_lifecycle(self) -> Job | None:
+    def _peek(self) -> Job | None:
         """Return the job at its lifecycle; None where TheEye does not show that: it needs more rights than the job."""
         try:
-            return self.job.at(self._supervisor.lifecycle(self._caller, self.job.id, self._seconds()))
+            return self._runner.peek(self._caller, self.job, self._seconds())
         except Refused:
             self._light = False
             return None
 
 
-def read(supervisor: Supervisor, caller: Caller, job_id: str, timeout: float) -> Job:
+def read(runner: Runner, caller: Caller, job: Job, timeout: float) -> Job:
     """Return the whole job, and add the time to the request's record."""
     began = monotonic()
     try:
-        return supervisor.read(caller, job_id, timeout)
+        return runner.read(caller, job, timeout)
     finally:
         caller.trace.read += monotonic() - began

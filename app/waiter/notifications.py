@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from app.waiter.unheard import Unheard
-from app.waiter.wakers import Reason, Waker, Wakers
+from app.waiter.wakers import Reason, StepWaker, Waker, Wakers
 
 EARLY = 10_000  # notifications kept for jobs that are not known yet
 
@@ -41,15 +41,25 @@ class Notifications:
     def watch(self, job_id: str, since: int) -> Iterator[Waker]:
         """Yield a waker that is woken when the job may have ended; at once if that was so since the given epoch."""
         waker = Waker()
+        with self._told(job_id, waker):
+            with self._lock:
+                if since != self.epoch:
+                    waker.wake(Reason.MISSED)
+            yield waker
+
+    def watch_step(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
+        """Wake the waker also when a step of its job may have ended; at once if that was told already."""
+        return self._told(job_id, StepWaker(waker))
+
+    @contextmanager
+    def _told(self, job_id: str, waker: Waker) -> Iterator[None]:
         with self._waiting.hold(job_id, waker):
             with self._lock:
                 if job_id in self._early:
                     del self._early[job_id]
                     self._unheard.clear()
                     waker.wake(Reason.TOLD)
-                if since != self.epoch:
-                    waker.wake(Reason.MISSED)
-            yield waker
+            yield
 
     def watch_changes(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
         """Wake the waker also when the job may have changed."""

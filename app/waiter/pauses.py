@@ -34,6 +34,10 @@ class Pauses:
         """Poll for a while: the job is known to end."""
         self._polling, self._quick_until = BackOff(*POLLING), monotonic() + QUICK_SECONDS
 
+    def calm(self) -> None:
+        """Poll no more: what was to come has come."""
+        self._quick_until = float("-inf")
+
     @property
     def are_quick(self) -> bool:
         """Return whether the wait polls since a notification came."""

@@ -6,7 +6,15 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from app.waiter.notifications import Notifications
-from app.waiter.redis_names import CHANGED, FINISHED, FLUSHED, SLOT_GIVEN, UNHEARD_NAME
+from app.waiter.redis_names import (
+    CHANGED,
+    FINISHED,
+    FLUSHED,
+    SLOT_GIVEN,
+    UNHEARD_NAME,
+    WORKFLOW_CHANGED,
+    WORKFLOW_FINISHED,
+)
 from app.waiter.subscription import Subscription
 from app.waiter.wakers import Reason, Waker, Wakers
 
@@ -25,8 +33,8 @@ class RedisNotifications(Notifications):
         super().__init__()
         self._tell = changed
         self._missed = False
-        patterns = (FINISHED, SLOT_GIVEN)
-        self._ends = Subscription(url, patterns, self._received, self._set_live, between=self._tell_of_misses)
+        patterns, more, between = (FINISHED, SLOT_GIVEN), (WORKFLOW_FINISHED,), self._tell_of_misses
+        self._ends = Subscription(url, patterns, self._received, self._set_live, more=more, between=between)
         self._changes = Changes(url)
 
     @property
@@ -94,7 +102,8 @@ class Changes:
         """Connect to nothing yet."""
         self._watching = Wakers()
         wanted = self._watching.__bool__
-        self._subscription = Subscription(url, (CHANGED,), self._received, self._set_live, wanted=wanted)
+        more = (WORKFLOW_CHANGED,)
+        self._subscription = Subscription(url, (CHANGED,), self._received, self._set_live, more=more, wanted=wanted)
 
     @contextmanager
     def watch(self, job_id: str, waker: Waker) -> Iterator[None]:

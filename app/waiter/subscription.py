@@ -29,16 +29,18 @@ class Subscription:
         receive: Callable[[bytes], None],
         changed: Callable[[bool, str], None],
         *,
+        more: tuple[str, ...] = (),
         between: Callable[[Any], None] = lambda client: None,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Connect to nothing yet.
+        """Connect to nothing yet. `more` patterns are wanted too, but those that the user may not have are left out.
 
         `receive` gets the channel of each message, `changed` each new `live` and why it was lost, `between` the client
         once a second at least; the thread ends when it is not `wanted` any more.
         """
         self._url = url
         self._patterns = patterns
+        self._more = more
         self._receive = receive
         self._changed = changed
         self._between = between
@@ -97,6 +99,8 @@ class Subscription:
         with client, client.pubsub() as pubsub:
             pubsub.connection = client.connection_pool.get_connection()
             _track_flushes(pubsub.connection)
+            for pattern in self._more:
+                _try_pattern(pubsub.connection, pattern)
             pubsub.psubscribe(*self._patterns)
             self._handle_all(pubsub, client)
 
@@ -125,16 +129,27 @@ class Subscription:
             self._set_live(True)
 
 
+def _try_pattern(connection: Any, pattern: str) -> None:
+    """Subscribe to a pattern; rules that were written for versions before it refuse it (docs/redis.md)."""
+    from redis.exceptions import ResponseError
+
+    try:
+        _call(connection, "PSUBSCRIBE", pattern)
+    except ResponseError as error:
+        log.warning("Redis does not tell of %s, waits look instead: %s", pattern, error)
+
+
 def _track_flushes(connection: Any) -> None:
     """Have Redis tell of a FLUSHALL at once; older ones than 6, and users who may not ask for it, go without."""
     from redis.exceptions import ResponseError
 
-    def call(*command: Any) -> Any:
-        connection.send_command(*command)
-        return connection.read_response()
-
     try:
-        call("CLIENT", "TRACKING", "ON", "REDIRECT", call("CLIENT", "ID"))
-        call("SUBSCRIBE", FLUSHED)
+        _call(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", _call(connection, "CLIENT", "ID"))
+        _call(connection, "SUBSCRIBE", FLUSHED)
     except ResponseError as error:
         log.debug("Redis does not tell of a flush: %s", error)
+
+
+def _call(connection: Any, *command: Any) -> Any:
+    connection.send_command(*command)
+    return connection.read_response()

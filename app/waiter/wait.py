@@ -13,9 +13,11 @@ from app.waiter.notifications import Notifications
 from app.waiter.pauses import SAFETY, Pauses
 from app.waiter.permits import Permit
 from app.waiter.wakers import Reason, Waker
+from app.waiter.watched_steps import WatchedSteps
 
 LAST_LOOK = 2.0  # seconds that a look at the deadline may take, and may queue
 
+_TOLD = {Reason.TOLD, Reason.STEP}  # reasons to look at once
 _LOOK = {Reason.MISSED, Reason.CHANGED}  # reasons to look when it is permitted
 _RENEW = {Reason.MISSED, Reason.FLUSHED}  # reasons to write again what Redis may have lost
 
@@ -33,6 +35,7 @@ class Wait:
     permit: Permit
     client: Client
     notifications: Notifications
+    steps: WatchedSteps
     left: Callable[[], float]
     renew: Callable[[], None]
     unheard: Callable[[Job], None]
@@ -51,7 +54,7 @@ class Wait:
         while True:
             reasons = self._pause()
             if self._may_look(reasons):
-                is_over = self._shows_end(Reason.TOLD in reasons) or (self.left() <= 0 and not self.permit.is_asked)
+                is_over = self._shows_end(reasons) or (self.left() <= 0 and not self.permit.is_asked)
                 yield self.look.job
                 if is_over:
                     return self.look.job
@@ -80,7 +83,7 @@ class Wait:
     def _may_look(self, reasons: set[Reason]) -> bool:
         """Return whether to look now: a notification told of the end, or the look is permitted; else ask for it."""
         permitted = self.permit.take()
-        if Reason.TOLD in reasons:
+        if reasons & _TOLD:
             self.permit.count()
             self._pauses.quick()
             return True
@@ -88,12 +91,17 @@ class Wait:
             self.permit.ask(self.look.at, first=self._pauses.are_quick or self.look.is_due)
         return permitted
 
-    def _shows_end(self, told: bool) -> bool:
+    def _shows_end(self, reasons: set[Reason]) -> bool:
         """Look; return whether the job has ended, else plan or ask for the next look."""
-        if self.look.shows_end(whole=told or self.left() <= 0):
-            if not told:
+        has_ended = self.look.shows_end(whole=Reason.TOLD in reasons or self.left() <= 0)
+        steps = self.look.job.steps
+        if has_ended:
+            if not reasons & _TOLD and not (steps is not None and steps.silent):
                 self.unheard(self.look.job)
             return True
+        self.steps.follow(self.look.job)
+        if steps is not None and steps.running and not steps.awaited:
+            self._pauses.calm()
         self._plan_look()
         if self.look.is_due and not self.look.failed:
             self.permit.ask(self.look.at, first=True)

@@ -10,6 +10,7 @@ class Reason(Enum):
     """Name why a wait is woken."""
 
     TOLD = "TheEye has told that the job has ended"
+    STEP = "TheEye has told that the job of one of the workflow's tasks has ended"
     CHANGED = "TheEye has told that the job has changed"
     MISSED = "notifications may have been missed"
     FLUSHED = "Redis has lost what was stored in it"
@@ -37,6 +38,20 @@ class Waker:
         self._event.clear()
         reasons = {self._reasons.pop() for _ in range(len(self._reasons))}
         return reasons or ({Reason.OTHER} if woken else set())
+
+
+class StepWaker(Waker):
+    """Wake the wait for a workflow's job when one of its steps has ended."""
+
+    __slots__ = ("_waker",)
+
+    def __init__(self, waker: Waker) -> None:
+        """Wake this one."""
+        self._waker = waker
+
+    def wake(self, reason: Reason = Reason.OTHER) -> None:
+        """Wake the wait."""
+        self._waker.wake(Reason.STEP if reason is Reason.TOLD else reason)
 
 
 class Wakers:

@@ -13,7 +13,7 @@ class Full(Formatter):
 
     def format(self, context: Context) -> Answer:
         """Return the job document."""
-        return Answer(context.job, context.status)
+        return Answer(context.job if context.whole is None else context.whole, context.status)
 
 
 @hookimpl

@@ -25,7 +25,8 @@ from formatters.modes.full import Full
 from formatters.modes.job_output import INDEX
 
 CSV = CHECKOUT / "examples" / "theeye-sync-csv" / "theeye_sync_csv.py"
-PATHS = {"/{customer}/task", "/{customer}/task/{task}/job", "/{customer}/task/{task}/job/{job}"}
+JOBS = ("/{customer}/task/{task}/job", "/{customer}/workflow/{workflow}/job")
+PATHS = {"/{customer}/task", *JOBS, *(f"{path}/{{job}}" for path in JOBS)}
 
 
 def operations(of: Node) -> Iterator[tuple[str, str, Node]]:

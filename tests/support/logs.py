@@ -9,8 +9,8 @@ from support.settings import environment
 from support.theeye import StandIn
 
 FIELDS = [
-    *("time", "level", "request_id", "method", "path", "customer", "user", "task", "job", "mode", "status", "by"),
-    *("code", "session", "queue", "create", "wait", "read", "format", "total", "client"),
+    *("time", "level", "request_id", "method", "path", "customer", "user", "task", "workflow", "job", "mode", "status"),
+    *("by", "code", "session", "queue", "create", "wait", "read", "format", "total", "client"),
 ]
 PLUGIN = """
 from formatters import Formatter, hookimpl

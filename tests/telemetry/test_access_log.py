@@ -36,6 +36,7 @@ def test_the_line_of_an_answer(logged: LoggedService) -> None:
         "customer": "acme",
         "user": ACME.user_id,
         "task": TASK,
+        "workflow": None,
         "mode": "parse",
         "status": 200,
         "by": "job",

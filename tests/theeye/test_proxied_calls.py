@@ -9,7 +9,7 @@ import pytest
 from support.forward_proxy import ForwardProxy, forward_proxy
 from support.processes import Service, free_port, full_listener
 from support.sockets import relay, serving
-from support.theeye import JOB, TASK, Html, StandIn
+from support.theeye import JOB, Html, StandIn
 from support.tls import tls_server
 from support.transport import opened
 
@@ -44,7 +44,7 @@ def failed_create(url: str) -> UpstreamFailed:
     """What a create comes to."""
     supervisor = Supervisor(Settings(supervisor_url=url))
     with pytest.raises(UpstreamFailed) as caught:
-        supervisor.create(Caller("acme", "tok-acme"), TASK, "", b"[]")
+        supervisor.create(Caller("acme", "tok-acme"), JOB, b"[]")
     supervisor.transport.close()
     return caught.value
 

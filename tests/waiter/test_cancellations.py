@@ -7,7 +7,8 @@ import pytest
 from app.errors import UpstreamFailed
 from app.settings import Settings
 from app.telemetry.trace import Trace
-from app.theeye.callers import Caller
+from app.theeye.callers import TASK, Caller
+from app.theeye.runner import TaskRunner
 from app.theeye.supervisor import Supervisor
 from app.waiter.cancellations import Cancellations
 from app.waiter.notifications import Notifications
@@ -34,6 +35,10 @@ class Recording(Supervisor):
             raise UpstreamFailed("no")
 
 
+def cancelling(supervisor: Recording, notifications: Notifications) -> Cancellations:
+    return Cancellations({TASK: TaskRunner(supervisor)}, notifications)
+
+
 @pytest.fixture
 def supervisor() -> Recording:
     return Recording()
@@ -41,14 +46,14 @@ def supervisor() -> Recording:
 
 def test_after_the_grace(supervisor: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.waiter.cancellations.GRACE_SECONDS", 0.05)
-    Cancellations(supervisor, Notifications()).later(Caller("acme", "t", Trace("r-1")), "j1")
+    cancelling(supervisor, Notifications()).later(Caller("acme", "t", Trace("r-1")), "j1")
     assert supervisor.done.wait(20)
     assert (supervisor.cancelled, supervisor.request_ids) == (["j1"], ["r-1"])
 
 
 def test_not_when_somebody_waits_again(supervisor: Recording) -> None:
     notifications = Notifications()
-    cancellations = Cancellations(supervisor, notifications)
+    cancellations = cancelling(supervisor, notifications)
     cancellations.later(ACME, "j1")
     with notifications.watch("j1", notifications.epoch):
         cancellations.all_now()
@@ -57,7 +62,7 @@ def test_not_when_somebody_waits_again(supervisor: Recording) -> None:
 
 def test_all_that_is_due_at_a_stop_goes_out_at_once() -> None:
     supervisor = Recording(at_once=10)
-    cancellations = Cancellations(supervisor, Notifications())
+    cancellations = cancelling(supervisor, Notifications())
     for number in range(10):
         cancellations.later(ACME, f"j{number}")
     cancellations.all_now()
@@ -65,14 +70,14 @@ def test_all_that_is_due_at_a_stop_goes_out_at_once() -> None:
 
 
 def test_whatever_comes_after_a_stop_goes_out_at_once(supervisor: Recording) -> None:
-    cancellations = Cancellations(supervisor, Notifications())
+    cancellations = cancelling(supervisor, Notifications())
     cancellations.all_now()
     cancellations.later(ACME, "late")
     assert supervisor.cancelled == ["late"]
 
 
 def test_a_cancel_that_fails_is_logged(supervisor: Recording, caplog: pytest.LogCaptureFixture) -> None:
-    cancellations = Cancellations(supervisor, Notifications())
+    cancellations = cancelling(supervisor, Notifications())
     cancellations.later(ACME, "refused")
     cancellations.all_now()
     assert "job refused could not be cancelled" in caplog.text

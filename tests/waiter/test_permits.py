@@ -9,8 +9,9 @@ from time import monotonic, sleep
 
 import pytest
 from flask import Flask
+from support import theeye as standin
 from support.processes import Redis, free_port, wait_until
-from support.theeye import TASK, Late, Silence, StandIn
+from support.theeye import Late, Silence, StandIn
 from support.world import World, in_process
 
 from app import Services
@@ -19,7 +20,8 @@ from app.checks.finding import WARN
 from app.errors import ClientGone
 from app.services import EXTENSION
 from app.settings import Settings
-from app.theeye.callers import Caller
+from app.theeye.callers import TASK, Caller, Runnable
+from app.theeye.runner import TaskRunner
 from app.theeye.supervisor import Supervisor
 from app.waiter import job_waiter, wait
 from app.waiter import permits as module
@@ -36,12 +38,12 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
     monkeypatch.setattr(wait, "LAST_LOOK", 0.1)
     monkeypatch.setattr(job_waiter, "LAST_LOOK", 0.1)
     supervisor = Supervisor(Settings(supervisor_url=theeye.url))
-    caller = Caller("acme", "tok-acme")
-    job = supervisor.create(caller, TASK, "", b"[]")
+    runner, caller = TaskRunner(supervisor), Caller("acme", "tok-acme", runs=Runnable(TASK, standin.TASK))
+    job = runner.create(caller, "", b"[]")
     theeye.fault("lifecycle", Late(0.5))
     theeye.fault("read", Silence())
     deadline = monotonic() + 1
-    seen = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)).wait(
+    seen = JobWaiter({TASK: runner}, Notifications(), Clients(), Permits(50)).wait(
         Follower(caller, Client(), deadline), job, 0
     )
     assert seen.id == job.id
@@ -52,7 +54,8 @@ def test_a_look_of_two_calls_takes_no_longer_than_one(theeye: StandIn, monkeypat
 
 def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
     supervisor = Supervisor(Settings(supervisor_url=f"http://127.0.0.1:{free_port()}"))
-    waiter, client = JobWaiter(supervisor, Notifications(), Clients(), Permits(50)), Client()
+    runners, client = {TASK: TaskRunner(supervisor)}, Client()
+    waiter = JobWaiter(runners, Notifications(), Clients(), Permits(50))
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(waiter.fetch, Follower(Caller("acme", "t"), client, monotonic() + 30), "j1")
         client.gone = True

@@ -1,0 +1,66 @@
+"""Read the graph of a workflow: which task follows which, and by what event."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from app.theeye.steps import Step, text_of
+
+Edge = tuple[str | None, str]  # the event that is followed, None for one that is not known, and the next task
+
+
+class Graph:
+    """Hold the edges of each task.
+
+    In a workflow of version 2 an edge leads from task to task, and its value is the event. In one of version 1 edges
+    lead from a task to an event and from there to tasks, and the event has the name in its node.
+    """
+
+    def __init__(self, workflow: Mapping[str, Any]) -> None:
+        """Read a workflow's document; what is no edge in it is left out."""
+        self.version = workflow.get("version")
+        graph = workflow.get("graph")
+        graph = graph if isinstance(graph, dict) else {}
+        events = dict(_events(_objects(graph.get("nodes"))))
+        found: defaultdict[str, list[Edge]] = defaultdict(list)
+        for edge in _objects(graph.get("edges")):
+            found[str(edge.get("v"))].append((text_of(edge.get("value")), str(edge.get("w"))))
+        self._edges = {
+            node: [each for edge in edges for each in _to_tasks(edge, events, found)]
+            for node, edges in found.items()
+            if node not in events
+        }
+
+    @property
+    def is_chain(self) -> bool:
+        """Return whether one task at the most follows each event: then no two steps run side by side."""
+        labels = [Counter(label for label, _ in edges) for edges in self._edges.values()]
+        return all(None not in found and max(found.values()) == 1 for found in labels if found)
+
+    def awaits(self, steps: Iterable[Step]) -> bool:
+        """Return whether the ended steps call for one that is not among the steps."""
+        steps = list(steps)
+        started = Counter(step.task for step in steps[1:])  # nothing has called for the first
+        called: Counter[str] = Counter()
+        for step in steps:
+            if step.has_ended:
+                called.update(task for label, task in self._edges.get(step.task, ()) if label in (None, step.event))
+        return any(count > started[task] for task, count in called.items())
+
+
+def _to_tasks(edge: Edge, events: Mapping[str, str | None], found: Mapping[str, list[Edge]]) -> list[Edge]:
+    """Return an edge to a task as it is, one to an event as those from there to tasks."""
+    _, node = edge
+    return [(events[node], task) for _, task in found.get(node, ())] if node in events else [edge]
+
+
+def _events(nodes: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str | None]]:
+    """Yield the nodes that are events, each with its name."""
+    for node in nodes:
+        value = node.get("value")
+        if isinstance(value, dict) and "Event" in str(value.get("_type")):
+            yield str(node.get("v")), text_of(value.get("name"))
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

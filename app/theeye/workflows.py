@@ -1,0 +1,223 @@
+"""Run workflows: what differs from tasks is here.
+
+A workflow's job consists of steps, the jobs of its tasks: TheEye starts the first with it, and each next one when one
+before it has ended. It is over when no step runs and TheEye has set its end. Only a workflow of TheEye's second version
+(`version: 2`) sets one: the job of one of the first keeps the lifecycle that it began with. It is over
+
+- at once, where the graph calls for no step more: each event that has ended a step has its next tasks among the steps;
+- else SETTLE_SECONDS after a wait has seen the last change, since an event that calls for a task may be switched off;
+- or OLD_SECONDS after the last step's end by TheEye's date, for a request that does not wait.
+
+So a task that TheEye starts later than that (`grace_time`) is not waited for.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic, time
+from typing import Any
+from urllib.parse import quote
+
+from app.errors import JobGone, JobTooLarge, Refused, Unavailable, UpstreamFailed
+from app.theeye.callers import WORKFLOW, Caller
+from app.theeye.graph import Graph
+from app.theeye.jobs import WORKFLOW_JOB, Job
+from app.theeye.steps import ENDED, Steps, date
+from app.theeye.supervisor import GONE, Supervisor, path_of
+
+MOST_STEPS = 1000  # of one job; a graph with a circle would run for ever
+SETTLE_SECONDS = 3.0  # a wait polls for longer than that after a step has ended
+OLD_SECONDS = 60.0
+CANCEL_ROUNDS = 5  # a step that ends while its job is being cancelled may still start others
+CANCEL_PAUSE = 0.2  # seconds between two rounds
+GRAPHS = 1000  # that are remembered at the most
+GRAPH_SECONDS = 90.0  # longer than a workflow is known (runs/tasks.py), so that a warm run reads no graph
+
+_HIDDEN = (
+    "TheEye does not show the job of the task that ended the workflow: the job's `acl` shuts the caller out, "
+    "or newer jobs have pushed it out"
+)
+
+Document = Mapping[str, Any]
+
+
+class WorkflowRunner:
+    """Run workflows."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        """Call this server, and know no graph yet."""
+        self._supervisor = supervisor
+        self._lock = threading.Lock()
+        self._graphs: OrderedDict[tuple[str, str], tuple[float, Graph]] = OrderedDict()
+
+    def show(self, caller: Caller, timeout: float) -> Document:
+        """Return the workflow's document."""
+        document = self._supervisor.show(caller, _path(caller), timeout)
+        self._remember(caller, Graph(document))
+        return document
+
+    def create(self, caller: Caller, query: str, body: bytes | None) -> Job:
+        """Start the workflow."""
+        path = _path(caller, "job")
+        if body is None and not query:
+            body = b"{}"  # else the one argument of the first task would be the query, with the customer in it
+        job = self._supervisor.create(caller, f"{path}&{query}" if query else path, body)
+        lifecycle = None if job.has_ended else job.lifecycle  # what has ended it, a look shows
+        return replace(job.without_document(), lifecycle=lifecycle, steps=Steps())
+
+    def read(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
+        """Return the whole job; once it has ended, with the output and the result of its last step."""
+        own = self._supervisor.read(caller, job.id, timeout)
+        if not self.owns(caller, own):
+            raise JobGone("The job is not the workflow's", job=Job(job.id))
+        shown = self._jobs(caller, own.id, timeout)  # after its own document: what has ended by then is among them
+        steps = self._steps(caller, job, shown, timeout)
+        if not _is_over(own, steps, old_is_enough=job.steps is None):
+            running = steps.running
+            lifecycle = running[-1].lifecycle if running and own.has_ended else own.lifecycle
+            return replace(own, lifecycle=None if lifecycle in ENDED else lifecycle, steps=steps)
+        self._check_complete(caller, own, steps, timeout)
+        return _with_result(own, shown, steps)
+
+    def peek(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
+        """Return the job with its steps; read the whole job where none runs, and it is not known to go on."""
+        steps = self._steps(caller, job, self._jobs(caller, job.id, timeout), timeout)
+        seen = replace(job, steps=steps, seen_at=monotonic())
+        if steps.running:
+            return seen
+        if not steps.silent:
+            lifecycle = self._supervisor.lifecycle(caller, job.id, timeout)
+            if lifecycle not in ENDED:
+                return replace(seen, lifecycle=lifecycle)
+        return self.read(caller, seen, timeout)
+
+    def cancel(self, caller: Caller, job: Job) -> None:
+        """Cancel the job, and then each step that still runs: TheEye cancels the newest one only.
+
+        Raise Refused where a step cannot be cancelled, once the others are.
+        """
+        with suppress(JobGone, Unavailable):  # its newest step has just ended
+            self._supervisor.ask(caller, "cancel", "PUT", _path(caller, "job", job.id, "cancel"), job.id)
+        for _ in range(CANCEL_ROUNDS):
+            with suppress(Unavailable):
+                job = self.read(caller, job)
+                self._cancel_steps(caller, job)
+                if job.has_ended:
+                    return
+            threading.Event().wait(CANCEL_PAUSE)
+
+    def owns(self, caller: Caller, job: Job) -> bool:
+        """Return whether it is a job of the caller's workflow and customer."""
+        document = job.document
+        is_of_workflow = str(document.get("workflow_id")).lower() == caller.runs.id.lower()
+        is_of_customer = document.get("customer_id") == caller.customer_id
+        return document.get("_type") == WORKFLOW_JOB and is_of_workflow and is_of_customer
+
+    def limits_in(self, job: Job) -> Document:
+        """Return nothing: a limit in the document of a workflow's job is that of its first task."""
+        return {}
+
+    def _cancel_steps(self, caller: Caller, job: Job) -> None:
+        refusal: Refused | None = None
+        for step in job.steps.running if job.steps is not None else ():
+            try:
+                self._supervisor.cancel(caller, step.id)
+            except JobGone:  # by now
+                continue
+            except Refused as error:
+                refusal = error
+        if refusal is not None:
+            refusal.job = job.without_document()
+            raise refusal
+
+    def _jobs(self, caller: Caller, job_id: str, timeout: float | None) -> list[Document]:
+        """Return the documents of its steps. Raise JobGone where one is not of this job and customer."""
+        path = _path(caller, "job", job_id, "jobs")
+        documents = self._supervisor.value(caller, "jobs", path, job_id, timeout)
+        if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
+            raise Unavailable("The supervisor answered with something that is no list of jobs", job=Job(job_id))
+        for document in documents:
+            if (document.get("workflow_job_id"), document.get("customer_id")) != (job_id, caller.customer_id):
+                raise JobGone("A job in the list is not the workflow's", job=Job(job_id))
+        return documents
+
+    def _steps(self, caller: Caller, job: Job, shown: list[Document], timeout: float | None) -> Steps:
+        """Return the steps with what is shown now.
+
+        Raise JobTooLarge where they are too many, UpstreamFailed where none is shown that would tell the end.
+        """
+        steps = (job.steps or Steps()).seen(shown)
+        if len(steps.all) > MOST_STEPS:
+            words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
+            raise JobTooLarge(words, job=job.without_document())
+        graph = self._graph(caller, job.id, timeout)
+        silent = graph.version != 2
+        if silent and not steps.all:
+            raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
+        return replace(steps, awaited=graph.awaits(steps.all), silent=silent)
+
+    def _check_complete(self, caller: Caller, own: Job, steps: Steps, timeout: float | None) -> None:
+        """Raise JobGone where the last step was deleted unread, UpstreamFailed where TheEye does not show it."""
+        lost = [step for step in steps.all if step.gone]
+        if lost and (lost[-1] is steps.all[-1] or not self._graph(caller, own.id, timeout).is_chain):
+            raise JobGone(GONE.format(kind=WORKFLOW), job=own.without_document())
+        is_hidden = not steps.last or (own.has_ended and steps.awaited and not own.was_canceled)
+        if is_hidden:
+            raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=own.without_document())
+
+    def _graph(self, caller: Caller, job_id: str, timeout: float | None) -> Graph:
+        """Return the workflow's graph, as it was some seconds ago or as it is read now."""
+        with self._lock:
+            until, graph = self._graphs.get(_key(caller), (0.0, None))
+        if graph is not None and until > monotonic():
+            return graph
+        document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, timeout)
+        if not isinstance(document, dict):
+            raise Unavailable("The supervisor answered with something that is no workflow", job=Job(job_id))
+        graph = Graph(document)
+        self._remember(caller, graph)
+        return graph
+
+    def _remember(self, caller: Caller, graph: Graph) -> None:
+        with self._lock:
+            self._graphs[_key(caller)] = (monotonic() + GRAPH_SECONDS, graph)
+            self._graphs.move_to_end(_key(caller))
+            while len(self._graphs) > GRAPHS:
+                self._graphs.popitem(last=False)
+
+
+def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
+    """Return whether the job has ended, and no step runs or will follow; `old_is_enough`: nobody has seen it before."""
+    if steps.running:
+        return False
+    if own.has_ended and not (own.was_canceled and steps.awaited):
+        return True
+    if not steps.all or not (own.has_ended or steps.silent):
+        return own.has_ended
+    ended = date(steps.last.get("last_update"))
+    is_old = old_is_enough and ended is not None and time() - ended > OLD_SECONDS
+    return is_old or not steps.awaited or monotonic() - steps.changed_at > SETTLE_SECONDS
+
+
+def _with_result(own: Job, shown: list[Document], steps: Steps) -> Job:
+    """Return the ended job: output and result are the last step's, and so is the state where TheEye sets none."""
+    last = steps.last
+    jobs = shown if any(document.get("id") == last.get("id") for document in shown) else [*shown, last]
+    given = {name: last.get(name) for name in ("output", "result")}
+    if not own.has_ended:
+        given |= {name: last.get(name) for name in ("lifecycle", "state", "trigger_name", "last_update")}
+    document = {**own.document, **given}
+    whole = {**own.document, "jobs": jobs}
+    return replace(Job.of(document, own.id), steps=steps, whole=whole)
+
+
+def _path(caller: Caller, *segments: str) -> str:
+    """Return the path of the caller's workflow, or of what is below it, with the customer."""
+    customer = quote(caller.customer, safe="", errors="replace")
+    return f"{path_of('workflows', caller.runs.id, *segments)}?customer={customer}"
+
+
+def _key(caller: Caller) -> tuple[str, str]:
+    return caller.customer, caller.runs.id.lower()
