@@ -4,6 +4,7 @@ import os
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -79,9 +80,7 @@ def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
     proxy_url = requests.utils.select_proxy(base_url, found["proxies"])
     bundle = _bundle(found["verify"])
     # A variable that names no readable file is an error of the operator's, also where no URL needs it.
-    context = _context(bundle) if bundle.variable or url.scheme == "https" else None
-    if context is not None and client_cert:
-        _show(context, client_cert)
+    context = _context(bundle, client_cert) if bundle.variable or url.scheme == "https" else None
     return Endpoint(
         scheme=url.scheme,
         host=url.hostname or "",
@@ -128,20 +127,26 @@ def _bundle(verify: Any) -> Bundle:
     return Bundle(DEFAULT_CA_BUNDLE_PATH, "")
 
 
-def _context(bundle: Bundle) -> ssl.SSLContext:
-    """Return a TLS context that trusts these certificates. Raise SettingsError."""
+@lru_cache(maxsize=1)  # loading takes 20 ms, and gateway and supervisor have the same certificates
+def _context(bundle: Bundle, client_cert: str) -> ssl.SSLContext:
+    """Return a TLS context with these trusted certificates and this client certificate. Raise SettingsError."""
+    context = _trusting(bundle)
+    context.set_alpn_protocols(["http/1.1"])
+    if client_cert:
+        _show(context, client_cert)
+    return context
+
+
+def _trusting(bundle: Bundle) -> ssl.SSLContext:
     variable = bundle.variable or "certifi"
     try:
         if Path(bundle.path).is_dir():
-            context = ssl.create_default_context(capath=bundle.path)
-        else:
-            context = ssl.create_default_context(cafile=bundle.path)
+            return ssl.create_default_context(capath=bundle.path)
+        return ssl.create_default_context(cafile=bundle.path)
     except ssl.SSLError:
         raise SettingsError(f"{variable} names a file without certificates: {bundle.path}") from None
     except OSError as error:
         raise SettingsError(f"{variable} names {bundle.path}, which cannot be read: {error.strerror}") from None
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _show(context: ssl.SSLContext, client_cert: str) -> None:

@@ -119,6 +119,7 @@ def test_the_first_of_three_variables_counts(certificate: tuple[Path, Path], env
         assert (endpoint.bundle.variable, endpoint.bundle.path) == (variable, str(certificate[0]))
         assert endpoint.tls is not None
         assert len(endpoint.tls.get_ca_certs()) == 1, "these and no others"
+        assert endpoint.tls is read_endpoint("https://other.example").tls, "they are loaded once"
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
