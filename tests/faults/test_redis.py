@@ -4,7 +4,7 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
@@ -183,16 +183,22 @@ def without_password(theeye: Recorder, redis: Redis) -> AbstractContextManager[F
 # -- the listener ----------------------------------------------------------------------------------------------
 
 
-def kill_listener() -> None:
-    """Makes the listener's thread die at its next step."""
-    [thread] = [thread for thread in threading.enumerate() if thread.name == "theeye-sync-listener"]
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-    thread.join(5)
-    assert not thread.is_alive()
+@pytest.fixture
+def kill_listener() -> Callable[[], None]:
+    """Return a function that ends the listener's thread of this test, at its next step."""
+    others = set(threading.enumerate())
+
+    def kill() -> None:
+        [thread] = [each for each in set(threading.enumerate()) - others if each.name == "theeye-sync-listener"]
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        thread.join(5)
+        assert not thread.is_alive()
+
+    return kill
 
 
 @pytest.fixture
-def wakeups(redis: Redis) -> Iterator[RedisNotifications]:
+def wakeups(redis: Redis, kill_listener: Callable[[], None]) -> Iterator[RedisNotifications]:
     listening = RedisNotifications(redis.url)
     listening.listen()
     assert listening.live
@@ -201,7 +207,9 @@ def wakeups(redis: Redis) -> Iterator[RedisNotifications]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisNotifications) -> None:
+def test_a_listener_that_died_is_replaced(
+    redis: Redis, wakeups: RedisNotifications, kill_listener: Callable[[], None]
+) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
         kill_listener()
         assert not wakeups.live, "the waits poll from now on"
@@ -214,7 +222,7 @@ def test_a_listener_that_died_is_replaced(redis: Redis, wakeups: RedisNotificati
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_all_waits_look_when_the_listener_dies(wakeups: RedisNotifications) -> None:
+def test_all_waits_look_when_the_listener_dies(wakeups: RedisNotifications, kill_listener: Callable[[], None]) -> None:
     with wakeups.watch("a1", wakeups.epoch) as told:
         kill_listener()
         try:
