@@ -65,7 +65,6 @@ def stream(
     assert job is not None, "no sign of life comes before the job"
     # also where a hook puts another answer in its place, or nobody reads it: Flask closes a generator that has begun
     held_until_sent(request.environ).callback(_close, following)
-    trace.is_streamed = True
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
     stream = _Stream(job, following, address, expected, trace)

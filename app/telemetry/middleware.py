@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
+from contextlib import ExitStack
 from time import monotonic, time
 from typing import Any
 
@@ -44,27 +44,28 @@ class Tracing:
         """Answer a request, also if the application raises."""
         if self._metrics_socket is not None and self._metrics_socket.takes(environ):
             return self._metrics_socket.answer(environ, start_response)
-        trace = begin(environ)
+        trace, is_stream = begin(environ), False
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal is_stream
             trace.status = int(status[:3])
+            names = {name.lower() for name, _ in headers}
+            is_stream = "content-type" in names and "content-length" not in names  # it is made while it is sent
             headers = [*headers, ("X-Request-Id", trace.request_id)]
             if timing := trace.server_timing():
                 headers.append(("Server-Timing", timing))
             return start_response(status, headers, exc_info)
 
-        try:
-            parts = self._application(environ, start)
-            return ClosingIterator(parts, [partial(self._end, trace)]) if trace.is_streamed else parts
-        except Exception as error:
-            trace.is_streamed = False
-            log.error("unexpected error outside of a view", exc_info=error)
-            if trace.status:  # the answer has begun: the host can only cut it off
-                raise
-            return _internal(trace, start)
-        finally:
-            if not trace.is_streamed:
-                self._end(trace)
+        with ExitStack() as ending:
+            ending.callback(self._end, trace)
+            try:
+                parts = self._application(environ, start)
+            except Exception as error:
+                log.error("unexpected error outside of a view", exc_info=error)
+                if trace.status:  # the answer has begun: the host can only cut it off
+                    raise
+                return _internal(trace, start)
+            return ClosingIterator(parts, [ending.pop_all().close]) if is_stream else parts
 
     def _end(self, trace: Trace) -> None:
         trace.status = trace.status or 500  # the host has ended the request

@@ -36,7 +36,6 @@ class Trace:
         "environ",
         "format",
         "is_failure",
-        "is_streamed",
         "job",
         "joined",
         "mode",
@@ -67,7 +66,6 @@ class Trace:
         self.secrets: tuple[str, ...] | None = None  # the tokens; None until they are read
         self.joined = self.ended = False
         self.is_failure = True  # whether a status of 500 or more is logged as a failure
-        self.is_streamed = False  # a stream's record ends after its last part
 
     @property
     def headers(self) -> Headers:

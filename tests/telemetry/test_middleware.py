@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from support.client import ask, error_of
 from support.logs import LoggedService
 from support.theeye import JOB
@@ -81,6 +81,14 @@ def test_an_application_that_fails_altogether_still_answers(capfd: pytest.Captur
     got = flask.test_client().get("/", headers={"X-Request-Id": "r-broken"})
     assert (got.status_code, got.json["code"], got.headers["X-Request-Id"]) == (500, "EINTERNAL", "r-broken")  # type: ignore[index]
     assert json.loads(capfd.readouterr().out)["code"] == "EINTERNAL"
+
+
+def test_an_answer_of_unknown_length_has_its_line_at_its_end(capfd: pytest.CaptureFixture[str], flask: Flask) -> None:
+    flask.add_url_rule("/stream", view_func=lambda: Response(iter(["first", "last"])))
+    with flask.test_client().get("/stream", buffered=False) as got:
+        assert next(got.iter_encoded()) == b"first"
+        assert not capfd.readouterr().out
+    assert json.loads(capfd.readouterr().out)["status"] == 200
 
 
 class Restricted:
