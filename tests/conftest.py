@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 from support.collection import starts_process
 from support.processes import Redis, Service, wait_until
 from support.settings import environment
+from support.shared_work import share
 from support.theeye import StandIn
 from support.world import World, in_process
 
@@ -29,6 +30,7 @@ from sandbox import Sandbox
 
 WORKERS = ("gevent", "gthread")
 
+share()
 gc.disable()  # until all tests are collected: thousands of objects, and none of them garbage
 os.environ["PYTHONUNBUFFERED"] = "1"  # the logs of subprocesses are read while they run
 for _name in list(os.environ):  # the machine's own proxies and certificates are none of the tests'
@@ -46,6 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Leave the tests themselves out of all that looks for garbage from now on: it took a sixth of the time."""
     gc.freeze()
+    gc.set_threshold(20_000)  # of objects made since; the usual 700 are a few requests
     gc.enable()
 
 
@@ -69,12 +72,13 @@ def theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture
 def make_app(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
-    """Makes applications in front of `theeye`; their connections are closed after the test."""
+    """Makes applications in front of `theeye`, by default with quick looks; the connections are closed after the test."""
     made: list[Flask] = []
     monkeypatch.setattr(pauses, "POLLING", (0.002, 1.0))  # the jobs of most tests have ended by the first look
+    usual = {"gateway_url": theeye.url, "supervisor_url": theeye.url, "max_looks": 1000}  # no look waits for another
 
     def make(**settings: Any) -> Flask:
-        app = create_app(Settings(**{"gateway_url": theeye.url, "supervisor_url": theeye.url} | settings))
+        app = create_app(Settings(**{**usual, **settings}))
         made.append(app)
         return app
 

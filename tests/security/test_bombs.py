@@ -26,7 +26,7 @@ from formatters.testing import run
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 SIZE = 4 << 20
-SCALE = 4  # texts are so many times smaller here, and what they may cost too
+SCALE = 8  # texts are so many times smaller here, and what they may cost too
 SECONDS = 8.0  # measured: below one; machines differ, but what is quadratic takes minutes
 
 REFUSED = {
@@ -78,7 +78,7 @@ PARTS = {
 
 @pytest.fixture
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the line between what is read and what is refused where a text of a quarter of the size reaches it."""
+    """Draw the line between what is read and what is refused where a text of an eighth of the size reaches it."""
     monkeypatch.setattr(cost, "SECONDS", cost.SECONDS / SCALE)
     monkeypatch.setattr(cost, "BASE", cost.BASE // SCALE)
 
