@@ -22,7 +22,7 @@ help:
 	@echo "             .venv/bin/python -m sandbox.demo --help   explains more"
 	@echo "make serve   serve in front of a real TheEye (SYNC_GATEWAY_URL, SYNC_SUPERVISOR_URL, SYNC_REDIS_URL)"
 	@echo "make test    run all tests except the groups, in about 8 minutes on two cores"
-	@echo "make test-fast  run the tests that start no process, in about half a minute"
+	@echo "make test-fast  run the tests that start no process, in less than 20 seconds"
 	@echo "make test-lowest  run make test with the lowest versions that setup.cfg allows, in about 10 minutes"
 	@echo "make test-groups  run the tests marked browser, deploy or failover"
 	@echo "make drills  repeat the drills of docs/reliability.md and renew its tables, in about 4 minutes"
@@ -40,12 +40,13 @@ serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn
 
 test: $(VENV)/.dev
-	@echo "make test: about 8 minutes on two cores; make test-fast runs the fast ones in half a minute"
+	@echo "make test: about 8 minutes on two cores; make test-fast runs the fast ones in 20 seconds"
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m 'not ($(GROUPS))' --ignore=tests/faults
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not ($(GROUPS))' tests/faults  # these tests measure how late an answer may be
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 6 --ignore=tests/browser -m 'not (process or $(GROUPS))'  # 6: many tests wait
+	PYTHONPATH=tests $(BIN)/python -m pytest -q -p support.forks --forks 6 --ignore=tests/browser \
+		-m 'not (process or $(GROUPS))'  # 6: many tests wait
 
 # The lowest versions that setup.cfg allows; pip names the tools of the tests that ask for newer ones.
 test-lowest:

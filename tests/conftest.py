@@ -72,7 +72,7 @@ def theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture
 def make_app(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
-    """Makes applications in front of `theeye`, by default with quick looks; the connections are closed after the test."""
+    """Makes applications in front of `theeye`, with quick looks; their connections are closed after the test."""
     made: list[Flask] = []
     monkeypatch.setattr(pauses, "POLLING", (0.002, 1.0))  # the jobs of most tests have ended by the first look
     usual = {"gateway_url": theeye.url, "supervisor_url": theeye.url, "max_looks": 1000}  # no look waits for another

@@ -1,0 +1,78 @@
+"""`pytest -p support.forks --forks N`: collect the tests once, and run them in N processes that are forked after it.
+
+pytest-xdist collects in each of its processes: with as many as the waits of `make test-fast` need, a third of the CPU
+time. No plugin that forks after the collection is kept up.
+"""
+
+import multiprocessing
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import pytest
+
+BATCH = 16  # tests in a row that one process runs: they share what their file sets up once
+FORK = multiprocessing.get_context("fork")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--forks", type=int, default=0, help="run the tests in so many processes")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Let processes run all tests, and report what they report."""
+    option = session.config.option
+    if not option.forks or option.collectonly or session.testsfailed:
+        return None
+    taken = FORK.Value("i", 0)
+    running = dict(_start(session, taken) for _ in range(option.forks))
+    while running:
+        for reports in wait(list(running)):
+            assert isinstance(reports, Connection)
+            try:
+                session.config.hook.pytest_runtest_logreport(report=reports.recv())
+            except EOFError:
+                process = running.pop(reports)
+                process.join()
+                if process.exitcode:
+                    raise RuntimeError(f"a process of the tests has ended with {process.exitcode}") from None
+    return True
+
+
+def _start(session: pytest.Session, taken: Any) -> tuple[Connection, Any]:
+    """Start a process; its reports, and itself."""
+    reports, sent = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_run, args=(session, taken, sent), daemon=True)
+    process.start()
+    sent.close()
+    return reports, process
+
+
+def _run(session: pytest.Session, taken: Any, sent: Connection) -> None:
+    """Run the next tests that no other process has taken, until there are none."""
+    plugins = session.config.pluginmanager
+    capture: Any = plugins.getplugin("capturemanager")
+    capture.stop_global_capturing()  # it writes to a file that all processes would share
+    capture.start_global_capturing()
+    plugins.unregister(name="terminalreporter")
+    plugins.register(Reports(sent))
+    while batch := _take(session.items, taken):
+        for item, following in zip(batch, [*batch[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+
+def _take(items: list[pytest.Item], taken: Any) -> list[pytest.Item]:
+    with taken.get_lock():
+        first = taken.value
+        taken.value += BATCH
+    return items[first : first + BATCH]
+
+
+class Reports:
+    """Sends them to the process that shows them."""
+
+    def __init__(self, sent: Connection) -> None:
+        self._sent = sent
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._sent.send(report)
