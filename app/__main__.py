@@ -1,5 +1,15 @@
-"""Run `theeye-sync` by `python -m app`."""
+"""Start `theeye-sync`, also by `python -m app`."""
 
-from app.cli import main
 
-main(prog_name="theeye-sync")
+def main() -> None:
+    """Run the command line; Ctrl-C while it is still being loaded ends it without a traceback."""
+    try:
+        from app.cli import main as command
+
+        command(prog_name="theeye-sync")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # as app/client/outcome.py, which is not loaded yet
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support.processes import CHECKOUT, clean_environment
+from support.processes import CHECKOUT, clean_environment, run_python
 from support.settings import environment
 from support.theeye import StandIn
 
@@ -38,6 +38,20 @@ def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, ""), "and not after the call's 100 seconds"
+
+
+def test_ctrl_c_while_it_is_loaded_shows_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'app.cli':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from app.__main__ import main\n"
+        "main()\n"
+    )
+    assert run_python("-c", program, status=130).stderr == ""
 
 
 @pytest.mark.parametrize("command", [["check"], ["tasks", "acme"]])
