@@ -24,8 +24,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     option = session.config.option
     if not option.forks or option.collectonly or session.testsfailed:
         return None
-    taken = FORK.Value("i", 0)
-    running = dict(_start(session, taken) for _ in range(option.forks))
+    left = FORK.Value("i", len(session.items))
+    running = dict(_start(session, left) for _ in range(option.forks))
     while running:
         for reports in wait(list(running)):
             assert isinstance(reports, Connection)
@@ -39,16 +39,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-def _start(session: pytest.Session, taken: Any) -> tuple[Connection, Any]:
+def _start(session: pytest.Session, left: Any) -> tuple[Connection, Any]:
     """Start a process; its reports, and itself."""
     reports, sent = FORK.Pipe(duplex=False)
-    process = FORK.Process(target=_run, args=(session, taken, sent), daemon=True)
+    process = FORK.Process(target=_run, args=(session, left, sent), daemon=True)
     process.start()
     sent.close()
     return reports, process
 
 
-def _run(session: pytest.Session, taken: Any, sent: Connection) -> None:
+def _run(session: pytest.Session, left: Any, sent: Connection) -> None:
     """Run the next tests that no other process has taken, until there are none."""
     plugins = session.config.pluginmanager
     capture: Any = plugins.getplugin("capturemanager")
@@ -56,16 +56,17 @@ def _run(session: pytest.Session, taken: Any, sent: Connection) -> None:
     capture.start_global_capturing()
     plugins.unregister(name="terminalreporter")
     plugins.register(Reports(sent))
-    while batch := _take(session.items, taken):
+    while batch := _take(session.items, left):
         for item, following in zip(batch, [*batch[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
-def _take(items: list[pytest.Item], taken: Any) -> list[pytest.Item]:
-    with taken.get_lock():
-        first = taken.value
-        taken.value += BATCH
-    return items[first : first + BATCH]
+def _take(items: list[pytest.Item], left: Any) -> list[pytest.Item]:
+    """The last ones first: `theeye` and `waiter` wait longest, and nobody is to wait for them at the end."""
+    with left.get_lock():
+        end = left.value
+        left.value = max(end - BATCH, 0)
+    return items[max(end - BATCH, 0) : end]
 
 
 class Reports:
