@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from werkzeug.routing import Rule
 
-from app import SyncFlask
+from app.factory import SyncFlask
 from formatters import loading
 
 
