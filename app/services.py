@@ -30,7 +30,7 @@ from app.waiter.job_waiter import JobWaiter
 from app.waiter.notifications import Notifications
 from app.waiter.permits import Permits
 from app.waiter.redis_notifications import make_notifications
-from app.waiter.slots import Slots
+from app.waiter.request_slots import RequestSlots
 from formatters import Registry
 
 EXTENSION = "theeye_sync"  # the name of the Services among Flask's extensions
@@ -47,7 +47,7 @@ class Services:
     sessions: Sessions
     supervisor: Supervisor
     runners: Runners
-    slots: Slots
+    request_slots: RequestSlots
     waiter: JobWaiter
     runs: Runs
     durations: Durations
@@ -83,7 +83,7 @@ def assemble(settings: Settings) -> Services:
         sessions=Sessions(gateway, settings.session_ttl, metrics, most),
         supervisor=supervisor,
         runners=runners,
-        slots=Slots(settings.max_waiting, most, metrics),
+        request_slots=RequestSlots(settings.max_waiting, most, metrics),
         waiter=waiter,
         runs=Runs(runners, waiter, guard, keys, durations),
         durations=durations,

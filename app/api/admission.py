@@ -21,11 +21,11 @@ def admit(customer: str, runs: Runnable = NOTHING, job: str = "") -> tuple[JobRe
     services = current_services()
     services.answers.admit()
     held = held_until_sent(request.environ)
-    held.enter_context(services.slots.hold())
+    held.enter_context(services.request_slots.hold())
     held.slot = True
     client = held.enter_context(services.waiter.watch(client_socket(request.environ)))
     wanted = read_request(request, customer, runs)
-    held.enter_context(services.slots.count_for(wanted.session.customer_id))
+    held.enter_context(services.request_slots.count_for(wanted.session.customer_id))
     return wanted, client
 
 

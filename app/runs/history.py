@@ -20,7 +20,7 @@ from app.runs.history_limits import Limits
 CHECK_SECONDS = 1.0  # how often a queueing request checks whether its client has gone or the service stops
 
 
-class Slot(NamedTuple):
+class CreateSlot(NamedTuple):
     """Permit one create; `queued`: whether the request had to wait for it."""
 
     id: str
@@ -30,7 +30,7 @@ class Slot(NamedTuple):
 class Queue(Protocol):
     """Let the creates of guarded tasks wait for a slot, first come, first served."""
 
-    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> CreateSlot:
         """Return a slot, which must be released; wait for it. Raise NoFreeSlot when no seconds are left."""
 
     def created(self, task: str, slot: str) -> None:
@@ -76,7 +76,7 @@ class HistoryGuard:
     @contextmanager
     def _hold_slots(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Iterator[Protection]:
         began, nothing_started = monotonic(), False
-        slots: list[tuple[Queue, Slot]] = []
+        slots: list[tuple[Queue, CreateSlot]] = []
         try:
             for queue in self._queues:
                 slots.append((queue, queue.acquire(task, limit, seconds_left)))
@@ -92,6 +92,6 @@ class HistoryGuard:
                 queue.release(task, slot.id, nothing_started)
 
 
-def _all_created(task: str, slots: list[tuple[Queue, Slot]]) -> None:
+def _all_created(task: str, slots: list[tuple[Queue, CreateSlot]]) -> None:
     for queue, slot in slots:
         queue.created(task, slot.id)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.errors import NoFreeSlot
-from app.runs.history import CHECK_SECONDS, Slot
+from app.runs.history import CHECK_SECONDS, CreateSlot
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class LocalQueue:
         self._lock = threading.Lock()
         self._tasks: dict[str, _Task] = {}
 
-    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> CreateSlot:
         """Return a slot. Raise NoFreeSlot."""
         ticket = _Ticket(uuid.uuid4().hex, limit)
         with self._lock:
@@ -65,7 +65,7 @@ class LocalQueue:
         except BaseException:
             self._give_up(task, ticket)
             raise
-        return Slot(ticket.slot, queued)
+        return CreateSlot(ticket.slot, queued)
 
     def created(self, task: str, slot: str) -> None:
         """Note it for the slots to be given."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from app.errors import NoFreeSlot
-from app.runs.history import CHECK_SECONDS, Slot
+from app.runs.history import CHECK_SECONDS, CreateSlot
 from app.runs.redis_scripts import RedisScripts, RedisUnavailable
 from app.waiter.notifications import Notifications
 from app.waiter.redis_names import PREFIX, SLOT_GIVEN
@@ -34,7 +34,7 @@ class RedisQueue:
         self._created: dict[str, list[str]] = {}
         self._renewer = Ticker("theeye-sync-slots", self._renew_all, RENEW_SECONDS)
 
-    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> Slot:
+    def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> CreateSlot:
         """Return a slot, after one round trip if one is free. Raise NoFreeSlot."""
         slot, queued = uuid.uuid4().hex, False
         self._keep(slot, task)
@@ -49,7 +49,7 @@ class RedisQueue:
             self.release(task, slot, nothing_started=True)
             raise
         self._used.add(slot)
-        return Slot(slot, queued)
+        return CreateSlot(slot, queued)
 
     def _pause(self, given: Waker, seconds_left: Callable[[], float]) -> None:
         """Return once the slot may have been given, or its lease wants to be renewed. Raise NoFreeSlot."""

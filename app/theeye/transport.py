@@ -82,9 +82,9 @@ class Transport:
         self._max_answer = max_answer
         self._target, self._common = _common(self.endpoint)
         self._idle = IdleConnections()
-        self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore that costs little under gevent too
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore that costs little, also under gevent
         for _ in range(CONNECTIONS):
-            self._slots.put(None)
+            self._free.put(None)
 
     def call(
         self,
@@ -99,13 +99,13 @@ class Transport:
         deadline = monotonic() + seconds
         request = self._request(method, path, headers, body)
         try:
-            self._slots.get(timeout=max(seconds, 0))
+            self._free.get(timeout=max(seconds, 0))
         except queue.Empty:
             raise AllBusy(ALL_BUSY) from None
         try:
             return self._exchange(method, request, deadline)
         finally:
-            self._slots.put(None)
+            self._free.put(None)
 
     def close(self) -> None:
         """Close the idle connections, and from now on each other one after its call."""

@@ -40,12 +40,12 @@ def test_each_change_is_told_and_the_answer_last(world: World, app: Flask, servi
         for lifecycle in ("ready", "assigned", "started"):
             world.theeye.change(lifecycle=lifecycle)
             assert next(events) == Event("lifecycle", f"{job_id}:{lifecycle}", {"lifecycle": lifecycle})
-        assert services.slots.in_use == 1, "it holds its slot"
+        assert services.request_slots.in_use == 1, "it holds its slot"
         world.theeye.finish()
         *_, ended, answer = events
         assert (ended.id, answer.name, answer.id) == (f"{job_id}:finished", "answer", f"{job_id}:answer")
         assert (answer.data["status"], answer.data["body"]) == (200, '["{\\"name\\":\\"tomer\\"}"]')
-    assert services.slots.in_use == 0
+    assert services.request_slots.in_use == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -92,7 +92,7 @@ def test_until_there_is_a_job_errors_are_ordinary(
     with stream(app, target, **headers) as (got, _):
         assert (got.status_code, got.is_json) == (status, True)
     assert len(world.theeye.jobs) == before
-    assert services.slots.in_use == 0
+    assert services.request_slots.in_use == 0
 
 
 def test_what_goes_wrong_later_is_an_event(world: World, app: Flask) -> None:
@@ -192,7 +192,7 @@ def test_a_client_that_goes_frees_its_slot_and_may_cancel(
     environ = create_environ(f"{JOB}?on_disconnect=cancel", method="POST", headers=headers)
     with closing(cast(ClosingIterator, app(environ, lambda *_: None))) as parts:
         assert len(list(islice(parts, read))) == read
-    assert services.slots.in_use == 0
+    assert services.request_slots.in_use == 0
     world.theeye.wait_for_calls("cancel", 1)
 
 
@@ -204,7 +204,7 @@ def test_a_stream_that_a_hook_has_kept_back_is_no_wait_any_more(
     app.after_request(lambda answer: 1 / 0)
     with stream(app, f"{JOB}?on_disconnect=cancel") as (got, _):
         assert (got.status_code, got.headers["X-Job-Id"]) == (500, list(theeye.jobs)[-1])
-    assert services.slots.in_use == 0
+    assert services.request_slots.in_use == 0
     theeye.wait_for_calls("cancel", 1)
 
 

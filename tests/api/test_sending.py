@@ -34,9 +34,9 @@ def test_a_slot_is_held_until_the_answer_is_sent(app: Flask, services: Services,
         got = post(reading)
         error_of(post(other), 503, "EBUSY")
         free(got)
-        assert services.slots.in_use == 0
+        assert services.request_slots.in_use == 0
     theeye.task(output=["x" * (PIECE - 4)])
-    assert [post(other).status_code, services.slots.in_use] == [200, 0], "a small one holds none"
+    assert [post(other).status_code, services.request_slots.in_use] == [200, 0], "a small one holds none"
 
 
 @pytest.mark.settings(max_waiting=1)
@@ -46,7 +46,7 @@ def test_an_answer_that_a_hook_spoils_holds_nothing(app: Flask, services: Servic
         raise RuntimeError("a hook")
 
     assert post(app.test_client()).get_json()["code"] == "EINTERNAL"
-    assert services.slots.in_use == 0
+    assert services.request_slots.in_use == 0
 
 
 @pytest.mark.settings(max_answer_bytes=1000)

@@ -9,7 +9,7 @@ from support.processes import Redis
 from support.slots import is_full, slot_of_a_job, wait_for_queue, within
 
 from app.errors import NoFreeSlot
-from app.runs.history import HistoryGuard, Queue, Slot
+from app.runs.history import HistoryGuard, Queue, CreateSlot
 from app.runs.history_limits import Limits
 from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
@@ -144,7 +144,7 @@ def test_a_create_that_started_nothing_is_no_newer_job(queue: Queue) -> None:
 
 def test_an_unguarded_task_stands_in_no_queue() -> None:
     class NoQueue(LocalQueue):
-        def acquire(self, task: str, limit: int, left: Callable[[], float]) -> Slot:
+        def acquire(self, task: str, limit: int, left: Callable[[], float]) -> CreateSlot:
             raise AssertionError
 
         created = release = acquire  # type: ignore[assignment]

@@ -222,7 +222,7 @@ def test_a_call_without_any_time_left_is_not_sent(timeout: float, theeye: StandI
             transport.call("POST", "/x", body=b"[]", timeout=timeout)
         transport.call("GET", "/y")
     assert [call.target for call in theeye.calls] == ["/y", "/y"]
-    assert transport._slots.qsize() == module.CONNECTIONS
+    assert transport._free.qsize() == module.CONNECTIONS
 
 
 # -- the answer is lost -----------------------------------------------------------------------------------------
@@ -420,7 +420,7 @@ def test_200_threads_each_get_their_own_answer(theeye: StandIn, transport: Trans
         assert all(pool.map(ask, range(200)))
     assert len(theeye.calls) == 600
     assert len(set(connections(theeye))) <= 200
-    assert transport._slots.qsize() == module.CONNECTIONS, "all slots are free again"
+    assert transport._free.qsize() == module.CONNECTIONS, "all connections are free again"
 
 
 def test_a_call_that_fails_gives_its_slot_back(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from app.errors import TooBusy
 from app.telemetry.metrics import Metrics
 
 
-class Slots:
+class RequestSlots:
     """Give SYNC_MAX_WAITING slots, and one customer no more than its share of them."""
 
     def __init__(self, most: int, most_of_customer: int, metrics: Metrics | None = None) -> None:
