@@ -67,15 +67,11 @@ def assemble(settings: Settings) -> Services:
     """Make all parts and connect them to each other; nothing opens a connection yet."""
     metrics = _metrics(settings)
     gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
+    runners: Runners = {TASK: TaskRunner(supervisor), WORKFLOW: WorkflowRunner(supervisor)}
     notifications = make_notifications(settings.redis_url, metrics.listener if metrics else None)
     scripts = RedisScripts(settings.redis_url) if settings.redis_url else None
-    most = settings.waiting_of_customer
-    permits = Permits(settings.max_looks)
-    runners: Runners = {TASK: TaskRunner(supervisor), WORKFLOW: WorkflowRunner(supervisor)}
-    waiter = JobWaiter(runners, notifications, Clients(), permits, metrics)
-    guard = _history_guard(settings, scripts, notifications)
-    durations = Durations(scripts)
-    keys = Keys(scripts, settings.call_timeout) if scripts else None
+    waiter = JobWaiter(runners, notifications, Clients(), Permits(settings.max_looks), metrics)
+    durations, most = Durations(scripts), settings.waiting_of_customer
     formatters = Registry(settings.disabled_formatters, settings.plugins)
     return Services(
         settings=settings,
@@ -85,18 +81,11 @@ def assemble(settings: Settings) -> Services:
         runners=runners,
         request_slots=RequestSlots(settings.max_waiting, most, metrics),
         waiter=waiter,
-        runs=Runs(runners, waiter, guard, keys, durations),
+        runs=_runs(settings, runners, waiter, notifications, scripts, durations),
         durations=durations,
         answers=Answers(settings.max_answer_bytes),
         cancellations=Cancellations(runners, notifications),
-        health=Readiness(
-            settings,
-            Probe("gateway", gateway.transport),
-            Probe("supervisor", supervisor.transport),
-            notifications,
-            formatters.failures,
-            scripts,
-        ),
+        health=Readiness(settings, *_probes(gateway, supervisor), notifications, formatters.failures, scripts),
         metrics=metrics,
     )
 
@@ -109,6 +98,22 @@ def _metrics(settings: Settings) -> Metrics | None:
         log.warning("SYNC_METRICS_BIND needs gunicorn with this service's gunicorn.conf.py: there are no metrics")
         return None
     return Metrics()
+
+
+def _probes(gateway: Gateway, supervisor: Supervisor) -> tuple[Probe, Probe]:
+    return Probe("gateway", gateway.transport), Probe("supervisor", supervisor.transport)
+
+
+def _runs(
+    settings: Settings,
+    runners: Runners,
+    waiter: JobWaiter,
+    notifications: Notifications,
+    scripts: RedisScripts | None,
+    durations: Durations,
+) -> Runs:
+    keys = Keys(scripts, settings.call_timeout) if scripts is not None else None
+    return Runs(runners, waiter, _history_guard(settings, scripts, notifications), keys, durations)
 
 
 def _history_guard(settings: Settings, scripts: RedisScripts | None, notifications: Notifications) -> HistoryGuard:

@@ -9,7 +9,7 @@ from support.processes import Redis
 from support.slots import is_full, slot_of_a_job, wait_for_queue, within
 
 from app.errors import NoFreeSlot
-from app.runs.history import HistoryGuard, Queue, CreateSlot
+from app.runs.history import CreateSlot, HistoryGuard, Queue
 from app.runs.history_limits import Limits
 from app.runs.history_local import LocalQueue
 from app.runs.history_redis import RedisQueue
