@@ -4,7 +4,7 @@ import re
 from typing import Any, TypeVar
 
 import flask
-from flask import Blueprint, request
+from flask import Blueprint, g, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from app import errors
@@ -155,10 +155,10 @@ def refused(error: HTTPException) -> Response:
 @blueprint.app_errorhandler(InternalServerError)
 def crashed(error: InternalServerError) -> Response:
     """Answer after an unexpected error, which Flask has logged and told its signal's receivers (Sentry)."""
-    original, trace = error.original_exception, current()
+    original, asked = error.original_exception, g.get("theeye_sync_run")
     job: errors.Job | None = original.job if isinstance(original, errors.Crashed) else None
-    if job is None and trace is not None and trace.create and trace.job:  # a hook failed after the view
-        job = Job(trace.job)
+    if job is None and asked is not None and asked.job_id:  # a hook failed after the view
+        job = Job(asked.job_id)
     response = error_response(errors.SyncError("Internal Server Error", job=job))
     return add_common_headers(response)  # a hook that fails keeps the hooks after it, ours too, from running
 

@@ -61,14 +61,20 @@ def stream(
     What goes wrong before the job is known is raised. `address` returns where the answer of a job can be fetched later,
     `expected` how many seconds its task usually takes.
     """
-    job, trace = next(following), current() or Trace()
-    assert job is not None, "no sign of life comes before the job"
+    job, trace = _first_seen(following), current() or Trace()
     # also where a hook puts another answer in its place, or nobody reads it: Flask closes a generator that has begun
     held_until_sent(request.environ).callback(_close, following)
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
     stream = _Stream(job, following, address, expected, trace)
     return Response(stream_with_context(stream.events()), status_line(200), headers)
+
+
+def _first_seen(following: Following[Response]) -> Job:
+    """Return the job once it exists."""
+    while (job := next(following)) is None:
+        continue
+    return job
 
 
 def _close(following: Following[Response]) -> None:

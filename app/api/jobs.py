@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from time import monotonic, perf_counter
 
-from flask import request
+from flask import g, request
 
 from app import errors
 from app.api import events, strict
@@ -40,7 +40,8 @@ def run(customer: str, **named: str) -> Response:
 
 def _run(wanted: JobRequest, client: Client) -> Following[Response]:
     with consequences(wanted):
-        ran = yield from current_services().runs.follow(_run_request(wanted), client)
+        g.theeye_sync_run = _run_request(wanted)  # `crashed` tells its job
+        ran = yield from current_services().runs.follow(g.theeye_sync_run, client)
     late = errors.Accepted if wanted.budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
     return _answer(wanted, ran.job, late, headers)

@@ -1,7 +1,7 @@
 """Turn a request into a job: one create at the most, under the history guard and the request's idempotency key."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
@@ -12,6 +12,7 @@ from app.runs.durations import Durations
 from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
 from app.runs.tasks import Tasks
+from app.telemetry.trace import Trace
 from app.theeye.callers import Caller
 from app.theeye.jobs import Job
 from app.theeye.runner import Runner, Runners
@@ -26,7 +27,7 @@ TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at
 class RunRequest:
     """Hold what to run and how long to wait; `query` and `body` are passed on, and no wait holds the body.
 
-    `at_once`: only create the job; `watched`: each of its changes is wanted.
+    `at_once`: only create the job; `watched`: each of its changes is wanted; `job_id`: that of the job, once it exists.
     """
 
     caller: Caller
@@ -36,6 +37,7 @@ class RunRequest:
     seconds: float
     at_once: bool
     watched: bool = False
+    job_id: str = ""
 
     @property
     def name(self) -> str:
@@ -76,15 +78,14 @@ class Runs:
         follower = Follower(request.caller, client, began + request.seconds, request.watched)
         reservation = self._reserve(request, follower)
         if isinstance(reservation, str):
-            trace.create, trace.joined, request.body = monotonic() - began, True, None
+            trace.create, trace.joined = monotonic() - began, True
+            request.job_id, request.body = reservation, None
             job = yield from self._join(request, reservation, follower)
             self._durations.learn(request.caller.customer_id, request.caller.runs.name, job)
             return Run(job, replayed=True)
         try:
             return Run((yield from self._start(request, follower, reservation, began)))
         except SyncError as error:
-            if not trace.create:
-                trace.queue = monotonic() - began
             if reservation is not None:
                 reservation.settle(error)
             if isinstance(error, NoFreeSlot):
@@ -123,9 +124,12 @@ class Runs:
     ) -> Following[Job]:
         """Create the job when the history guard allows it, and follow it."""
         caller = request.caller
-        self._check_task(request, follower)
-        with self._guard.protect(request.name, partial(self._left, follower, reservation)) as protection:
-            since = self._admit(follower.client, reservation)
+        with ExitStack() as stack:
+            with _queueing(caller.trace, began):
+                self._check_task(request, follower)
+                guarded = self._guard.protect(request.name, partial(self._left, follower, reservation))
+                protection = stack.enter_context(guarded)
+                since = self._admit(follower.client, reservation)
             sent = monotonic()
             job = self._create(request, protection.queued, began)
             with job_in_errors(job.without_document()):
@@ -183,7 +187,7 @@ class Runs:
         finally:
             trace.queue = queued
             trace.create = monotonic() - began - queued
-        trace.job = job.id
+        request.job_id = trace.job = job.id
         return job
 
     def _left(self, follower: Follower, reservation: Reservation | None = None) -> float:
@@ -202,6 +206,16 @@ class Runs:
         if reservation is not None:
             reservation.creating()
         return since
+
+
+@contextmanager
+def _queueing(trace: Trace, began: float) -> Iterator[None]:
+    """Record for how long a request has queued that was refused before its create."""
+    try:
+        yield
+    except SyncError:
+        trace.queue = monotonic() - began
+        raise
 
 
 def _as_of(time: float, follower: Follower) -> Follower:
