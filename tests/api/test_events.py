@@ -232,7 +232,7 @@ def test_a_key_is_one_run_however_its_requests_are_answered(
     theeye_redis.task(delay=None)
     with stream(app, Idempotency_Key="watched") as (got, events):
         next(events), next(events)
-        wait_until(lambda: listens() == before + 1, 30, "the subscription")
+        wait_until(lambda: listens() == before + 2, 30, "the subscriptions")  # of tasks and of workflows
         job_id = got.headers["X-Job-Id"]
         theeye_redis.change(lifecycle="started")
         theeye_redis.publish(job_id, f"{ACME.customer_id}:job-crud:{job_id}")
