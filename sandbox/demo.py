@@ -119,7 +119,7 @@ def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path |
     _say("  the service")
     programs.start([sys.executable, "-m", "gunicorn"], environment)
     programs.wait_until(lambda: _answers(f"{url}/readyz"), url)
-    sys.stdout.write(ready_text(url, own.tasks.values(), has_console=_answers(f"{url}/console", 400)))
+    sys.stdout.write(ready_text(url, own, has_console=_answers(f"{url}/console", 400)))
     sys.stdout.flush()
     programs.watch()
 

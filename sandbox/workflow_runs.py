@@ -52,7 +52,7 @@ class WorkflowRuns:
     def create(self, workflow: Workflow, first: Document) -> Document:
         """Start a run with its first job; return the run's own job."""
         run = jobs.new_run(workflow, first)
-        step = jobs.as_step(first, run)
+        step = jobs.as_step(first, run) | {"id": jobs.new_id()}  # after its run's, as TheEye makes them
         self._store.add_run(run, step, workflow.history_limit)
         self._notifier.job_changed(run, "create")
         self._begin(step)

@@ -22,6 +22,7 @@ from support.sandbox import ID, TEXT_418, check_live
 from sandbox import TOKEN
 from sandbox import demo as demo_module
 from sandbox.examples import ready_text
+from sandbox.loading import Recipes
 from sandbox.programs import Programs, Stopped
 from sandbox.recipes import Task
 
@@ -88,9 +89,10 @@ def type_in(command: str) -> RawResponse:
 
 
 def check_seed(answers: list[RawResponse]) -> None:
-    parsed, teapot, output, failed = answers
+    parsed, teapot, output, failed, workflow = answers
     statuses = [answer.status_line.removeprefix("HTTP/1.1 ") for answer in answers]
-    assert statuses == ["200 OK", "418 I'm a Teapot", "200 OK", "500 Internal Server Error"]
+    assert statuses == ["200 OK", "418 I'm a Teapot", "200 OK", "500 Internal Server Error", "200 OK"]
+    assert workflow.json() == {"order": 7, "total": 104}
     check_live(output.json()[0])
     assert (output.header("Content-Length"), parsed.header("Content-Length")) == ("62", "50")
     check_live(parsed.body.decode())
@@ -100,7 +102,7 @@ def check_seed(answers: list[RawResponse]) -> None:
 
 
 def test_make_run_prints_commands_that_answer_as_the_seed_shows(tmp_path: Path) -> None:
-    """With a Redis of its own and a task of the user's."""
+    """With a Redis of its own, and a task and a workflow of the user's."""
     need("curl", "curl")
     need("redis-server", "redis-server")
     need_free(SANDBOX_PORT, SERVICE_PORT)
@@ -110,10 +112,10 @@ def test_make_run_prints_commands_that_answer_as_the_seed_shows(tmp_path: Path) 
         ready = running.log_text().partition("TheEye Sync is ready")[2]
         assert re.findall(r"http://[^\s']*", ready)[0].endswith("/console")
         commands = re.findall(r"^curl -i [^\n]*\\\n[^\n]*$", ready, re.MULTILINE)
-        assert len(commands) == 5
+        assert len(commands) == 7
         key = "curl -sSi --noproxy '*' --header 'idempotency-key: {}'"
         answers = [type_in(command.replace("curl -i", key.format(i))) for i, command in enumerate(commands)]
-        assert answers.pop().json() == {"args": ["it's", ""]}
+        assert [answers.pop().json() for _ in range(2)] == [{"args": ["it's", ""]}] * 2
         check_seed(answers)
         again = type_in(commands[0].replace("curl -i", key.format(0)))
         assert again.header("X-Job-Id") == answers[0].header("X-Job-Id"), "keys need a Redis"
@@ -131,6 +133,8 @@ def write_task(folder: Path) -> None:
     arguments = [{"order": 0, "type": "input", "value": "it's"}, {"order": 1, "type": "fixed", "value": ""}]
     task = {"name": "Mine", "task_arguments": arguments, "script_runas": "python3 %script%"}
     (folder / "mine.json").write_text(json.dumps({"task": task, "file": {"filename": "mine.py"}}))
+    workflow = {"name": "Mine", "graph": {}, "tasks": [{"id": "only", "script": {"filename": "mine.py"}, **task}]}
+    (folder / "mine_too.json").write_text(json.dumps(workflow))
     (folder / "mine.py").write_text("import json, sys\nprint(json.dumps({'args': sys.argv[1:]}))\n")
 
 
@@ -152,7 +156,7 @@ def write_task(folder: Path) -> None:
 )
 def test_the_command_for_a_task_fits_its_arguments(argument: dict[str, Any], value: object) -> None:
     task = Task({"id": ID, "name": "My\n task", "task_arguments": [argument]}, b"", "")
-    text = ready_text("http://h:1", [task], has_console=False)
+    text = ready_text("http://h:1", Recipes({task.id: task}), has_console=False)
     assert "/console" not in text
     title, *command = text.partition("# your task My task")[2].splitlines()[:3]
     assert ("in the place of <...>" in title) is str(value).startswith("<")

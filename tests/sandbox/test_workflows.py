@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from support.caller import listening
 from support.processes import Redis
-from support.sandbox import IN_PROGRESS, NOBODY, Client, eventually
+from support.sandbox import BRANCHES, IN_PROGRESS, NOBODY, SHIPPING, TOTAL, Client, eventually
 
 from sandbox import CUSTOMER_ID, Sandbox
 from sandbox.loading import BUILT_IN, load_recipe, load_recipes
 from sandbox.recipes import BrokenRecipe
 
-TOTAL, BRANCHES, SHIPPING = (f"61f3e937c38201da80f97{number}" for number in (100, 200, 300))
 MINE = "e" * 24
 SLEEP = "sleep 60"
 Start = Callable[..., Client]

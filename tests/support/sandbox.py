@@ -23,6 +23,7 @@ PICTURE = "61f3e937c38201da80f96c32"
 CHECKSUM = "61f3e937c38201da80f96c33"
 TIMEOUT = "61f3e937c38201da80f96c2d"
 FIVE = "61f3e937c38201da80f96c2e"
+TOTAL, BRANCHES, SHIPPING = (f"61f3e937c38201da80f97{number}" for number in (100, 200, 300))  # workflows
 NOBODY = "0" * 24
 ID = "c" * 24  # of a test's own recipe
 IN_PROGRESS = ("ready", "assigned", "onhold", "syncing", "locked", "started")
