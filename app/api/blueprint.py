@@ -8,7 +8,7 @@ from flask import Blueprint, g, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from app import errors
-from app.api import jobs, responses, tasks
+from app.api import jobs, responses, tasks, workflows
 from app.api.compression import compress, may_be_compressed
 from app.api.conditional import is_known, make_not_modified
 from app.api.openapi import document
@@ -31,6 +31,7 @@ blueprint = Blueprint("sync", __name__)
 _ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 blueprint.add_url_rule("/<customer>/task", "list_tasks", tasks.list_tasks, methods=["GET"])
+blueprint.add_url_rule("/<customer>/workflow", "list_workflows", workflows.list_workflows, methods=["GET"])
 for _kind in KINDS:
     _jobs = f"/<customer>/{_kind}/<{_kind}>/job"
     blueprint.add_url_rule(_jobs, f"run_{_kind}", jobs.run, methods=["POST"])

@@ -9,7 +9,7 @@ from app.api.request import current_services
 from app.api.responses import Response, json_response
 from app.errors import BadRequest
 
-MAX_TASKS = 1000  # in one answer
+MAX_LISTED = 1000  # tasks or workflows in one answer
 
 _TASK = ("id", "name", "type")
 _ARGUMENT = ("id", "order", "type", "label", "required", "readonly")
@@ -21,23 +21,33 @@ def list_tasks(customer: str) -> Response:
     """Answer with the tasks that the token may see: their id, name, type and arguments."""
     wanted, _ = admit(customer)
     with consequences(wanted):
-        limit = _limit(wanted.query.first.get("limit"))
+        limit = limit_of(wanted.query.first.get("limit"))
         found = current_services().supervisor.tasks(wanted.caller, limit)
-    return json_response(200, [_task(task) for task in found if isinstance(task, dict)][:limit])
+    return json_response(200, [_task(task) for task in found if isinstance(task, dict) and not _is_step(task)][:limit])
 
 
-def _limit(text: str | None) -> int:
+def _is_step(task: Mapping[str, Any]) -> bool:
+    """Return whether it is a workflow's own: TheEye ends each job of it that no workflow has started."""
+    return bool(task.get("workflow_id"))
+
+
+def limit_of(text: str | None) -> int:
+    """Read how many are wanted at most. Raise BadRequest."""
     if text is None:
-        return MAX_TASKS
-    if not re.fullmatch("[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > MAX_TASKS:
-        raise BadRequest(f"limit must be a whole number from 1 to {MAX_TASKS}")
+        return MAX_LISTED
+    if not re.fullmatch("[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > MAX_LISTED:
+        raise BadRequest(f"limit must be a whole number from 1 to {MAX_LISTED}")
     return int(text)
 
 
 def _task(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: task.get(name) for name in _TASK}, "task_arguments": shown_arguments(task)}
+
+
+def shown_arguments(task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a task's arguments, without values that are nobody's to see."""
     arguments = task.get("task_arguments")
-    shown = [_argument(each) for each in arguments if isinstance(each, dict)] if isinstance(arguments, list) else []
-    return {**{name: task.get(name) for name in _TASK}, "task_arguments": shown}
+    return [_argument(each) for each in arguments if isinstance(each, dict)] if isinstance(arguments, list) else []
 
 
 def _argument(argument: Mapping[str, Any]) -> dict[str, Any]:

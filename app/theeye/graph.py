@@ -21,7 +21,9 @@ class Graph:
         self.version = workflow.get("version")
         graph = workflow.get("graph")
         graph = graph if isinstance(graph, dict) else {}
-        events = dict(_events(_objects(graph.get("nodes"))))
+        nodes = _objects(graph.get("nodes"))
+        events = dict(_events(nodes))
+        self.tasks = [str(node.get("v")) for node in nodes if str(node.get("v")) not in events]
         found: defaultdict[str, list[Edge]] = defaultdict(list)
         for edge in _objects(graph.get("edges")):
             found[str(edge.get("v"))].append((text_of(edge.get("value")), str(edge.get("w"))))
@@ -30,6 +32,11 @@ class Graph:
             for node, edges in found.items()
             if node not in events
         }
+
+    @property
+    def edges(self) -> list[tuple[str, str | None, str]]:
+        """Return each edge: a task, the event that ends its job, and the next task."""
+        return [(task, event, after) for task, edges in self._edges.items() for event, after in edges]
 
     @property
     def is_chain(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from app.errors import (
     UNSET,
@@ -86,9 +86,17 @@ class Supervisor(Server):
     def tasks(self, caller: Caller, limit: int) -> Sequence[Any]:
         """Return the documents of the tasks that the token may see, at most `limit`. Raise as `show` does."""
         path = path_of(caller.customer, "task") + f"?limit={limit}"
-        reply, documents = self._show(caller, "tasks", path, "TheEye did not answer")
+        return self._list(caller, "tasks", path)
+
+    def workflows(self, caller: Caller, limit: int) -> Sequence[Any]:
+        """Return the documents of the workflows that the token may see, at most `limit`. Raise as `show` does."""
+        query = urlencode({"customer": caller.customer, "limit": limit}, errors="replace")
+        return self._list(caller, "workflows", f"/workflows?{query}")
+
+    def _list(self, caller: Caller, kind: str, path: str) -> Sequence[Any]:
+        reply, documents = self._show(caller, kind, path, "TheEye did not answer")
         if not isinstance(documents, list):
-            raise _not_shown("the tasks", reply, caller.token)
+            raise _not_shown(f"the {kind}", reply, caller.token)
         return documents
 
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:

@@ -26,7 +26,7 @@ from formatters.modes.job_output import INDEX
 
 CSV = CHECKOUT / "examples" / "theeye-sync-csv" / "theeye_sync_csv.py"
 JOBS = ("/{customer}/task/{task}/job", "/{customer}/workflow/{workflow}/job")
-PATHS = {"/{customer}/task", *JOBS, *(f"{path}/{{job}}" for path in JOBS)}
+PATHS = {"/{customer}/task", "/{customer}/workflow", *JOBS, *(f"{path}/{{job}}" for path in JOBS)}
 
 
 def operations(of: Node) -> Iterator[tuple[str, str, Node]]:

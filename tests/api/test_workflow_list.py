@@ -1,0 +1,56 @@
+"""The list of a customer's workflows, as the console draws it."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from support.client import ask, error_of
+from support.theeye import Reply, StandIn
+from support.workflows import FIRST, SECOND, WORKFLOW
+
+LIST = "/acme/workflow"
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_tasks_and_edges(version: int, client: FlaskClient, theeye: StandIn) -> None:
+    """Also of a workflow of the first version, whose events are nodes of their own."""
+    edges = [(FIRST, "success", SECOND), (FIRST, "failure", FIRST)]
+    theeye.workflow(tasks=[SECOND, FIRST], edges=edges, version=version, start_task_id=FIRST)
+    got = ask(client, "GET", LIST)
+    assert got.get_json() == [
+        {
+            "id": WORKFLOW,
+            "name": "Two steps",
+            "task_arguments": [],
+            "tasks": [{"id": FIRST, "name": "Step 2"}, {"id": SECOND, "name": "Step 1"}],
+            "edges": [{"from": before, "event": event, "to": after} for before, event, after in edges],
+        }
+    ]
+    assert got.headers["Cache-Control"] == "no-store"
+    assert theeye.calls_of("workflows")[0].target == "/workflows?customer=acme&limit=1000"
+    assert ask(client, "GET", f"{LIST}?limit=1").status_code == 200
+    error_of(ask(client, "GET", f"{LIST}?limit=0"), 400, "EINVALID")
+
+
+def test_a_workflow_that_is_hardly_one(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.fault("workflows", Reply(200, ["x", {"id": "a", "graph": {"nodes": 5, "edges": [3]}}]))
+    [found] = ask(client, "GET", LIST).get_json()
+    assert found == {"id": "a", "name": None, "task_arguments": [], "tasks": [], "edges": []}
+    theeye.fault("tasks", Reply(403, {"message": "no"}))
+    error_of(ask(client, "GET", LIST), 403, "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "code"), [(Reply(403, {"message": "no"}), 403, ""), (Reply(200, {}), 502, "ESUPERVISOR")]
+)
+def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: FlaskClient, theeye: StandIn) -> None:
+    theeye.fault("workflows", reply)
+    error_of(ask(client, "GET", LIST), status, code)
+    assert theeye.calls_of("tasks") == []
+
+
+def test_a_step_is_not_among_the_tasks(client: FlaskClient, theeye: StandIn) -> None:
+    """TheEye ends each job of it that no workflow has started."""
+    tasks: list[Any] = [{"id": "a", "workflow_id": WORKFLOW}, {"id": "b", "workflow_id": None}]
+    theeye.fault("tasks", Reply(200, tasks))
+    assert [task["id"] for task in ask(client, "GET", "/acme/task").get_json()] == ["b"]
