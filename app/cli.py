@@ -161,5 +161,5 @@ def _registry_from_environment() -> Registry:
 
 
 main.add_command(formatters_command(_registry_from_environment))
-for _command in (commands.run, commands.result, commands.cancel, commands.tasks):
+for _command in (commands.run, commands.result, commands.cancel, commands.tasks, commands.workflows):
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""Define the commands `theeye-sync run`, `result`, `cancel` and `tasks`.
+"""Define the commands `theeye-sync run`, `result`, `cancel`, `tasks` and `workflows`.
 
 Each command imports its code when it runs. gunicorn's master imports this module before gevent patches locks, and the
 import of requests makes locks.
@@ -15,7 +15,7 @@ import click
 
 from app.client.misuse import Misuse
 from app.client.outcome import Exit
-from app.client.target import Target, target_of
+from app.client.target import TASK, WORKFLOW, Target, target_of
 from app.client.token import read_token, token_option
 from app.settings import CLIENT_TOKEN, CLIENT_URL
 
@@ -112,7 +112,10 @@ def run(
     key: str | None,
     at_once: bool,
 ) -> Exit:
-    """Run a task through a service and print its answer. Arguments that begin with - come after --."""
+    """Run a task through a service and print its answer. Arguments that begin with - come after --.
+
+    CUSTOMER/workflow/WORKFLOW runs a workflow.
+    """
     from app.client.arguments import body_of
     from app.client.call import Call
     from app.client.ending import carry_out, write_answer, write_job
@@ -155,6 +158,17 @@ def cancel(service: "Service", target: Target) -> Exit:
 @_connected
 def tasks(service: "Service", customer: str, as_json: bool) -> Exit:
     """List the tasks that the token may see: id, name, and arguments: [may be null], (fixed)."""
-    from app.client.tasks import list_tasks
+    from app.client.tasks import list_runnable
 
-    return list_tasks(service, customer, as_json)
+    return list_runnable(service, customer, TASK, as_json)
+
+
+@click.command()
+@click.argument("customer", metavar="CUSTOMER")
+@click.option("--json", "as_json", is_flag=True, help="Print the service's JSON.")
+@_connected
+def workflows(service: "Service", customer: str, as_json: bool) -> Exit:
+    """List the workflows that the token may see: id, name, and the arguments of the first task."""
+    from app.client.tasks import list_runnable
+
+    return list_runnable(service, customer, WORKFLOW, as_json)

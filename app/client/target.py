@@ -1,4 +1,4 @@
-"""Name a task or a job in one word, for the arguments and output of the commands."""
+"""Name what to run, or a job, in one word, for the arguments and output of the commands."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,32 +8,42 @@ import click
 
 from app.client.misuse import Misuse
 
+TASK, WORKFLOW = KINDS = ("task", "workflow")  # as the service's paths have them
+
 
 class Target(NamedTuple):
-    """Name a customer, one of its tasks, and perhaps a job of the task."""
+    """Name a customer, one of its tasks or workflows, and perhaps a job of it."""
 
     customer: str
-    task: str
+    id: str
     job: str = ""
+    kind: str = TASK
 
     def __str__(self) -> str:
-        return "/".join(filter(None, self))
+        kind = "" if self.kind == TASK else self.kind
+        return "/".join(filter(None, (self.customer, kind, self.id, self.job)))
 
     @property
     def path(self) -> str:
-        """Return the service's path of the job, or the path that runs the task."""
-        segments = (self.customer, "task", self.task, "job", *filter(None, [self.job]))
+        """Return the service's path of the job, or the path that runs the task or workflow."""
+        segments = (self.customer, self.kind, self.id, "job", *filter(None, [self.job]))
         return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
 def target_of(form: str) -> Callable[[click.Context, click.Parameter, str], Target]:
-    """Return a reader of a form, CUSTOMER/TASK or CUSTOMER/TASK/JOB; the reader raises Misuse."""
+    """Return a reader of a form, CUSTOMER/TASK or CUSTOMER/TASK/JOB; the reader raises Misuse.
+
+    A second part may say what the third one is: CUSTOMER/workflow/WORKFLOW, or CUSTOMER/task/TASK.
+    """
 
     def read(context: click.Context, parameter: click.Parameter, value: str) -> Target:
         parts = value.split("/")
+        kind = parts.pop(1) if len(parts) > 2 and parts[1] in KINDS else TASK
         # requests would resolve a segment of dots to another path
-        if len(parts) != len(form.split("/")) or not all(part.strip(".") and part.isprintable() for part in parts):
-            raise Misuse(f"name it as {form}")
-        return Target(*parts)
+        are_names = all(part.strip(".") and part.isprintable() for part in parts)
+        if len(parts) != len(form.split("/")) or parts[1] in KINDS or not are_names:
+            raise Misuse(f"name it as {form}, or as {form.replace('TASK', 'workflow/WORKFLOW')}")
+        customer, identifier, job = [*parts, ""][:3]
+        return Target(customer, identifier, job, kind)
 
     return read

@@ -1,4 +1,4 @@
-"""List the tasks that can be run."""
+"""List the tasks or the workflows that can be run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,16 +17,16 @@ from app.telemetry.text import escape
 COLUMNS = ("ID", "NAME", "ARGUMENTS")
 
 
-def list_tasks(service: Service, customer: str, as_json: bool) -> Exit:
-    """Write the tasks that the token may see: a table, or the service's own JSON."""
+def list_runnable(service: Service, customer: str, kind: str, as_json: bool) -> Exit:
+    """Write the tasks or workflows that the token may see: a table, or the service's own JSON."""
     if not customer.strip(".") or "/" in customer:
-        raise Misuse("name one customer, whose tasks to list: CUSTOMER")
+        raise Misuse(f"name one customer, whose {kind}s to list: CUSTOMER")
     try:
-        answer = service.ask("GET", f"/{quote(customer, safe='')}/task")
+        answer = service.ask("GET", f"/{quote(customer, safe='')}/{kind}")
     except Cut as cut:
         say(str(cut))
         return Exit.SERVICE_FAILED
-    found = _tasks(answer)
+    found = _listed(answer)
     if found is None:
         say(answer.words)
         return answer.exit
@@ -34,8 +34,8 @@ def list_tasks(service: Service, customer: str, as_json: bool) -> Exit:
     return Exit.SUCCESS
 
 
-def _tasks(answer: Answer) -> list[Mapping[str, Any]] | None:
-    """Return the tasks of an answer, or None if it is an error."""
+def _listed(answer: Answer) -> list[Mapping[str, Any]] | None:
+    """Return the list of an answer, or None if it is an error."""
     try:
         found = json.loads(answer.body) if answer.status == 200 else None
     except ValueError:
@@ -43,11 +43,11 @@ def _tasks(answer: Answer) -> list[Mapping[str, Any]] | None:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else None
 
 
-def _row(task: Mapping[str, Any]) -> Sequence[str]:
-    """Return the cells of a task's row, each without line breaks."""
-    arguments = [each for each in task.get("task_arguments") or [] if isinstance(each, dict)]
+def _row(runnable: Mapping[str, Any]) -> Sequence[str]:
+    """Return the cells of a row, each without line breaks."""
+    arguments = [each for each in runnable.get("task_arguments") or [] if isinstance(each, dict)]
     shown = [_argument(each) for each in arguments]
-    cells = (str(task.get("id")), str(task.get("name")), ", ".join(shown) or "-")
+    cells = (str(runnable.get("id")), str(runnable.get("name")), ", ".join(shown) or "-")
     return [" ".join(cell.split()) for cell in cells]
 
 

@@ -8,6 +8,7 @@ from support.command import HERE, command
 from support.pages import read
 from support.processes import Service, run_python
 from support.theeye import TASK, Reply, StandIn
+from support.workflows import SECOND, WORKFLOW
 
 from app.cli import main
 
@@ -105,12 +106,29 @@ def test_the_tasks_are_listed(gunicorn: Service, its_theeye: StandIn) -> None:
     assert (refused.exit_code, refused.stdout, refused.stderr) == (4, "", "EORACC: Forbidden\n")
 
 
+def test_a_workflow_is_run_cancelled_and_listed(gunicorn: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(SECOND, delay=None, output=["{}"], name="Second")
+    its_theeye.workflow(name="Two")
+    here = f"acme/workflow/{WORKFLOW}"
+    listed = command(gunicorn.url, "workflows", "acme").stdout.splitlines()
+    assert [line.split() for line in listed[1:]] == [[WORKFLOW, "Two", "-"]]
+    job = command(gunicorn.url, "run", here, "x", "--async").stdout.strip()
+    assert job.rpartition("/")[0] == here
+    its_theeye.finish(its_theeye.wait_for_steps(job.rpartition("/")[2], 2)[1]["id"])
+    found = command(gunicorn.url, "result", job, "--mode", "parse")
+    assert (found.exit_code, found.stdout) == (0, "{}")
+    again = command(gunicorn.url, "run", here, "x", "--async").stdout.strip()
+    its_theeye.wait_for_steps(again.rpartition("/")[2], 2)
+    assert command(gunicorn.url, "cancel", again, SYNC_TOKEN="tok-admin").exit_code == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         *(["run", target] for target in ("acme", "acme/", "/x", "acme/x/y", "acme/..", "./x", "acme/x\n")),
-        *(["result", target] for target in ("acme/x", "acme/x/", "acme/x/..")),
-        *(["tasks", target] for target in ("", "..", "acme/x")),
+        *(["run", target] for target in ("acme/workflow", "acme/workflow/", "acme/workflow/x/y", "acme/flow/x")),
+        *(["result", target] for target in ("acme/x", "acme/x/", "acme/x/..", "acme/workflow/x", "acme/task/x")),
+        *([kind, target] for kind in ("tasks", "workflows") for target in ("", "..", "acme/x")),
         *(["run", HERE, "--wait", wait] for wait in ("-1", "nan", "inf", "soon")),
         *(["run", HERE, "--mode", mode] for mode in ("parse=x", "parse=01", "a&b", "access_token=tok-secret", "a b")),
         *(["run", HERE, "--key", key] for key in ("", "a b", "é", "a\r\nX: y", "k" * 256)),
