@@ -44,8 +44,8 @@ def api(page: Page, url: str) -> None:
     """The interface, with the call that runs a task."""
     page.goto(f"{url}/docs")
     authorize(page)
-    page.locator(".opblock-post .opblock-summary-control").click()
-    expect(page.locator(".opblock-post .execute")).to_be_visible()
+    page.locator(".opblock-post .opblock-summary-control").first.click()
+    expect(page.locator(".opblock-post .execute").first).to_be_visible()
     page.locator(".opblock-tag-section").first.scroll_into_view_if_needed()
 
 

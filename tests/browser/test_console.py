@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from support.browser import open_console, run, start
 from support.nginx import UNDER_SYNC, Nginx
 from support.processes import Service
-from support.sandbox import CHECKSUM, ECHO, FAILURE, PICTURE, SLEEPER, TASK
+from support.sandbox import BRANCHES, CHECKSUM, ECHO, FAILURE, PICTURE, SHIPPING, SLEEPER, TASK
 
 from sandbox import CUSTOMER, TOKEN
 
@@ -86,6 +86,22 @@ def test_a_field_for_each_argument(page: Page, site: Service) -> None:
     assert fields.nth(5).get_attribute("type") == "password"
 
 
+def test_a_workflow_lights_up(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    page.get_by_role("button", name="List the tasks").click()
+    page.get_by_role("combobox", name="Task").select_option("Order in two branches")
+    page.locator("#arguments input").fill("7")
+    page.locator("#run").click()
+    expect(page.locator("#graph .active").filter(has_text="Reserve the items")).to_be_visible()
+    expect(page.locator("#graph .good")).to_have_count(3)
+    expect(page.locator("#lifecycles")).to_contain_text("Read the order: finished")
+    expect(page.locator("#answer .tree")).to_contain_text("reserved: 2")
+    expect(page.locator("#curl")).to_contain_text(f"/{CUSTOMER}/workflow/{BRANCHES}/job?parse' \\")
+    page.get_by_role("combobox", name="Task").select_option("")
+    run(page, f"workflow/{SHIPPING}", [200], "parse", "Status 409 · failure")
+    expect(page.locator("#graph .bad")).to_contain_text("Check the stock")
+
+
 def test_a_number_keeps_all_its_digits(page: Page, site: Service) -> None:
     open_console(page, site.url)
     run(page, ECHO, [{"id": 12345678901234567890}], "parse")
@@ -119,7 +135,7 @@ def test_a_wait_under_a_path_of_nginx(page: Page, site: Service) -> None:
     with Nginx(site.port, changes=UNDER_SYNC) as nginx:
         open_console(page, nginx.url, "/sync/console/")
         page.get_by_role("button", name="List the tasks").click()
-        expect(page.locator("#listed")).to_have_text("12 tasks")
+        expect(page.locator("#listed")).to_have_text("12 tasks, 3 workflows")
         start(page, SLEEPER, [600])
         expect(page.locator("#lifecycles li")).to_contain_text(["ready", "assigned"])
         expect(page.locator("#curl")).to_contain_text(f"{nginx.url}/sync/{CUSTOMER}/task/")
@@ -222,8 +238,8 @@ def test_a_telephone(path: str, page: Page, site: Service) -> None:
         run(page, ECHO, ["x" * 500])
     else:
         page.goto(f"{site.url}/docs")
-        page.locator(".opblock-post .opblock-summary").click()
-        expect(page.locator(".opblock-post .execute")).to_be_visible()
+        page.locator(".opblock-post .opblock-summary").first.click()
+        expect(page.locator(".opblock-post .execute").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     red = page.evaluate("Number(getComputedStyle(document.querySelector('h1, h2')).color.match(/\\d+/)[0])")
     assert (red > 128) == page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")

@@ -19,7 +19,7 @@ def test_a_call_from_the_page_as_its_example_is_filled_in(path: str, page: Page,
         page.goto(f"{nginx.url if path else site.url}{path}/docs")
         authorize(page)
         run = execute(page, "POST", "/{customer}/task/{task}/job")
-        assert (run.status, run.request.url.partition("?")[2]) == (200, "")
+        assert (run.status, run.request.url.partition("?")[2]) == (200, "wait=60"), "the default is filled in"
         assert json.loads(run.json()[0])["name"] == "tomer"
         again = execute(page, "GET", "/{customer}/task/{task}/job/{job}")
         assert (again.status, again.json()) == (200, run.json())

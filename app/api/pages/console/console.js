@@ -1,4 +1,4 @@
-// The console: choose a task and run it. The token lives in its field and in calls under way, and nowhere else.
+// The console: choose a task or a workflow and run it. The token lives in its field and in calls under way, and nowhere else.
 import { argumentFields } from "./arguments.js";
 import { address, call } from "./calls.js";
 import { $, element } from "./element.js";
@@ -7,46 +7,49 @@ import { advice, currentLanguage, say, speak } from "./words.js";
 
 const OTHER = ""; // the choice of a task by its id
 
-let tasks = [];
+let listed = []; // tasks and workflows, each with its kind
 let fields;
 
 const token = () => $("token").value.trim();
 const customer = () => $("customer").value.trim();
-const chosenTask = () => tasks.find((task) => task.id === $("task").value);
+const chosen = () => listed.find(({ id }) => id === $("task").value);
 
 function showArguments() {
-  fields = argumentFields(chosenTask());
+  fields = argumentFields(chosen());
   $("arguments").replaceChildren($("arguments").firstElementChild, ...fields.shown);
-  $("by-id").hidden = Boolean(chosenTask());
-  $("task-id").required = !chosenTask();
+  $("by-id").hidden = Boolean(chosen());
+  $("task-id").required = !chosen();
 }
 
-// Offer TheEye's own list of tasks by name; where the token may not read it, the id does.
-async function listTasks() {
-  const found = token() && customer() ? await askForTasks() : [];
-  const before = chosenTask();
-  tasks = found.sort((one, other) => String(one.name).localeCompare(String(other.name)));
-  const options = tasks.map((task) => element("option", { value: task.id }, task.name || task.id));
-  $("task").replaceChildren($("task").firstElementChild, ...options);
-  $("task").value = tasks.find((task) => task.id === before?.id)?.id ?? OTHER;
+// Offer TheEye's own lists by name; where the token may not read them, the id does.
+async function list() {
+  $("listed").textContent = token() && customer() ? say("listing") : "";
+  const found = token() && customer() ? await Promise.all([ask("task"), ask("workflow")]) : [];
+  const before = chosen();
+  listed = found.flatMap((each) => each.found).sort((one, other) => String(one.name).localeCompare(String(other.name)));
+  $("task").replaceChildren($("task").firstElementChild, ...["task", "workflow"].flatMap(group));
+  $("task").value = listed.find(({ id }) => id === before?.id)?.id ?? OTHER;
+  $("listed").textContent = found.map(({ problem }) => problem).find(Boolean) ?? counted();
   if (before) showArguments();
 }
 
-async function askForTasks() {
-  $("listed").textContent = say("listing");
+const listedOf = (kind) => listed.filter((each) => each.kind === kind);
+const counted = () => ["task", "workflow"].filter((kind) => listedOf(kind).length).map((kind) => say(`listed_${kind}`, listedOf(kind).length)).join(", ");
+
+function group(kind) {
+  const options = listedOf(kind).map(({ id, name }) => element("option", { value: id }, name || id));
+  return options.length ? [element("optgroup", { label: say(`group_${kind}`) }, ...options)] : [];
+}
+
+async function ask(kind) {
   try {
-    const response = await call("GET", `${address(customer(), "task")}?limit=1000`, token());
+    const response = await call("GET", `${address(customer(), kind)}?limit=1000`, token());
     const found = await response.json();
-    if (response.ok) {
-      $("listed").textContent = say("listed", found.length);
-      return found;
-    }
-    const words = [advice(response.status, found.code), response.status === 401 ? "" : say("useId")];
-    $("listed").textContent = words.join(" ");
+    if (response.ok) return { found: found.map((each) => ({ ...each, kind })) };
+    return { found: [], problem: [advice(response.status, found.code), response.status === 401 ? "" : say("useId")].join(" ") };
   } catch (error) {
-    $("listed").textContent = say("unreachable", error.message);
+    return { found: [], problem: say("unreachable", error.message) };
   }
-  return [];
 }
 
 // The modes of this service, those of plugins too, stand in its document.
@@ -67,12 +70,19 @@ function query() {
   return found.length ? `?${found.join("&")}` : "";
 }
 
+// Read an id: that of a task, or workflow/ID.
+function byId(text) {
+  const [, kind, id] = /^(task|workflow)\/(.*)$/.exec(text) ?? ["", "task", text];
+  return { kind, id };
+}
+
 async function run(event) {
   event.preventDefault();
-  const task = chosenTask()?.id ?? $("task-id").value.trim();
-  const path = address(customer(), "task", task, "job") + query();
-  const title = tasks.find(({ id }) => id === task)?.name ?? task;
-  const wanted = { title, customer: customer(), task, method: "POST", path };
+  const { kind, id } = chosen() ?? byId($("task-id").value.trim());
+  const path = address(customer(), kind, id, "job") + query();
+  const known = listed.find((each) => each.id === id);
+  const workflow = known?.tasks?.length ? known : undefined;
+  const wanted = { title: known?.name ?? id, customer: customer(), kind, id, workflow, method: "POST", path };
   $("problem").textContent = "";
   try {
     const body = `{"task_arguments":${await fields.read()}}`;
@@ -87,8 +97,8 @@ $("language").addEventListener("change", () => {
   speak($("language").value);
   refresh();
 });
-for (const id of ["token", "customer"]) $(id).addEventListener("change", listTasks);
-$("list").addEventListener("click", () => $("token").reportValidity() && $("customer").reportValidity() && listTasks());
+for (const id of ["token", "customer"]) $(id).addEventListener("change", list);
+$("list").addEventListener("click", () => $("token").reportValidity() && $("customer").reportValidity() && list());
 $("task").addEventListener("change", showArguments);
 $("cancel").addEventListener("click", () => cancel(token()));
 $("call").addEventListener("submit", run);

@@ -2,6 +2,7 @@
 import { download, shownAnswer } from "./answer.js";
 import { address, call, curlLine, errorAnswer, eventAnswer, events, isLong, plainAnswer } from "./calls.js";
 import { $, element, forgetBlobs } from "./element.js";
+import { drawGraph } from "./graph.js";
 import { say } from "./words.js";
 
 const MOST_RUNS = 20; // kept, with their answers
@@ -13,9 +14,10 @@ let shown; // the run on the screen
 const seconds = (milliseconds) => (milliseconds / 1000).toFixed(1);
 const isOver = ({ answer, problem }) => Boolean(answer ?? problem);
 
-// Make the call {title, customer, task, method, path, body} with this token; return once it has ended.
+// Make the call {title, customer, kind, id, workflow, method, path, body} with this token; return once it has ended.
+// A workflow that is known has a graph.
 export async function follow(wanted, token) {
-  const run = { job: "", lifecycles: [], began: performance.now(), ...wanted };
+  const run = { job: "", lifecycles: [], steps: new Map(), began: performance.now(), ...wanted };
   keep(run);
   select(run);
   const clock = setInterval(() => showProgress(run), TICK);
@@ -37,13 +39,20 @@ async function receive(run, response) {
   }
   for await (const { event, data } of events(response)) {
     if (event === "job") run.job = data.id;
-    if (event === "lifecycle") run.lifecycles.push([data.lifecycle, performance.now() - run.began]);
+    if (event === "lifecycle") hear(run, data);
     if (event === "answer") run.answer = eventAnswer(data);
     if (event === "error") run.answer = errorAnswer(data);
     run.expected = data.expected_seconds ?? run.expected;
     if (!isOver(run)) update(run);
   }
   if (!run.answer) run.problem = say("cutOff");
+}
+
+// Keep a lifecycle: the job's own, or that of one of a workflow's tasks.
+function hear(run, { lifecycle, task }) {
+  const words = task ? `${task.name}: ${task.lifecycle}` : lifecycle;
+  run.lifecycles.push([words, performance.now() - run.began]);
+  if (task) run.steps.set(task.job, task);
 }
 
 // Cancel the run on the screen. Its answer tells how it ended.
@@ -62,7 +71,7 @@ export async function cancel(token) {
   update(run);
 }
 
-const jobPath = ({ customer, task, job }) => address(customer, "task", task, "job", job);
+const jobPath = ({ customer, kind, id, job }) => address(customer, kind, id, "job", job);
 
 function keep(run) {
   run.state = element("span");
@@ -80,6 +89,8 @@ function select(run) {
   $("shown").hidden = false;
   $("shown-title").textContent = run.title;
   $("lifecycles").replaceChildren();
+  run.graph = run.workflow && drawGraph(run.workflow);
+  $("graph").replaceChildren(...(run.graph ? [run.graph.shown] : []));
   const file = isLong(run.body) ? [download(run.body, "body.json")] : [];
   $("curl").replaceChildren(element("pre", { tabindex: "0" }, curlLine(run.method, run.path, run.body)), ...file);
   for (const { button } of runs) button.setAttribute("aria-current", String(button === run.button));
@@ -101,6 +112,7 @@ function update(run) {
   $("cancel").hidden = over || !run.job;
   const news = run.lifecycles.slice($("lifecycles").children.length);
   $("lifecycles").append(...news.map(([name, time]) => element("li", {}, `${name} `, element("small", {}, `${seconds(time)} s`))));
+  run.graph?.light([...run.steps.values()]);
   showProgress(run);
   $("answer").replaceChildren(...(run.answer ? shownAnswer(run.answer) : []), ...(isUnread(run) ? [fetchButton(run)] : []));
 }
@@ -116,10 +128,10 @@ function isUnread({ job, answer, problem }) {
   return !answer || ((answer.status === 202 || answer.status >= 500) && !answer.headers.has("X-Job-State"));
 }
 
-function fetchButton({ title, customer, task, job, path }) {
+function fetchButton({ title, customer, kind, id, workflow, job, path }) {
   const button = element("button", { type: "button" }, say("fetchLater"));
   const query = new URL(path, document.baseURI).search;
-  const wanted = { title, customer, task, job, method: "GET", path: jobPath({ customer, task, job }) + query };
+  const wanted = { title, customer, kind, id, workflow, job, method: "GET", path: jobPath({ customer, kind, id, job }) + query };
   button.addEventListener("click", () => follow(wanted, $("token").value.trim()));
   return element("p", {}, button);
 }
