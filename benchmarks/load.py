@@ -106,8 +106,9 @@ class Client(asyncio.Protocol):
 
 
 async def connect(port: int, task: str, accept: str = "*/*") -> Client:
-    """Connect and return a client that runs the task."""
-    head = f"POST /acme/task/{task}/job HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer bench\r\n"
+    """Connect and return a client that runs the task, or the workflow of `workflow/ID`."""
+    runs = task if "/" in task else f"task/{task}"
+    head = f"POST /acme/{runs}/job HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer bench\r\n"
     head += f"Accept: {accept}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
     loop = asyncio.get_running_loop()
     _, client = await loop.create_connection(lambda: Client(head.encode() + BODY), "127.0.0.1", port)

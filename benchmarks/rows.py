@@ -88,6 +88,21 @@ def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
     ]
 
 
+def workflow(bench: Bench, worker: str, service: Service) -> list[Figure]:
+    """Send one request at a time, for a workflow of two steps of 50 ms: what is added to the time that they took."""
+    row, target, seconds = "workflow of two steps", f"workflow/{task_id(TASK_MS)}", bench.options.seconds
+    load = client("load", "latency", port=service.port, task=target, seconds=seconds)
+    used = bench.used(service, lambda: bench.run(load))
+    calls = sum(used.calls.values()) / max(used.calls["create"], 1)
+    return [
+        Figure(row, worker, "ms added, p50", used.found["added_p50"]),
+        Figure(row, worker, "ms added, p99", used.found["added_p99"]),
+        Figure(row, worker, CPU, used.per_request),
+        Figure(row, worker, "calls to TheEye a request", calls),
+        Figure(row, worker, "wrong answers", used.found["errors"]).at_most(0),
+    ]
+
+
 def outputs(bench: Bench, worker: str, service: Service) -> list[Figure]:
     """Run jobs with small and large outputs; a job's document contains its output four times."""
     figures = [_output(bench, worker, service, size) for size in bench.options.outputs]
@@ -107,7 +122,13 @@ def _output(bench: Bench, worker: str, service: Service, size: int) -> Figure:
     return Figure("outputs", worker, name, used.per_request, floor["cpu_ms"], today["cpu_ms"])
 
 
-SHARED: dict[str, Shared] = {"warm": warm, "throughput": throughput, "latency": latency, "outputs": outputs}
+SHARED: dict[str, Shared] = {
+    "warm": warm,
+    "throughput": throughput,
+    "latency": latency,
+    "workflow": workflow,
+    "outputs": outputs,
+}
 ALONE: dict[str, Alone] = {
     "parked": parked,
     "watched": watched,

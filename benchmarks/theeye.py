@@ -2,8 +2,9 @@
 
 python -m benchmarks.theeye --port PORT --redis-port PORT
 
-A task's id determines its jobs' duration and output, see `task_id`. Every job succeeds. Its output contains when it
-began and ended, in monotonic seconds, which all processes of a machine share.
+A task's id determines its jobs' duration and output, see `task_id`; a workflow with the same id has two such steps.
+Every job succeeds. Its output contains when it began and ended, in monotonic seconds, which all processes of a machine
+share.
 """
 
 import argparse
@@ -47,6 +48,14 @@ JOB: dict[str, Any] = {
     "next": {},
     "result": {},
     "output": None,
+}
+WORKFLOW: dict[str, Any] = {
+    "name": "Two steps",
+    "version": 2,
+    "start_task_id": f"{0:024x}",
+    "graph": {"nodes": [], "edges": [{"v": f"{0:024x}", "w": f"{1:024x}", "value": "success"}]},
+    "customer_id": CUSTOMER_ID,
+    "autoremove_completed_jobs": False,
 }
 PROFILE = {
     "principal": {"id": "5e00000000000000000000a1", "name": "Ada", "username": "ada", "email": "ada@example.org"},
@@ -98,6 +107,7 @@ class TheEye:
 
     def __init__(self, publish: Callable[[bytes], None]) -> None:
         """Start without jobs; `publish` sends commands to Redis."""
+        self._runs = Runs(self)
         self._publish = publish
         self._loop = asyncio.get_running_loop()
         self._jobs: dict[bytes, tuple[float, float]] = {}
@@ -107,6 +117,7 @@ class TheEye:
         self._ready = open_end(JOB)
         self._profile = answer(dumps(PROFILE))
         self.counts = {"create": 0, "read": 0, "lifecycle": 0, "profile": 0, "task": 0, "other": 0}
+        self.counts |= {"jobs": 0, "workflow": 0}
 
     def handle(self, request: bytes) -> bytes:
         """Return the answer to one whole request."""
@@ -118,9 +129,16 @@ class TheEye:
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"POST "):
             self.counts["create"] += 1
+            if request.startswith(b"POST /workflows/"):
+                return self._runs.create(request[16:40])
             at = request.index(b"/task/") + 14
-            return self._create(request[at : at + 16])
+            job_id = self.create(request[at : at + 16])
+            self.begin(job_id)
+            return answer(self._ready + job_id + b'"}')
         path = request[4 : request.index(b" ", 4)]
+        if path.startswith(b"/workflows/"):
+            self.counts["jobs" if b"/job/" in path else "workflow"] += 1
+            return self._runs.show(path)
         if (at := path.find(b"/job/") + 5) >= 5:
             job_id, looks = path[at : at + 24], path.endswith(b"/lifecycle")
             self.counts["lifecycle" if looks else "read"] += 1
@@ -139,19 +157,23 @@ class TheEye:
             return answer(dumps(TASK | {"id": path.rpartition(b"/")[2].decode()}))
         return self._profile if kind == "profile" else NOT_FOUND
 
-    def _create(self, plan: bytes) -> bytes:
+    def create(self, plan: bytes, began: float = 0.0) -> bytes:
+        """Make a job and return its id."""
         self._created += 1
         job_id = b"%08x%b" % (self._created, plan)
-        self._jobs[job_id] = (time.monotonic(), 0.0)
+        self._jobs[job_id] = (began or time.monotonic(), 0.0)
         if len(self._jobs) > REMEMBERED:
             del self._jobs[next(iter(self._jobs))]
-        if milliseconds := int(plan[:8], 16):
-            self._loop.call_later(milliseconds / 1000, self._end, job_id)
-        else:
-            self._end(job_id)
-        return answer(self._ready + job_id + b'"}')
+        return job_id
 
-    def _end(self, job_id: bytes) -> None:
+    def begin(self, job_id: bytes) -> None:
+        """End a job when its time is over."""
+        if milliseconds := int(job_id[8:16], 16):
+            self._loop.call_later(milliseconds / 1000, self.end, job_id)
+        else:
+            self.end(job_id)
+
+    def end(self, job_id: bytes) -> None:
         """End a job; publish it in the next iteration of the loop, after the answer to the create."""
         if job_id not in self._jobs:
             return
@@ -159,28 +181,89 @@ class TheEye:
         if not self._due:
             self._loop.call_soon(self._publish_due)
         self._due.append(job_id)
+        self._runs.go_on(job_id, self._jobs[job_id][0])
 
     def _publish_due(self) -> None:
-        self._publish(b"".join(map(notification, self._due)))
+        self._publish(b"".join(notification(job_id, self._runs.topic(job_id)) for job_id in self._due))
         self._due.clear()
 
     def _lifecycle(self, job_id: bytes) -> bytes:
         return answer(b'"finished"' if self._jobs[job_id][1] else b'"ready"')
 
     def _read(self, job_id: bytes) -> bytes:
+        return answer(self.document(job_id) + self._runs.mark(job_id) + b"}")
+
+    def document(self, job_id: bytes) -> bytes:
+        """Return a job's document, without its closing brace."""
         began, ended = self._jobs[job_id]
         if not ended:
-            return answer(self._ready + job_id + b'"}')
+            return self._ready + job_id + b'"'
         size = job_id[16:]
         if size not in self._documents:
             self._documents[size] = ended_job(int(size, 16))
-        return answer((b"%.6f/%.6f" % (began, ended)).join(self._documents[size]) + job_id + b'"}')
+        return (b"%.6f/%.6f" % (began, ended)).join(self._documents[size]) + job_id + b'"'
 
 
-def notification(job_id: bytes) -> bytes:
+class Runs:
+    """Hold the runs of workflows: two steps each, one after the other."""
+
+    def __init__(self, theeye: TheEye) -> None:
+        """Start without runs; their jobs are TheEye's."""
+        self._theeye = theeye
+        self._steps: dict[bytes, list[bytes]] = {}  # of a run
+        self._run_of: dict[bytes, bytes] = {}  # of a step
+
+    def create(self, workflow: bytes) -> bytes:
+        """Start a run and answer with its job."""
+        run = self._theeye.create(workflow[8:])
+        self._steps[run] = []
+        self._start(run)
+        return answer(self._theeye.document(run) + self.mark(run) + b"}")
+
+    def go_on(self, job_id: bytes, began: float) -> None:
+        """Start the next step after the end of one, or end the run."""
+        run = self._run_of.get(job_id)
+        if run is not None and len(self._steps[run]) < 2:
+            self._start(run, began)  # the last step's output says when the run began
+        elif run is not None:
+            self._theeye.end(run)
+
+    def show(self, path: bytes) -> bytes:
+        """Answer with the workflow, or with the jobs of a run."""
+        workflow, _, rest = path[11:].partition(b"?")[0].partition(b"/job/")
+        if not rest:
+            return answer(dumps(WORKFLOW | {"id": workflow.decode()}))
+        jobs = [self._theeye.document(step) + self.mark(step) + b"}" for step in self._steps[rest[:24]]]
+        return answer(b"[%b]" % b",".join(jobs))
+
+    def mark(self, job_id: bytes) -> bytes:
+        """Return what the document of a run or a step has more than a job's."""
+        if job_id in self._steps:
+            return b',"_type":"WorkflowJob","output":[],"workflow_id":"61f3e937%b"' % job_id[8:]
+        if (run := self._run_of.get(job_id)) is None:
+            return b""
+        place = self._steps[run].index(job_id)
+        return b',"workflow_job_id":"%b","task_id":"%024x","name":"step %d"' % (run, place, place)
+
+    def topic(self, job_id: bytes) -> bytes:
+        """Return the topic of the notification of a job's end."""
+        return b"workflow-job-finished" if job_id in self._steps else b"job-finished"
+
+    def _start(self, run: bytes, began: float = 0.0) -> None:
+        step = self._theeye.create(run[8:], began)
+        self._run_of[step] = run
+        self._steps[run].append(step)
+        self._theeye.begin(step)
+        if len(self._steps) > REMEMBERED:
+            for old in self._steps.pop(next(iter(self._steps))):
+                del self._run_of[old]
+
+
+def notification(job_id: bytes, topic: bytes) -> bytes:
     """Return the Redis command that publishes a job's end."""
-    channel = b"%b:job-finished:%b" % (CUSTOMER_ID.encode(), job_id)
-    message = b'{"topic":"job-finished","id":"%b","data":{"operation":"update","organization":"%b",' % (
+    channel = b"%b:%b:%b" % (CUSTOMER_ID.encode(), topic, job_id)
+    message = b'{"topic":"%b","id":"%b","data":{"operation":"update","organization":"%b",' % (
+        topic,
         job_id,
         CUSTOMER.encode(),
     ) + b'"organization_id":"%b","model_id":"%b","model_type":"ScriptJob"}}' % (CUSTOMER_ID.encode(), job_id)
