@@ -26,6 +26,7 @@ from support.theeye import JOB, Answer, Call, StandIn
 from support.theeye import Job as StandInJob
 
 WORKERS = ("gevent", "gthread")
+CREATES = ("create", "workflow_create")
 LATE = 20.0  # seconds after its job's end that an answer is certainly too late: half a wait, which a busy machine keeps
 
 Given = TypeVar("Given")
@@ -48,8 +49,8 @@ class Recorder(StandIn):
         self._wait(lambda: list(wanted & self._answered), len(wanted), "answered creates", timeout)
 
     def creates_by_argument(self) -> Counter[str]:
-        """How often each request's create came in."""
-        return Counter(argument_of(call) for call in self.calls_of("create"))
+        """How often each request's create came in, of a task or of a workflow."""
+        return Counter(argument_of(call) for kind in CREATES for call in self.calls_of(kind))
 
     def _start_job(self, job: StandInJob, answer: Answer) -> None:
         super()._start_job(job, answer)
@@ -67,6 +68,10 @@ class Recorder(StandIn):
     def _end(self, job: StandInJob, publish: bool = True, **changes: Any) -> None:
         self.ended_at[job.id] = time.monotonic()
         super()._end(job, publish, **({"output": printed(job)} | changes))
+
+    def _end_run(self, run: StandInJob, last: StandInJob) -> None:
+        self.ended_at[run.id] = time.monotonic()
+        super()._end_run(run, last)
 
 
 def printed(job: StandInJob) -> list[str]:
@@ -139,10 +144,10 @@ def get(service: Service, target: str) -> Got:
 class Load:
     """So many requests at once, a thread each."""
 
-    def __init__(self, service: Service, count: int, query: str = "") -> None:
+    def __init__(self, service: Service, count: int, query: str = "", target: str = JOB) -> None:
         self.arguments = [f"a{next(_numbers)}" for _ in range(count)]
         self._got: list[Got] = []
-        given = [(service, argument, query) for argument in self.arguments]
+        given = [(service, argument, query, target) for argument in self.arguments]
         self._threads = [threading.Thread(target=self._run, args=each, daemon=True) for each in given]
         for thread in self._threads:
             thread.start()
@@ -163,8 +168,8 @@ class Load:
         assert not missing, f"{missing} of {len(self)} requests without an answer after {timeout} s"
         return list(self._got)
 
-    def _run(self, service: Service, argument: str, query: str) -> None:
-        self._got.append(ask(service, request_bytes(argument, query), argument))
+    def _run(self, service: Service, argument: str, query: str, target: str) -> None:
+        self._got.append(ask(service, request_bytes(argument, query, target=target), argument))
 
 
 class RawClient:
@@ -226,8 +231,9 @@ def _why(got: Got, status: int, is_right: Callable[[Any], bool]) -> str:
 
 
 def _why_not_its_own(theeye: Recorder, got: Got) -> str:
-    job = theeye.jobs.get(got.job_id)
-    return "" if job and job["task_arguments_values"] == [got.argument] else f"{got.argument}: not its own job"
+    jobs = theeye.jobs
+    job = next((job for job in jobs.values() if job.get("workflow_job_id") == got.job_id), jobs.get(got.job_id, {}))
+    return "" if job.get("task_arguments_values") == [got.argument] else f"{got.argument}: not its own job"
 
 
 @dataclass(frozen=True)
@@ -302,13 +308,13 @@ class Fleet(dict[str, Service]):
 
     theeye: Recorder
 
-    def send(self, count: int, query: str = "") -> dict[str, Load]:
+    def send(self, count: int, query: str = "", target: str = JOB) -> dict[str, Load]:
         """So many requests at once to each."""
-        return {worker: Load(service, count, query) for worker, service in self.items()}
+        return {worker: Load(service, count, query, target) for worker, service in self.items()}
 
-    def park(self, count: int, query: str = "") -> dict[str, Load]:
+    def park(self, count: int, query: str = "", target: str = JOB) -> dict[str, Load]:
         """The same, and returns once all of them wait for their jobs."""
-        loads = self.send(count, query)
+        loads = self.send(count, query, target)
         self.theeye.wait_for_answered(argument for load in loads.values() for argument in load.arguments)
         return loads
 
