@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,8 @@ def main(context: click.Context) -> None:
 def serve(options: tuple[str, ...]) -> None:
     """Serve with gunicorn. Further options are gunicorn's; they override the settings."""
     _check_options(options)
+    # Process 1 of a container loses a SIGTERM that it has no handler for: keep it until gunicorn has one (when_ready).
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", CONFIGURATION, *options])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support.processes import CHECKOUT, clean_environment, run_python
+from support.processes import CHECKOUT, clean_environment, run_python, wait_until
 from support.settings import environment
 from support.theeye import StandIn
 
@@ -26,6 +26,17 @@ def test_the_command_is_installed_and_is_the_module_too(theeye: StandIn) -> None
         ran = subprocess.run([*command, "check"], env=environ, cwd=CHECKOUT, capture_output=True, text=True, timeout=30)
         assert (ran.returncode, ran.stderr) == (0, "")
         assert ran.stdout.endswith("All is well, 1 warning.\n")
+
+
+def test_a_sigterm_during_the_start_is_not_lost(theeye: StandIn) -> None:
+    environ = clean_environment() | environment(theeye, bind="127.0.0.1:0")
+    with subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environ, cwd=CHECKOUT, stderr=-1) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        wait_until(lambda: f"SigBlk:\t{1 << signal.SIGTERM - 1:016x}" in status.read_text(), 30, "a blocked SIGTERM")
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"Handling signal: term" in log
 
 
 def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:

@@ -4,6 +4,7 @@ Elsewhere, name it: `gunicorn --config python:app.serving.config`.
 """
 
 import gc
+import signal
 from importlib.util import find_spec
 from math import ceil
 
@@ -74,7 +75,8 @@ def _refuse_cluster(url: str) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Log the addresses, the number of workers, and whether each worker is tied to a core."""
+    """Take the signals that `theeye-sync serve` keeps back; log the addresses, the workers, and their cores if tied."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     tied = ""
     if hasattr(server.worker_class, "get_thread_pool"):
         reason = cores.reason_to_roam(server.num_workers)
