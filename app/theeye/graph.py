@@ -13,12 +13,14 @@ class Graph:
     """Hold the edges of each task.
 
     In a workflow of version 2 an edge leads from task to task, and its value is the event. In one of version 1 edges
-    lead from a task to an event and from there to tasks, and the event has the name in its node.
+    lead from a task to an event and from there to tasks, and the event has the name in its node. An edge may name its
+    event by another field, or may not name it: nobody then knows that its task must follow. `tells_end`: whether TheEye
+    sets the end of its jobs.
     """
 
     def __init__(self, workflow: Mapping[str, Any]) -> None:
         """Read a workflow's document; what is no edge in it is left out."""
-        self.version = workflow.get("version")
+        self.tells_end = workflow.get("version") not in (None, 1, "1")
         graph = workflow.get("graph")
         graph = graph if isinstance(graph, dict) else {}
         nodes = _objects(graph.get("nodes"))
@@ -26,7 +28,7 @@ class Graph:
         self.tasks = [str(node.get("v")) for node in nodes if str(node.get("v")) not in events]
         found: defaultdict[str, list[Edge]] = defaultdict(list)
         for edge in _objects(graph.get("edges")):
-            found[str(edge.get("v"))].append((text_of(edge.get("value")), str(edge.get("w"))))
+            found[str(edge.get("v"))].append((_event_of(edge), str(edge.get("w"))))
         self._edges = {
             node: [each for edge in edges for each in _to_tasks(edge, events, found)]
             for node, edges in found.items()
@@ -44,15 +46,23 @@ class Graph:
         labels = [Counter(label for label, _ in edges) for edges in self._edges.values()]
         return all(None not in found and max(found.values()) == 1 for found in labels if found)
 
-    def awaits(self, steps: Iterable[Step]) -> bool:
-        """Return whether the ended steps call for one that is not among the steps."""
+    def awaits(self, steps: Iterable[Step], *, surely: bool = False) -> bool:
+        """Return whether the ended steps call for one that is not among the steps; `surely`: by an event's name."""
         steps = list(steps)
+        if not self._edges and not self.tells_end:
+            return not surely  # it shows no edge, and nothing else would tell
         started = Counter(step.task for step in steps[1:])  # nothing has called for the first
         called: Counter[str] = Counter()
         for step in steps:
             if step.has_ended:
-                called.update(task for label, task in self._edges.get(step.task, ()) if label in (None, step.event))
+                edges, wanted = self._edges.get(step.task, ()), {step.event} if surely else {step.event, None}
+                called.update(task for label, task in edges if label in wanted)
         return any(count > started[task] for task, count in called.items())
+
+
+def _event_of(edge: Mapping[str, Any]) -> str | None:
+    names = (text_of(edge.get(field)) for field in ("value", "trigger_name", "name"))
+    return next(filter(None, names), None)
 
 
 def _to_tasks(edge: Edge, events: Mapping[str, str | None], found: Mapping[str, list[Edge]]) -> list[Edge]:

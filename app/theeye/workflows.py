@@ -112,7 +112,7 @@ class WorkflowRunner:
         """Return whether it is a job of the caller's workflow and customer."""
         document = job.document
         is_of_workflow = str(document.get("workflow_id")).lower() == caller.runs.id.lower()
-        is_of_customer = document.get("customer_id") == caller.customer_id
+        is_of_customer = document.get("customer_id") in (None, caller.customer_id)
         return document.get("_type") == WORKFLOW_JOB and is_of_workflow and is_of_customer
 
     def limits_in(self, job: Job) -> Document:
@@ -139,7 +139,8 @@ class WorkflowRunner:
         if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
             raise Unavailable("The supervisor answered with something that is no list of jobs", job=Job(job_id))
         for document in documents:
-            if (document.get("workflow_job_id"), document.get("customer_id")) != (job_id, caller.customer_id):
+            is_ours = document.get("customer_id") in (None, caller.customer_id)
+            if document.get("workflow_job_id") != job_id or not is_ours:
                 raise JobGone("A job in the list is not the workflow's", job=Job(job_id))
         return documents
 
@@ -153,18 +154,18 @@ class WorkflowRunner:
             words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
             raise JobTooLarge(words, job=job.without_document())
         graph = self._graph(caller, job.id, timeout)
-        silent = graph.version != 2
+        silent = not graph.tells_end
         if silent and not steps.all:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
         return replace(steps, awaited=graph.awaits(steps.all), silent=silent)
 
     def _check_complete(self, caller: Caller, own: Job, steps: Steps, timeout: float | None) -> None:
         """Raise JobGone where the last step was deleted unread, UpstreamFailed where TheEye does not show it."""
-        lost = [step for step in steps.all if step.gone]
-        if lost and (lost[-1] is steps.all[-1] or not self._graph(caller, own.id, timeout).is_chain):
+        lost, graph = [step for step in steps.all if step.gone], self._graph(caller, own.id, timeout)
+        if lost and (lost[-1] is steps.all[-1] or not graph.is_chain):
             raise JobGone(GONE.format(kind=WORKFLOW), job=own.without_document())
-        is_hidden = not steps.last or (own.has_ended and steps.awaited and not own.was_canceled)
-        if is_hidden:
+        hides_next = own.has_ended and not own.was_canceled and graph.awaits(steps.all, surely=True)
+        if not steps.last or hides_next:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=own.without_document())
 
     def _graph(self, caller: Caller, job_id: str, timeout: float | None) -> Graph:
