@@ -40,7 +40,7 @@ log = logging.getLogger("theeye_sync")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Hold the parts of the service; views and gunicorn's hooks reach them here."""
+    """Hold the parts of the service, for views and gunicorn's hooks."""
 
     settings: Settings
     formatters: Registry
@@ -57,14 +57,14 @@ class Services:
     metrics: Metrics | None = None
 
     def stop(self, most: float = float("inf")) -> None:
-        """Report not ready, end every wait within SYNC_GRACE_SECONDS or `most` seconds, and send pending cancels."""
+        """Report `stopping`, end every wait within SYNC_GRACE_SECONDS or `most` seconds, and send pending cancels."""
         self.health.stop()
         self.waiter.end_all(min(self.settings.grace_seconds, most))
         self.cancellations.all_now()
 
 
 def assemble(settings: Settings) -> Services:
-    """Make all parts and connect them to each other; nothing opens a connection yet."""
+    """Make all parts and connect them to each other; open no network connection yet."""
     metrics = _metrics(settings)
     gateway, supervisor = Gateway(settings, metrics), Supervisor(settings, metrics)
     runners: Runners = {TASK: TaskRunner(supervisor), WORKFLOW: WorkflowRunner(supervisor)}
@@ -91,7 +91,7 @@ def assemble(settings: Settings) -> Services:
 
 
 def _metrics(settings: Settings) -> Metrics | None:
-    """Return the counters for Prometheus, or None where they are off or the host has set up no folder for them."""
+    """Return the metrics for Prometheus, or None if they are off or the host has made no folder for them."""
     if not settings.metrics_bind:
         return None
     if FOLDER_VARIABLE not in os.environ:
@@ -117,7 +117,7 @@ def _runs(
 
 
 def _history_guard(settings: Settings, scripts: RedisScripts | None, notifications: Notifications) -> HistoryGuard:
-    """Return the guard over the creates of this process, and with Redis over those of all processes."""
+    """Return the guard over the creates of this process; with Redis, over those of all processes."""
     queues: list[Queue] = []
     if settings.history_guard:
         queues += [RedisQueue(scripts, notifications)] if scripts is not None else []

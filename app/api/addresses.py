@@ -1,4 +1,4 @@
-"""Make the address of a job's answer, for `Location` and `result_url`: at this service, and without a token."""
+"""Make the address of a job's answer, for `Location` and `result_url`: at this service, without a token."""
 
 import re
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ _HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.
 
 
 def job_address(customer: str, runs: Runnable, job: str, mode: str) -> str:
-    """Return where a job's answer is, in the mode of a query string; absolute where SYNC_PUBLIC_URL is set."""
+    """Return the address of a job's answer, with the mode's query string; absolute if SYNC_PUBLIC_URL is set."""
     segments = map(partial(quote, safe="", errors="replace"), (customer, runs.kind, runs.id, "job", job))
     address = "/".join([_base(request.environ), *segments])
-    if redact(mode) != mode:  # only a mistake puts a token there: the names are enough to choose the mode
+    if redact(mode) != mode:  # a client put a token there by mistake: keep the names, which select the mode
         mode = "&".join(piece.partition("=")[0] for piece in mode.split("&"))
     return f"{address}?{mode}" if mode else address
 
 
 def _base(environ: Mapping[str, Any]) -> str:
-    """Return what stands before the path of every address."""
+    """Return the beginning of every address, before its path."""
     settings = current_services().settings
     if settings.public_url not in ("", AUTO):
         return settings.public_url
@@ -38,7 +38,7 @@ def _base(environ: Mapping[str, Any]) -> str:
 
 
 def _origin(environ: Mapping[str, Any], hops: int) -> str:
-    """Return scheme and host as the trusted proxy has written them; empty where it has not written both."""
+    """Return scheme and host from the headers of the trusted proxy, or an empty text if one is missing."""
     scheme, host = _forwarded(environ, "PROTO", hops).lower(), _forwarded(environ, "HOST", hops)
     return f"{scheme}://{host}" if scheme in ("http", "https") and _HOST.fullmatch(host) else ""
 
@@ -49,7 +49,7 @@ def _forwarded(environ: Mapping[str, Any], name: str, hops: int) -> str:
 
 
 def _prefix(environ: Mapping[str, Any]) -> str:
-    """Return the path that the service is mounted at; no value of it leads to another host or out of the path."""
+    """Return the path that the service is mounted at, encoded so that it can lead to no other host or path."""
     prefix = wsgi_text(environ.get("SCRIPT_NAME", ""))
     if names_token(prefix):
         return ""

@@ -1,4 +1,4 @@
-"""Admit a request about jobs: it has a slot, and its client is watched, until its answer is sent."""
+"""Admit a request about jobs: it holds a request slot, and its client is watched, until its answer is sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from app.waiter.clients import Client
 
 
 def admit(customer: str, runs: Runnable = NOTHING, job: str = "") -> tuple[JobRequest, Client]:
-    """Return what the request asks for, and its client. Raise TooBusy, or as read_request does."""
+    """Admit the current request; return it as read, and its client. Raise TooBusy, or as read_request does."""
     if (trace := current()) is not None:
         trace.customer, trace.job = customer, job
         setattr(trace, runs.kind, runs.id)
@@ -31,12 +31,12 @@ def admit(customer: str, runs: Runnable = NOTHING, job: str = "") -> tuple[JobRe
 
 @contextmanager
 def consequences(wanted: JobRequest) -> Iterator[None]:
-    """Forget the session of a token that TheEye refuses; cancel the job of a client that goes and has asked for it."""
+    """Forget the session of a token that TheEye refuses; cancel the job of a gone client that asked for it."""
     services = current_services()
     try:
         yield
     except (errors.Unauthorized, errors.Refused) as error:
-        if error.status in (401, 409):  # 409: the token's session is another organisation's by now
+        if error.status in (401, 409):  # 409: the token's session has changed its organisation
             services.sessions.forget(wanted.caller.token)
         raise
     except errors.ClientGone as error:

@@ -1,4 +1,4 @@
-"""Define the Flask blueprint: every route, every error handler, and what all answers have in common."""
+"""Define the Flask blueprint: every route, every error handler, and the headers of all answers."""
 
 import re
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ AnyResponse = TypeVar("AnyResponse", bound=flask.Response)
 
 blueprint = Blueprint("sync", __name__)
 
-# A separator that was encoded, an empty segment, a `.` or `..`: some hosts (Apache) decode and tidy these away.
+# An encoded separator, an empty segment, `.` or `..`: some hosts (Apache) decode or remove these.
 _ODD_PATH = re.compile(r"%2f|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 blueprint.add_url_rule("/<customer>/task", "list_tasks", tasks.list_tasks, methods=["GET"])
@@ -41,19 +41,19 @@ for _kind in KINDS:
 
 @blueprint.get("/api/status")
 def status() -> Response:
-    """Answer as the original's status page."""
+    """Answer like the original's status page."""
     return json_response(200, original_status())
 
 
 @blueprint.get("/healthz")
 def alive() -> Response:
-    """Tell that the process answers."""
+    """Answer 200: the process is alive."""
     return json_response(200, {"status": "ok"})
 
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Return whether a task could be run now, and what is down; with `?local` whether this process serves."""
+    """Answer whether a task could be run now, and what is down; with `?local`, whether this process serves."""
     local = Query(request.environ.get("QUERY_STRING", "")).flag("local") is True
     status, body = current_services().health.ready(request.environ, local)
     if (trace := current()) is not None:
@@ -63,23 +63,23 @@ def ready() -> Response:
 
 @blueprint.get("/openapi.json")
 def openapi() -> Response:
-    """Describe the interface, with the modes of plugins."""
+    """Answer with the OpenAPI document, with the modes of plugins."""
     services = current_services()
     return json_response(200, document(services.formatters.modes, services.settings))
 
 
 @blueprint.before_app_request
 def start_probes() -> None:
-    """Start the looks at TheEye in this process, so that `/readyz` knows what it is asked for."""
+    """Start the probes of TheEye in this process, so that `/readyz` has facts to answer from."""
     current_services().health.begin()
 
 
 @blueprint.app_url_value_preprocessor
 def match_no_odd_path(endpoint: str | None, segments: dict[str, Any] | None) -> None:
-    """Answer 404 for a path that is not what it looks like; hooks and error handlers see the request all the same.
+    """Answer 404 for an ambiguous path; hooks and error handlers still see the request.
 
     WSGI's PATH_INFO is decoded: an encoded slash looks like a separator there, and hosts may resolve dot segments.
-    The rules of extensions (`/static/<path:filename>`) are left to them.
+    The routes of extensions (`/static/<path:filename>`) are not checked.
     """
     if endpoint is not None and request.blueprint != blueprint.name:
         return
@@ -90,14 +90,14 @@ def match_no_odd_path(endpoint: str | None, segments: dict[str, Any] | None) -> 
 
 @blueprint.after_app_request
 def add_common_headers(response: AnyResponse) -> AnyResponse:
-    """Put the common headers before the answer's own."""
+    """Add the common headers, before the answer's own."""
     environ, headers = request.environ, response.headers
     origins = current_services().settings.cors_origins
     common = responses.common_headers(environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN"), origins)
-    if list(headers)[: len(common)] == common:  # `crashed` was here before
+    if list(headers)[: len(common)] == common:  # `crashed` has added them
         return response
     ours = {name for name, _ in common} - {"Vary"}
-    for name in [name for name, _ in headers if name in ours]:  # a hook's
+    for name in [name for name, _ in headers if name in ours]:  # set by a hook
         del headers[name]
     headers[:0] = common
     return response
@@ -105,14 +105,14 @@ def add_common_headers(response: AnyResponse) -> AnyResponse:
 
 @blueprint.after_app_request
 def free_slot_of_small_answer(response: AnyResponse) -> AnyResponse:
-    """Free the request's slot where the answer is small."""
+    """Free the request's slot if the answer is small."""
     held_until_sent(request.environ).close_if_small(response.content_length)
     return response
 
 
 @blueprint.after_app_request
 def send_no_more_than_needed(response: AnyResponse) -> AnyResponse:
-    """Leave out what the client has, and compress the rest. This is the first of our hooks that runs."""
+    """Answer 304 if the client has the answer already, else compress it. Flask runs this hook before our others."""
     is_compressible = may_be_compressed(response)
     if is_compressible:
         response.vary.add("Accept-Encoding")
@@ -131,7 +131,7 @@ def service_error(error: errors.SyncError) -> Response:
 
 @blueprint.app_errorhandler(NotFound)
 def no_such_path(error: NotFound) -> Response:
-    """Answer where no rule matches; a preflight is answered on every path."""
+    """Answer 404 for a path without a route; answer a preflight on every path."""
     if request.method == "OPTIONS":
         return responses.preflight()
     return error_response(errors.NotFound(f"{cut_path(_path())[:200]} not found"))
@@ -139,13 +139,13 @@ def no_such_path(error: NotFound) -> Response:
 
 @blueprint.app_errorhandler(MethodNotAllowed)
 def no_such_method(error: MethodNotAllowed) -> Response:
-    """Answer where a path has no such method."""
+    """Answer 405 for a method that the path does not support."""
     return error_response(errors.MethodNotAllowed(request.method, error.valid_methods or ()))
 
 
 @blueprint.app_errorhandler(HTTPException)
 def refused(error: HTTPException) -> Response:
-    """Answer what else Flask, an extension or a hook refuses, with the headers that belong to it (Retry-After)."""
+    """Answer any other refusal by Flask, an extension or a hook, with its headers such as Retry-After."""
     status = error.code or 400
     code = errors.BadRequest.code if status < 500 else ""
     response = error_response(errors.BadRequest(error.name, status=status, code=code))
@@ -155,13 +155,13 @@ def refused(error: HTTPException) -> Response:
 
 @blueprint.app_errorhandler(InternalServerError)
 def crashed(error: InternalServerError) -> Response:
-    """Answer after an unexpected error, which Flask has logged and told its signal's receivers (Sentry)."""
+    """Answer 500 after an unexpected error, which Flask has logged and sent as a signal (Sentry listens to it)."""
     original, asked = error.original_exception, g.get("theeye_sync_run")
     job: errors.Job | None = original.job if isinstance(original, errors.Crashed) else None
     if job is None and asked is not None and asked.job_id:  # a hook failed after the view
         job = Job(asked.job_id)
     response = error_response(errors.SyncError("Internal Server Error", job=job))
-    return add_common_headers(response)  # a hook that fails keeps the hooks after it, ours too, from running
+    return add_common_headers(response)  # after a hook that fails Flask runs no other hooks, ours included
 
 
 def _path() -> str:

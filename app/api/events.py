@@ -1,4 +1,4 @@
-"""Answer with server-sent events (HTML Living Standard, section 9.2) while a job runs: a wait that one can watch."""
+"""Answer with server-sent events while a job runs (HTML Living Standard, section 9.2)."""
 
 import base64
 import codecs
@@ -26,43 +26,43 @@ from formatters.jsontext import dumps
 
 EVENTS = "text/event-stream"
 LAST_EVENT = "Last-Event-ID"
-BEAT = b": the job has not ended\n\n"  # a comment: clients skip it, and no proxy takes the connection for an idle one
-PIECE = 48 << 10  # of a body at once; a multiple of 3, so that pieces in base64 make one text
+BEAT = b": the job has not ended\n\n"  # a comment: clients skip it, and proxies do not close the connection as idle
+PIECE = 48 << 10  # bytes of a body sent at once; a multiple of 3, so that pieces in base64 join to one text
 
 
 def are_wanted() -> bool:
-    """Return whether the client prefers events to an answer."""
+    """Return whether the client prefers events to a plain answer."""
     return request.method in ("GET", "POST") and _prefer_events(request.environ.get("HTTP_ACCEPT", ""))
 
 
-@lru_cache(maxsize=16)  # clients are few kinds, and a list that `request` has read stays with it while it waits
+@lru_cache(maxsize=16)  # few headers are in use, and Flask's own parsed list would take memory while a request waits
 def _prefer_events(accept: str) -> bool:
-    accepted = parse_accept_header(accept, MIMEAccept)  # `*/*` comes last in it, whatever its quality
+    accepted = parse_accept_header(accept, MIMEAccept)  # `*/*` comes last, also with a high quality
     name, quality = max(accepted, key=itemgetter(1), default=("", 0.0))
     return name.partition(";")[0].lower() == EVENTS and quality > 0
 
 
 def refuse_last_event() -> None:
-    """Refuse to run a task for a client that takes up a stream: the task would run again. Raise BadRequest."""
+    """Refuse a client that wants to continue a stream with a POST: the task would run again. Raise BadRequest."""
     if LAST_EVENT in request.headers:
         raise errors.BadRequest(f"{LAST_EVENT} is for a GET of the job; nothing was started")
 
 
 def are_complete(job_id: str) -> bool:
-    """Return whether the client has had the last event of a job: an EventSource that is told 204 stops."""
+    """Return whether the client has received the last event of a job: then 204 makes an EventSource stop."""
     return are_wanted() and _last_event() == f"{visible(job_id)}:answer"
 
 
 def stream(
     following: Following[Response], address: Callable[[str], str], expected: Callable[[], float | None]
 ) -> Response:
-    """Return a stream of what is seen of a job, with the outcome at its end.
+    """Return a stream of a job's changes, with the outcome at its end.
 
-    What goes wrong before the job is known is raised. `address` returns where the answer of a job can be fetched later,
-    `expected` how many seconds its task usually takes.
+    Raise any error that occurs before the job is known. `address` returns where the answer of a job can be fetched
+    later, `expected` how many seconds its task usually takes.
     """
     job, trace = _first_seen(following), current() or Trace()
-    # also where a hook puts another answer in its place, or nobody reads it: Flask closes a generator that has begun
+    # Needed if a hook replaces the answer or nobody reads it: Flask closes a generator only after it has begun.
     held_until_sent(request.environ).callback(_close, following)
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
@@ -83,7 +83,7 @@ def _close(following: Following[Response]) -> None:
 
 
 class _Stream:
-    """Write the events of one job."""
+    """Make the events of one job."""
 
     def __init__(
         self,
@@ -93,16 +93,16 @@ class _Stream:
         expected: Callable[[], float | None],
         trace: Trace,
     ) -> None:
-        """Begin with the job as it was seen first."""
+        """Begin with the job as it was read first."""
         self._job = job
         self._id = visible(job.id)
         self._following = following
         self._address = address
         self._expected = expected
-        self._seconds: float | None = None  # expected, once that is known
+        self._seconds: float | None = None  # the expected duration, once it is known
         self._told = _last_event()
-        self._steps: dict[str, str] = {}  # of a workflow's job, each with the lifecycle told last
-        self._end = b""  # the event of the last lifecycle, which is sent with the answer: each sending costs CPU
+        self._steps: dict[str, str] = {}  # the steps of a workflow's job, each with the lifecycle sent last
+        self._end = b""  # the event of the last lifecycle, sent together with the answer to save CPU
         self._trace = trace
 
     def events(self) -> Iterator[bytes]:
@@ -121,7 +121,7 @@ class _Stream:
         yield from self._last(response, failed)
 
     def _changes(self) -> Generator[bytes, None, flask.Response]:
-        """Yield an event for each new lifecycle, and the beats; return the outcome."""
+        """Yield an event for each new lifecycle, and a comment for each beat; return the outcome."""
         while True:
             try:
                 seen = next(self._following)
@@ -136,12 +136,12 @@ class _Stream:
                 yield event
 
     def _seen(self, job: Job) -> bytes:
-        """Return the events of what has changed: the steps' in order of creation, then the job's own."""
+        """Return the events for the changes: those of the steps in order of creation, then the job's own."""
         steps = job.steps.all if job.steps is not None else ()
         return b"".join(self._step(job, step) for step in steps) + self._lifecycle(job)
 
     def _step(self, job: Job, step: Step) -> bytes:
-        """Return the event of a step's lifecycle; nothing where it is the one told last, or was never seen."""
+        """Return the event of a step's lifecycle; empty if it was sent last, or if the step was deleted unread."""
         if step.gone or self._steps.get(step.id) == step.lifecycle:
             return b""
         self._steps[step.id] = step.lifecycle
@@ -150,7 +150,7 @@ class _Stream:
         return _event("lifecycle", event_id, {"lifecycle": job.lifecycle, "task": task})
 
     def _lifecycle(self, job: Job) -> bytes:
-        """Return the event of a job's lifecycle; nothing where it is the one told last."""
+        """Return the event of a job's lifecycle; empty if it was sent last."""
         event_id = f"{self._id}:{visible(job.lifecycle or '')}"
         if not job.lifecycle or event_id == self._told:
             return b""
@@ -163,7 +163,7 @@ class _Stream:
         return values if self._seconds is None else {**values, "expected_seconds": self._seconds}
 
     def _last(self, response: flask.Response, failed: bool) -> Iterator[bytes]:
-        """Yield the answer or the error; where nothing more is to come, its id tells so."""
+        """Yield the answer or the error; the id `…:answer` means that nothing more will come."""
         is_final = response.status_code != 202 and (not failed or "X-Job-Lifecycle" in response.headers)
         event_id = f"{self._id}:answer" if is_final else ""
         if failed:
@@ -178,15 +178,15 @@ def _last_event() -> str:
 
 
 def _response(error: Exception) -> flask.Response:
-    """Return the response that Flask makes of an error outside of a stream."""
+    """Return the response that Flask would make of an error outside of a stream."""
     try:
         return current_app.make_response(current_app.handle_user_exception(error))
-    except Exception as unexpected:  # noqa: BLE001 - it has no handler, and is logged and answered as a bug
+    except Exception as unexpected:  # noqa: BLE001 - an error without a handler is logged and answered as a bug
         return current_app.handle_exception(unexpected)
 
 
 def _error_object(response: flask.Response) -> Any:
-    """Return an error's body as an object; that of 401 is a string."""
+    """Return an error's body as an object; the body of 401 is a string."""
     body = response.get_json(force=True)
     status = response.status_code
     return body if isinstance(body, dict) else {"message": body, "statusCode": status, "status": status}
@@ -202,7 +202,7 @@ def _head(name: str, event_id: str) -> bytes:
 
 
 def _answer(event_id: str, response: flask.Response, trace: Trace) -> Iterator[bytes]:
-    """Yield the event of an answer in pieces: as text a body is up to six times as long."""
+    """Yield the event of an answer in pieces: a body can be six times as long as text."""
     response.headers["Server-Timing"] = trace.server_timing()
     values: dict[str, list[str]] = {}
     for name, value in response.headers:
@@ -212,7 +212,7 @@ def _answer(event_id: str, response: flask.Response, trace: Trace) -> Iterator[b
     yield _head("answer", event_id) + dumps({"status": response.status_code, "headers": headers})[:-1] + b',"body":"'
     pieces = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
     try:
-        body.decode()  # and not kept: the text takes up to four times the memory that is counted
+        body.decode()  # the text is not kept: it can take four times the memory that is counted for the answer
     except UnicodeDecodeError:
         yield from map(base64.b64encode, pieces)
         yield b'","isBase64Encoded":true}\n\n'

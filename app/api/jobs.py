@@ -1,4 +1,4 @@
-"""Run a task or a workflow, fetch its job's answer later, cancel its job: the views about jobs."""
+"""Define the views about jobs: run a task or workflow, fetch its job's answer later, cancel its job."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,12 +27,12 @@ from app.waiter.clients import Client
 from app.waiter.following import Follower, Following, outcome
 from formatters import Context
 
-RESULT = "result"  # the mode that shows what the agent has reported
-CANCEL_SECONDS = 5.0  # that a cancelled job may take to end
+RESULT = "result"  # the mode that shows the agent's report
+CANCEL_SECONDS = 5.0  # wait so long for the end of a cancelled job
 
 
 def run(customer: str, **named: str) -> Response:
-    """Run what the path names, wait for its job, and answer in the mode that the query asks for."""
+    """Run the task or workflow, wait for its job, and answer in the mode that the query selects."""
     events.refuse_last_event()
     wanted, client = admit(customer, _runnable(named))
     return _outcome_or_events(_run(wanted, client), wanted)
@@ -40,7 +40,7 @@ def run(customer: str, **named: str) -> Response:
 
 def _run(wanted: JobRequest, client: Client) -> Following[Response]:
     with consequences(wanted):
-        g.theeye_sync_run = _run_request(wanted)  # `crashed` tells its job
+        g.theeye_sync_run = _run_request(wanted)  # for `crashed`, which tells the client its job
         ran = yield from current_services().runs.follow(g.theeye_sync_run, client)
     late = errors.Accepted if wanted.budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
@@ -48,7 +48,7 @@ def _run(wanted: JobRequest, client: Client) -> Following[Response]:
 
 
 def _run_request(wanted: JobRequest) -> RunRequest:
-    """Read what is to be run, and its key. Raise BadRequest, TooLarge, TooSlow or UnsupportedType."""
+    """Read body, arguments and key of the request. Raise BadRequest, TooLarge, TooSlow or UnsupportedType."""
     services, environ, caller = current_services(), request.environ, wanted.caller
     most = services.settings.max_body
     received = decode(read_body(environ, most), environ.get("HTTP_CONTENT_ENCODING", ""), most)
@@ -66,7 +66,7 @@ def _run_request(wanted: JobRequest) -> RunRequest:
 
 
 def read(customer: str, job: str, **named: str) -> Response:
-    """Answer as the POST would have answered, later, in any mode."""
+    """Answer as the POST would have answered, in any mode."""
     if events.are_complete(job):
         return respond(204, b"", "", [])
     wanted, client = admit(customer, _runnable(named), job)
@@ -91,7 +91,7 @@ def _read(wanted: JobRequest, client: Client, job: str) -> Following[Response]:
 
 
 def cancel(customer: str, job: str, **named: str) -> Response:
-    """Cancel a job, then read it: TheEye says yes to any cancel, whether it had an effect or not."""
+    """Cancel a job, then read it: TheEye's answer to a cancel does not tell if it had an effect."""
     services = current_services()
     waiter = services.waiter
     wanted, _ = admit(customer, _runnable(named), job)
@@ -112,14 +112,14 @@ def cancel(customer: str, job: str, **named: str) -> Response:
 
 
 def _outcome_or_events(following: Following[Response], wanted: JobRequest) -> Response:
-    """Return the outcome, or where the client prefers events a stream."""
+    """Return the outcome, or a stream if the client prefers events."""
     if not events.are_wanted():
         return outcome(following)
     return events.stream(following, partial(_location, wanted), partial(_expected, wanted))
 
 
 def _answer(wanted: JobRequest, job: Job, late: type[errors.TimeIsUp], headers: Headers) -> Response:
-    """Answer with the ended job in the mode asked for. Raise `late` where it has not ended."""
+    """Answer with the ended job in the selected mode. Raise `late` if it has not ended."""
     if applied := wanted.budget.applied(accepted=not job.has_ended and late is errors.Accepted):
         headers = [*headers, ("Preference-Applied", applied)]
     location = partial(_location, wanted, job.id)
@@ -138,12 +138,12 @@ def _answer(wanted: JobRequest, job: Job, late: type[errors.TimeIsUp], headers: 
 
 
 def _expected(wanted: JobRequest) -> float | None:
-    """Return how many seconds a run usually takes; None where too few are known."""
+    """Return how many seconds a run usually takes, or None if too few runs are known."""
     return current_services().durations.expected(wanted.session.customer_id, wanted.caller.runs.name)
 
 
 def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
-    """Return the ended job in the mode asked for."""
+    """Return the ended job in the selected mode."""
     trace, began = wanted.caller.trace, perf_counter()
     trace.job = job.id
     try:
@@ -156,19 +156,19 @@ def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
 
 
 def _context(wanted: JobRequest, job: Job) -> Context:
-    """Return what a formatter gets: a document of its own."""
+    """Return the formatter's input, with a copy of the document."""
     query, whole = wanted.query, None if job.whole is None else {**job.whole}
     return Context({**job.document}, query.first, accept=wanted.accept, repeated=query.repeated, whole=whole)
 
 
 def _location(wanted: JobRequest, job: str) -> str:
-    """Return where the same answer will be, in the same mode and without the token."""
+    """Return the address of the same answer, in the same mode and without the token."""
     mode = wanted.query.only(current_services().formatters.queries | {STRICT})
     return job_address(wanted.customer, wanted.caller.runs, job, mode)
 
 
 def _link_to_result(wanted: JobRequest, job: str) -> Headers:
-    """Return the Link header (RFC 8288) of an answer that says nothing: what the agent has reported may say more."""
+    """Return a Link header (RFC 8288) to the agent's report, for an answer without content."""
     if RESULT not in current_services().formatters.queries or wanted.formatter.name == RESULT:
         return []
     return [("Link", f'<{job_address(wanted.customer, wanted.caller.runs, job, RESULT)}>; rel="describedby"')]
@@ -176,7 +176,7 @@ def _link_to_result(wanted: JobRequest, job: str) -> Headers:
 
 @contextmanager
 def _gone_as_not_found() -> Iterator[None]:
-    """Answer alike for a job that is gone, one that never was, and somebody else's."""
+    """Give the same answer for a deleted job, one that never existed, and one of another customer."""
     try:
         yield
     except errors.JobGone:
@@ -184,13 +184,13 @@ def _gone_as_not_found() -> Iterator[None]:
 
 
 def _owned(found: Job, wanted: JobRequest) -> Job:
-    """Return the job as found. Raise JobGone when it is not of what the path names and of the caller's customer."""
+    """Return the job. Raise JobGone unless it belongs to the path's task or workflow and to the caller's customer."""
     if not current_services().runners[wanted.caller.runs.kind].owns(wanted.caller, found):
         raise errors.JobGone("The job is another's")
     return found
 
 
 def _runnable(named: dict[str, str]) -> Runnable:
-    """Return what the path names."""
+    """Return the task or workflow that the path names."""
     ((kind, its_id),) = named.items()
     return Runnable(kind, its_id)

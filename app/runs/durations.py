@@ -1,8 +1,8 @@
-"""Remember how long the last runs of each task took, to tell callers how long a run will take.
+"""Remember how long the last runs of each task took, so that callers can be told how long a run takes.
 
-Each process remembers for itself. With Redis, a thread merges what all processes know; no request waits for that. A run
-is known by its job's id, so it counts once, however often it is read or written. Redis has an entry for a task only
-after a job of it has ended.
+Each process has its own memory. With Redis, a thread merges those of all processes; no request waits for that. A run is
+identified by its job's id, so it counts once, however often it is read or merged. Redis has an entry for a task only
+after one of its jobs has ended.
 """
 
 import hashlib
@@ -21,18 +21,18 @@ from app.theeye.steps import date
 from app.waiter.redis_names import PREFIX
 from app.waiter.ticker import Ticker
 
-RUNS = 20  # of a task that are remembered, the newest
-LEAST = 3  # runs from which on an expectation is told
-TASKS = 2000  # that are remembered at the most, each in 4 kB; the least recently used one is dropped first
-MERGE_SECONDS = 10.0  # from one merge of a task with Redis to the next, at least
-KEPT_MS = 30 * 24 * 3600 * 1000  # in Redis after the last merge
-NOT_RUN = frozenset({"canceled", "expired", "error", "in_progress"})  # lifecycles and states of what was cut short
+RUNS = 20  # the newest runs of a task are remembered
+LEAST = 3  # runs that are needed for an expectation
+TASKS = 2000  # at most so many tasks are remembered, in 4 kB each; the least recently used one is dropped
+MERGE_SECONDS = 10.0  # the least time between two merges of a task
+KEPT_MS = 30 * 24 * 3600 * 1000  # Redis deletes an entry after this time without a merge
+NOT_RUN = frozenset({"canceled", "expired", "error", "in_progress"})  # lifecycles and states of jobs that were cut off
 
 log = logging.getLogger("theeye_sync.durations")
 
 
 class _Run(NamedTuple):
-    """Hold the end of a run in seconds since 1970, by which runs are ordered, and the seconds that it took."""
+    """Hold the end of a run in seconds since 1970, and its duration in seconds; runs are ordered by their end."""
 
     end: float
     seconds: float
@@ -40,31 +40,31 @@ class _Run(NamedTuple):
 
 @dataclass(slots=True)
 class _Task:
-    """Hold the newest runs of a task by their job ids; `is_due`: a merge would bring news, here or there."""
+    """Hold the newest runs of a task by job id; `is_due` means that this process or Redis may have new runs."""
 
     runs: dict[str, _Run] = field(default_factory=dict)
     is_due: bool = True
     merged_at: float = float("-inf")
 
     def keep(self, job_id: str, run: _Run) -> None:
-        """Keep a run while it is among the newest."""
+        """Add a run; drop the oldest one if there are too many."""
         self.runs[job_id] = run
         if len(self.runs) > RUNS:
             del self.runs[min(self.runs, key=self.runs.__getitem__)]
 
 
 class Durations:
-    """Learn from jobs that have ended, and say what to expect of the next one."""
+    """Learn durations from ended jobs, and tell the expected duration of the next one."""
 
     def __init__(self, scripts: RedisScripts | None) -> None:
-        """Know nothing yet; the thread starts with the first task, so after any fork."""
+        """Start empty; the thread starts with the first task, which comes after any fork."""
         self._lock = threading.Lock()
         self._tasks: OrderedDict[str, _Task] = OrderedDict()
         merge_all = partial(self._merge_all, scripts) if scripts else None
         self._merger = Ticker("theeye-sync-durations", merge_all, MERGE_SECONDS) if merge_all else None
 
     def recall(self, customer_id: str, task: str) -> None:
-        """Have Redis asked for a task that this process does not know yet; call it once TheEye has shown the task."""
+        """Let the thread read a task's runs from Redis if the task is new; call this for tasks that exist only."""
         name = _name(customer_id, task)
         if name not in self._tasks:
             with self._lock:
@@ -73,9 +73,9 @@ class Durations:
                 self._merger.hurry()
 
     def learn(self, customer_id: str, task: str, job: Job, seconds: float | None = None) -> None:
-        """Remember how long a job took: `seconds` as its request saw it, else what TheEye's dates in it say.
+        """Remember how long a job took: `seconds` measured by its request, else the difference of TheEye's dates.
 
-        A job that has not ended, did not run, or tells no dates teaches nothing.
+        Ignore a job that has not ended, did not run, or has no dates.
         """
         run = _Run(time(), seconds) if seconds is not None else _run_of(job)
         if run is None or not job.has_ended or NOT_RUN & {job.lifecycle, job.state}:
@@ -90,10 +90,10 @@ class Durations:
         self._ensure_merging()
 
     def expected(self, customer_id: str, task: str) -> float | None:
-        """Return the median of the last runs in seconds; None where too few are known."""
+        """Return the median of the last runs in seconds, or None if too few are known."""
         with self._lock:
             known = self._task(_name(customer_id, task))
-            known.is_due = True  # other processes may have learned more by now
+            known.is_due = True  # other processes may know more runs now
             seconds = [run.seconds for run in known.runs.values()]
         self._ensure_merging()
         return round(median(seconds), 3) if len(seconds) >= LEAST else None
@@ -122,7 +122,7 @@ class Durations:
             log.debug("durations were not merged: %s", error)
 
     def _merge(self, scripts: RedisScripts, name: str, task: _Task) -> None:
-        """Exchange what this process and Redis know of a task. Raise RedisUnavailable."""
+        """Merge the runs of a task with those in Redis. Raise RedisUnavailable."""
         with self._lock:
             task.is_due, task.merged_at = False, monotonic()
             ours = [text for job_id, run in task.runs.items() for text in (job_id, f"{run.seconds:.3f}", str(run.end))]
@@ -138,7 +138,7 @@ class Durations:
 
 
 def _run_of(job: Job) -> _Run | None:
-    """Return what the document of an ended job says of its run; None where it does not tell both dates."""
+    """Return the run of an ended job by the dates in its document, or None without both dates."""
     began, end = date(job.created), date(job.document.get("last_update"))
     return _Run(end, end - began) if began is not None and end is not None and end > began else None
 
@@ -148,5 +148,5 @@ def _name(customer_id: str, task: str) -> str:
 
 
 def _key(name: str) -> str:
-    """Return the task's name in Redis, which shows neither the customer nor the task."""
+    """Return the task's name in Redis: a hash, which hides the customer and the task."""
     return f"{PREFIX}:durations:{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()}"

@@ -1,10 +1,10 @@
-"""Guard the history: TheEye deletes no job before its result was read.
+"""Guard the history: delay creates so that TheEye deletes no job before its result was read.
 
 TheEye keeps the newest N ended jobs of a task and deletes the others when it creates a job. So every create needs a
 slot, and its job keeps the slot until its result was read or nobody waits for it any more. A slot is free while the
 oldest job with a slot would still have fewer than N newer jobs; otherwise the create queues.
 
-Creates that run at the same time may overtake each other. So a job counts as newer than another one unless its create
+Creates that run at the same time may overtake each other. So a job counts as newer than another one, unless its create
 was known to be done when the other one got its slot.
 """
 
@@ -17,32 +17,32 @@ from typing import NamedTuple, Protocol
 from app.errors import SyncError
 from app.runs.history_limits import Limits
 
-CHECK_SECONDS = 1.0  # how often a queueing request checks whether its client has gone or the service stops
+CHECK_SECONDS = 1.0  # a queueing request checks so often whether its client has gone or the service stops
 
 
 class CreateSlot(NamedTuple):
-    """Permit one create; `queued`: whether the request had to wait for it."""
+    """Permit one create; `queued` is whether the request had to wait for the slot."""
 
     id: str
     queued: bool
 
 
 class Queue(Protocol):
-    """Let the creates of guarded tasks wait for a slot, first come, first served."""
+    """Give slots to the creates of guarded tasks, in the order of their arrival."""
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> CreateSlot:
-        """Return a slot, which must be released; wait for it. Raise NoFreeSlot when no seconds are left."""
+        """Wait for a slot and return it; the caller must release it. Raise NoFreeSlot when no seconds are left."""
 
     def created(self, task: str, slot: str) -> None:
-        """Note that the create is done: the job is older than those that get a slot from now on."""
+        """Note that the create is done: its job is older than those of slots given from now on."""
 
     def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
-        """Release the slot: the job was read, or nobody waits for it any more."""
+        """Release the slot, when the job was read or nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """Hold the seconds that a guarded run queued, and what to call when its create is done."""
+    """Hold the seconds that a run queued, and the function to call when its create is done."""
 
     queued: float = 0.0
     created: Callable[[], None] = lambda: None
@@ -52,21 +52,21 @@ _NO_PROTECTION = nullcontext(Protection())
 
 
 class HistoryGuard:
-    """Hold creates back, first among the requests of all processes, then among those of this process.
+    """Delay creates, in the queue of all processes first, and then in the queue of this process.
 
-    A request that queued in its process first would arrive late at the queue of all. So what one process gives is among
-    what all have: its own queue is empty unless Redis is down, or has lost slots.
+    In the other order a request would arrive late at the common queue. So the queue of this process is empty, unless
+    Redis is down or has lost slots.
     """
 
     def __init__(self, limits: Limits, queues: tuple[Queue, ...]) -> None:
-        """Guard nothing if there are no queues."""
+        """Take the queues, in order; without any, nothing is guarded."""
         self.limits = limits
         self._queues = queues
 
     def protect(self, task: str, seconds_left: Callable[[], float]) -> AbstractContextManager[Protection]:
-        """Wait until the job may be created, and protect it until the end of the `with` block.
+        """Wait until the job may be created, and protect it until the end of the `with` block. Raise NoFreeSlot.
 
-        `seconds_left`: that the caller can still wait. Raise NoFreeSlot.
+        `seconds_left` returns how long the caller can still wait.
         """
         limit = self.limits.get(task)
         if limit is None or not self._queues:

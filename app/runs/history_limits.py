@@ -1,4 +1,4 @@
-"""Know how many ended jobs TheEye keeps of each task."""
+"""Remember how many ended jobs TheEye keeps of each task."""
 
 import logging
 from collections.abc import Mapping
@@ -7,31 +7,31 @@ from typing import Any
 
 LIMIT = "autoremove_completed_jobs_limit"
 DEFAULT_LIMIT = 5  # TheEye's
-TASKS = 10_000  # whose limits are remembered at the most
+TASKS = 10_000  # limits are remembered for at most so many tasks
 
 log = logging.getLogger("theeye_sync.history")
 
 
 class Limits:
-    """Remember how many ended jobs each task keeps, as last seen in a document of TheEye's."""
+    """Remember how many ended jobs each task keeps, from the last document of TheEye that names it."""
 
     def __init__(self, enough: int) -> None:
-        """Know none yet; a task that keeps at least `enough` jobs needs no guard."""
+        """Start empty; a task that keeps at least `enough` jobs needs no guard."""
         self._enough = enough
         self._known: dict[str, int | None] = {}
         self._advised: set[str] = set()
 
     def get(self, task: str) -> int | None:
-        """Return the limit to guard; None where there is nothing to guard."""
+        """Return the limit to guard, or None if there is nothing to guard."""
         return self._known.get(task, DEFAULT_LIMIT)
 
     def learn(self, task: str, document: Mapping[str, Any]) -> None:
-        """Take the limit from a task, or from a job with its task inside; ignore a document that names none."""
+        """Read the limit from a task, or from a job that contains its task; ignore a document without a limit."""
         for source in (document, document.get("task")):
             if isinstance(source, Mapping) and (kept := _kept_jobs(source)) is not None:
                 self._keep(task, int(kept) if kept < self._enough else None)
                 return
-        if LIMIT in document:  # null, which TheEye takes for its default
+        if LIMIT in document:  # null means TheEye's default
             self._keep(task, DEFAULT_LIMIT)
 
     def _keep(self, task: str, limit: int | None) -> None:
@@ -40,7 +40,7 @@ class Limits:
         self._known[task] = limit
 
     def advise(self, task: str, limit: int) -> None:
-        """Advise the operator, once for each task whose callers had to queue."""
+        """Log a warning, once for each task whose callers had to queue."""
         if task not in self._advised:
             self._advised.add(task)
             log.warning(
@@ -52,10 +52,12 @@ class Limits:
 
 
 def _kept_jobs(document: Mapping[str, Any]) -> float | None:
-    """Return how many ended jobs TheEye keeps by a document; None where it does not say."""
+    """Return how many ended jobs TheEye keeps according to a document, or None if it does not say."""
     limit = document.get(LIMIT)
     if document.get("autoremove_completed_jobs") is False:
         return inf
     if not isinstance(limit, int) or isinstance(limit, bool):
         return None
-    return limit or DEFAULT_LIMIT if limit >= 0 else inf  # as TheEye does: 0 is its default, below it deletes nothing
+    return (
+        limit or DEFAULT_LIMIT if limit >= 0 else inf
+    )  # as in TheEye: 0 means the default, a negative limit deletes nothing

@@ -12,21 +12,21 @@ from app.runs.history import CHECK_SECONDS, CreateSlot
 
 @dataclass(slots=True)
 class _Task:
-    """Count the slots of a task that were given and the creates that are done; hold the slots in use and the queue."""
+    """Hold the slots and the queue of a task; count the slots given (`entered`) and the creates that are done."""
 
     entered: int = 0
     done: int = 0
     creating: set[str] = field(default_factory=set)
-    unread: dict[str, int] = field(default_factory=dict)  # each slot in use, with `done` as it was when it was given
+    unread: dict[str, int] = field(default_factory=dict)  # each slot in use, with the value of `done` when it was given
     queue: deque["_Ticket"] = field(default_factory=deque)
 
     def has_room(self, limit: int) -> bool:
-        """Return whether the oldest unread job would have fewer than `limit` newer ones with one job more."""
-        oldest = next(iter(self.unread.values()), None)  # the first is the lowest: `done` only grows
+        """Return whether the oldest unread job would have fewer than `limit` newer jobs after another create."""
+        oldest = next(iter(self.unread.values()), None)  # the first value is the lowest, since `done` only grows
         return oldest is None or self.entered - oldest < limit
 
     def created(self, slot: str) -> None:
-        """Count the slot's create as done, once."""
+        """Count the slot's create as done; a second call does nothing."""
         if slot in self.creating:
             self.creating.remove(slot)
             self.done += 1
@@ -42,7 +42,7 @@ class _Ticket:
 
 
 class LocalQueue:
-    """Let the creates of one process wait for a slot."""
+    """Give slots to the creates of one process."""
 
     def __init__(self) -> None:
         """Start with no slot in use."""
@@ -68,15 +68,15 @@ class LocalQueue:
         return CreateSlot(ticket.slot, queued)
 
     def created(self, task: str, slot: str) -> None:
-        """Note it for the slots to be given."""
+        """Count the create as done, for the slots given from now on."""
         with self._lock:
             self._tasks[task].created(slot)
 
     def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
-        """Release the slot, and give slots to the requests at the head of the queue."""
+        """Release the slot, and give slots to the first requests of the queue."""
         with self._lock:
             state = self._tasks[task]
-            if nothing_started and slot in state.creating:  # there is no newer job
+            if nothing_started and slot in state.creating:  # no job was created
                 state.creating.remove(slot)
                 state.entered -= 1
             state.created(slot)
@@ -90,7 +90,7 @@ class LocalQueue:
                 state.queue.remove(ticket)
                 self._give_slots(task, state)
                 return
-        self.release(task, ticket.slot, nothing_started=True)  # it was given at the last moment
+        self.release(task, ticket.slot, nothing_started=True)  # the slot was given meanwhile
 
     def _give_slots(self, task: str, state: _Task) -> None:
         while state.queue and state.has_room(state.queue[0].limit):

@@ -1,4 +1,4 @@
-"""Queue creates across processes and replicas, in Redis; the slots of a dead process expire."""
+"""Queue the creates of all processes and replicas, in Redis; the slots of a dead process expire."""
 
 import logging
 import threading
@@ -14,28 +14,28 @@ from app.waiter.redis_names import PREFIX, SLOT_GIVEN
 from app.waiter.ticker import Ticker
 from app.waiter.wakers import Waker
 
-LEASE_SECONDS = 15.0  # that a slot stays valid without renewal
+LEASE_SECONDS = 15.0  # a slot expires after this time without renewal
 RENEW_SECONDS = 4.0
-PARTS = ("unread", "queue", "lease", "limits", "creating", "numbers")  # the names in Redis of one task
+PARTS = ("unread", "queue", "lease", "limits", "creating", "numbers")  # ends of a task's names in Redis
 
 log = logging.getLogger("theeye_sync.history")
 
 
 class RedisQueue:
-    """Queue the creates of all processes; while Redis is down give every slot at once: LocalQueue alone guards then."""
+    """Queue the creates of all processes. While Redis is down, give every slot at once: only LocalQueue guards then."""
 
     def __init__(self, scripts: RedisScripts, notifications: Notifications) -> None:
-        """Start nothing yet: the renewing thread starts with the first slot, so after any fork."""
+        """Start nothing yet: the thread that renews slots starts with the first slot, which comes after any fork."""
         self._scripts = scripts
         self._notifications = notifications
         self._lock = threading.Lock()
-        self._tasks: dict[str, str] = {}  # each slot, in use or queued for, with its task
+        self._tasks: dict[str, str] = {}  # the task of each slot that is in use or in the queue
         self._used: set[str] = set()
         self._created: dict[str, list[str]] = {}
         self._renewer = Ticker("theeye-sync-slots", self._renew_all, RENEW_SECONDS)
 
     def acquire(self, task: str, limit: int, seconds_left: Callable[[], float]) -> CreateSlot:
-        """Return a slot, after one round trip if one is free. Raise NoFreeSlot."""
+        """Return a slot, with one call to Redis if one is free. Raise NoFreeSlot."""
         slot, queued = uuid.uuid4().hex, False
         self._keep(slot, task)
         try:
@@ -52,7 +52,7 @@ class RedisQueue:
         return CreateSlot(slot, queued)
 
     def _pause(self, given: Waker, seconds_left: Callable[[], float]) -> None:
-        """Return once the slot may have been given, or its lease wants to be renewed. Raise NoFreeSlot."""
+        """Return when the slot may have been given, or its lease has to be renewed. Raise NoFreeSlot."""
         end = monotonic() + (RENEW_SECONDS if self._notifications.live else CHECK_SECONDS)
         while (pause := end - monotonic()) > 0:
             if (seconds := seconds_left()) <= 0:
@@ -61,12 +61,12 @@ class RedisQueue:
                 return
 
     def created(self, task: str, slot: str) -> None:
-        """Note it without a round trip: this process's next step for the task tells the others."""
+        """Note that the create is done, without a call to Redis: the next step for the task sends it along."""
         with self._lock:
             self._created.setdefault(task, []).append(slot)
 
     def release(self, task: str, slot: str, nothing_started: bool = False) -> None:
-        """Release a slot in one round trip; it expires where that fails."""
+        """Release a slot with one call to Redis; if that fails, the slot expires."""
         with self._lock:
             self._tasks.pop(slot, None)
             self._used.discard(slot)
@@ -83,7 +83,7 @@ class RedisQueue:
         return bool(self._scripts.run("history_step", _names(task, *PARTS), (*arguments, *created)))
 
     def _keep(self, slot: str, task: str) -> None:
-        """Have the slot's lease renewed from now on."""
+        """Renew the slot's lease from now on."""
         with self._lock:
             self._tasks[slot] = task
         self._renewer.ensure_running()
@@ -101,7 +101,7 @@ class RedisQueue:
         names = _names(task, "unread", "lease", "numbers")
         self._scripts.run("history_renew", names, (int(LEASE_SECONDS * 1000), *slots))
         for slot in slots:
-            if slot not in self._used:  # released meanwhile, and restored by the renewal
+            if slot not in self._used:  # it was released meanwhile, and the renewal has restored it
                 self._step("release", task, slot, 0)
 
 

@@ -1,7 +1,7 @@
-"""Let a repeated request join the job that exists: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+"""Let a repeated request join the existing job: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
 
-A key's record in Redis holds who may create the job, what was asked for, and the job's id; never an answer.
-lua/key_*.lua are its steps, lua/key_reserve.lua lists its fields.
+A key's record in Redis contains which request may create the job, a fingerprint of the request and the job's id, but
+never an answer. lua/key_*.lua change it; lua/key_reserve.lua lists its fields.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from app.runs.redis_scripts import CALL_SECONDS, RedisScripts, RedisUnavailable
 from app.theeye.callers import Session
 from app.waiter.redis_names import PREFIX
 
-KEPT_SECONDS = 24 * 3600  # that a record is kept
-LEASE_SECONDS = 10.0  # that a reservation stays valid without renewal
+KEPT_SECONDS = 24 * 3600  # a record is deleted after this time
+LEASE_SECONDS = 10.0  # a reservation expires after this time without renewal
 RENEW_SECONDS = 3.0
-POLL_SECONDS = 0.05, 0.5  # the first and the longest pause of a request that waits for another one's job id
+POLL_SECONDS = 0.05, 0.5  # the first and the longest pause of a request that waits for the job id of another one
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -31,16 +31,16 @@ log = logging.getLogger("theeye_sync.idempotency")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Hold the name of a key's record, and the fingerprint of what was asked for."""
+    """Hold the name of a key's record, and the fingerprint of the request."""
 
     record: str
     fingerprint: str
 
 
 def read_key(header: str | None, session: Session, runs: str, query: str, body: bytes | None) -> Key | None:
-    """Return the request's key, None without the header. Raise BadRequest for one that cannot be used.
+    """Return the request's key, or None without the header. Raise BadRequest for an invalid one.
 
-    `runs` is the name of what is to be run.
+    `runs` is the name of the task or workflow.
     """
     if header is None:
         return None
@@ -58,10 +58,10 @@ def _digest(*parts: str) -> str:
 
 
 class Reservation:
-    """Hold a key for the request that came first with it."""
+    """Reserve a key for the first request with it."""
 
     def __init__(self, scripts: RedisScripts, key: Key, owner: str, reserved_ms: int, create_seconds: float) -> None:
-        """Take what Keys.reserve has reserved; `reserved_ms`: when, by Redis's clock."""
+        """Take the reservation of Keys.reserve; `reserved_ms` is its time by Redis's clock."""
         self._scripts = scripts
         self._key, self._owner = key, owner
         self._reserved_ms = reserved_ms
@@ -69,9 +69,9 @@ class Reservation:
         self._create_seconds = create_seconds
 
     def renew(self) -> None:
-        """Extend the reservation; call it at least every second while the request queues.
+        """Renew the reservation's lease; call this at least every second while the request queues.
 
-        A failure is not reported here: `creating` finds out whether the key was lost.
+        A failure is only logged: `creating` finds out whether the key was lost.
         """
         if monotonic() - self._renewed > RENEW_SECONDS:
             self._renewed = monotonic()
@@ -81,7 +81,7 @@ class Reservation:
                 log.debug("a key was not renewed: %s", error)
 
     def creating(self) -> None:
-        """Record that the create is about to be sent. Raise KeysUnavailable, then it must not be sent."""
+        """Record that the create is about to be sent. Raise KeysUnavailable if it must not be sent."""
         latest_ms = self._reserved_ms + (monotonic() - self._reserved + CALL_SECONDS) * 1000
         try:
             still_ours = self._run("key_creating", int(latest_ms), int(self._create_seconds * 1000))
@@ -95,7 +95,7 @@ class Reservation:
         _confirm(self._scripts, self._key, self._owner, job_id)
 
     def settle(self, error: SyncError) -> None:
-        """Free the key after a failed create, unless a job may exist: the task must never run a second time."""
+        """Free the key after a failed create, unless a job may exist: the task must not run a second time."""
         if error.job is not None:
             return
         try:
@@ -108,7 +108,7 @@ class Reservation:
 
 
 class _KeyState(NamedTuple):
-    """Name what lua/key_reserve.lua returns."""
+    """Name the values that lua/key_reserve.lua returns."""
 
     reserved: int
     same_request: int
@@ -117,18 +117,18 @@ class _KeyState(NamedTuple):
 
 
 class Keys:
-    """Reserve keys; each is known for 24 hours."""
+    """Reserve keys; each is remembered for 24 hours."""
 
     def __init__(self, scripts: RedisScripts, call_timeout: float) -> None:
-        """Connect to nothing yet; `call_timeout`: seconds that a create may take."""
+        """Connect to nothing yet; a create takes at most `call_timeout` seconds."""
         self._scripts = scripts
         self._create_seconds = call_timeout + 5
 
     def reserve(self, key: Key, lease: float, seconds_left: Callable[[], float]) -> Reservation | str:
-        """Return a reservation for the first request with a key, and the job's id for a repeated one.
+        """Return a reservation for the first request with a key, or the job's id for a repeated one.
 
-        Wait while the first request creates its job. `lease`: seconds that the reservation stays valid without renewal;
-        `seconds_left`: that the caller can still wait.
+        Wait while the first request creates its job. The reservation stays valid for `lease` seconds without renewal;
+        `seconds_left` returns how long the caller can still wait.
         Raise KeyRefused, RunUnknown, StillStarting or KeysUnavailable; this request has started nothing then.
         """
         pause, longest = POLL_SECONDS
@@ -149,7 +149,7 @@ class Keys:
             pause = min(pause * 1.5, longest)
 
     def keep(self, key: Key, job_id: str) -> None:
-        """Store the id of a key's job where Redis has lost it; the record of its own request stays as it is."""
+        """Store the id of a key's job if Redis has lost the record; do not change an existing record."""
         _confirm(self._scripts, key, uuid.uuid4().hex, job_id)
 
     def _try(self, key: Key, lease: float, owner: str) -> _KeyState:

@@ -1,4 +1,4 @@
-"""Run Lua scripts on TheEye's Redis: what all processes and replicas share changes in atomic steps."""
+"""Run Lua scripts on TheEye's Redis: they change the state that all processes and replicas share, atomically."""
 
 import functools
 import logging
@@ -10,25 +10,25 @@ from typing import Any
 
 log = logging.getLogger("theeye_sync.redis")
 
-CALL_SECONDS = 1.0  # that a connection, and each script, may take
-# A script takes less than a millisecond; opening a connection over TLS takes 25 ms of CPU, and a burst opens all.
+CALL_SECONDS = 1.0  # the timeout of a connection, and of each script
+# Few: a script takes less than a millisecond, opening a connection over TLS 25 ms of CPU, and a burst opens all.
 CONNECTIONS = 4
-QUEUE_SECONDS = 10.0  # that a script may queue for one of them
+QUEUE_SECONDS = 10.0  # the timeout of waiting for one of them
 BREAK_SECONDS = 2.0  # circuit breaker: skip Redis for this many seconds after a failure
 
 
 class RedisUnavailable(Exception):
-    """Report that Redis did not answer; whether the script ran is unknown."""
+    """Report that Redis did not answer; it is unknown whether the script ran."""
 
 
 class RedisScripts:
-    """Run the scripts of lua/*.lua; a failing Redis delays one caller by a second, not every caller."""
+    """Run the scripts of lua/*.lua. A failing Redis delays one caller by a second, not every caller."""
 
     def __init__(self, url: str) -> None:
         """Connect to nothing yet."""
         self._url = url
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(CONNECTIONS)  # to queue for a connection is no failure of Redis
+        self._free = threading.Semaphore(CONNECTIONS)  # waiting for a connection is no failure of Redis
         self._skip_until = 0.0
         self._failed = False
         self._scripts: dict[str, Any] = {}
@@ -47,7 +47,9 @@ class RedisScripts:
         if not self._free.acquire(timeout=QUEUE_SECONDS):
             raise RedisUnavailable("all connections to Redis are in use")
         try:
-            self._check_breaker(despite_failure)  # what queued while Redis failed does not try it one after the other
+            self._check_breaker(
+                despite_failure
+            )  # calls that waited while Redis failed do not try it one after the other
             return self._answer(name, keys, arguments)
         finally:
             self._free.release()
@@ -68,10 +70,10 @@ class RedisScripts:
         return answer
 
     def _break(self, error: Exception) -> None:
-        """Open the circuit breaker; log a warning at the first failure of a row.
+        """Open the circuit breaker and drop all connections; log a warning for the first failure of several.
 
-        Connect anew after it: what has become a replica (READONLY) keeps its connections, and the address, a name or
-        the Sentinels may lead to another server by now.
+        A server that has become a replica (READONLY) keeps its connections, and the host name or the Sentinels may lead
+        to another server now.
         """
         self._client.connection_pool.disconnect(inuse_connections=False)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Turn a request into a job: one create at the most, under the history guard and the request's idempotency key."""
+"""Turn a request into a job: send at most one create, under the history guard and the request's idempotency key."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,14 +20,15 @@ from app.waiter.clients import Client
 from app.waiter.following import Follower, Following
 from app.waiter.job_waiter import JobWaiter
 
-TASK_SECONDS = 2.0, 8.0  # that reading a task may take: at the deadline, and at the most, before a key's lease ends
+TASK_SECONDS = 2.0, 8.0  # reading a task may take: at least, also at the deadline; at most, before a key's lease ends
 
 
 @dataclass(slots=True)
 class RunRequest:
-    """Hold what to run and how long to wait; `query` and `body` are passed on, and no wait holds the body.
+    """Hold what to run and how long to wait; `query` and `body` are for TheEye, the body is dropped after the create.
 
-    `at_once`: only create the job; `watched`: each of its changes is wanted; `job_id`: that of the job, once it exists.
+    `at_once` means only to create the job, `watched` that the client wants each of its changes. `job_id` is empty until
+    the job exists.
     """
 
     caller: Caller
@@ -41,12 +42,12 @@ class RunRequest:
 
     @property
     def name(self) -> str:
-        """Return the name under which this service knows the task or workflow among those of all customers."""
+        """Return this service's own name of the task or workflow, unique among those of all customers."""
         return f"{self.caller.customer_id}:{self.caller.runs.name}"
 
 
 class Run(NamedTuple):
-    """Hold a job, ended or as last seen; `replayed`: it was created by an earlier request with the same key."""
+    """Hold a job, ended or as last read; `replayed` means that an earlier request with the same key created it."""
 
     job: Job
     replayed: bool = False
@@ -63,7 +64,7 @@ class Runs:
         keys: Keys | None,
         durations: Durations,
     ) -> None:
-        """Start nothing yet; without keys there is no Redis to keep them in."""
+        """Start nothing yet; `keys` is None without a Redis to store them."""
         self._runners = runners
         self._waiter = waiter
         self._guard = guard
@@ -72,7 +73,7 @@ class Runs:
         self._tasks = Tasks(runners, guard.limits)
 
     def follow(self, request: RunRequest, client: Client) -> Following[Run]:
-        """Yield the job once it exists and then as it is seen; return the run. Raise SyncError of any kind."""
+        """Yield the job once it exists and after each look; return the run. Raise SyncError of any kind."""
         trace = request.caller.trace
         began = monotonic()
         follower = Follower(request.caller, client, began + request.seconds, request.watched)
@@ -93,7 +94,7 @@ class Runs:
             raise
 
     def _reserve(self, request: RunRequest, follower: Follower) -> Reservation | str | None:
-        """Return the reservation of the request's key, the id of its job, or None without a key."""
+        """Return a reservation of the request's key, or the id of the key's job, or None without a key."""
         if request.key is None:
             return None
         if self._keys is None:
@@ -115,14 +116,14 @@ class Runs:
             raise RunGone("The job of this Idempotency-Key is gone", job=error.job) from None
 
     def _keep(self, key: Key | None, job_id: str) -> None:
-        """Write the job of a key again where Redis has lost it and nobody else waits who would."""
+        """Store the job of a key again, for Redis may have lost it, and its own request may not wait any more."""
         if key is not None and self._keys is not None:
             self._keys.keep(key, job_id)
 
     def _start(
         self, request: RunRequest, follower: Follower, reservation: Reservation | None, began: float
     ) -> Following[Job]:
-        """Create the job when the history guard allows it, and follow it."""
+        """Create the job when the history guard permits, and follow it."""
         caller = request.caller
         with ExitStack() as stack:
             with _queueing(caller.trace, began):
@@ -134,7 +135,7 @@ class Runs:
             job = self._create(request, protection.queued, began)
             with job_in_errors(job.without_document()):
                 confirm = partial(_confirm, reservation, job.id)
-                confirm()  # first: whatever fails after it, a repeated request joins the job
+                confirm()  # before anything else can fail: then a repeated request joins the job
                 protection.created()
                 self._learn_limit(request, job)
                 if request.at_once:
@@ -146,11 +147,11 @@ class Runs:
                 self._learn_limit(request, job)
                 self._durations.learn(caller.customer_id, caller.runs.name, job, monotonic() - sent)
                 if reservation is not None and self._waiter.listen() != since:
-                    confirm()  # Redis was away, and may have lost it
+                    confirm()  # the connection to Redis was lost, and perhaps the record too
         return job
 
     def _check_task(self, request: RunRequest, follower: Follower) -> None:
-        """Return where TheEye shows to the caller what to run, and ask how long runs take. Raise as Tasks.check."""
+        """Check that TheEye shows the caller what to run, and ask Redis how long runs take. Raise as Tasks.check."""
         caller = request.caller
         least, most = TASK_SECONDS
         seconds = min(max(self._left(follower), least), most)
@@ -167,9 +168,9 @@ class Runs:
         return self._runners[caller.runs.kind]
 
     def _follow_created(self, follower: Follower, job: Job, since: int, renew: Callable[[], None]) -> Following[Job]:
-        """Follow a job; where the create has shown its end, that is the answer if the job is gone before it is read.
+        """Follow a job. If it is deleted before it is read, return it if the create has shown its end already.
 
-        TheEye ends a dummy's job while it creates it, and creates of other processes may delete it at once.
+        TheEye ends the job of a dummy task while it creates it, and other creates may delete it at once.
         """
         try:
             return (yield from self._waiter.follow(follower, job, since, renew=renew))
@@ -179,7 +180,7 @@ class Runs:
             return job
 
     def _create(self, request: RunRequest, queued: float, began: float) -> Job:
-        """Create the job, and record it, for how long it queued and how long the rest took."""
+        """Create the job; record its id, how long it queued and how long the create took."""
         trace = request.caller.trace
         body, request.body = request.body, None
         try:
@@ -191,13 +192,16 @@ class Runs:
         return job
 
     def _left(self, follower: Follower, reservation: Reservation | None = None) -> float:
-        """Return the seconds left for a create, 0 when nobody waits any more; renew the key of who queues for it."""
+        """Return the seconds left for a create, 0 if the client has gone; renew the key's lease meanwhile."""
         if reservation is not None:
             reservation.renew()
         return 0.0 if follower.client.gone else max(self._waiter.left(follower.deadline), 0.0)
 
     def _admit(self, client: Client, reservation: Reservation | None) -> int:
-        """Make sure, right before the create, that it still makes sense; return the epoch to wait from."""
+        """Check, right before the create, that it is still wanted; return the epoch to wait from.
+
+        Raise ClientGone, TooBusy or KeysUnavailable.
+        """
         if client.gone:
             raise ClientGone("The client disconnected while it queued, nothing was started")
         since = self._waiter.listen()
@@ -210,7 +214,7 @@ class Runs:
 
 @contextmanager
 def _queueing(trace: Trace, began: float) -> Iterator[None]:
-    """Record for how long a request has queued that was refused before its create."""
+    """Record the time in the queue of a request that fails before its create."""
     try:
         yield
     except SyncError:
@@ -219,7 +223,7 @@ def _queueing(trace: Trace, began: float) -> Iterator[None]:
 
 
 def _as_of(time: float, follower: Follower) -> Follower:
-    """Return the same, with as many seconds left now as were left at that time."""
+    """Return the follower with as many seconds left now as it had at that time."""
     return replace(follower, deadline=monotonic() + max(follower.deadline - time, 0.0))
 
 
@@ -230,7 +234,7 @@ def _confirm(reservation: Reservation | None, job_id: str) -> None:
 
 @contextmanager
 def job_in_errors(job: Job) -> Iterator[None]:
-    """Make sure that whatever goes wrong from here on, the client is told the job's id."""
+    """Add the job to every error from here on, so that the client gets the job's id."""
     try:
         yield
     except SyncError as error:

@@ -1,7 +1,7 @@
-"""Read a task or a workflow under its caller's customer before it is run for the first time.
+"""Read a task or workflow with the caller's token before its first run, to check that it is the caller's.
 
-TheEye also runs a task of another organisation when its id is put under the caller's own customer, but shows it to
-nobody else. The same read tells the history limit.
+TheEye would also run a task of another organisation under the caller's customer, but shows it only to its own. The
+answer also contains the history limit.
 """
 
 import threading
@@ -15,25 +15,25 @@ from app.runs.history_limits import Limits
 from app.theeye.callers import Caller
 from app.theeye.runner import Runners
 
-KNOWN = 10_000  # tasks and workflows that are remembered at the most; the least recently used one is dropped first
+KNOWN = 10_000  # at most so many tasks and workflows are remembered; the least recently used one is dropped
 KNOWN_SECONDS = 60.0
 
 
 class Tasks:
-    """Remember what TheEye has shown, by customer: whether the caller may run it, the create tells."""
+    """Remember which tasks and workflows belong to a customer. The create checks whether the caller may run one."""
 
     def __init__(self, runners: Runners, limits: Limits) -> None:
-        """Know none yet; `limits` learns from each that is read."""
+        """Start empty; `limits` learns from each document that is read."""
         self._runners = runners
         self._limits = limits
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, float] = OrderedDict()  # each with the time until which it is known
+        self._known: OrderedDict[str, float] = OrderedDict()  # each with the time until which it is remembered
         self._reading: dict[tuple[str, str], threading.Event] = {}
 
     def check(self, caller: Caller, name: str, seconds: float) -> None:
-        """Return where the caller's customer has it, after a read of at most so many seconds if it is not known.
+        """Check that the task or workflow belongs to the caller's customer; read it within `seconds` if it is unknown.
 
-        `name` is that of the task or workflow in this process. Raise NotFound, Refused, Unauthorized or UpstreamFailed.
+        `name` is this service's own name of it. Raise NotFound, Refused, Unauthorized or UpstreamFailed.
         """
         deadline = monotonic() + seconds
         if self._is_known(name):
@@ -49,9 +49,9 @@ class Tasks:
 
     @contextmanager
     def _reader(self, name: str, token: str, seconds: float) -> Iterator[None]:
-        """Let the first of the requests with one token read; the others wait for it, and read where it has failed.
+        """Let one request for each token read; let the others with that token wait for it, and read if it fails.
 
-        A caller whom TheEye never answers holds up no other one.
+        A caller whom TheEye never answers does not delay other callers.
         """
         with self._lock:
             done = self._reading.get((name, token))
