@@ -4,13 +4,13 @@ import json
 import math
 import mimetypes
 import re
-import sys
 from base64 import b64encode
 from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
 
 from app.client.misuse import Misuse
+from app.client.streams import stdin
 
 POSITIONAL = "task_arguments"  # with this name a file is an argument of its own
 _PLACE = re.compile(rf"{POSITIONAL}(?:\[\]|\[([0-9]{{1,3}})\])?")
@@ -21,7 +21,7 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
     if json_file is not None:
         if arguments or files:
             raise Misuse("--json is the whole body: no ARGUMENT and no --file beside it")
-        return sys.stdin.buffer.read() if json_file == "-" else _content(json_file, "--json")
+        return stdin().read() if json_file == "-" else _content(json_file, "--json")
     named = [_data_url(file) for file in files]
     placed = [(position, url) for name, url in named if (position := _position(name)) is not None]
     if not named or len(placed) == len(named):

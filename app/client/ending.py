@@ -12,8 +12,8 @@ from app.client.call import Call, Shown
 from app.client.outcome import Answer, Exit
 from app.client.screen import screen
 from app.client.service import Cut
+from app.client.streams import is_terminal, say, write
 from app.settings import CLIENT_URL
-from app.telemetry.text import escape
 
 LOG_LINES = 20  # shown of a failed job's log
 
@@ -36,16 +36,10 @@ def write_answer(call: Call, answer: Answer) -> Exit:
     """Write the job's answer and the end of a failed job's log, or the service's error."""
     if answer.error is not None:
         return tell_error(call, answer)
-    try:
-        click.echo(answer.body, nl=False)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python writes again when it exits
-        if not isinstance(error, BrokenPipeError):  # `| head` closes the pipe when it has read enough
-            say(f"the answer cannot be written: {error.strerror}")
-            say(_whereabouts(call, may_have_started=True))
-            return Exit.SERVICE_FAILED
-    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
-        click.echo(err=True)  # on standard error, so that the shell's prompt begins a line and the answer is unchanged
+    if wrong := write(answer.body):
+        return _tell_unwritten(call, wrong)
+    if is_terminal(sys.stdout) and not answer.body.endswith(b"\n"):
+        say("")  # on standard error, so that the shell's prompt begins a line and the answer is unchanged
     if answer.exit is Exit.JOB_FAILED:
         _tell_failure(call, answer)
     return answer.exit
@@ -55,8 +49,8 @@ def write_job(call: Call, answer: Answer) -> Exit:
     """Write the name of a job that was started without waiting for it."""
     if not call.target.job or (answer.error is not None and answer.status != 202):
         return tell_error(call, answer)
-    click.echo(str(call.target))
-    return Exit.SUCCESS
+    wrong = write(f"{call.target}\n".encode())
+    return _tell_unwritten(call, wrong) if wrong else Exit.SUCCESS
 
 
 def tell_cancel(call: Call, answer: Answer) -> Exit:
@@ -76,9 +70,10 @@ def tell_error(call: Call, answer: Answer) -> Exit:
     return answer.exit
 
 
-def say(words: str) -> None:
-    """Write a line to standard error, with control characters escaped."""
-    click.echo(escape(words), err=True)
+def _tell_unwritten(call: Call, wrong: str) -> Exit:
+    say(f"the answer cannot be written: {wrong}")
+    say(_whereabouts(call, may_have_started=True))
+    return Exit.SERVICE_FAILED
 
 
 def _whereabouts(call: Call, may_have_started: bool, mode: str | None = None) -> str:
@@ -98,12 +93,12 @@ def _whereabouts(call: Call, may_have_started: bool, mode: str | None = None) ->
 
 def _interrupted(call: Call) -> Exit:
     """On a terminal ask once whether to cancel the job; in a script let it run."""
-    if call.target.job and sys.stdin.isatty() and sys.stderr.isatty():
+    if call.target.job and is_terminal(sys.stdin) and is_terminal(sys.stderr):
         try:
             if click.confirm("Cancel the job?", err=True) and tell_cancel(call, call.cancel()) is Exit.SUCCESS:
                 return Exit.INTERRUPTED
         except (click.Abort, KeyboardInterrupt):
-            click.echo(err=True)
+            say("")
         except Cut as cut:
             say(f"the job may still run: {cut}")
     say(_whereabouts(call, may_have_started=call.was_begun))

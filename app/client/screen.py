@@ -4,11 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from app.client.call import Shown
+from app.client.streams import is_terminal, say
 from app.client.target import Target
-from app.telemetry.text import escape
 
 
 class Lines:
@@ -29,7 +27,7 @@ class Lines:
 
     def say(self, words: str) -> None:
         """Show a line."""
-        click.echo(escape(words), err=True)
+        say(words)
 
 
 @contextmanager
@@ -40,10 +38,10 @@ def screen() -> Iterator[Shown]:
 
         from app.client.bar import bar
     except ImportError:
-        yield Lines(sys.stderr.isatty())
+        yield Lines(is_terminal(sys.stderr))
         return
-    if not sys.stderr.isatty() or Console(stderr=True).is_dumb_terminal:
-        yield Lines(with_lifecycles=sys.stderr.isatty())
+    if not is_terminal(sys.stderr) or Console(stderr=True).is_dumb_terminal:
+        yield Lines(with_lifecycles=is_terminal(sys.stderr))
         return
     with bar() as shown:
         yield shown

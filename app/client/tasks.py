@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import click
-
-from app.client.ending import say
 from app.client.misuse import Misuse
 from app.client.outcome import Answer, Exit
 from app.client.service import Cut, Service
+from app.client.streams import say, write
 from app.client.tables import table
 from app.telemetry.text import escape
 
@@ -30,7 +28,10 @@ def list_runnable(service: Service, customer: str, kind: str, as_json: bool) -> 
     if found is None:
         say(answer.words)
         return answer.exit
-    click.echo(answer.body if as_json else escape("\n".join(table([COLUMNS, *map(_row, found)]))))
+    shown = answer.body if as_json else escape("\n".join(table([COLUMNS, *map(_row, found)]))).encode(errors="replace")
+    if wrong := write(shown + b"\n"):
+        say(f"the list cannot be written: {wrong}")
+        return Exit.SERVICE_FAILED
     return Exit.SUCCESS
 
 

@@ -1,14 +1,14 @@
 """Read a token from the environment, standard input or a file. Other users can read the arguments of a process."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from app.client.misuse import Misuse
+from app.client.streams import stdin
 from app.telemetry.tokens import is_token
 
 
@@ -30,10 +30,14 @@ def read_token(variable: str, from_stdin: bool, file: str | None = None) -> str 
         raise Misuse("a token comes from standard input or from a file, not from both")
     if not from_stdin and file is None and not os.environ.get(variable, "").strip():
         return None
-    given = sys.stdin.readline() if from_stdin else os.environ.get(variable, "") if file is None else _read(file)
+    given = _line_of(stdin()) if from_stdin else os.environ.get(variable, "") if file is None else _read(file)
     if not is_token(given.strip()):
         raise Misuse("the token must be one line of visible ASCII characters")
     return given.strip()
+
+
+def _line_of(stream: BinaryIO) -> str:
+    return stream.readline().decode("ascii", "replace")
 
 
 def _read(file: str) -> str:

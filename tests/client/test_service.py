@@ -38,6 +38,7 @@ def test_the_token_comes_from_standard_input_or_a_file(tmp_path: Path) -> None:
     with recorder(EMPTY) as (url, heads):
         command(url, "tasks", "acme", "--token", "-", stdin=b"tok-stdin\n")
         command(url, "tasks", "acme", "--token-file", str(file))
+        assert command(url, "tasks", "acme", "--token", "-", stdin=b"\xff\n").exit_code == 2
         for mode in (0o640, 0o604, 0o620):
             file.chmod(mode)
             refused = command(url, "tasks", "acme", "--token-file", str(file))

@@ -137,21 +137,24 @@ def test_without_a_terminal_ctrl_c_never_cancels(gunicorn: Service, its_theeye: 
 
 
 @pytest.mark.parametrize(
-    ("full", "status", "words"),
-    [(True, 5, "the answer cannot be written: No space left"), (False, 0, "job ")],  # False: a pipe that nobody reads
+    ("arguments", "redirected", "status", "words"),
+    [
+        *((name, ">/dev/full", 5, "cannot be written: No space left") for name in (f"run {HERE}", "tasks acme")),
+        *((name, ">&-", 5, "cannot be written: standard output is closed") for name in (f"run {HERE}", "tasks acme")),
+        (f"run {HERE} --async", ">/dev/full", 5, "fetch its answer later"),
+        *((name, "| true", 0, "") for name in (f"run {HERE}", f"run {HERE} --async", "tasks acme")),
+        (f"run {HERE}", "2>/dev/full", 0, ""),
+        (f"run {HERE}", "2>&-", 0, ""),
+        *((f"{name} -", "<&-", 2, "standard input is closed") for name in ("tasks acme --token", f"run {HERE} --json")),
+    ],
 )
-def test_an_answer_that_cannot_be_written(
-    gunicorn: Service, its_theeye: StandIn, full: bool, status: int, words: str
+def test_a_stream_that_cannot_be_used(
+    gunicorn: Service, its_theeye: StandIn, arguments: str, redirected: str, status: int, words: str
 ) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
     environ = clean_environment() | {"SYNC_URL": gunicorn.url, "SYNC_TOKEN": "tok-acme"}
-    with Path("/dev/full").open("wb") as device, os.fdopen(writer, "wb") as pipe:
-        sink = device if full else pipe
-        ran = subprocess.run(RUN, cwd=CHECKOUT, env=environ, stdout=sink, stderr=-1, text=True, timeout=60)
-    assert ran.returncode == status
-    assert words in ran.stderr
-    assert "Exception" not in ran.stderr
+    script = f"set -o pipefail; {sys.executable} -m app {arguments} {redirected}"
+    ran = subprocess.run(["bash", "-c", script], cwd=CHECKOUT, env=environ, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, words in ran.stderr, "Traceback" in ran.stderr) == (status, True, False), ran.stderr
 
 
 @pytest.mark.parametrize(
