@@ -1,4 +1,6 @@
-"""What an error tells a client that repeats requests by itself."""
+"""The tree of errors, and what an error tells a client that repeats requests by itself."""
+
+import re
 
 import pytest
 
@@ -8,6 +10,14 @@ from app.theeye.jobs import Job
 
 def tree(kind: type[errors.SyncError]) -> list[type[errors.SyncError]]:
     return [kind, *(each for child in kind.__subclasses__() for each in tree(child))]
+
+
+def test_the_tree_at_the_head_of_the_file_has_every_error_below_its_kind() -> None:
+    drawn = re.findall(r"^([│├└ ]*── )(\w+)", errors.__doc__ or "", re.MULTILINE)
+    depths = {(name, len(branch) // 4) for branch, name in drawn}
+    assert depths == {
+        (kind.__name__, len(kind.__mro__) - len(errors.SyncError.__mro__)) for kind in tree(errors.SyncError)[1:]
+    }
 
 
 STARTED_NOTHING = {"StillStarting", "TooBusy", "NoFreeSlot", "KeysUnavailable", "NotAsked"}

@@ -20,3 +20,8 @@ def test_every_file_that_it_names_is_there() -> None:
     paths = set(re.findall(r"`([\w./]+(?:\.(?:py|md|yaml|cfg)|/))`", prose(PAGE)))
     assert len(paths) > 15
     assert {path for path in paths if "x.py" not in path and not (CHECKOUT / path).exists()} == set()
+
+
+def test_the_one_test_that_it_runs_is_there() -> None:
+    [(path, name)] = re.findall(r"pytest (\S+) -k (\w+)", (CHECKOUT / PAGE).read_text())
+    assert len(re.findall(rf"def test_\w*{name}", (CHECKOUT / path).read_text())) == 1
