@@ -1,152 +1,26 @@
-"""README, settings and reference: their commands are run for real, their tables are held against the code."""
+"""README, settings, reference: their tables are as the code has it. tests/sandbox/test_demo.py runs their commands."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from support.codes import codes_with_statuses
-from support.pages import ADDRESS, Block, blocks, prose, read
-from support.processes import CHECKOUT, Redis, Service, clean_environment, need
-from support.settings import environment
+from support.examples import Answer, compare, examples
+from support.pages import blocks, prose, read
+from support.processes import CHECKOUT
 
-from app.api.responses import etag
 from app.errors import UNSET, SyncError
 from app.settings import Settings, variable_of
 from app.theeye.jobs import Job
-from sandbox import Sandbox
 
 README, LEAME, ENGLISH, SPANISH = "README.md", "docs/README.es.md", "docs/api.md", "docs/api.es.md"
 SETTINGS, TROUBLES = "docs/settings.md", "docs/troubleshooting.md"
 CODE = "`(E[A-Z]+)`"
-EXAMPLES = {README: 2, LEAME: 1, ENGLISH: 20, SPANISH: 20}  # at least, so that none is overlooked
-
-LIVE = [  # what differs from run to run, with what stands for it
-    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<moment>"),
-    (r'"times":\{"seconds":\d+,"nanoseconds":\d+\}', '"times":<times>'),
-    (r'"node_hostname":"[^"]+"', '"node_hostname":<name>'),
-    (r"dur=\d+\.\d\b", "dur=<ms>"),
-    (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
-    (r'"age":\d+\.\d', '"age":<seconds>'),
-    (r',"expected_seconds":[\d.]+', ""),  # known or not
-    (r'"load_average":\[\d+\.\d+,\d+\.\d+,\d+\.\d+\]', '"load_average":<load>'),
-]
-
-
-# -- the commands ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response, as printed by curl or in a document."""
-
-    status_line: str
-    headers: tuple[tuple[str, str], ...]
-    body: str
-
-    @classmethod
-    def read(cls, text: str) -> Answer:
-        head, _, body = text.replace("\r\n", "\n").partition("\n\n")
-        status_line, *lines = head.rstrip("\n").split("\n")
-        headers = [line.partition(": ") for line in lines]
-        return cls(status_line, tuple((name, value) for name, _, value in headers), body.rstrip("\n"))
-
-    def header(self, name: str) -> str | None:
-        return dict(self.headers).get(name)
-
-
-def examples(page: str) -> list[tuple[str, str]]:
-    """Each command with the answer printed beneath it."""
-    found = []
-    for block, following in pairwise([*blocks(page), Block("", "", "the end")]):
-        if block.language == "sh" and "curl " in block.text:
-            assert following.language == "http", f"no answer is printed beneath\n{block.text}"
-            assert not following.gap.strip(), f"the answer does not stand beneath\n{block.text}"
-            found.append((block.text, following.text))
-    return found
-
-
-def timeless(text: str) -> str:
-    for pattern, name in LIVE:
-        text = re.sub(pattern, name, text)
-    return text
-
-
-def headers_of(answer: Answer, names: set[str]) -> list[tuple[str, str]]:
-    return [(name, timeless(value)) for name, value in answer.headers if name in names]
-
-
-def compare(printed: Answer, got: Answer) -> None:
-    """The status line, the headers that are printed, in their order, and the body; live values by their shape."""
-    assert printed.status_line == got.status_line
-    names = {name for name, _ in printed.headers}
-    if timeless(printed.body) != printed.body and "ETag" in names:  # then each has a tag of its own
-        names -= {"ETag"}
-        for answer in (printed, got):
-            assert answer.header("ETag") == etag(answer.body.encode())
-    assert headers_of(printed, names) == headers_of(got, names)
-    if printed.body:
-        assert timeless(printed.body) == timeless(got.body)
-
-
-class Runner:
-    """Runs a page's commands in their order; job ids that the page prints stand for those of this run."""
-
-    def __init__(self, request: pytest.FixtureRequest, home: Path) -> None:
-        self._request = request
-        self._environment = clean_environment() | {"CURL_HOME": str(home), "no_proxy": "*"}
-        self._ids: dict[str, str] = {}
-
-    def run(self, command: str, printed: str) -> tuple[Answer, Answer]:
-        got = Answer.read(self._output(self._translated(command)))
-        known, job_id = Answer.read(printed).header("X-Job-Id"), got.header("X-Job-Id")
-        if known and job_id:
-            self._ids.setdefault(known, job_id)
-        return Answer.read(self._translated(printed)), got
-
-    def _translated(self, text: str) -> str:
-        for printed, real in self._ids.items():
-            text = text.replace(printed, real)
-        return text
-
-    def _output(self, command: str) -> str:
-        service = "service_with_redis" if "idempotency-key" in command else "demo_service"
-        assert ADDRESS in command
-        command = command.replace(ADDRESS, self._request.getfixturevalue(service).url)
-        ran = subprocess.run(["sh", "-c", command], env=self._environment, capture_output=True, timeout=30)
-        assert ran.returncode == 0, ran.stderr.decode()
-        return ran.stdout.decode()
-
-
-@pytest.fixture(scope="module")
-def service_with_redis(tmp_path_factory: pytest.TempPathFactory, redis_server: Redis) -> Iterator[Service]:
-    database = tmp_path_factory.mktemp("readme") / "theeye.sqlite3"
-    with (
-        Sandbox(database=database, redis_url=redis_server.url) as sandbox,
-        Service(environment(sandbox, redis_url=redis_server.url)) as running,
-    ):
-        yield running
-
-
-@pytest.fixture
-def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
-    need("curl", "curl")
-    return Runner(request, tmp_path)
-
-
-@pytest.mark.parametrize("page", EXAMPLES)
-def test_the_commands_of_a_page_answer_as_it_says(page: str, runner: Runner) -> None:
-    found = examples(page)
-    assert len(found) >= EXAMPLES[page]
-    for command, printed in found:
-        compare(*runner.run(command, printed))
 
 
 def test_the_readme_takes_a_minute_and_leads_to_every_page() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.examples import EXAMPLES, Runner, compare, examples
 from support.processes import CHECKOUT, Process, RawResponse, clean_environment, need, read_response, wait_until
 from support.sandbox import ID, TEXT_418, check_live
 
@@ -127,6 +128,25 @@ def test_make_run_prints_commands_that_answer_as_the_seed_shows(tmp_path: Path) 
         need_nobody(SANDBOX_PORT, SERVICE_PORT)
         assert len(started) == 3
         assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_the_commands_of_a_page_answer_as_it_says(page: str, tmp_path: Path) -> None:
+    """As they stand, in their order, against `make run`."""
+    for program in ("curl", "redis-server"):
+        need(program, program)
+    need_free(SANDBOX_PORT, SERVICE_PORT)
+    found, runner = examples(page), Runner(tmp_path)
+    assert len(found) >= EXAMPLES[page]
+    with demo() as running:
+        wait_until(running.is_ready, 30, "the commands")
+        for command, printed in found:
+            if printed:
+                compare(*runner.run(command, printed))
+            else:
+                runner.output(command)
+        running.signal(signal.SIGINT)
+        assert running.wait(10) == 0
 
 
 def write_task(folder: Path) -> None:
