@@ -5,11 +5,11 @@ from support.load import Row
 
 PAGE = """Measured with `make drills` long ago.
 
-| fault | gevent | gthread | what carries the answer through |
+| fault | gevent | gthread | why the answer comes |
 |---|---:|---:|---|
 | Redis killed | 1/2 · 3.00 s | 4/5 · 6.00 s | polling |
 
-| what | both at once | what carries the answer through |
+| what | both at once | why the answer comes |
 |---|---:|---|
 | 20 requests | 1/20 · 0.30 s | one create |
 """
