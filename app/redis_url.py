@@ -4,6 +4,7 @@ redis-py has no URL for Sentinels. RedisVL, docket and Prefect use the form that
 """
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,4 +84,22 @@ def _options(url: str) -> dict[str, Any]:
         options = parse_url(url)  # type: ignore[no-untyped-call]
     except (TypeError, ValueError, AttributeError, redis.RedisError):
         raise ValueError("has an option that redis-py does not know") from None
+    _check_tls(options)
     return {name: value for name, value in options.items() if name in _TAKEN or name.startswith("ssl_")}
+
+
+def _check_tls(options: Mapping[str, Any]) -> None:
+    """Load what the options for TLS name, as redis-py does when it connects. Raise ValueError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority = [options.get(f"ssl_ca_{kind}") for kind in ("certs", "path", "data")]
+    try:
+        if any(authority):
+            context.load_verify_locations(*authority)
+        if options.keys() & {"ssl_certfile", "ssl_keyfile"}:
+            password = options.get("ssl_password", "")  # without one, OpenSSL would ask the terminal
+            context.load_cert_chain(options.get("ssl_certfile", ""), options.get("ssl_keyfile"), password)
+        context.set_ciphers(options.get("ssl_ciphers", "DEFAULT"))
+        context.minimum_version = options.get("ssl_min_version", context.minimum_version)
+    except (OSError, TypeError, ValueError) as error:
+        words = getattr(error, "strerror", None) or "its value is not allowed"
+        raise ValueError(f"has an option for TLS that cannot be used: {words}") from None

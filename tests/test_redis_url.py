@@ -1,10 +1,12 @@
 """SYNC_REDIS_URL: what is read from it, what is refused, and that nothing of it is shown."""
 
+import certifi
 import pytest
 
 from app.redis_url import RedisUrl, read_redis_url
 from app.setting_readers import redis_address
 
+CA = certifi.where()
 LOGIN = {"username": "sync", "password": "p@ss:/1"}
 
 
@@ -16,11 +18,11 @@ LOGIN = {"username": "sync", "password": "p@ss:/1"}
         ("redis+sentinel://sync:p%40ss%3A%2F1@h/x/3", [("h", 26379)], "x", {**LOGIN, "db": 3}, {}),
         ("redis+sentinel://:secret@[fe80::1]/x?db=2", [("fe80::1", 26379)], "x", {"password": "secret", "db": 2}, {}),
         (
-            "rediss+sentinel://h/x?sentinel_username=watch&sentinel_password=a%20b&ssl_ca_certs=/ca.pem",
+            f"rediss+sentinel://h/x?sentinel_username=watch&sentinel_password=a%20b&ssl_ca_certs={CA}",
             [("h", 26379)],
             "x",
-            {"ssl": True, "ssl_ca_certs": "/ca.pem"},
-            {"username": "watch", "password": "a b", "ssl": True, "ssl_ca_certs": "/ca.pem"},
+            {"ssl": True, "ssl_ca_certs": CA},
+            {"username": "watch", "password": "a b", "ssl": True, "ssl_ca_certs": CA},
         ),
         ("REDIS://sync:p%40ss%3A%2F1@h:7/1", [], "", {**LOGIN, "host": "h", "port": 7, "db": 1}, {}),
         ("redis://:p,w@h", [], "", {"password": "p,w"}, {}),
@@ -62,6 +64,14 @@ CLUSTER = "must not name a Redis Cluster, which is not supported"
         ("redis+sentinel://:hunter2@h/name?sentinel_hunter2=1", "has an option for Sentinels that is neither"),
         ("redis+sentinel://h/name?hunter2=1", "has an option that redis-py does not know"),
         ("redis+sentinel://h/name?ssl_ca_certs=hunter2", "has an option that redis-py does not know"),
+        *(
+            (f"rediss{kind}?{query}", "has an option for TLS that cannot be used")
+            for kind in ("://h", "+sentinel://h/name")
+            for query in (
+                *("ssl_ca_certs=/hunter2", "ssl_ca_data=hunter2", "ssl_ca_certs=%00", "ssl_min_version=1"),
+                *("ssl_certfile=/hunter2", "ssl_keyfile=/hunter2", f"ssl_certfile={CA}", "ssl_ciphers=hunter2"),
+            )
+        ),
         ("redis://h?socket_timeout=hunter2", "has an option that redis-py does not know"),
         ("unix:///run/redis.sock?hunter2=1", "has an option that redis-py does not know"),
         *(
