@@ -9,7 +9,7 @@ from collections.abc import Callable
 import click
 
 from app.client.call import Call, Shown
-from app.client.outcome import Answer, Exit
+from app.client.outcome import GONE, UNKNOWN, Answer, Exit
 from app.client.screen import screen
 from app.client.service import Cut
 from app.client.streams import is_terminal, say, write
@@ -64,7 +64,9 @@ def tell_cancel(call: Call, answer: Answer) -> Exit:
 def tell_error(call: Call, answer: Answer) -> Exit:
     """Write the service's own error, and what is known of the job."""
     say(answer.words)
-    may_exist = call.target.job or call.was_sent or answer.may_have_started
+    may_exist = (call.target.job or call.was_sent or answer.may_have_started) and answer.code != GONE
+    if answer.code == UNKNOWN:  # for each request with the key, too
+        call.key = ""
     if answer.exit in (Exit.TIME_IS_UP, Exit.SERVICE_FAILED) and may_exist:
         say(_whereabouts(call, may_have_started=True, mode="" if answer.code == "EFORMATTER" else call.mode))
     return answer.exit

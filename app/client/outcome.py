@@ -8,8 +8,8 @@ from typing import Any
 
 OWN_CODES = ("EFORMATTER", "EJOBENDED", "EINTERNAL")  # the service's own errors about a job that has ended
 LATE_CODES = ("ETIMEISUP", "ESTARTING")
-UNKNOWN = "EOUTCOMEUNKNOWN"
-FAILURES = (UNKNOWN, "EJOBGONE")  # also with the statuses 409 and 410
+UNKNOWN, GONE = "EOUTCOMEUNKNOWN", "EJOBGONE"
+FAILURES = (UNKNOWN, GONE)  # also with the statuses 409 and 410
 
 
 class Exit(IntEnum):

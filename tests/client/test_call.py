@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from support.command import HERE, NEVER, command, cutting, recorder
 from support.processes import Service, free_port
-from support.theeye import Late, StandIn
+from support.theeye import CloseAfter, Late, StandIn
 
 from app.client import call
 from app.client.offer import Offer, read_offer
@@ -69,6 +69,24 @@ def test_a_501_after_a_cut_is_no_leave_to_go_without_a_key(gunicorn: Service, it
     assert ran.stderr.endswith("the job may have started; look in TheEye before you run it again\n")
     assert "nothing was started" not in ran.stderr
     assert its_theeye.calls_of("create") == []
+
+
+def test_a_key_whose_create_was_lost_finds_no_job(with_keys: Service, theeye_with_keys: StandIn) -> None:
+    theeye_with_keys.fault("create", CloseAfter())
+    ran = command(with_keys.url, "run", HERE)
+    assert (ran.exit_code, ran.stdout) == (5, "")
+    assert ran.stderr.endswith("the job may have started; look in TheEye before you run it again\n")
+    assert len(theeye_with_keys.calls_of("create")) == 1
+
+
+def test_a_job_that_is_gone_cannot_be_fetched_later(gunicorn: Service, its_theeye: StandIn) -> None:
+    its_theeye.task(delay=None)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(command, gunicorn.url, "run", HERE)
+        its_theeye.wait_for_jobs(1)
+        its_theeye.forget()
+        ran = running.result(100)
+    assert (ran.exit_code, "EJOBGONE" in ran.stderr, "fetch its answer" in ran.stderr) == (5, True, False)
 
 
 def test_a_key_of_the_callers_own_is_never_left_out(gunicorn: Service, its_theeye: StandIn) -> None:
