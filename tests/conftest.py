@@ -191,11 +191,3 @@ def demo_service(sandbox: Sandbox) -> Iterator[Service]:
     with Service(environment(sandbox)) as running:
         wait_until(lambda: running.ask("GET", "/readyz").status == 200, 30, "ready")
         yield running
-
-
-@pytest.fixture(scope="module")
-def redis_demo_service(redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The same with a Redis, and a sandbox of its own."""
-    database, url = tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3", redis_server.url
-    with Sandbox(database=database, redis_url=url) as sandbox, Service(environment(sandbox, redis_url=url)) as running:
-        yield running
