@@ -95,6 +95,7 @@ def test_the_figures_are_those_of_the_service() -> None:
     assert POD["terminationGracePeriodSeconds"] == pre_stop_seconds() + gunicorn["graceful_timeout"] + 10
     annotations = MANIFESTS["ingress"]["metadata"]["annotations"]
     timeout = annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == f"{settings.max_body >> 20}m"
     assert int(timeout) > 3 * settings.call_timeout + settings.wait_seconds
     assert f"proxy_read_timeout    {timeout}s;" in (DEPLOY / "nginx.conf").read_text()
     [metric] = MANIFESTS["autoscaler"]["spec"]["metrics"]
