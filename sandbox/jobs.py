@@ -132,9 +132,8 @@ def finish_script(job: Document, ended: Ended, default_state: str) -> None:
     """End a script's job by what the script printed; `default_state` applies if it printed no state."""
     line = last_line(ended.log)
     report = read_last_line(line, killed=ended.killed)
-    size = stored_size(ended.printed, line, report.output)
-    if size > MAX_DOCUMENT:
-        _end_too_large(job, ended, size)
+    if stored_size(ended.printed, line, report.output) > MAX_DOCUMENT:
+        _end_too_large(job, ended)
         return
     state = "timeout" if ended.killed else stored_state(report, default_state)
     move(job, "finished" if state in ("success", "failure") else "terminated", state)
@@ -161,12 +160,12 @@ def lose(job: Document, message: str) -> None:
     job.update(trigger_name="canceled", result={"killed": True, "output": output}, output=stored_output(output))
 
 
-def _end_too_large(job: Document, ended: Ended, size: int) -> None:
+def _end_too_large(job: Document, ended: Ended) -> None:
     """End a job that is too large for MongoDB, as TheEye does: as if the agent had not reported the end."""
     message = (
-        f"The script printed {ended.printed} bytes. With the last line and the output the job would have about {size} "
-        f"bytes, and TheEye cannot store more than {MAX_DOCUMENT} (MongoDB's limit): it would cancel this job a minute "
-        "after the task's timeout. The sandbox cancels it at once."
+        f"The script printed {ended.printed} bytes. With its last line and its output too, the job is larger than "
+        f"TheEye can store: {MAX_DOCUMENT} bytes (MongoDB's limit). TheEye would cancel it a minute after the task's "
+        "timeout; the sandbox cancels it at once."
     )
     lose(job, message)
     job["result"]["log"] = f"{ended.log[:SHOWN_OF_TOO_LARGE]}\n[sandbox] {message}\n"

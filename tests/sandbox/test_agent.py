@@ -143,7 +143,7 @@ def test_what_mongodb_cannot_store_is_cancelled_as_in_theeye(script: str, stored
     assert (job["lifecycle"], job["state"]) == (("finished", "success") if stored else ("terminated", "canceled"))
     assert job["output"]
     if not stored:
-        assert "TheEye cannot store more than 16777216 (MongoDB's limit)" in job["output"][0]
+        assert "larger than TheEye can store: 16777216 bytes (MongoDB's limit)" in job["output"][0]
         assert job["result"]["log"].endswith(f"[sandbox] {job['output'][0]}\n")
         assert len(job["result"]["log"]) < 3000
 
