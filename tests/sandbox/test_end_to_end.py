@@ -1,5 +1,6 @@
 """The seed's examples through gunicorn on the sandbox's TheEye, with and without Redis."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -7,19 +8,28 @@ from typing import Any
 
 import pytest
 import requests
+from support.events import read_events
 from support.processes import Redis, Service
 from support.sandbox import (
+    BRANCHES,
     ECHO,
     FAILURE,
     FIVE,
+    MINE,
     NOT_JSON,
     SEVERAL,
+    SHIPPING,
     SLEEPER,
     TASK,
     TEXT_418,
     TIMEOUT,
+    TOTAL,
     Client,
     check_live,
+    eventually,
+    script,
+    step,
+    workflow_recipe,
 )
 from support.settings import environment
 
@@ -39,9 +49,11 @@ class Person:
     sandbox: Sandbox
     client: Client
 
-    def post(self, task: str, arguments: list[Any], query: str = "", **headers: str) -> requests.Response:
+    def post(
+        self, runs: str, arguments: list[Any], query: str = "", kind: str = "task", **headers: str
+    ) -> requests.Response:
         body = {"task_arguments": arguments}
-        return self.client.call("POST", f"/acme/task/{task}/job{query}", json=body, headers=headers)
+        return self.client.call("POST", f"/acme/{kind}/{runs}/job{query}", json=body, headers=headers)
 
 
 @pytest.fixture(scope="module", params=["gevent-notified", "gthread-polling"])
@@ -50,7 +62,11 @@ def person(
 ) -> Iterator[Person]:
     worker, _, waits = request.param.partition("-")
     redis_url = redis_server.url if waits == "notified" else ""
-    with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3", redis_url=redis_url) as sandbox:
+    folder = tmp_path_factory.mktemp("sandbox")
+    sleeps = script("sleep 60")
+    edges = [("0", "success", "1"), ("0", "success", "2")]
+    workflow_recipe(folder, edges, step("0"), step("1", sleeps), step("2", sleeps))
+    with Sandbox(database=folder / "theeye.sqlite3", tasks=[folder], redis_url=redis_url) as sandbox:
         env = environment(sandbox, redis_url=redis_url)
         with Service(env, worker=worker) as service, Client(service.url) as client:
             client.http.headers["Connection"] = "close"  # an idle connection would hold up the service's end
@@ -74,6 +90,49 @@ def test_full(person: Person) -> None:
     check_live(job["output"][0])
     assert person.client.get(f"/acme/task/{TASK}/job/{job['id']}?full").json() == job
     assert person.post(FAILURE, [], "?full").json()["trigger_name"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "order", "status", "answer", "tasks"),
+    [
+        (TOTAL, 7, 200, {"order": 7, "total": 104}, ["Read the order", "Add it up"]),
+        (BRANCHES, 7, 200, {"order": 7, "reserved": 2}, ["Read the order", "Add it up", "Reserve the items"]),
+        (SHIPPING, 200, 409, None, ["Read the order", "Check the stock"]),
+    ],
+)
+def test_a_workflow(person: Person, workflow: str, order: int, status: int, answer: Any, tasks: list[str]) -> None:
+    got = person.post(workflow, [order], "?parse", "workflow")
+    answer = answer or {"statusCode": 409, "message": f"order {order}: not in stock"}
+    assert (got.status_code, got.json()) == (status, answer)
+    job = got.headers["X-Job-Id"]
+    path = f"/acme/workflow/{workflow}/job/{job}"
+    assert [json.loads(output) for output in person.client.get(path).json()] == [answer]
+    assert person.client.get(f"{path}?result").json()["output"] == answer
+    full = person.client.get(f"{path}?full").json()
+    assert (full["id"], full["_type"], full["output"]) == (job, "WorkflowJob", [])
+    assert [each["name"] for each in full["jobs"]] == tasks
+
+
+def test_the_events_of_a_workflow(person: Person) -> None:
+    got = person.post(TOTAL, [7], "?parse", "workflow", Accept="text/event-stream")
+    events = list(read_events([got.content]))
+    steps = [event.data["task"] for event in events if event.name == "lifecycle" and "task" in event.data]
+    ended = [(each["name"], each["state"]) for each in steps if each["lifecycle"] == "finished"]
+    assert ended == [("Read the order", "success"), ("Add it up", "success")]
+    assert (events[0].name, events[-1].name, events[-1].data["body"]) == ("job", "answer", '{"order":7,"total":104}')
+
+
+def test_a_cancel_reaches_both_branches(person: Person) -> None:
+    started = person.post(MINE, [], "", "workflow", Prefer="respond-async")
+    with Client(person.sandbox.url) as theeye:
+        path = f"/workflows/{MINE}/job/{started.headers['X-Job-Id']}/jobs?customer=acme"
+
+        def ways() -> list[str]:
+            return [job["lifecycle"] for job in theeye.get(path).json()]
+
+        assert eventually(lambda: ways()[1:] == ["assigned", "assigned"])
+        assert person.client.call("DELETE", started.headers["Location"]).status_code == 204
+        assert ways() == ["finished", "terminated", "terminated"]
 
 
 def test_the_token_in_the_query_and_the_customers_id(person: Person) -> None:

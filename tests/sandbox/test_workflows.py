@@ -1,6 +1,5 @@
 """The sandbox's workflows: recipes, runs over HTTP, restarts and notifications."""
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,31 +9,26 @@ from typing import Any
 import pytest
 from support.caller import listening
 from support.processes import Redis
-from support.sandbox import BRANCHES, IN_PROGRESS, NOBODY, SHIPPING, TOTAL, Client, eventually
+from support.sandbox import (
+    BRANCHES,
+    IN_PROGRESS,
+    MINE,
+    NOBODY,
+    SHIPPING,
+    TOTAL,
+    Client,
+    eventually,
+    script,
+    step,
+    workflow_recipe,
+)
 
 from sandbox import CUSTOMER_ID, Sandbox
 from sandbox.loading import BUILT_IN, load_recipe, load_recipes
 from sandbox.recipes import BrokenRecipe
 
-MINE = "e" * 24
 SLEEP = "sleep 60"
 Start = Callable[..., Client]
-
-
-def step(name: str, script: str = "", **task: Any) -> dict[str, Any]:
-    """A task of a workflow: a dummy, or a shell script that gets its arguments as they come."""
-    kind = {"type": "script", "script": {"filename": "x", "data": script}} if script else {"type": "dummy"}
-    return {"id": name, "name": name, "script_runas": "sh %script%", "takes_any_arguments": True, **kind, **task}
-
-
-def shell(text: str) -> str:
-    return "data:text/plain;base64," + base64.b64encode(text.encode()).decode()
-
-
-def write(folder: Path, edges: list[tuple[str, str, str]], *steps: dict[str, Any], **more: Any) -> None:
-    graph = {"nodes": [], "edges": [{"v": before, "value": event, "w": after} for before, event, after in edges]}
-    recipe = {"id": MINE, "name": "mine", "graph": graph, "tasks": steps, "start_task_id": steps[0]["id"], **more}
-    (folder / "mine.json").write_text(json.dumps(recipe))
 
 
 @pytest.fixture
@@ -98,9 +92,9 @@ def test_our_workflows(start: Start, workflow: str, order: int, state: str, outp
 
 
 def test_an_event_of_the_scripts_own_and_a_failure_choose_the_way(start: Start, folder: Path) -> None:
-    own = shell("""[ $1 = own ] && echo '{"event_name":"own","data":["a"]}' || echo failure""")
+    own = script("""[ $1 = own ] && echo '{"event_name":"own","data":["a"]}' || echo failure""")
     edges = [("first", "own", "A"), ("first", "failure", "B"), ("first", "success", "C")]
-    write(folder, edges, step("first", own), step("A"), step("B"), step("C"))
+    workflow_recipe(folder, edges, step("first", own), step("A"), step("B"), step("C"))
     client = start()
     for argument, then in (("own", "A"), ("none", "B")):
         run = begin(client, MINE, argument)
@@ -109,7 +103,7 @@ def test_an_event_of_the_scripts_own_and_a_failure_choose_the_way(start: Start, 
 
 
 def test_a_run_that_starts_in_the_middle(start: Start, folder: Path) -> None:
-    write(folder, [("1", "success", "2")], step("1"), step("2"))
+    workflow_recipe(folder, [("1", "success", "2")], step("1"), step("2"))
     client = start()
     second = client.get(f"/workflows/{MINE}?customer=acme").json()["graph"]["edges"][0]["w"]
     run = begin(client, MINE, "x", task=second)
@@ -120,7 +114,9 @@ def test_a_run_that_starts_in_the_middle(start: Start, folder: Path) -> None:
 def test_arguments_that_the_next_task_does_not_take_leave_the_run_open(start: Start, folder: Path) -> None:
     """As in TheEye: the next job fails while it is made, nobody is told, and the run goes on for ever."""
     two = [{"order": 0, "type": "input"}, {"order": 1, "type": "input"}]
-    write(folder, [("1", "success", "2")], step("1"), step("2", task_arguments=two, takes_any_arguments=False))
+    workflow_recipe(
+        folder, [("1", "success", "2")], step("1"), step("2", task_arguments=two, takes_any_arguments=False)
+    )
     client = start()
     run = begin(client, MINE, "only one")
     assert eventually(lambda: named(client, run)[1:]) == [("2", "error")]
@@ -129,8 +125,10 @@ def test_arguments_that_the_next_task_does_not_take_leave_the_run_open(start: St
 
 
 def test_cancel_reaches_the_newest_only(start: Start, folder: Path) -> None:
-    waits = shell("while [ ! -e $1 ]; do sleep 0.05; done")
-    write(folder, [("0", "success", "1"), ("0", "success", "2")], step("0"), step("1", waits), step("2", waits))
+    waits = script("while [ ! -e $1 ]; do sleep 0.05; done")
+    workflow_recipe(
+        folder, [("0", "success", "1"), ("0", "success", "2")], step("0"), step("1", waits), step("2", waits)
+    )
     client = start()
     go = folder / "go"
     run = begin(client, MINE, str(go))
@@ -145,7 +143,7 @@ def test_cancel_reaches_the_newest_only(start: Start, folder: Path) -> None:
 
 
 def test_the_history_limit_counts_runs(start: Start, folder: Path) -> None:
-    write(folder, [("1", "success", "2")], step("1"), step("2"), autoremove_completed_jobs_limit=2)
+    workflow_recipe(folder, [("1", "success", "2")], step("1"), step("2"), autoremove_completed_jobs_limit=2)
     client = start()
     jobs = []
     for _ in range(4):
@@ -156,7 +154,7 @@ def test_the_history_limit_counts_runs(start: Start, folder: Path) -> None:
 
 
 def test_a_restart_goes_on(start: Start, folder: Path) -> None:
-    write(folder, [("1", "canceled", "2")], step("1", shell(SLEEP)), step("2"))
+    workflow_recipe(folder, [("1", "canceled", "2")], step("1", script(SLEEP)), step("2"))
     client = start()
     run = begin(client)
     eventually(lambda: steps(client, run)[0]["lifecycle"] == "assigned")
@@ -166,7 +164,7 @@ def test_a_restart_goes_on(start: Start, folder: Path) -> None:
 
 
 def test_the_notifications(start: Start, folder: Path, redis_server: Redis) -> None:
-    write(folder, [("1", "success", "2")], step("1"), step("2"))
+    workflow_recipe(folder, [("1", "success", "2")], step("1"), step("2"))
     client = start(redis_server.url)
     with listening(redis_server, f"{CUSTOMER_ID}:*") as heard:
         run = begin(client)
@@ -182,7 +180,7 @@ def test_the_notifications(start: Start, folder: Path, redis_server: Redis) -> N
 
 
 def test_refusals(start: Start, folder: Path) -> None:
-    write(folder, [], step("1"))
+    workflow_recipe(folder, [], step("1"))
     client = start()
     run, alone = begin(client), client.get("/acme/task").json()[-1]
     for status, method, path in (
@@ -206,7 +204,7 @@ def test_refusals(start: Start, folder: Path) -> None:
 def test_a_serialized_workflow_has_uuids(folder: Path) -> None:
     """As TheEye exports it, with what starts it besides people."""
     uuid = "0b9a3f6e-8b1c-4a57-9d5e-0c1d2e3f4a5b"
-    write(
+    workflow_recipe(
         folder, [("hook", "success", uuid), (uuid, "success", "B")], step("A", id=uuid), step("B"), start_task_id=uuid
     )
     workflow = load_recipe(folder / "mine.json")
@@ -231,7 +229,7 @@ def test_a_serialized_workflow_has_uuids(folder: Path) -> None:
     ],
 )
 def test_a_broken_workflow_says_why(folder: Path, more: dict[str, Any], reason: str) -> None:
-    write(folder, [], step("1"), **more)
+    workflow_recipe(folder, [], step("1"), **more)
     with pytest.raises(BrokenRecipe, match=reason):
         load_recipe(folder / "mine.json")
 

@@ -100,6 +100,26 @@ def recipe(folder: Path, identifier: str, script: str | bytes, runas: str = "sh 
     return path
 
 
+MINE = "e" * 24  # a workflow of a test's own
+
+
+def script(text: str) -> str:
+    return "data:text/plain;base64," + base64.b64encode(text.encode()).decode()
+
+
+def step(name: str, data: str = "", **task: Any) -> dict[str, Any]:
+    """A task of a workflow: a dummy, or a shell script that gets its arguments as they come."""
+    kind = {"type": "script", "script": {"filename": "x", "data": data}} if data else {"type": "dummy"}
+    return {"id": name, "name": name, "script_runas": "sh %script%", "takes_any_arguments": True, **kind, **task}
+
+
+def workflow_recipe(folder: Path, edges: list[tuple[str, str, str]], *steps: dict[str, Any], **more: Any) -> None:
+    """Write the recipe of the workflow MINE, with edges (before, event, after)."""
+    graph = {"nodes": [], "edges": [{"v": before, "value": event, "w": after} for before, event, after in edges]}
+    recipe = {"id": MINE, "name": "mine", "graph": graph, "tasks": steps, "start_task_id": steps[0]["id"], **more}
+    (folder / "mine.json").write_text(json.dumps(recipe))
+
+
 TEXT_418 = (
     '{"message":"Validation Error. Invalid Argument Value","statusCode":418,"name":"ClientError",'
     '"code":"","status":418}'
