@@ -48,7 +48,7 @@ def test_its_steps(tmp_path: Path) -> None:
     need("curl", "curl")
     (tmp_path / "my-tasks").mkdir()
     written = files(PAGE)
-    assert len(written) == 4
+    assert len(written) == 6
     for name, text in written.items():
         (tmp_path / name).write_text(text)
     with (
@@ -57,7 +57,7 @@ def test_its_steps(tmp_path: Path) -> None:
     ):
         wait_until(lambda: service.ask("GET", "/readyz").status == 200, 30, "ready")
         shown = commands(PAGE)
-        assert len(shown) == 7
+        assert len(shown) == 8
         for command, answer in shown:
             local = command.replace(ADDRESS, f"http://127.0.0.1:{service.port}").replace(
                 "curl ", "curl --noproxy '*' -sS "
