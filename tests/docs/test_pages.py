@@ -1,6 +1,7 @@
 """All pages: their links lead somewhere. The glossary and the architecture: what they name is there."""
 
 import ast
+import importlib.util
 import re
 from dataclasses import fields
 
@@ -8,6 +9,7 @@ import pytest
 from support.pages import check_links, prose, read
 from support.processes import CHECKOUT
 
+from app.cli import main
 from app.settings import Settings, variable_of
 from app.theeye.jobs import ENDED
 
@@ -31,6 +33,25 @@ def test_all_pages_are_found() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     check_links(page)
+
+
+COMMAND = re.compile(r"(?:^|`)(?:\S+=\S+ )*(?:\S*/)?(make|theeye-sync|python3? -m) ([a-z][\w.-]*)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_exists(page: str) -> None:
+    """The targets of make, the commands of theeye-sync, and the modules that are run."""
+    targets = set(re.findall(r"^([\w-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    named = COMMAND.findall(read(page))
+    assert {name for kind, name in named if kind == "make"} <= targets
+    assert {name for kind, name in named if kind == "theeye-sync"} <= set(main.commands)
+    modules = {name for kind, name in named if kind.startswith("python")}
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+
+
+def test_commands_are_found_in_every_form() -> None:
+    text = "make run TASKS=x\nSYNC_X=1 make serve\n`.venv/bin/theeye-sync check`, to make it\npython3 -m venv x"
+    assert [name for _, name in COMMAND.findall(text)] == ["run", "serve", "check", "venv"]
 
 
 def test_the_glossary_has_the_dozen_words() -> None:
