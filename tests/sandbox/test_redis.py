@@ -34,7 +34,7 @@ def listening(server: Redis, channels: str = "*:job-finished:*") -> Iterator[Lis
     """Give a function for the channel and the message that are published next."""
     with server.client().pubsub() as subscription:
         subscription.psubscribe(channels)
-        assert subscription.get_message(timeout=5) is not None
+        assert subscription.get_message(timeout=20) is not None
 
         def heard() -> tuple[str, Any]:
             message = subscription.get_message(timeout=10)

@@ -46,5 +46,5 @@ def listening(redis_server: Redis, pattern: str = "*:job-finished:*") -> Iterato
     """A subscription whose acknowledgement has come; gives a function for the next message."""
     with redis_server.client().pubsub() as pubsub:
         pubsub.psubscribe(pattern)
-        assert pubsub.get_message(timeout=5)["type"] == "psubscribe"
+        assert pubsub.get_message(timeout=20)["type"] == "psubscribe"
         yield lambda: pubsub.get_message(timeout=2)

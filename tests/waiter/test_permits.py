@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.theeye.callers import TASK, Caller, Runnable
 from app.theeye.runner import TaskRunner
 from app.theeye.supervisor import Supervisor
-from app.waiter import job_waiter, wait
+from app.waiter import job_waiter, pauses, wait
 from app.waiter import permits as module
 from app.waiter.clients import Client, Clients
 from app.waiter.following import Follower
@@ -142,12 +142,13 @@ def heard(heard_app: Flask, theeye_redis: StandIn) -> World:
     return world
 
 
-def test_a_hint_before_the_end_shows_is_followed_by_quick_looks(heard: World) -> None:
+def test_a_hint_before_the_end_shows_is_followed_by_quick_looks(heard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "SAFETY", (60.0, 60.0))
     theeye = heard.theeye
     with heard.parked(query="?wait=60") as ([job_id], [answer]):
         theeye.publish(job_id)
         theeye.wait_for_calls("read", 1)
-        theeye.wait_for_calls("lifecycle", 3, timeout=4)  # the safety look would be the first, after 5 s
+        theeye.wait_for_calls("lifecycle", 3)  # the safety look would be the first, after 60 s
         theeye.finish(job_id)
         assert answer.result(30).status_code == 200
 
