@@ -53,6 +53,13 @@ def test_the_context_has_what_is_copied() -> None:
     assert {line[1:] for line in ignored if line.startswith("!")} == set(copied)
 
 
+def test_the_result_is_a_slim_image_and_what_was_built() -> None:
+    assert all(re.fullmatch(r"python:3\.\d+-(slim-)?bookworm( AS build)?", stage.base) for stage in stages())
+    assert "slim" in stages()[-1].base, "it has no compiler"
+    assert stages()[-1].all("RUN") == []
+    assert stages()[-1].all("COPY") == [f"--from=build {VENV} {VENV}"]
+
+
 def test_a_stop_is_given_the_time_it_takes() -> None:
     gunicorn = runpy.run_path(str(CHECKOUT / "gunicorn.conf.py"))
     assert SERVICES["sync"]["stop_grace_period"] == f"{gunicorn['graceful_timeout'] + 10}s"
@@ -103,7 +110,6 @@ def test_every_package_is_pinned(venv: Path) -> None:
     constraints = (CHECKOUT / "deploy" / "constraints.txt").read_text().lower()
     pinned = {re.sub(r"[-_.=]+", "-", line) for line in constraints.splitlines() if line and line[0] != "#"}
     assert {name for name in installed if not name.startswith("theeye-sync-")} == pinned
-    assert stages()[-1].all("COPY") == [f"--from=build {VENV} {VENV}"]
 
 
 @pytest.mark.deploy
