@@ -1,10 +1,16 @@
 """Read the graph of a workflow: which task follows which, and by what event."""
 
-from collections import Counter, defaultdict
+import threading
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
+from time import monotonic
 from typing import Any
 
+from app.theeye.callers import Caller
 from app.theeye.steps import Step, text_of
+
+KNOWN = 1000  # graphs that are remembered at the most
+KNOWN_SECONDS = 90.0  # longer than a workflow is known (app/runs/tasks.py), so that a warm run reads no graph
 
 Edge = tuple[str | None, str]  # the event that is followed, None for one that is not known, and the next task
 
@@ -63,6 +69,31 @@ class Graph:
 def _event_of(edge: Mapping[str, Any]) -> str | None:
     names = (text_of(edge.get(field)) for field in ("value", "trigger_name", "name"))
     return next(filter(None, names), None)
+
+
+class Graphs:
+    """Remember the graphs of workflows."""
+
+    def __init__(self) -> None:
+        """Know none yet."""
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, str], tuple[float, Graph]] = OrderedDict()
+
+    def get(self, caller: Caller) -> Graph | None:
+        """Return the graph of the caller's workflow, None where it is not known any more."""
+        with self._lock:
+            until, graph = self._known.get((caller.customer, caller.runs.name), (0.0, None))
+        return graph if until > monotonic() else None
+
+    def remember(self, caller: Caller, document: Mapping[str, Any]) -> Graph:
+        """Return the graph in the document of the caller's workflow, which is known from now on."""
+        graph, key = Graph(document), (caller.customer, caller.runs.name)
+        with self._lock:
+            self._known[key] = (monotonic() + KNOWN_SECONDS, graph)
+            self._known.move_to_end(key)
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        return graph
 
 
 def _to_tasks(edge: Edge, events: Mapping[str, str | None], found: Mapping[str, list[Edge]]) -> list[Edge]:

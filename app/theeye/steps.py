@@ -74,11 +74,8 @@ class Steps:
         steps = {**known, **{step_id: step for step_id, (step, _) in shown.items()}}
         lost = [step for step in known.values() if step.id not in shown and not step.has_ended]
         steps.update((step.id, replace(step, gone=True)) for step in lost)
-        ended = [
-            document
-            for step, document in shown.values()
-            if step.has_ended and not (step.id in known and known[step.id].has_ended)
-        ]
+        read = {step.id for step in self.all if step.has_ended and not step.gone}
+        ended = [document for step, document in shown.values() if step.has_ended and step.id not in read]
         last = max(reversed(ended), key=_end_of) if ended else self.last
         changed = bool(ended or lost or len(steps) > len(known))
         changed_at = monotonic() if changed else self.changed_at

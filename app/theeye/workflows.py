@@ -12,9 +12,7 @@ So a task that TheEye starts later than that (`grace_time`) is not waited for.
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic, time
 from typing import Any
@@ -22,7 +20,7 @@ from urllib.parse import quote
 
 from app.errors import JobGone, JobTooLarge, Refused, Unavailable, UpstreamFailed
 from app.theeye.callers import WORKFLOW, Caller
-from app.theeye.graph import Graph
+from app.theeye.graph import Graph, Graphs
 from app.theeye.jobs import WORKFLOW_JOB, Job
 from app.theeye.steps import ENDED, Steps, date
 from app.theeye.supervisor import GONE, Supervisor, path_of
@@ -32,8 +30,6 @@ SETTLE_SECONDS = 3.0  # a wait polls for longer than that after a step has ended
 OLD_SECONDS = 60.0
 CANCEL_ROUNDS = 5  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
-GRAPHS = 1000  # that are remembered at the most
-GRAPH_SECONDS = 90.0  # longer than a workflow is known (runs/tasks.py), so that a warm run reads no graph
 
 _HIDDEN = (
     "TheEye does not show the job of the task that ended the workflow: the job's `acl` shuts the caller out, "
@@ -49,13 +45,12 @@ class WorkflowRunner:
     def __init__(self, supervisor: Supervisor) -> None:
         """Call this server, and know no graph yet."""
         self._supervisor = supervisor
-        self._lock = threading.Lock()
-        self._graphs: OrderedDict[tuple[str, str], tuple[float, Graph]] = OrderedDict()
+        self._graphs = Graphs()
 
     def show(self, caller: Caller, timeout: float) -> Document:
         """Return the workflow's document."""
         document = self._supervisor.show(caller, _path(caller), timeout)
-        self._remember(caller, Graph(document))
+        self._graphs.remember(caller, document)
         return document
 
     def create(self, caller: Caller, query: str, body: bytes | None) -> Job:
@@ -96,17 +91,27 @@ class WorkflowRunner:
     def cancel(self, caller: Caller, job: Job) -> None:
         """Cancel the job, and then each step that still runs: TheEye cancels the newest one only.
 
-        Raise Refused where a step cannot be cancelled, once the others are.
+        Raise Refused where a step cannot be cancelled, once the others are, or Unavailable where nothing was.
         """
-        with suppress(JobGone, Unavailable):  # its newest step has just ended
+        failure: Unavailable | None = None
+        try:
             self._supervisor.ask(caller, "cancel", "PUT", _path(caller, "job", job.id, "cancel"), job.id)
+        except JobGone:  # TheEye's 400: its newest step has just ended
+            pass
+        except Unavailable as error:
+            failure = error
         for _ in range(CANCEL_ROUNDS):
-            with suppress(Unavailable):
+            try:
                 job = self.read(caller, job)
-                self._cancel_steps(caller, job)
-                if job.has_ended:
-                    return
+                if self._cancel_steps(caller, job):
+                    failure = None
+            except Unavailable as error:
+                failure = error
+            if job.has_ended:
+                return
             threading.Event().wait(CANCEL_PAUSE)
+        if failure is not None:
+            raise failure
 
     def owns(self, caller: Caller, job: Job) -> bool:
         """Return whether it is a job of the caller's workflow and customer."""
@@ -119,11 +124,13 @@ class WorkflowRunner:
         """Return nothing: a limit in the document of a workflow's job is that of its first task."""
         return {}
 
-    def _cancel_steps(self, caller: Caller, job: Job) -> None:
-        refusal: Refused | None = None
+    def _cancel_steps(self, caller: Caller, job: Job) -> int:
+        """Cancel the steps that run; return how many. Raise Refused, or Unavailable."""
+        cancelled, refusal = 0, None
         for step in job.steps.running if job.steps is not None else ():
             try:
                 self._supervisor.cancel(caller, step.id)
+                cancelled += 1
             except JobGone:  # by now
                 continue
             except Refused as error:
@@ -131,6 +138,7 @@ class WorkflowRunner:
         if refusal is not None:
             refusal.job = job.without_document()
             raise refusal
+        return cancelled
 
     def _jobs(self, caller: Caller, job_id: str, timeout: float | None) -> list[Document]:
         """Return the documents of its steps. Raise JobGone where one is not of this job and customer."""
@@ -170,23 +178,15 @@ class WorkflowRunner:
 
     def _graph(self, caller: Caller, job_id: str, timeout: float | None) -> Graph:
         """Return the workflow's graph, as it was some seconds ago or as it is read now."""
-        with self._lock:
-            until, graph = self._graphs.get(_key(caller), (0.0, None))
-        if graph is not None and until > monotonic():
+        if (graph := self._graphs.get(caller)) is not None:
             return graph
-        document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, timeout)
+        try:
+            document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, timeout)
+        except (Refused, JobGone):  # TheEye may show the job and not the workflow: then its own end is all to go by
+            return Graph({"version": 2})
         if not isinstance(document, dict):
             raise Unavailable("The supervisor answered with something that is no workflow", job=Job(job_id))
-        graph = Graph(document)
-        self._remember(caller, graph)
-        return graph
-
-    def _remember(self, caller: Caller, graph: Graph) -> None:
-        with self._lock:
-            self._graphs[_key(caller)] = (monotonic() + GRAPH_SECONDS, graph)
-            self._graphs.move_to_end(_key(caller))
-            while len(self._graphs) > GRAPHS:
-                self._graphs.popitem(last=False)
+        return self._graphs.remember(caller, document)
 
 
 def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
@@ -218,7 +218,3 @@ def _path(caller: Caller, *segments: str) -> str:
     """Return the path of the caller's workflow, or of what is below it, with the customer."""
     customer = quote(caller.customer, safe="", errors="replace")
     return f"{path_of('workflows', caller.runs.id, *segments)}?customer={customer}"
-
-
-def _key(caller: Caller) -> tuple[str, str]:
-    return caller.customer, caller.runs.id.lower()

@@ -137,7 +137,7 @@ class JobWaiter:
                 waker.wake()
             if look_first or job.has_ended:
                 waker.wake(Reason.TOLD)
-            elif job.steps is not None and not job.steps.all:  # the first has been started with the job
+            elif job.steps is not None and not job.steps.running:  # they have just been started, or are to be
                 waker.wake(Reason.STEP)
             steps.follow(job)
             beat = BEAT_SECONDS if watched else float("inf")
