@@ -55,7 +55,7 @@ def test_everything_listens_on_the_loopback_address() -> None:
 
 def test_the_limits_are_those_of_the_page() -> None:
     page = " ".join(PAGE.split())
-    assert f"each {BODY_PIECE // 1024} KiB of it, and its end, must come within {BODY_SECONDS:g} seconds" in page
+    assert f"each {BODY_PIECE // 1024} KiB of it, and its end, must arrive within {BODY_SECONDS:g} seconds" in page
     assert f"after {HEAD_SECONDS:g} seconds in the threaded worker" in page
     assert f"{SESSIONS:,} sessions".replace(",", " ") in page
     assert re.search(r"^keepalive = 75\b", (CHECKOUT / "app/serving/config.py").read_text(), re.MULTILINE)
