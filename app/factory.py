@@ -53,7 +53,7 @@ def _logged() -> Iterator[None]:
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the WSGI application; nothing connects before the first request. Raise SettingsError."""
+    """Return the WSGI application; it connects to nothing before the first request. Raise SettingsError."""
     from_environment = settings is None
     settings = settings or Settings.from_env()
     app = SyncFlask("app", static_folder=None)

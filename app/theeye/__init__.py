@@ -1,1 +1,1 @@
-"""Call TheEye: its two servers, its sessions, and HTTP underneath."""
+"""Call TheEye: its two servers (gateway and supervisor), their sessions, tasks and jobs, over HTTP."""

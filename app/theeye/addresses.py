@@ -1,4 +1,4 @@
-"""Find the addresses of one host: the resolver is asked in a thread, since it knows no time limit."""
+"""Resolve the name of one host in a thread, since the system's resolver has no timeout, and connect to it."""
 
 import socket
 import threading
@@ -8,23 +8,23 @@ from typing import Any
 
 from app.theeye.keepalive import keep_alive
 
-FRESH_SECONDS = 1.0  # connections opened at the same time share one answer of the resolver
-HANG_SECONDS = 1.0  # where addresses are known, do not wait longer for the resolver
-LOOKUP_SECONDS = 30.0  # after that a lookup counts as hung, and another one may start
-LOOKUPS = 3  # threads that may hang in the resolver at once; gevent has 10 of them for all names
+FRESH_SECONDS = 1.0  # an answer of the resolver is used for this time, by connections opened together
+HANG_SECONDS = 1.0  # wait at most so long for the resolver if addresses are known
+LOOKUP_SECONDS = 30.0  # after this time a lookup counts as hung, and another one may start
+LOOKUPS = 3  # so many threads may hang in the resolver at once; gevent has 10 of them for all names
 
-Address = tuple[Any, ...]  # as socket.getaddrinfo returns it
+Address = tuple[Any, ...]  # an item of socket.getaddrinfo
 
 
 class Addresses:
-    """Connect to one host; while the resolver hangs or fails, the addresses known last are used."""
+    """Connect to one host; while the resolver hangs or fails, use the last known addresses."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Ask for nothing yet."""
+        """Resolve nothing yet."""
         self._host = host
         self._port = port
         self._lock = threading.Lock()
-        self._lookups: list[tuple[float, Future[list[Address]]]] = []  # when each began
+        self._lookups: list[tuple[float, Future[list[Address]]]] = []  # each with its start
         self._known: list[Address] = []
         self._fresh_until = float("-inf")
         self._worked: Address | None = None
@@ -32,7 +32,7 @@ class Addresses:
     def connect(self, until: float) -> socket.socket:
         """Return a non-blocking socket, connected to the first address that accepts. Raise OSError or UnicodeError.
 
-        Each address has an equal share of the time left: one that drops all packets leaves time for the next.
+        Each address gets an equal share of the time left, so that one that drops all packets leaves time for the next.
         The address that worked last comes first.
         """
         failure = OSError(f"{self._host} has no address")
@@ -63,7 +63,7 @@ class Addresses:
             raise
 
     def _lookup(self) -> tuple[float, Future[list[Address]]]:
-        """Return the lookup that runs, or start one."""
+        """Return the running lookup, or start one."""
         with self._lock:
             self._lookups = [(began, lookup) for began, lookup in self._lookups if not lookup.done()]
             late = all(began < monotonic() - LOOKUP_SECONDS for began, _ in self._lookups)
@@ -104,7 +104,7 @@ def _connect(address: Address, seconds: float) -> socket.socket:
 
 
 def seconds_left(deadline: float) -> float:
-    """Return the seconds until a deadline on time.monotonic's clock. Raise TimeoutError when it has passed."""
+    """Return the seconds until a deadline (`time.monotonic`). Raise TimeoutError if it has passed."""
     left = deadline - monotonic()
     if left <= 0:
         raise TimeoutError("timed out")

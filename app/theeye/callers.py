@@ -1,15 +1,15 @@
-"""Name the client on whose behalf TheEye is called, and what it runs."""
+"""Define the caller of TheEye, its session, and the task or workflow that it runs."""
 
 from dataclasses import dataclass, field
 
 from app.telemetry.trace import Headers, Trace
 
-TASK, WORKFLOW = KINDS = ("task", "workflow")  # as they stand in a path
+TASK, WORKFLOW = KINDS = ("task", "workflow")  # as in a path
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Hold whose token it is; a session belongs to one customer."""
+    """Hold the user and the customer of a token; a session belongs to one customer."""
 
     user_id: str
     customer_id: str
@@ -18,16 +18,16 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
-    """Name a task or a workflow: its kind, and its id as the path has it."""
+    """Name a task or a workflow: its kind, and its id as in the path."""
 
     kind: str = TASK
     id: str = ""
 
     @property
     def name(self) -> str:
-        """Return the name under which this service knows it; that of a task is its id, as it stands in Redis.
+        """Return this service's own name of it, unique among one customer's; a task's name is its id, also in Redis.
 
-        No id holds a slash: a path with an encoded one is refused.
+        No id contains a slash: a path with an encoded one is refused.
         """
         return self.id.lower() if self.kind == TASK else f"{self.kind}/{self.id.lower()}"
 
@@ -37,9 +37,9 @@ NOTHING = Runnable()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Hold on whose behalf TheEye is called, the record of the request, and what is run.
+    """Hold for whom TheEye is called, the record of the request, and the task or workflow.
 
-    The customer is named, and its id is empty until the session is known.
+    `customer` is a name, or what the path has until the session is known; `customer_id` is empty until then.
     """
 
     customer: str
@@ -50,5 +50,5 @@ class Caller:
 
     @property
     def headers(self) -> Headers:
-        """Return the headers of every call; the token travels in no other way."""
+        """Return the headers of every call; the token is sent in no other way."""
         return (("Authorization", f"Bearer {self.token}"), *self.trace.headers)

@@ -1,4 +1,4 @@
-"""Undo a Content-Encoding (RFC 9110, 8.4): a client's, or that of a proxy which compresses whatever passes."""
+"""Decode a Content-Encoding (RFC 9110, 8.4), of a client or of a proxy in front of TheEye."""
 
 import time
 import zlib
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_TAKEN = 4 * 1024  # bytes of a body that are looked at at once; more would be copied once for each small stream in it
-_GIVEN = 64 * 1024  # bytes that come out at once, at most
+_TAKEN = 4 * 1024  # bytes decoded in one step; a larger step would be copied for each small stream in it
+_GIVEN = 64 * 1024  # the most bytes of a decoded piece
 
 
 def decoded(body: bytes, coding: str, most: int) -> bytes:
-    """Return a body without its coding, cut off soon after `most` bytes. Raise ValueError for a broken one.
+    """Return the decoded body, cut off soon after `most` bytes. Raise ValueError for broken data.
 
-    A body in a coding that is not known stays as it is.
+    Return a body in an unknown coding unchanged.
     """
     coding = coding.strip().lower()
     if coding not in CODINGS or not body:
@@ -29,9 +29,9 @@ def decoded(body: bytes, coding: str, most: int) -> bytes:
 
 
 def inflated(body: bytes, coding: str) -> Iterator[bytes]:
-    """Yield a body without its coding, one of CODINGS, in pieces. Raise ValueError for a broken one.
+    """Yield the decoded body in pieces; the coding is one of CODINGS. Raise ValueError for broken data.
 
-    It may consist of several streams, and zeros may follow (RFC 1952, 2.2; gzip, Node).
+    The body may consist of several streams, with zeros after the last (RFC 1952, 2.2; gzip and Node accept both).
     """
     form = _form(body, coding)
     unzip = zlib.decompressobj(form)
@@ -51,7 +51,7 @@ def inflated(body: bytes, coding: str) -> Iterator[bytes]:
 
 
 def _given(unzip: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
-    """Yield all that comes of some bytes, up to the end of the stream."""
+    """Yield the decoded pieces of some data, up to the end of the stream."""
     while True:
         try:
             piece = unzip.decompress(data, _GIVEN)
@@ -64,7 +64,7 @@ def _given(unzip: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
 
 
 def _form(body: bytes, coding: str) -> int:
-    """Return zlib's number for how a body is compressed: some send `deflate` without zlib's header."""
+    """Return zlib's number for the format of a body; some senders leave out zlib's header in `deflate`."""
     if coding != "deflate":
         return _GZIP
     has_header = body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0

@@ -1,7 +1,7 @@
-"""Read HTTP answers from a connection, with one absolute deadline for whatever is done on it.
+"""Send requests and read HTTP answers on a connection, with one absolute deadline for all operations.
 
-A socket's own timeout is for one wait only, and starts again with every byte that arrives; under gevent this holds
-inside of a TLS handshake and a TLS record too. So the sockets here never block, and each wait ends at the deadline.
+A socket's own timeout applies to a single wait, and restarts with every byte that arrives; under gevent also inside a
+TLS handshake or a TLS record. So the sockets here never block, and each wait ends at the deadline.
 """
 
 import io
@@ -15,19 +15,19 @@ from typing import Any, TypeVar, cast
 from app.theeye.addresses import Addresses, seconds_left
 from app.theeye.endpoint import Endpoint
 
-PIECE = 65536  # bytes given to the socket at once: between two of them the deadline is looked at
+PIECE = 65536  # bytes of one call of `send`; the deadline is checked before each
 
 Result = TypeVar("Result")
 
 
 class Connection(io.RawIOBase):
-    """Send requests and read their answers; `deadline`, on time.monotonic's clock, is to be set before each."""
+    """Send requests and read their answers; set `deadline` (`time.monotonic`) before each request."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
-        """Take over a connected socket that does not block."""
+        """Take a connected, non-blocking socket."""
         self.deadline = deadline
         self.idle_since = 0.0
-        self.ends_answer = False  # whether the end of the connection is the end of the answer's body
+        self.ends_answer = False  # whether the body of the answer ends with the connection
         self._sock = sock
         self._incoming = _Incoming(self)
 
@@ -42,23 +42,23 @@ class Connection(io.RawIOBase):
             raise TunnelRefused(f"the proxy refused to connect, with status {status}", status)
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS. Raise OSError, or ValueError for a host name that TLS does not take."""
+        """Make the TLS handshake. Raise OSError, or ValueError for a host name that TLS does not accept."""
         self._sock = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
         self._until_done(select.POLLIN, self._sock.do_handshake)
-        self._incoming = _Incoming(self)  # what came before TLS is not the server's
+        self._incoming = _Incoming(self)  # bytes before TLS are not from the server
 
     def send(self, data: bytes) -> None:
-        """Send all of it. Raise OSError."""
+        """Send all data. Raise OSError."""
         rest = memoryview(data)
         while rest:
             seconds_left(self.deadline)
             sent = self._until_done(select.POLLOUT, self._sock.send, rest[:PIECE])
-            if not sent:  # gevent's TLS sockets return 0 where others raise
+            if not sent:  # gevent's TLS sockets return 0 instead of raising
                 self._wait(select.POLLOUT)
             rest = rest[sent:]
 
     def read_response(self, method: str) -> HTTPResponse:
-        """Read the head of the final answer, skip interim ones (RFC 9110, 15.2). Raise OSError or HTTPException."""
+        """Read the head of the final answer; skip interim answers (RFC 9110, 15.2). Raise OSError or HTTPException."""
         self.ends_answer = False
         while True:
             response = HTTPResponse(cast(socket.socket, self), method=method)
@@ -68,8 +68,8 @@ class Connection(io.RawIOBase):
                 return response
 
     def is_quiet(self) -> bool:
-        """Return whether nothing has arrived since the last answer, not even the connection's end."""
-        self.deadline = 0.0  # only what has been read from the socket already is looked at
+        """Return whether nothing has arrived since the last answer, not even the end of the connection."""
+        self.deadline = 0.0  # `peek` then returns only bytes that were read from the socket already
         if self._incoming.peek(1):
             return False
         try:
@@ -86,16 +86,16 @@ class Connection(io.RawIOBase):
         super().close()
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return what HTTPResponse reads an answer from."""
+        """Return the file from which HTTPResponse reads an answer."""
         return self._incoming
 
     def readable(self) -> bool:
-        """Return True, as io.BufferedReader asks for it."""
+        """Return True, as io.BufferedReader needs it."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read what has arrived, or wait for it. Raise OSError, also where the answer is cut off."""
-        if not self.deadline:  # `is_quiet` looks, and neither reads nor waits
+        """Read the bytes that have arrived, or wait for some. Raise OSError, also if the answer is cut off."""
+        if not self.deadline:  # `is_quiet` neither reads nor waits
             return None
         seconds_left(self.deadline)
         count = self._until_done(select.POLLIN, self._sock.recv_into, buffer)
@@ -104,7 +104,7 @@ class Connection(io.RawIOBase):
         return count
 
     def _until_done(self, event: int, operation: Callable[..., Result], *arguments: Any) -> Result:
-        """Return the result of a non-blocking operation, tried again after each wait for `event` or what TLS needs."""
+        """Return the result of a non-blocking operation; wait for `event`, or for what TLS needs, and try again."""
         while True:
             try:
                 return operation(*arguments)
@@ -123,23 +123,23 @@ class Connection(io.RawIOBase):
 
 
 class _Incoming(io.BufferedReader):
-    """Read the answers of one connection, one after the other, as http.client wants to."""
+    """Buffer the answers of one connection, in the form that http.client needs."""
 
     def close(self) -> None:
-        """Do nothing: http.client calls it after each answer, and the connection stays."""
+        """Do nothing: http.client closes after each answer, but the connection is kept."""
 
     def flush(self) -> None:
-        """Do nothing: http.client calls it also when the connection has been closed."""
+        """Do nothing: http.client flushes also after the connection was closed."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read so many bytes. Raise ValueError for fewer than none, which http.client takes from a chunk's head."""
+        """Read `size` bytes. Raise ValueError for a negative size, which http.client accepts in a chunk's head."""
         if size is None or size < 0:
             raise ValueError("a chunk of negative size")
         return super().read(size)
 
 
 class TunnelRefused(OSError):
-    """Report a proxy that refused to connect; `status` is that of its answer."""
+    """Report a proxy that refused to connect; `status` is the status of its answer."""
 
     def __init__(self, words: str, status: int) -> None:
         super().__init__(words)

@@ -1,4 +1,4 @@
-"""Read how a URL is reached, its proxy and certificates, once from the environment and as requests does."""
+"""Read the proxy and certificates for a URL from the environment, once and as requests does."""
 
 import os
 import ssl
@@ -14,7 +14,7 @@ from app.settings import SettingsError, variable_of
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Name an HTTP proxy and the variable that asks for it; `authorization` is its header's value, or empty."""
+    """Name an HTTP proxy and the variable that sets it; `authorization` is the value of its header, or empty."""
 
     host: str
     port: int
@@ -22,13 +22,13 @@ class Proxy:
     authorization: str = field(repr=False)
 
     def __str__(self) -> str:
-        """Return its URL without user and password."""
+        """Return the proxy's URL without user and password."""
         return f"http://{_host_port(self.host, self.port)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Name the file or folder of trusted certificates, and the variable that names it; empty where none does."""
+    """Name the file or folder of trusted certificates, and the variable that sets it, or an empty text."""
 
     path: str
     variable: str
@@ -36,7 +36,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Name a server and the way to it; without https `tls` is None, and the bundle is not used."""
+    """Hold a server's address and how to connect to it; without https `tls` is None and the bundle is unused."""
 
     scheme: str
     host: str
@@ -48,38 +48,38 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """Return host and port, as in a Host header: without the scheme's own port (RFC 9110, 7.2)."""
+        """Return host and port for a Host header, without the scheme's default port (RFC 9110, 7.2)."""
         return self.host_port.removesuffix(":443" if self.tls else ":80")
 
     @property
     def host_port(self) -> str:
-        """Return host and port, as in a CONNECT request."""
+        """Return host and port for a CONNECT request."""
         return _host_port(self.host, self.port)
 
     @property
     def next_hop(self) -> tuple[str, int]:
-        """Return the host and port to connect to: the proxy's where there is one."""
+        """Return the host and port to connect to: those of the proxy if there is one."""
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
 
     @property
     def is_relayed(self) -> bool:
-        """Return whether a proxy passes on each request and may answer it itself; with https it passes on bytes."""
+        """Return whether a proxy forwards each request and may answer itself; with https it only forwards bytes."""
         return self.proxy is not None and self.tls is None
 
 
 def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
-    """Read what the environment says about a URL. Raise SettingsError, which names the variable.
+    """Read the endpoint of a URL from the environment. Raise SettingsError, which names the variable.
 
-    `client_cert`: a PEM file with a certificate and its key, shown to a server that asks for it.
+    `client_cert` is a PEM file with a certificate and its key, for a server that asks for one.
     """
-    # Not at import: gunicorn's master imports this module, and requests must be imported after gevent has patched ssl.
+    # Not at import: gunicorn's master imports this module, but requests must be imported after gevent has patched ssl.
     import requests
 
     url = urlsplit(base_url)
     found = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
     proxy_url = requests.utils.select_proxy(base_url, found["proxies"])
     bundle = _bundle(found["verify"])
-    # A variable that names no readable file is an error of the operator's, also where no URL needs it.
+    # A variable that names no readable file is the operator's mistake, also if no URL needs the file.
     context = _context(bundle, client_cert) if bundle.variable or url.scheme == "https" else None
     return Endpoint(
         scheme=url.scheme,
@@ -93,7 +93,7 @@ def read_endpoint(base_url: str, client_cert: str = "") -> Endpoint:
 
 
 def _proxy(text: str, url: SplitResult) -> Proxy:
-    """Read a proxy's URL. Raise SettingsError, without the password."""
+    """Parse a proxy's URL. Raise SettingsError, without the password."""
     variable = _proxy_variable(text, url.scheme)
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
@@ -110,14 +110,14 @@ def _proxy(text: str, url: SplitResult) -> Proxy:
 
 
 def _proxy_variable(text: str, scheme: str) -> str:
-    """Return the variable that a proxy's URL comes from."""
+    """Return the variable that contains a proxy's URL."""
     names = (f"{scheme}_proxy", "all_proxy")
     set_to_it = [name for name, value in os.environ.items() if name.lower() in names and value == text]
     return set_to_it[0] if set_to_it else "the system's proxy setting"
 
 
 def _bundle(verify: Any) -> Bundle:
-    """Return the trusted certificates; `verify` is True where neither of the variables that requests reads is set."""
+    """Return the trusted certificates; `verify` is True if none of the variables that requests reads is set."""
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     if verify is not True:
@@ -150,12 +150,12 @@ def _trusting(bundle: Bundle) -> ssl.SSLContext:
 
 
 def _show(context: ssl.SSLContext, client_cert: str) -> None:
-    """Add the client's certificate. Raise SettingsError where its file has changed since the settings were read."""
+    """Add the client's certificate. Raise SettingsError if its file has changed since the settings were read."""
     try:
         context.load_cert_chain(client_cert, password="")
     except OSError:
         raise SettingsError(f"{variable_of('client_cert')} cannot be read any more") from None
-    context.post_handshake_auth = True  # TLS 1.3: a server may ask for it only once it has seen the request's path
+    context.post_handshake_auth = True  # TLS 1.3: a server may ask for the certificate after it has read the path
 
 
 def _host_port(host: str, port: int) -> str:

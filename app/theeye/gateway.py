@@ -1,4 +1,4 @@
-"""Ask TheEye's gateway whose a token is."""
+"""Read the session of a token from TheEye's gateway."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ _PROFILE = "/api/session/profile?scopes[]=principal&scopes[]=organization"
 
 
 class Gateway(Server):
-    """Call the server of TheEye that knows the tokens."""
+    """Call TheEye's gateway, which knows the tokens."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         """Connect to nothing yet."""
         super().__init__(settings.gateway_url, settings, metrics)
 
     def session(self, caller: Caller, known: Session | None = None) -> Session:
-        """Return the token's session; `known` is the one from before, if there is one.
+        """Return the session of the caller's token; `known` is its last session, if there is one.
 
         Raise Unauthorized, Refused, TheEyeBusy, TooBusy or GatewayFailed.
         """
@@ -40,7 +40,7 @@ class Gateway(Server):
 
 
 def _names(caller: Caller, known: Session | None) -> Names:
-    """Return whose shares a call takes; the customer of an unknown token is what its caller says."""
+    """Return the names whose shares limit a call; for an unknown token the customer is that of the path."""
     if known is not None:
         customer = ("known", known.customer_id)
         return (customer, None), (("token", caller.token), customer)
@@ -49,7 +49,7 @@ def _names(caller: Caller, known: Session | None) -> Names:
 
 
 def _session(profile: Any) -> Session:
-    """Read both forms of the profile: with scopes, and the long one that old gateways always send."""
+    """Read the profile in both forms: with scopes, and the long form of old gateways."""
     parts: tuple[Any, ...] = ()
     try:
         user = profile.get("principal") or profile

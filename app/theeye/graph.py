@@ -1,4 +1,4 @@
-"""Read the graph of a workflow: which task follows which, and by what event."""
+"""Read the graph of a workflow: which task follows which, after which event."""
 
 import threading
 from collections import Counter, OrderedDict, defaultdict
@@ -9,23 +9,23 @@ from typing import Any
 from app.theeye.callers import Caller
 from app.theeye.steps import Step, text_of
 
-KNOWN = 1000  # graphs that are remembered at the most
-KNOWN_SECONDS = 90.0  # longer than a workflow is known (app/runs/tasks.py), so that a warm run reads no graph
+KNOWN = 1000  # at most so many graphs are remembered
+KNOWN_SECONDS = 90.0  # longer than a workflow is remembered (app/runs/tasks.py), so that a warm run reads no graph
 
-Edge = tuple[str | None, str]  # the event that is followed, None for one that is not known, and the next task
+Edge = tuple[str | None, str]  # the event, None if it is unknown, and the next task
 
 
 class Graph:
     """Hold the edges of each task.
 
-    In a workflow of version 2 an edge leads from task to task, and its value is the event. In one of version 1 edges
-    lead from a task to an event and from there to tasks, and the event has the name in its node. An edge may name its
+    In a workflow of version 2 an edge leads from task to task, and its value is the event. In version 1 edges lead from
+    a task to an event and from the event to tasks, and the event's node has its name. An edge may name its
     event by another field, or may not name it: nobody then knows that its task must follow. `tells_end`: whether TheEye
     sets the end of its jobs.
     """
 
     def __init__(self, workflow: Mapping[str, Any]) -> None:
-        """Read a workflow's document; what is no edge in it is left out."""
+        """Read the edges in a workflow's document; ignore invalid ones."""
         self.tells_end = workflow.get("version") not in (None, 1, "1")
         graph = workflow.get("graph")
         graph = graph if isinstance(graph, dict) else {}
@@ -48,16 +48,16 @@ class Graph:
 
     @property
     def is_chain(self) -> bool:
-        """Return whether one task at the most follows each event: then no two steps run side by side."""
+        """Return whether at most one task follows each event: then no two steps run at the same time."""
         labels = [Counter(label for label, _ in edges) for edges in self._edges.values()]
         return all(None not in found and max(found.values()) == 1 for found in labels if found)
 
     def awaits(self, steps: Iterable[Step], *, surely: bool = False) -> bool:
-        """Return whether the ended steps call for one that is not among the steps; `surely`: by an event's name."""
+        """Return whether the ended steps must be followed by another step; with `surely` match events by name only."""
         steps = list(steps)
         if not self._edges and not self.tells_end:
-            return not surely  # it shows no edge, and nothing else would tell
-        started = Counter(step.task for step in steps[1:])  # nothing has called for the first
+            return not surely  # without edges nothing tells whether a step follows
+        started = Counter(step.task for step in steps[1:])  # the first step follows none
         called: Counter[str] = Counter()
         for step in steps:
             if step.has_ended:
@@ -75,18 +75,18 @@ class Graphs:
     """Remember the graphs of workflows."""
 
     def __init__(self) -> None:
-        """Know none yet."""
+        """Start empty."""
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, str], tuple[float, Graph]] = OrderedDict()
 
     def get(self, caller: Caller) -> Graph | None:
-        """Return the graph of the caller's workflow, None where it is not known any more."""
+        """Return the graph of the caller's workflow, or None if it is not remembered."""
         with self._lock:
             until, graph = self._known.get((caller.customer, caller.runs.name), (0.0, None))
         return graph if until > monotonic() else None
 
     def remember(self, caller: Caller, document: Mapping[str, Any]) -> Graph:
-        """Return the graph in the document of the caller's workflow, which is known from now on."""
+        """Return the graph in the document of the caller's workflow, and remember it."""
         graph, key = Graph(document), (caller.customer, caller.runs.name)
         with self._lock:
             self._known[key] = (monotonic() + KNOWN_SECONDS, graph)
@@ -97,13 +97,13 @@ class Graphs:
 
 
 def _to_tasks(edge: Edge, events: Mapping[str, str | None], found: Mapping[str, list[Edge]]) -> list[Edge]:
-    """Return an edge to a task as it is, one to an event as those from there to tasks."""
+    """Return an edge to a task unchanged; replace an edge to an event by the edges from there to tasks."""
     _, node = edge
     return [(events[node], task) for _, task in found.get(node, ())] if node in events else [edge]
 
 
 def _events(nodes: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str | None]]:
-    """Yield the nodes that are events, each with its name."""
+    """Yield the nodes that are events, each with the event's name."""
     for node in nodes:
         value = node.get("value")
         if isinstance(value, dict) and "Event" in str(value.get("_type")):

@@ -1,23 +1,23 @@
-"""Keep the connections of one base URL between their calls."""
+"""Keep the connections of one base URL between calls."""
 
 from collections import deque
 from time import monotonic
 
 from app.theeye.connection import Connection
 
-IDLE_SECONDS = 3.0  # below the 5 s after which Node, TheEye's server, closes an idle connection
+IDLE_SECONDS = 3.0  # TheEye's servers (Node) close a connection that was idle for 5 s
 
 
 class IdleConnections:
-    """Hold the connections that no call uses; safe to share between threads, as the methods of a deque are."""
+    """Hold the connections that no call uses; thread-safe, as the methods of a deque are."""
 
     def __init__(self) -> None:
-        """Hold none yet."""
-        self._idle: deque[Connection] = deque()  # the one used last at the right
+        """Start empty."""
+        self._idle: deque[Connection] = deque()  # the connection used last is at the right end
         self._is_closed = False
 
     def take(self) -> Connection | None:
-        """Return the connection used last, if it has not been idle for long and the other side has not closed it."""
+        """Return the connection used last, if it was not idle for long and the server has not closed it, else None."""
         oldest = monotonic() - IDLE_SECONDS
         while True:
             try:
@@ -29,7 +29,7 @@ class IdleConnections:
             connection.close()
 
     def keep(self, connection: Connection) -> None:
-        """Keep a connection for the next call, and close those that a burst of calls has left behind."""
+        """Keep a connection for the next call, and close those that were idle for long, for example after a burst."""
         connection.idle_since = monotonic()
         self._idle.append(connection)
         if self._is_closed:
@@ -45,7 +45,7 @@ class IdleConnections:
             oldest.close()
 
     def close(self) -> None:
-        """Close all, and from now on each other one that is to be kept."""
+        """Close all connections, and from now on each one passed to `keep`."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()

@@ -12,10 +12,10 @@ WORKFLOW_JOB = "WorkflowJob"  # the `_type` of a workflow's own job
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Hold a job as last seen; `document` is TheEye's own with the job's id, empty where only the id is known.
+    """Hold a job as last read; `document` is TheEye's, with the job's id, or empty if it was not read.
 
-    `exit_code` is that of the script, where the agent has reported an integer; `created` is a date as TheEye writes it.
-    Only a workflow's job has `steps`; its `whole` is TheEye's document with its tasks' jobs, where that differs.
+    `exit_code` is that of the script, or None if the agent has reported no integer; `created` is TheEye's date. Only a
+    workflow's job has `steps`, and `whole`: TheEye's document with the jobs of its tasks.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Job:
 
     @classmethod
     def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
-        """Read a job document; `job_id` stands in for an id that it lacks."""
+        """Read a job document; `job_id` is used if it has no id."""
         own_id = text_of(document.get("id"))
         if not own_id:
             own_id, document = job_id, {**document, "id": job_id}
@@ -39,33 +39,33 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        """Return whether the lifecycle is one of those that a job never leaves."""
+        """Return whether the lifecycle is a final one."""
         return self.lifecycle in ENDED
 
     @property
     def was_canceled(self) -> bool:
-        """Return whether it, or a step of it, was cut short: TheEye may set the state of such a job later, or never."""
+        """Return whether the job or a step of it was cancelled. TheEye may set its state later, or never."""
         cut_short = (self.lifecycle, self.state) == ("terminated", "in_progress")
         steps = self.steps.all if self.steps is not None else ()
         return cut_short or CANCELED in (self.state, self.lifecycle) or any(step.was_canceled for step in steps)
 
     @property
     def age(self) -> float:
-        """Return how many seconds ago TheEye showed the job."""
+        """Return how many seconds ago the job was read."""
         return monotonic() - self.seen_at
 
     @property
     def running_for(self) -> float:
-        """Return how many seconds ago the job was created, by TheEye's clock and ours; 0 where TheEye does not tell."""
+        """Return how many seconds ago the job was created, by TheEye's date and this clock; 0 without a date."""
         created = date(self.created)
         return 0.0 if created is None else max(time() - created, 0.0)
 
     def at(self, lifecycle: str) -> "Job":
-        """Return the same job at another lifecycle, as a look at the lifecycle alone shows it: without a document."""
+        """Return the job with another lifecycle and without a document, after a call that shows the lifecycle only."""
         return replace(self, lifecycle=lifecycle, document={}, seen_at=monotonic())
 
     def without_document(self) -> "Job":
-        """Return the same job for a wait: a document takes memory, and the one of the end is read when it has ended."""
+        """Return the job for a wait, without its document: that takes memory, and is read again at the end."""
         return replace(self, document={}, whole=None)
 
 

@@ -1,6 +1,6 @@
-"""Send TCP keep-alive probes while a connection is silent: NAT and load balancers forget it after minutes of silence.
+"""Send TCP keep-alive probes on silent connections: NAT and load balancers drop these after minutes.
 
-A wait may last longer than that, and neither side would notice. The probes also find a peer that is gone.
+A wait may last longer, and neither side would notice the drop. The probes also detect a peer that is gone.
 """
 
 import socket

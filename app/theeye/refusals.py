@@ -1,4 +1,4 @@
-"""Tell what a refusal means, TheEye's or that of a proxy before it: a refused call has had no effect."""
+"""Turn a refusal by TheEye, or by a proxy in front of it, into an error. A refused call has no effect."""
 
 import re
 from typing import Any
@@ -8,21 +8,21 @@ from app.theeye.jobs import Job
 from app.theeye.replies import message_of, retry_after, shown_value
 from app.theeye.transport import Reply
 
-# Both servers answer 500 for a member who was removed while the session lives. The supervisor has asked the gateway
-# then, and says that it failed; the gateway says which part is missing, or what its own bug there says.
+# Both servers answer 500 to the session of a user who was removed from the organisation. The supervisor reports that
+# its call to the gateway failed; the gateway names the missing part, or the message of its own bug there.
 _SUPERVISOR_WITHOUT_SESSION = re.compile("authentication failed", re.IGNORECASE)
 _GATEWAY_WITHOUT_MEMBER = re.compile(
     "authentication failed|invalid session|no members|cannot read propert.*\\bid\\b", re.IGNORECASE
 )
 
-# Of a proxy before the gateway, for what the client has sent, or for where it comes from; others are for what we send.
+# Statuses by which a proxy in front of the gateway refuses the client's request; others concern this service's own.
 _REFUSED_BY_PROXY = frozenset({403, 413, 431})
 
 
 def check_gateway(reply: Reply, token: str) -> None:
-    """Raise Unauthorized for a token that the gateway does not know, TheEyeBusy where it takes no more calls now.
+    """Raise Unauthorized if the gateway does not know the token, TheEyeBusy if it accepts no more calls now.
 
-    Raise Refused where a proxy before it refuses the client.
+    Raise Refused if a proxy in front of it refuses the client.
     """
     if reply.status == 401 or _is_500_with(_GATEWAY_WITHOUT_MEMBER, reply):
         raise Unauthorized
@@ -32,9 +32,9 @@ def check_gateway(reply: Reply, token: str) -> None:
 
 
 def check_supervisor(reply: Reply, token: str, job: Job | None = None) -> None:
-    """Raise where a call about `job`, or one without a job, is refused: Unauthorized, TheEyeBusy or Refused.
+    """Raise Unauthorized, TheEyeBusy or Refused if the supervisor refuses a call, which may be about a `job`.
 
-    Raise UpstreamFailed where the proxy on our side of the supervisor asks for other credentials than it gets.
+    Raise UpstreamFailed if the proxy of this service does not accept its credentials (407).
     """
     if reply.status == 401 or _is_500_with(_SUPERVISOR_WITHOUT_SESSION, reply):
         raise Unauthorized(job=job)
@@ -48,9 +48,9 @@ def check_supervisor(reply: Reply, token: str, job: Job | None = None) -> None:
 
 
 def failed_create(reply: Reply, token: str, relayed: bool) -> UpstreamFailed:
-    """Return the error of a create that was neither accepted nor refused.
+    """Return the error for a create that was neither accepted nor refused.
 
-    `relayed`: a proxy may have answered instead of TheEye, also after it had passed the create on.
+    `relayed` means that a proxy may have answered instead of TheEye, also after it had forwarded the create.
     """
     may_have_started = not 300 <= reply.status < 400 or reply.status == 303
     consequence = "the job may have started" if may_have_started else "nothing was started"
@@ -68,7 +68,7 @@ def _refused(reply: Reply, value: Any, job: Job | None = None) -> Refused:
 
 
 def _check_busy(reply: Reply, message: str, value: Any = UNSET, job: Job | None = None) -> None:
-    """Raise where a server takes no more calls now (RFC 6585, 4); a 503 that does not say how long is any failure."""
+    """Raise TheEyeBusy for 429 (RFC 6585, 4), and for 503 with Retry-After; a 503 without it is an ordinary failure."""
     later = retry_after(reply)
     if reply.status == 429 or (reply.status == 503 and later):
         raise TheEyeBusy(message, status=reply.status, value=value, job=job, retry_after=later)

@@ -1,4 +1,4 @@
-"""Read what a reply of TheEye holds: any server may send anything, and a proxy before it too."""
+"""Read TheEye's replies, which may contain anything: a proxy may have sent them."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from app.theeye.transport import Reply
 from formatters.cost import TooCostly
 from formatters.jsontext import loads_document
 
-MAX_SHOWN_BYTES = 1 << 20  # of TheEye's own answer in the body of an error
+MAX_SHOWN_BYTES = 1 << 20  # a larger answer of TheEye is left out of the body of an error
 MAX_SHOWN_DEPTH = 20
 
 _STACK_LINES = re.compile(r"\n[^\S\n]+at .*")
@@ -16,7 +16,7 @@ _RETRY_AFTER = re.compile("[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9
 
 
 def value_of(reply: Reply) -> Any:
-    """Return the body as JSON; None where it is not JSON, or too much of it."""
+    """Return the body as JSON, or None if it is not JSON or costs too much to parse."""
     try:
         return loads_document(reply.body)
     except (ValueError, TooCostly):
@@ -24,16 +24,16 @@ def value_of(reply: Reply) -> Any:
 
 
 def message_of(reply: Reply) -> str:
-    """Return the message of one of TheEye's errors, empty where there is none."""
+    """Return the message of TheEye's error, or an empty text."""
     value = value_of(reply)
     message = value.get("message") if isinstance(value, dict) else value
     return message if isinstance(message, str) else ""
 
 
 def shown_value(reply: Reply, token: str) -> Any:
-    """Return TheEye's own answer for the `value` of an error, without the token and TheEye's stack traces.
+    """Return TheEye's own answer for the `value` of an error, without the token and without stack traces.
 
-    It is UNSET where the answer is not JSON, or larger than MAX_SHOWN_BYTES.
+    Return UNSET if the answer is not JSON, or larger than MAX_SHOWN_BYTES.
     """
     if len(reply.body) > MAX_SHOWN_BYTES:
         return UNSET
@@ -45,13 +45,13 @@ def shown_value(reply: Reply, token: str) -> Any:
 
 
 def retry_after(reply: Reply) -> str:
-    """Return the value of Retry-After (RFC 9110, 10.2.3), empty where there is none that can be passed on."""
+    """Return the value of Retry-After (RFC 9110, 10.2.3), or an empty text if it is missing or invalid."""
     value = (reply.headers.get("Retry-After") or "").strip()
     return value if _RETRY_AFTER.fullmatch(value) else ""
 
 
 def _without_stack(value: Any, depth: int = 0) -> Any:
-    """Return a value without stack traces; None in place of what is nested deeper than MAX_SHOWN_DEPTH."""
+    """Return a value without stack traces; replace values nested deeper than MAX_SHOWN_DEPTH by None."""
     if depth > MAX_SHOWN_DEPTH:
         return None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Define what a run and a wait need of TheEye, and have it for tasks."""
+"""Define the calls to TheEye that a run and a wait need, and make them for tasks."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -11,38 +11,38 @@ Document = Mapping[str, Any]
 
 
 class Runner(Protocol):
-    """Run one kind of what TheEye runs, that which the caller names. All raise as Supervisor's methods do."""
+    """Make the calls for one kind, tasks or workflows. All methods raise as Supervisor's do."""
 
     def show(self, caller: Caller, timeout: float) -> Document:
-        """Return the document of what is to be run, before anything is started."""
+        """Return the document of the caller's task or workflow, before a run."""
 
     def create(self, caller: Caller, query: str, body: bytes | None) -> Job:
-        """Start it; never tried twice."""
+        """Start the task or workflow; never try twice."""
 
     def read(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
-        """Return the whole job; `job`: as last seen, or one of which only the id is known."""
+        """Return the whole job; `job` is the job as last read, or has an id only."""
 
     def peek(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
-        """Return the job as far as the cheapest call shows it, without a document unless that was read too."""
+        """Return the job as the cheapest call shows it, usually without a document."""
 
     def cancel(self, caller: Caller, job: Job) -> None:
-        """Ask for its end; the job may run on."""
+        """Ask TheEye to cancel the job, which may run on."""
 
     def owns(self, caller: Caller, job: Job) -> bool:
-        """Return whether a job, with its document, is of what the caller names, and of the caller's customer."""
+        """Return whether a job with its document belongs to the caller's task or workflow, and customer."""
 
     def limits_in(self, job: Job) -> Document:
-        """Return the document that tells the history limit, where the job holds one."""
+        """Return the document in a job that contains the history limit, or an empty one."""
 
 
 Runners = Mapping[str, Runner]  # by kind
 
 
 class TaskRunner:
-    """Run tasks."""
+    """Make the calls for tasks."""
 
     def __init__(self, supervisor: Supervisor) -> None:
-        """Call this server."""
+        """Take the server to call."""
         self._supervisor = supervisor
 
     def show(self, caller: Caller, timeout: float) -> Document:
@@ -59,17 +59,17 @@ class TaskRunner:
         return self._supervisor.read(caller, job.id, timeout)
 
     def peek(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
-        """Return the job at its lifecycle."""
+        """Return the job with its lifecycle, without a document."""
         return job.at(self._supervisor.lifecycle(caller, job.id, timeout))
 
     def cancel(self, caller: Caller, job: Job) -> None:
-        """Cancel the job; TheEye says yes even when nothing could be cancelled."""
+        """Cancel the job; TheEye's answer does not tell if that had an effect."""
         self._supervisor.cancel(caller, job.id)
 
     def owns(self, caller: Caller, job: Job) -> bool:
-        """Return whether the job is of the caller's task and customer.
+        """Return whether the job belongs to the caller's task and customer.
 
-        A document may lack its task or its customer, as that of a job which failed while it was created, but not both.
+        A document may lack its task or its customer, for example if the job failed at its creation, but not both.
         """
         document = job.document
         task_of_job = document.get("task")
@@ -81,5 +81,5 @@ class TaskRunner:
         return is_ours and is_known and document.get("_type") != WORKFLOW_JOB
 
     def limits_in(self, job: Job) -> Document:
-        """Return the job's document: it tells its task's limit."""
+        """Return the job's document, which contains the limit of its task."""
         return job.document

@@ -1,4 +1,4 @@
-"""Call one of TheEye's servers on behalf of a caller."""
+"""Call one of TheEye's servers for a caller."""
 
 from time import monotonic
 
@@ -8,11 +8,11 @@ from app.theeye.callers import Caller
 from app.theeye.shares import Names, Shares, ShareTaken
 from app.theeye.transport import ALL_BUSY, CONNECTIONS, AllBusy, NotSent, Reply, Transport
 
-QUEUE_SHARE = 0.5  # of a call's time: a create sent with little of it left would end as one that may have started
+QUEUE_SHARE = 0.5  # of a call's time; a create sent with little time left would be lost, although its job may start
 
 
 class Server:
-    """Make the calls that the gateway and the supervisor have in common, and count them."""
+    """Make and count calls; the base class of gateway and supervisor."""
 
     def __init__(self, url: str, settings: Settings, metrics: Metrics | None) -> None:
         """Connect to nothing yet."""
@@ -33,7 +33,7 @@ class Server:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Make one call within the shares of the names, and count it under its kind. Raise TransportError."""
+        """Make one call within the shares of the names, and count it by its kind. Raise TransportError."""
         seconds = self._call_timeout if timeout is None else min(timeout, self._call_timeout)
         began = monotonic()
         outcome: int | str = "lost"

@@ -1,4 +1,4 @@
-"""Tell whose a token is; sessions are remembered for SYNC_SESSION_TTL."""
+"""Find the session of a token, and remember it for SYNC_SESSION_TTL."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from app.theeye.callers import Caller, Session
 from app.theeye.gateway import Gateway
 
 SESSIONS = 10_000
-RETRY_SECONDS = 5.0  # a gateway that did not answer is asked again about a known session after so long
+RETRY_SECONDS = 5.0  # after a failure of the gateway, use a known session for this time before the next call
 
 
 class Sessions:
@@ -19,7 +19,7 @@ class Sessions:
     def __init__(
         self, gateway: Gateway, ttl: float, metrics: Metrics | None = None, most_unknown: int = SESSIONS
     ) -> None:
-        """Know none yet; `ttl` in seconds, 0 remembers nothing; `most_unknown`: lookups of unknown tokens at once."""
+        """Start empty. `ttl` is in seconds, 0 remembers nothing; `most_unknown` limits calls for new tokens at once."""
         self._unknown = threading.Semaphore(most_unknown)
         self._metrics = metrics
         self._gateway = gateway
@@ -30,7 +30,7 @@ class Sessions:
     def get(self, caller: Caller) -> Session:
         """Return the session of the caller's token.
 
-        Raise Unauthorized, Refused, UpstreamFailed, TooBusy, or Forbidden where the caller names another customer.
+        Raise Unauthorized, Refused, UpstreamFailed, TooBusy, or Forbidden if the path has another customer.
         """
         known = self._remembered(caller.token)
         if self._metrics is not None:
@@ -55,7 +55,7 @@ class Sessions:
             return session
 
     def _ask(self, caller: Caller) -> Session:
-        """Ask the gateway; while it is down a known session stays valid, since the supervisor checks every call."""
+        """Call the gateway; while it is down use a known session: the supervisor checks the token of every call."""
         token = caller.token
         known = self._remembered(token, stale=True)
         try:
@@ -72,7 +72,7 @@ class Sessions:
         return session
 
     def _ask_unknown(self, caller: Caller) -> Session:
-        """Ask about a token that is not known; those whom the gateway never answers must not take all slots."""
+        """Call the gateway for an unknown token; limit these calls, since some may never be answered."""
         if not self._unknown.acquire(blocking=False):
             raise TooBusy("Too many requests with unknown tokens are waiting already, nothing was started")
         try:

@@ -1,7 +1,7 @@
-"""Share the connections to a server, so that however many callers it never answers, others find free ones.
+"""Share the connections to a server fairly: callers whom it never answers must not use up all of them.
 
-Names form a tree: customers, and in each its callers and its tasks. A name may hold half of what the others beside it
-leave. So one customer has at most half of all, and a second one that hangs too half of the rest.
+Names form a tree: customers, and below each its callers and its tasks. A name may use half of what the other names on
+its level leave. So one customer uses at most half of all connections, and a second one that hangs half of the rest.
 """
 
 import threading
@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from itertools import islice
 from time import monotonic
 
-Names = tuple[tuple[Hashable, Hashable], ...]  # each with the one above it; the uppermost have None
-RESERVED = 8  # of so many parts one is for uppermost names that hold nothing yet
-TRIED = 16  # queues that are tried when a part comes back: there may be one for each caller
+Names = tuple[tuple[Hashable, Hashable], ...]  # each name with its parent, None for those at the top
+RESERVED = 8  # one of so many connections is for names at the top that use none yet
+TRIED = 16  # so many queues are tried when a connection becomes free: each caller may have a queue
 
 
 class ShareTaken(Exception):
-    """Report that the share of a name stayed taken until the deadline."""
+    """Report that a name's share was used up until the deadline."""
 
 
 class Shares:
-    """Give out a number of parts; those who queue get theirs in turn, one of each queue after the other."""
+    """Give out a number of parts (connections); serve the queues of different names in turn."""
 
     def __init__(self, parts: int) -> None:
-        """Begin with nothing given out."""
+        """Start with all parts free."""
         self._parts = parts
         self._reserve = parts // RESERVED
         self._lock = threading.Lock()
@@ -33,7 +33,7 @@ class Shares:
 
     @contextmanager
     def hold(self, names: Names, deadline: float) -> Iterator[None]:
-        """Hold a part that counts for each of the names; queue for it until the deadline. Raise ShareTaken."""
+        """Hold a part, counted for each of the names; queue for it until the deadline. Raise ShareTaken."""
         self._enter(names, deadline)
         try:
             yield
@@ -57,7 +57,7 @@ class Shares:
 
     def _give_up(self, names: Names, given: threading.Event) -> None:
         with self._lock:
-            if given.is_set():  # at the last moment
+            if given.is_set():  # the part was given meanwhile
                 self._put_back(names)
                 return
             self._queues[names].remove(given)
@@ -65,14 +65,14 @@ class Shares:
                 del self._queues[names]
 
     def _put_back(self, names: Names) -> None:
-        """Take a part back, and give what is free to the next in the queues that may have it."""
+        """Take a part back, and give free parts to the next in the queues whose share allows it."""
         self._count(names, -1)
         if self._queues:
             for each in [*islice(self._queues, TRIED), names]:
                 self._serve(each)
 
     def _serve(self, names: Names) -> None:
-        """Give a part to the first in the names' queue if it may have one; the queue is then the last to be tried."""
+        """Give a part to the first in a queue if its share allows it; then move the queue to the end."""
         queue = self._queues.get(names)
         if queue is None:
             return
@@ -85,7 +85,7 @@ class Shares:
             self._queues.move_to_end(names)
 
     def _has_room(self, names: Names) -> bool:
-        """Return whether each of the names may hold one part more."""
+        """Return whether each of the names may use another part."""
         used = self._used.get
         room: dict[Hashable, int] = {None: self._parts}
         for name, above in names:

@@ -1,4 +1,4 @@
-"""Follow the steps of a workflow's job: the jobs of its tasks, as TheEye shows them from look to look."""
+"""Represent the steps of a workflow's job, which are the jobs of its tasks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +16,9 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Hold the job of one task as last seen; `event`: what its end has triggered; `gone`: deleted before it was read.
+    """Hold the job of one task as last read.
 
-    TheEye deletes ended jobs only.
+    `event` is the event of its end. `gone` means deleted before its end was read; TheEye deletes ended jobs only.
     """
 
     id: str
@@ -39,21 +39,21 @@ class Step:
 
     @property
     def has_ended(self) -> bool:
-        """Return whether it runs no more."""
+        """Return whether the step has ended."""
         return self.gone or self.lifecycle in ENDED
 
     @property
     def was_canceled(self) -> bool:
-        """Return whether it was cancelled."""
+        """Return whether the step was cancelled."""
         return CANCELED in (self.lifecycle, self.state)
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Hold all steps in order of creation; `last`: the document of the one that ended last.
+    """Hold all steps in order of creation; `last` is the document of the step that ended last.
 
-    `changed_at`: when a step was found to start or to end, in seconds of `monotonic`. `awaited`: whether the graph
-    calls for a step more. `silent`: TheEye tells of no end, since the workflow is of its first version.
+    `changed_at` is when a step was last found to start or end, in seconds of `monotonic`. `awaited` is whether the
+    graph demands another step. `silent` means that TheEye announces no end: the workflow is of its first version.
     """
 
     all: tuple[Step, ...] = ()
@@ -64,11 +64,11 @@ class Steps:
 
     @property
     def running(self) -> list[Step]:
-        """Return those that have not ended."""
+        """Return the steps that have not ended."""
         return [step for step in self.all if not step.has_ended]
 
     def seen(self, documents: Sequence[Document]) -> "Steps":
-        """Return the steps as a newer look shows them; what it shows no more stays known."""
+        """Return the steps after a newer look; keep those that it does not show any more."""
         shown = {step.id: (step, document) for document in _in_order(documents) if (step := Step.of(document)).id}
         known = {step.id: step for step in self.all}
         steps = {**known, **{step_id: step for step_id, (step, _) in shown.items()}}
@@ -83,17 +83,17 @@ class Steps:
 
 
 def _in_order(documents: Iterable[Document]) -> list[Document]:
-    """Return the documents by the time of their creation."""
+    """Return the documents in order of creation."""
     return sorted(documents, key=lambda document: date(document.get("creation_date")) or 0.0)
 
 
 def _end_of(document: Document) -> tuple[float, float]:
-    """Return when a job ended, as far as its document tells; the newest of several is the last."""
+    """Return when a job ended according to its document; of equal ones the newest job is the last."""
     return date(document.get("last_update")) or 0.0, date(document.get("creation_date")) or 0.0
 
 
 def date(value: Any) -> float | None:
-    """Return a date of TheEye's (ISO 8601, UTC unless it says else) in seconds since 1970; None if it is none."""
+    """Return TheEye's date (ISO 8601, by default UTC) in seconds since 1970, or None if it is invalid."""
     try:
         found = datetime.fromisoformat(value)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
@@ -102,5 +102,5 @@ def date(value: Any) -> float | None:
 
 
 def text_of(value: Any) -> str | None:
-    """Return a value that is a text, None for any other."""
+    """Return a value if it is a text, else None."""
     return value if isinstance(value, str) else None

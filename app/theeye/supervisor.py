@@ -1,4 +1,4 @@
-"""Have TheEye's supervisor start jobs, read and cancel them."""
+"""Call TheEye's supervisor: create, read and cancel jobs, show tasks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,14 +42,14 @@ _NO_ANSWER = (  # as seen on a real TheEye
 
 
 class Supervisor(Server):
-    """Call the server of TheEye that runs the tasks."""
+    """Call TheEye's supervisor, which runs the tasks."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         """Connect to nothing yet."""
         super().__init__(settings.supervisor_url, settings, metrics)
 
     def create(self, caller: Caller, path: str, body: bytes | None) -> Job:
-        """Start a job; never tried twice. Raise Refused, Unauthorized, UpstreamFailed, TooBusy or OutcomeUnknown."""
+        """Start a job; never try twice. Raise Refused, Unauthorized, UpstreamFailed, TooBusy or OutcomeUnknown."""
         try:
             reply = self._call(caller, _names(caller), "create", "POST", path, body)
         except NotSent as error:
@@ -70,13 +70,13 @@ class Supervisor(Server):
         return job
 
     def show(self, caller: Caller, path: str, timeout: float) -> Mapping[str, Any]:
-        """Return the document of what the caller wants to run, before anything is started.
+        """Return the document of the caller's task or workflow, before a run.
 
         Raise Refused, Unauthorized, TooBusy or UpstreamFailed.
         """
         kind = caller.runs.kind
         no_answer = _NO_ANSWER.format(kind=kind)
-        if timeout <= 0:  # spent on the wait for another request's read of the same
+        if timeout <= 0:  # the request has waited for another one's read of the same
             raise UpstreamFailed(no_answer)
         reply, document = self._show(caller, kind, path, no_answer, timeout)
         if not isinstance(document, dict) or not _is_of(document, caller.runs.id):
@@ -100,7 +100,7 @@ class Supervisor(Server):
         return documents
 
     def read(self, caller: Caller, job_id: str, timeout: float | None = None) -> Job:
-        """Return the whole job. Raise Unavailable for what may pass, JobGone, Unauthorized or UpstreamFailed."""
+        """Return the whole job. Raise Unavailable (try again), JobGone, Unauthorized or UpstreamFailed."""
         document = self.value(caller, "read", path_of(caller.customer, "job", job_id), job_id, timeout)
         if not isinstance(document, dict) or not isinstance(document.get("lifecycle"), str):
             raise Unavailable("The supervisor's answer is not a job", job=Job(job_id))
@@ -115,11 +115,11 @@ class Supervisor(Server):
         return lifecycle
 
     def cancel(self, caller: Caller, job_id: str) -> None:
-        """Ask for the end of a job; TheEye says yes even when nothing could be cancelled. Raise as `read` does."""
+        """Ask TheEye to cancel a job; its answer does not tell if that had an effect. Raise as `read` does."""
         self.ask(caller, "cancel", "PUT", path_of(caller.customer, "job", job_id, "cancel"), job_id)
 
     def value(self, caller: Caller, kind: str, path: str, job_id: str, timeout: float | None = None) -> Any:
-        """Return what TheEye shows of a job, None where it is not JSON. Raise as `read` does."""
+        """Return TheEye's answer about a job, or None if it is not JSON. Raise as `read` does."""
         try:
             return loads_document(self.ask(caller, kind, "GET", path, job_id, timeout).body)
         except TooCostly:
@@ -149,7 +149,7 @@ class Supervisor(Server):
     def ask(
         self, caller: Caller, kind: str, method: str, path: str, job_id: str, timeout: float | None = None
     ) -> Reply:
-        """Make a call about a job, which may be repeated."""
+        """Make a call about a job; such a call may be repeated. Raise as `read` does."""
         job = Job(job_id)
         try:
             reply = self._call(caller, _names(caller), kind, method, path, timeout=timeout)
@@ -161,7 +161,7 @@ class Supervisor(Server):
             raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
         if 200 <= reply.status < 300:
             return reply
-        if reply.status in (400, 404) and value_of(reply) is not None:  # 400: no id; without JSON it is not TheEye's
+        if reply.status in (400, 404) and value_of(reply) is not None:  # 400: invalid id; without JSON a proxy's answer
             raise JobGone(GONE.format(kind=caller.runs.kind), job=job)
         if reply.status not in (400, 404, 408, 425):
             check_supervisor(reply, caller.token, job)
@@ -169,7 +169,7 @@ class Supervisor(Server):
 
 
 def _names(caller: Caller) -> Names:
-    """Return whose shares a call takes: TheEye never answers some callers, and some of what they run."""
+    """Return the names whose shares limit a call: TheEye never answers some callers, tasks and workflows."""
     customer, token, runs = caller.customer, caller.token, caller.runs.name
     of_caller = (customer, "caller", token)
     return (
@@ -181,12 +181,12 @@ def _names(caller: Caller) -> Names:
 
 
 def path_of(*segments: str) -> str:
-    """Join path segments; nothing in a segment can end it or the path."""
+    """Join path segments, encoded so that no character ends a segment or the path."""
     return "".join(f"/{quote(segment, safe='', errors='replace')}" for segment in segments)
 
 
 def _is_of(document: Mapping[str, Any], runnable: str) -> bool:
-    """Return whether a document is that of a task or a workflow: by its id, or, without one, by another field of it."""
+    """Return whether a document is that of a task or workflow, by its id; without an id, by its other fields."""
     known = document.get("id") or document.get("_id")
     return str(known).lower() == runnable.lower() if known else not _FIELDS.isdisjoint(document)
 

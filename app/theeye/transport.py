@@ -1,13 +1,13 @@
-"""Make HTTP/1.1 calls to one base URL over kept connections, read with the standard library's `http.client`.
+"""Make HTTP/1.1 calls to one base URL over kept connections; parse answers with the standard library's `http.client`.
 
-TransportError          a call that brought no answer
-├── NotSent             not a byte of the request has left: it cannot have had an effect
+TransportError          a call without an answer
+├── NotSent             no byte of the request was sent: it cannot have had an effect
 │   └── AllBusy         no connection was free for it
-└── AnswerLost          the request was sent, at least in part; what became of it is unknown
+└── AnswerLost          the request was sent, at least in part; its effect is unknown
     └── AnswerTooLarge  the answer is larger than the limit
 
-Two such calls are made for every request of the service. urllib3, requests and a whole `HTTPConnection` for each call
-cost more (docs/performance.md), and none of them has one deadline for a whole call or tells NotSent from AnswerLost.
+The service makes two calls for every request. urllib3, requests and a new `HTTPConnection` for each call cost more
+(docs/performance.md). None of them has one deadline for a whole call, or distinguishes NotSent from AnswerLost.
 """
 
 import queue
@@ -33,11 +33,11 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*")  #
 
 
 class TransportError(Exception):
-    """Report a call that brought no answer; the message names no header and no query."""
+    """Report a call without an answer; the message contains no header and no query."""
 
 
 class NotSent(TransportError):
-    """Report that not a byte of the request has left: it cannot have had an effect."""
+    """Report that no byte of the request was sent: it cannot have had an effect."""
 
 
 class AllBusy(NotSent):
@@ -45,11 +45,11 @@ class AllBusy(NotSent):
 
 
 class AnswerLost(TransportError):
-    """Report that the request was sent, at least in part; what became of it is unknown."""
+    """Report that the request was sent, at least in part; its effect is unknown."""
 
 
 class AnswerTooLarge(AnswerLost):
-    """Report an answer that is larger than the limit; `status` is its own, and `head` its first bytes."""
+    """Report an answer that is larger than the limit, with its status and its first bytes (`head`)."""
 
     def __init__(self, message: str, status: int, head: bytes) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class AnswerTooLarge(AnswerLost):
 
 
 class Reply(NamedTuple):
-    """Hold a whole answer; the names of headers are looked up in any case."""
+    """Hold a whole answer; look up headers by name in any case."""
 
     status: int
     headers: HTTPMessage
@@ -66,14 +66,14 @@ class Reply(NamedTuple):
 
 
 class Transport:
-    """Call one base URL; safe to share between threads and greenlets."""
+    """Call one base URL; thread-safe, also for greenlets."""
 
     def __init__(
         self, base_url: str, connect_timeout: float, call_timeout: float, max_answer: int, client_cert: str = ""
     ) -> None:
         """Read proxy and certificates from the environment; connect to nothing yet. Raise SettingsError.
 
-        The timeouts are in seconds, `max_answer` in bytes; `client_cert` is a PEM file with its key, for https.
+        The timeouts are in seconds, `max_answer` in bytes; `client_cert` is a PEM file with certificate and key.
         """
         self.endpoint = read_endpoint(base_url, client_cert)
         self._addresses = Addresses(*self.endpoint.next_hop)
@@ -94,7 +94,7 @@ class Transport:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Make one call, ended by the call timeout or an earlier one. Raise NotSent, AnswerLost or AnswerTooLarge."""
+        """Make one call within the shorter of both timeouts. Raise NotSent, AnswerLost or AnswerTooLarge."""
         seconds = self._call_timeout if timeout is None else min(self._call_timeout, timeout)
         deadline = monotonic() + seconds
         request = self._request(method, path, headers, body)
@@ -108,11 +108,11 @@ class Transport:
             self._free.put(None)
 
     def close(self) -> None:
-        """Close the idle connections, and from now on each other one after its call."""
+        """Close the idle connections, and from now on every other connection after its call."""
         self._idle.close()
 
     def _request(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> bytes:
-        """Return all bytes of a request. Raise NotSent for what HTTP cannot carry."""
+        """Return the bytes of a request. Raise NotSent for characters that HTTP does not allow."""
         target = self._target + path
         if not _TARGET.fullmatch(target):
             raise NotSent("the path has a character that HTTP does not allow")
@@ -154,7 +154,7 @@ class Transport:
         if (response.length or 0) > self._max_answer:
             head = b""
             with suppress(OSError, HTTPException):
-                head = response.read1(HEAD)  # what is here of it
+                head = response.read1(HEAD)  # the part that has arrived
             raise AnswerTooLarge(message, response.status, head)
         body = response.read(self._max_answer + 1)
         if coding := response.headers.get("Content-Encoding"):
@@ -172,7 +172,7 @@ class Transport:
 
 
 def _common(endpoint: Endpoint) -> tuple[str, str]:
-    """Return what all targets begin with, and the header lines of all requests."""
+    """Return the beginning of all targets, and the header lines of all requests."""
     target = endpoint.base
     lines = [f"Host: {endpoint.authority}", "Accept: application/json", "Accept-Encoding: identity"]
     if endpoint.proxy is not None and endpoint.is_relayed:
@@ -183,7 +183,7 @@ def _common(endpoint: Endpoint) -> tuple[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """Return an error in few words, with nothing of the request or the answer in it."""
+    """Return a short description of an error, which contains nothing of the request or the answer."""
     if isinstance(error, TimeoutError):
         return "timed out"
     if isinstance(error, BadStatusLine):

@@ -1,14 +1,16 @@
-"""Run workflows: what differs from tasks is here.
+"""Make the calls for workflows, and determine when a workflow's job is over.
 
-A workflow's job consists of steps, the jobs of its tasks: TheEye starts the first with it, and each next one when one
-before it has ended. It is over when no step runs and TheEye has set its end. Only a workflow of TheEye's second version
-(`version: 2`) sets one: the job of one of the first keeps the lifecycle that it began with. It is over
+A workflow's job consists of steps, which are the jobs of its tasks. TheEye starts the first step with the job, and each
+other one when a step before it has ended. The job is over when no step runs and TheEye has set its final lifecycle.
 
-- at once, where the graph calls for no step more: each event that has ended a step has its next tasks among the steps;
-- else SETTLE_SECONDS after a wait has seen the last change, since an event that calls for a task may be switched off;
-- or OLD_SECONDS after the last step's end by TheEye's date, for a request that does not wait.
+TheEye sets that only for workflows of its second version (`version: 2`). The job of a workflow of the first version
+keeps its first lifecycle. It counts as over when no step runs, and
 
-So a task that TheEye starts later than that (`grace_time`) is not waited for.
+- the graph demands no other step: for each event that has ended a step, its next tasks are among the steps;
+- else SETTLE_SECONDS after a wait has seen the last change, since an event of the graph may be switched off;
+- or, for a request that does not wait, OLD_SECONDS after the end of the last step by TheEye's date.
+
+So the service does not wait for a task that TheEye starts later than that (`grace_time`).
 """
 
 import threading
@@ -25,8 +27,8 @@ from app.theeye.jobs import WORKFLOW_JOB, Job
 from app.theeye.steps import ENDED, Steps, date
 from app.theeye.supervisor import GONE, Supervisor, path_of
 
-MOST_STEPS = 1000  # of one job; a graph with a circle would run for ever
-SETTLE_SECONDS = 3.0  # a wait polls for longer than that after a step has ended
+MOST_STEPS = 1000  # the limit for one job; a graph with a circle would run for ever
+SETTLE_SECONDS = 3.0  # shorter than the time for which a wait polls after the end of a step
 OLD_SECONDS = 60.0
 CANCEL_ROUNDS = 5  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
@@ -40,10 +42,10 @@ Document = Mapping[str, Any]
 
 
 class WorkflowRunner:
-    """Run workflows."""
+    """Make the calls for workflows."""
 
     def __init__(self, supervisor: Supervisor) -> None:
-        """Call this server, and know no graph yet."""
+        """Take the server to call; know no graph yet."""
         self._supervisor = supervisor
         self._graphs = Graphs()
 
@@ -57,17 +59,17 @@ class WorkflowRunner:
         """Start the workflow."""
         path = _path(caller, "job")
         if body is None and not query:
-            body = b"{}"  # else the one argument of the first task would be the query, with the customer in it
+            body = b"{}"  # else TheEye would use the query, with the customer, as the first task's only argument
         job = self._supervisor.create(caller, f"{path}&{query}" if query else path, body)
-        lifecycle = None if job.has_ended else job.lifecycle  # what has ended it, a look shows
+        lifecycle = None if job.has_ended else job.lifecycle  # a look will show the ended steps
         return replace(job.without_document(), lifecycle=lifecycle, steps=Steps())
 
     def read(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
-        """Return the whole job; once it has ended, with the output and the result of its last step."""
+        """Return the whole job; an ended job has the output and result of its last step."""
         own = self._supervisor.read(caller, job.id, timeout)
         if not self.owns(caller, own):
             raise JobGone("The job is not the workflow's", job=Job(job.id))
-        shown = self._jobs(caller, own.id, timeout)  # after its own document: what has ended by then is among them
+        shown = self._jobs(caller, own.id, timeout)  # read after the job's own document, so that no step is missing
         steps = self._steps(caller, job, shown, timeout)
         if not _is_over(own, steps, old_is_enough=job.steps is None):
             running = steps.running
@@ -77,7 +79,7 @@ class WorkflowRunner:
         return _with_result(own, shown, steps)
 
     def peek(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
-        """Return the job with its steps; read the whole job where none runs, and it is not known to go on."""
+        """Return the job with its steps; read the whole job if no step runs and it may be over."""
         steps = self._steps(caller, job, self._jobs(caller, job.id, timeout), timeout)
         seen = replace(job, steps=steps, seen_at=monotonic())
         if steps.running:
@@ -89,14 +91,14 @@ class WorkflowRunner:
         return self.read(caller, seen, timeout)
 
     def cancel(self, caller: Caller, job: Job) -> None:
-        """Cancel the job, and then each step that still runs: TheEye cancels the newest one only.
+        """Cancel the job, and then each step that still runs: TheEye cancels only the newest step.
 
-        Raise Refused where a step cannot be cancelled, once the others are, or Unavailable where nothing was.
+        Raise Refused if TheEye refuses to cancel a step, after the others were cancelled, or Unavailable if none was.
         """
         failure: Unavailable | None = None
         try:
             self._supervisor.ask(caller, "cancel", "PUT", _path(caller, "job", job.id, "cancel"), job.id)
-        except JobGone:  # TheEye's 400: its newest step has just ended
+        except JobGone:  # TheEye's 400: the newest step has just ended
             pass
         except Unavailable as error:
             failure = error
@@ -114,14 +116,14 @@ class WorkflowRunner:
             raise failure
 
     def owns(self, caller: Caller, job: Job) -> bool:
-        """Return whether it is a job of the caller's workflow and customer."""
+        """Return whether the job belongs to the caller's workflow and customer."""
         document = job.document
         is_of_workflow = str(document.get("workflow_id")).lower() == caller.runs.id.lower()
         is_of_customer = document.get("customer_id") in (None, caller.customer_id)
         return document.get("_type") == WORKFLOW_JOB and is_of_workflow and is_of_customer
 
     def limits_in(self, job: Job) -> Document:
-        """Return nothing: a limit in the document of a workflow's job is that of its first task."""
+        """Return an empty document: a limit in the document of a workflow's job is that of its first task."""
         return {}
 
     def _cancel_steps(self, caller: Caller, job: Job) -> int:
@@ -131,7 +133,7 @@ class WorkflowRunner:
             try:
                 self._supervisor.cancel(caller, step.id)
                 cancelled += 1
-            except JobGone:  # by now
+            except JobGone:  # the step was deleted meanwhile
                 continue
             except Refused as error:
                 refusal = error
@@ -141,7 +143,7 @@ class WorkflowRunner:
         return cancelled
 
     def _jobs(self, caller: Caller, job_id: str, timeout: float | None) -> list[Document]:
-        """Return the documents of its steps. Raise JobGone where one is not of this job and customer."""
+        """Return the documents of a job's steps. Raise JobGone if one belongs to another job or customer."""
         path = _path(caller, "job", job_id, "jobs")
         documents = self._supervisor.value(caller, "jobs", path, job_id, timeout)
         if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
@@ -153,9 +155,9 @@ class WorkflowRunner:
         return documents
 
     def _steps(self, caller: Caller, job: Job, shown: list[Document], timeout: float | None) -> Steps:
-        """Return the steps with what is shown now.
+        """Return the job's steps, updated by the documents that TheEye shows now.
 
-        Raise JobTooLarge where they are too many, UpstreamFailed where none is shown that would tell the end.
+        Raise JobTooLarge for too many steps, UpstreamFailed if TheEye shows none, so that the end cannot be known.
         """
         steps = (job.steps or Steps()).seen(shown)
         if len(steps.all) > MOST_STEPS:
@@ -168,7 +170,7 @@ class WorkflowRunner:
         return replace(steps, awaited=graph.awaits(steps.all), silent=silent)
 
     def _check_complete(self, caller: Caller, own: Job, steps: Steps, timeout: float | None) -> None:
-        """Raise JobGone where the last step was deleted unread, UpstreamFailed where TheEye does not show it."""
+        """Raise JobGone if the last step was deleted unread, UpstreamFailed if TheEye does not show it."""
         lost, graph = [step for step in steps.all if step.gone], self._graph(caller, own.id, timeout)
         if lost and (lost[-1] is steps.all[-1] or not graph.is_chain):
             raise JobGone(GONE.format(kind=WORKFLOW), job=own.without_document())
@@ -177,7 +179,7 @@ class WorkflowRunner:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=own.without_document())
 
     def _graph(self, caller: Caller, job_id: str, timeout: float | None) -> Graph:
-        """Return the workflow's graph, as it was some seconds ago or as it is read now."""
+        """Return the workflow's graph, remembered or read now."""
         if (graph := self._graphs.get(caller)) is not None:
             return graph
         try:
@@ -190,7 +192,7 @@ class WorkflowRunner:
 
 
 def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
-    """Return whether the job has ended, and no step runs or will follow; `old_is_enough`: nobody has seen it before."""
+    """Return whether the job is over: no step runs or will follow. `old_is_enough` is for a job not seen before."""
     if steps.running:
         return False
     if own.has_ended and not (own.was_canceled and steps.awaited):
@@ -203,7 +205,7 @@ def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
 
 
 def _with_result(own: Job, shown: list[Document], steps: Steps) -> Job:
-    """Return the ended job: output and result are the last step's, and so is the state where TheEye sets none."""
+    """Return the ended job with output and result of its last step; also with its state if TheEye sets none."""
     last = steps.last
     jobs = shown if any(document.get("id") == last.get("id") for document in shown) else [*shown, last]
     given = {name: last.get(name) for name in ("output", "result")}
@@ -215,6 +217,6 @@ def _with_result(own: Job, shown: list[Document], steps: Steps) -> Job:
 
 
 def _path(caller: Caller, *segments: str) -> str:
-    """Return the path of the caller's workflow, or of what is below it, with the customer."""
+    """Return the path of the caller's workflow, with further segments, and with the customer in the query."""
     customer = quote(caller.customer, safe="", errors="replace")
     return f"{path_of('workflows', caller.runs.id, *segments)}?customer={customer}"

@@ -1,4 +1,4 @@
-"""Count the bytes of the answers that are being sent: a client that reads slowly keeps its answer in memory."""
+"""Limit the bytes of the answers that are being sent: a client that reads slowly keeps its answer in memory."""
 
 import threading
 from collections.abc import Iterator
@@ -8,22 +8,22 @@ from app.errors import TooBusy
 
 
 class Answers:
-    """Bound the answers of this process by SYNC_MAX_ANSWER_BYTES and one answer more."""
+    """Limit the answers of this process to SYNC_MAX_ANSWER_BYTES plus one answer."""
 
     def __init__(self, most: int) -> None:
-        """Hold nothing yet; `most`: bytes above which no further answer is begun."""
+        """Start empty; above `most` bytes no further answer begins."""
         self._lock = threading.Lock()
         self._most = most
         self._bytes = 0
 
     def admit(self) -> None:
-        """Let a request in. Raise TooBusy while its answer could not be sent."""
+        """Raise TooBusy if the answer to a new request could not be sent now."""
         if self._bytes >= self._most:
             raise TooBusy("Clients read too many answers too slowly, nothing was started")
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        """Count an answer of so many bytes until it is sent. Raise TooBusy where there is no room for it."""
+        """Count an answer of `size` bytes until it is sent. Raise TooBusy if the limit is reached."""
         with self._lock:
             self.admit()
             self._bytes += size

@@ -1,4 +1,4 @@
-"""Cancel the jobs of clients that have gone and asked for it, after a grace in which they may come back."""
+"""Cancel the jobs of clients that have gone and asked for it, after a time in which they may come back."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ log = logging.getLogger("theeye_sync.cancelling")
 
 
 class _Due(NamedTuple):
-    """Hold a job that is to be cancelled, and on whose behalf."""
+    """Hold a job to cancel, and its caller."""
 
     caller: Caller
     job_id: str
 
 
 class Cancellations:
-    """Hold the cancellations that are due, and carry them out."""
+    """Hold the pending cancellations, and carry them out."""
 
     def __init__(self, runners: Runners, notifications: Notifications) -> None:
         """Begin with none."""
@@ -35,20 +35,20 @@ class Cancellations:
         self._stopping = False
 
     def later(self, caller: Caller, job_id: str) -> None:
-        """Cancel the job after the grace, unless someone waits for it again by then."""
+        """Cancel the job after GRACE_SECONDS, unless a request waits for it again by then."""
         due = _Due(caller, job_id)
         timer = threading.Timer(GRACE_SECONDS, self._carry_out, [due])
         timer.daemon = True
         with self._lock:
             self._timers[due] = timer
             stopping = self._stopping
-        if stopping:  # the process would end before the timer does: here the worker waits
+        if stopping:  # the process would end before the timer; the worker waits for this call
             self._carry_out(due)
         else:
             timer.start()
 
     def all_now(self) -> None:
-        """Carry out what is due: the process is stopping."""
+        """Carry out all pending cancellations: the process is stopping."""
         with self._lock:
             self._stopping, due = True, list(self._timers)
         if due:
@@ -56,7 +56,7 @@ class Cancellations:
                 list(pool.map(self._carry_out, due))
 
     def _carry_out(self, due: _Due) -> None:
-        """Cancel one job; of several threads, the one that takes it out of the timers does."""
+        """Cancel one job, unless another thread has taken it out of the timers."""
         with self._lock:
             if self._timers.pop(due, None) is None:
                 return

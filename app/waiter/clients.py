@@ -1,4 +1,4 @@
-"""Notice clients that have gone, under gunicorn, which shows their sockets (`gunicorn.socket`)."""
+"""Notice clients that have closed their connection, under gunicorn, which shows their sockets (`gunicorn.socket`)."""
 
 import os
 import select
@@ -12,23 +12,23 @@ from typing import Any
 
 from app.waiter.ticker import Ticker
 
-# The other side has closed its end, or the connection broke; data that it sent before does not hide that.
+# Set if the client has closed its side or the connection broke, also while unread data is there.
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 @dataclass(slots=True)
 class Client:
-    """Hold one client; `wake` is called when it is found `gone`."""
+    """Hold whether one client has `gone`; `wake` is called then."""
 
     wake: Callable[[], None] = lambda: None
     gone: bool = False
 
 
 class Clients:
-    """Look at all waiting clients of this process once a second, by one thread in one system call."""
+    """Check all waiting clients of this process once a second, in one thread with one system call."""
 
     def __init__(self) -> None:
-        """Watch nobody yet."""
+        """Watch no client yet."""
         self._lock = threading.Lock()
         self._ticker = Ticker("theeye-sync-clients", self._look)
         self._waiting: dict[int, Client] = {}
@@ -37,7 +37,7 @@ class Clients:
 
     @contextmanager
     def watch(self, sock: socket.socket | None) -> Iterator[Client]:
-        """Yield a client whose `gone` turns true when it has closed the connection; without a socket it never does."""
+        """Yield a client whose `gone` becomes true when it closes the connection; never without a socket."""
         client = Client()
         if sock is None:
             yield client
@@ -51,7 +51,7 @@ class Clients:
 
     def _register(self, number: int, client: Client) -> None:
         with self._lock:
-            if self._pid != os.getpid():  # after a fork nothing of the parent's is watched
+            if self._pid != os.getpid():  # after a fork drop the clients of the parent process
                 self._waiting, self._poll, self._pid = {}, _system_poll(), os.getpid()
             self._waiting[number] = client
             self._poll.register(number, _GONE)
@@ -72,9 +72,9 @@ class Clients:
 
 
 def _system_poll() -> Any:
-    """Return a `select.poll` object of the operating system.
+    """Return the operating system's `select.poll` object.
 
-    That of gevent does not report POLLRDHUP (gevent/gevent#1128): under it no client would ever be seen to go.
+    gevent's does not report POLLRDHUP (gevent/gevent#1128), so that no client would ever be gone.
     """
-    patching = sys.modules.get("gevent.monkey")  # where gevent is only installed, it is not imported for this
+    patching = sys.modules.get("gevent.monkey")  # None unless a gevent worker has imported it
     return patching.get_original("select", "poll")() if patching else select.poll()

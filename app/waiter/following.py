@@ -1,6 +1,6 @@
-"""Follow a job: a generator yields it as it is seen on the way, or None as a sign of life, and returns the outcome.
+"""Follow a job with a generator: it yields the job after each look, or None as a sign of life, and returns the outcome.
 
-Whoever closes such a generator tells that the client has gone.
+Closing such a generator means that the client has gone.
 """
 
 from collections.abc import Generator
@@ -18,7 +18,7 @@ Following = Generator[Job | None, None, Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Hold on whose behalf a job is followed, for which client and until when; `watched`: each change is wanted.
+    """Hold for whom a job is followed, and until when; `watched` means that the client wants each change.
 
     The deadline is in seconds of `time.monotonic`.
     """
@@ -30,7 +30,7 @@ class Follower:
 
 
 def outcome(following: Following[Outcome]) -> Outcome:
-    """Return the outcome, whatever is seen on the way."""
+    """Return the outcome; ignore everything yielded before."""
     try:
         while True:
             next(following)

@@ -24,11 +24,11 @@ from app.waiter.wait import LAST_LOOK, Wait
 from app.waiter.wakers import Reason, Waker
 from app.waiter.watched_steps import WatchedSteps
 
-BEAT_SECONDS = 10.0  # between two signs of life of a wait that is watched: proxies cut idle connections
+BEAT_SECONDS = 10.0  # between two signs of life to a client that gets events: proxies cut idle connections
 
 
 class JobWaiter:
-    """Carry all waits of this process."""
+    """Run all waits of this process."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class JobWaiter:
         permits: Permits,
         metrics: Metrics | None = None,
     ) -> None:
-        """Wait for nothing yet."""
+        """Take the parts; start nothing yet."""
         self._metrics = metrics
         self._clients = clients
         self._runners = runners
@@ -47,30 +47,30 @@ class JobWaiter:
         self._end = float("inf")
 
     def watch(self, sock: socket.socket | None) -> AbstractContextManager[Client]:
-        """Watch the client behind the socket: `gone` turns true when it hangs up."""
+        """Watch the client of a socket: `gone` becomes true when it closes the connection."""
         return self._clients.watch(sock)
 
     def listen(self) -> int:
-        """Start listening. To be called before the create: with the epoch returned, `wait` misses nothing since."""
+        """Start listening and return the epoch. Call it before the create: then `follow` misses no notification."""
         self._notifications.listen()
         return self._notifications.epoch
 
     def end_all(self, seconds: float) -> None:
-        """End every wait after so many seconds at the latest: the service is stopping."""
+        """End every wait within `seconds`: the service is stopping."""
         self._end = monotonic() + seconds
         self._notifications.wake_all()
 
     @property
     def is_over(self) -> bool:
-        """Return whether the service is stopping and its grace is over: nothing may be started any more."""
+        """Return whether the service is stopping and all waits must end: no job may be started any more."""
         return monotonic() >= self._end
 
     def left(self, deadline: float) -> float:
-        """Return the seconds until a deadline or the end of the service, whichever is first; negative after it."""
+        """Return the seconds until a deadline, or the end of the service if that is earlier; negative after it."""
         return min(deadline, self._end) - monotonic()
 
     def fetch(self, follower: Follower, job_id: str) -> Job:
-        """Return the job as it is now; repeat until the deadline what fails for a moment.
+        """Read the job; after a temporary failure try again until the deadline.
 
         Raise Unavailable at the deadline, ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
@@ -86,14 +86,14 @@ class JobWaiter:
                 try:
                     return read(runner, follower.caller, Job(job_id), max(self.left(deadline), LAST_LOOK))
                 except Unavailable as error:
-                    if "Retry-After" in error.headers:  # the client is told when to come again
+                    if "Retry-After" in error.headers:  # the client gets this header, and tries again
                         raise
                     waker.wait(min(back_off.next(), max(self.left(deadline), 0)))
                     if self.left(deadline) <= 0 or not self._queue_for_look(follower, permit, waker, looked):
                         raise
 
     def _queue_for_look(self, follower: Follower, permit: Permit, waker: Waker, looked: float) -> bool:
-        """Return whether to go on: the look is permitted, or the client has gone; False at the deadline."""
+        """Wait for a permit to look. Return True with a permit or if the client has gone, False at the deadline."""
         while not permit.take() and not follower.client.gone:
             if self.left(follower.deadline) <= 0:
                 return False
@@ -102,7 +102,7 @@ class JobWaiter:
         return True
 
     def wait(self, follower: Follower, job: Job, since: int, *, look_first: bool = False) -> Job:
-        """Return the job once it has ended, or as last seen at the deadline. Raise as `follow` does."""
+        """Return the job once it has ended, or as last read at the deadline. Raise as `follow` does."""
         return outcome(self.follow(follower, job, since, look_first=look_first))
 
     def follow(
@@ -114,11 +114,11 @@ class JobWaiter:
         look_first: bool = False,
         renew: Callable[[], None] = lambda: None,
     ) -> Following[Job]:
-        """Yield the job now and after each look; return it once it has ended, or as last seen at the deadline.
+        """Yield the job now and after each look; return it once it has ended, or as last read at the deadline.
 
-        Where it is watched, look at each change too, and yield None every BEAT_SECONDS. `since`: the epoch that
-        `listen` returned; `look_first`: the job may have ended by now; `renew` is called after each pause and whenever
-        Redis is back: it may have lost what was stored there.
+        If the follower is `watched`, look after each change too, and yield None every BEAT_SECONDS. `since` is the
+        epoch that `listen` returned; `look_first` means that the job may have ended already. `renew` is called after
+        each pause and when Redis is back, to store again what Redis may have lost.
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
         left = partial(self.left, follower.deadline)
@@ -137,7 +137,7 @@ class JobWaiter:
                 waker.wake()
             if look_first or job.has_ended:
                 waker.wake(Reason.TOLD)
-            elif job.steps is not None and not job.steps.running:  # they have just been started, or are to be
+            elif job.steps is not None and not job.steps.running:  # TheEye starts the first step with the job
                 waker.wake(Reason.STEP)
             steps.follow(job)
             beat = BEAT_SECONDS if watched else float("inf")
@@ -149,7 +149,7 @@ class JobWaiter:
                 raise ClientGone("The client has gone", job=look.job) from None
 
     def _found_unheard(self, job: Job) -> None:
-        """Count a job whose end a look has found, and no notification has told."""
+        """Count a job whose end a look has found without a notification."""
         if self._notifications.live:
             self._notifications.found_unheard(job.id)
             if self._metrics is not None:
@@ -158,7 +158,7 @@ class JobWaiter:
 
 @contextmanager
 def _timed(trace: Trace) -> Iterator[None]:
-    """Add the time to what the request has waited, without the reads, which are counted on their own."""
+    """Add the time of the block to the request's waiting time, without the reads, which are recorded separately."""
     began, reading = monotonic(), trace.read
     try:
         yield

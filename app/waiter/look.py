@@ -1,4 +1,4 @@
-"""Look at a job: at its lifecycle or its steps while it runs, at its whole document once it has ended."""
+"""Look at a job: read its lifecycle or its steps while it runs, its whole document once it has ended."""
 
 import logging
 from collections.abc import Callable
@@ -13,21 +13,24 @@ log = logging.getLogger("theeye_sync.waiter")
 
 
 class Look:
-    """Look at the job of one wait, and remember what was seen."""
+    """Read the job of one wait, and remember it."""
 
     def __init__(self, runner: Runner, caller: Caller, job: Job, seconds: Callable[[], float]) -> None:
-        """Begin with the job as it was created; `seconds`: how long a look may take."""
+        """Begin with the job as created; `seconds` returns how long a look may take."""
         self.job = job
-        self.at = monotonic()  # of the last look
+        self.at = monotonic()  # the time of the last look
         self.failed = False
-        self.is_due = False  # whether the lifecycle has shown the end, and the document is still to be read
+        self.is_due = False  # whether the lifecycle has shown the end, so that the document has to be read
         self._light = True
         self._runner = runner
         self._caller = caller
         self._seconds = seconds
 
     def shows_end(self, whole: bool) -> bool:
-        """Look once: at the document where `whole`, if the end is known or the last look failed, else the lifecycle."""
+        """Look once, and return whether the job has ended.
+
+        Read the document if `whole`, if the end is known, or if the last look failed; else only the lifecycle.
+        """
         self.at = monotonic()
         try:
             self._look(whole or self.failed or self.is_due or not self._light)
@@ -48,7 +51,7 @@ class Look:
             self.is_due = False
 
     def _peek(self) -> Job | None:
-        """Return the job at its lifecycle; None where TheEye does not show that: it needs more rights than the job."""
+        """Return the job with its lifecycle, or None if TheEye refuses: that needs more rights than the document."""
         try:
             return self._runner.peek(self._caller, self.job, self._seconds())
         except Refused:
@@ -57,7 +60,7 @@ class Look:
 
 
 def read(runner: Runner, caller: Caller, job: Job, timeout: float) -> Job:
-    """Return the whole job, and add the time to the request's record."""
+    """Read the whole job, and add the time to the request's record."""
     began = monotonic()
     try:
         return runner.read(caller, job, timeout)

@@ -1,4 +1,4 @@
-"""Tell all waits of the process that their job may have ended, or has changed. A notification is only a hint."""
+"""Tell the waits of this process that their job may have ended or changed. A notification is only a hint to look."""
 
 import threading
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from app.waiter.unheard import Unheard
 from app.waiter.wakers import Reason, StepWaker, Waker, Wakers
 
-EARLY = 10_000  # notifications kept for jobs that are not known yet
+EARLY = 10_000  # notifications kept for jobs that no wait knows yet
 
 
 class Notifications:
-    """Hold the waits by job id. This class alone wakes none of them: they poll."""
+    """Hold the waits by job id. This base class receives no notifications, so that the waits poll."""
 
     def __init__(self) -> None:
-        """Know no wait yet."""
+        """Start without waits."""
         self.epoch = 0
         self._lock = threading.Lock()
         self._waiting = Wakers()
@@ -28,18 +28,18 @@ class Notifications:
 
     @property
     def settled(self) -> bool:
-        """Return whether it is clear by now if notifications arrive."""
+        """Return whether it is known yet if notifications arrive."""
         return True
 
     def listen(self) -> None:
-        """Return once notifications arrive, or once it is clear that they do not for now."""
+        """Return once notifications arrive, or once it is known that they do not for now."""
 
     def keep_listening(self) -> None:
-        """Start the listener again where it has died."""
+        """Start the listener again if it has ended."""
 
     @contextmanager
     def watch(self, job_id: str, since: int) -> Iterator[Waker]:
-        """Yield a waker that is woken when the job may have ended; at once if that was so since the given epoch."""
+        """Yield a waker for the possible end of the job; wake it at once if the epoch has changed since `since`."""
         waker = Waker()
         with self._told(job_id, waker):
             with self._lock:
@@ -48,7 +48,7 @@ class Notifications:
             yield waker
 
     def watch_step(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
-        """Wake the waker also when a step of its job may have ended; at once if that was told already."""
+        """Wake the waker also when a step of its job may have ended; at once if that was announced already."""
         return self._told(job_id, StepWaker(waker))
 
     @contextmanager
@@ -66,7 +66,7 @@ class Notifications:
         return nullcontext()
 
     def is_watched(self, job_id: str) -> bool:
-        """Return whether anybody waits for the job."""
+        """Return whether any request waits for the job."""
         return job_id in self._waiting
 
     def notify(self, job_id: str) -> None:
@@ -82,16 +82,16 @@ class Notifications:
         self._waiting.wake(job_id, Reason.TOLD)
 
     def found_unheard(self, job_id: str) -> None:
-        """Note a job whose end a look has found, while no notification told of it; one may come late."""
+        """Note a job whose end a look has found without a notification; one may come late."""
         self._unheard.add(job_id)
 
     @property
     def misses(self) -> bool:
-        """Return whether the notifications of our jobs do not come, although Redis is heard."""
+        """Return whether notifications of this service's jobs are missing, although Redis answers."""
         return self._unheard.are_too_many
 
     def wake_all(self, reason: Reason = Reason.MISSED) -> None:
-        """Wake every wait, by default to look at its job again."""
+        """Begin a new epoch and wake every wait, by default to look at its job again."""
         with self._lock:
             self.epoch += 1
         self._waiting.wake_all(reason)

@@ -1,8 +1,8 @@
-"""Bound the looks at jobs that one process makes: each costs TheEye's servers 100 ms of CPU.
+"""Limit the looks at jobs that one process makes: each costs TheEye's servers 100 ms of CPU.
 
-What a notification calls for is never held back, but counts. Other looks queue for the rest of SYNC_MAX_LOOKS, a fifth
-of it at least, also when Redis is back and all waits want to look: first jobs of which it is known that they have
-ended, then those that have not been looked at for longest.
+A look after a notification is never delayed, but counts. Other looks queue for the rest of SYNC_MAX_LOOKS, at least a
+fifth of it, also when Redis is back and all waits look again. Jobs that are known to have ended come first, then those
+whose last look is longest ago.
 """
 
 import heapq
@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-SECOND = 1.0  # in which there are so many looks at the most
-SPARE = 1.05  # of the time between two looks: they arrive less evenly than they are sent
-MOST_PAUSES = 5  # after a look until the next one, however many notifications come
+SECOND = 1.0  # the period of the limit
+SPARE = 1.05  # factor for the time between two looks: they arrive less evenly than they are sent
+MOST_PAUSES = 5  # the longest time from one look to the next, in pauses, however many notifications come
 
 
 class Permit:
-    """Hold the request of one wait for its next look; `wake` is called when it is given."""
+    """Hold the request of one wait for its next look; `wake` is called when the look is permitted."""
 
     __slots__ = ("_permits", "given", "number", "wake")
 
@@ -27,27 +27,27 @@ class Permit:
         """Ask for nothing yet."""
         self._permits = permits
         self.wake = wake
-        self.number = 0  # of the request in the queue; 0: there is none
+        self.number = 0  # the number of the request in the queue, 0 without one
         self.given = False
 
     def ask(self, last_look: float, first: bool = False) -> None:
-        """Queue for a look, if it does not yet.
+        """Queue for a look, unless the permit is queued already.
 
-        `last_look`: when the job was looked at, in seconds of `monotonic`; `first`: it is known to end.
+        `last_look` is when the job was last looked at, in seconds of `monotonic`; `first` means that its end is known.
         """
         self._permits.ask(self, (not first, last_look))
 
     @property
     def is_asked(self) -> bool:
-        """Return whether the permit is queued for, or given and not yet taken."""
+        """Return whether the permit is queued, or given and not taken yet."""
         return self.given or self.number > 0
 
     def take(self) -> bool:
-        """Return whether the look was permitted, once for each time; `wake` has been called by then."""
+        """Return whether the look is permitted, and use up the permit."""
         return self._permits.take(self)
 
     def count(self) -> None:
-        """Count a look that is made at once, in place of the one that was queued for."""
+        """Count a look that is made at once, instead of a queued one."""
         self.withdraw()
         self._permits.count()
 
@@ -57,15 +57,15 @@ class Permit:
 
 
 class Permits:
-    """Give the permits of one process evenly: in no second more than `per_second`."""
+    """Give the permits of one process evenly: at most `per_second` in any second."""
 
     def __init__(self, per_second: int) -> None:
-        """Give none yet; the thread that gives them lives while a wait queues."""
+        """Start without a thread; one gives permits while waits queue."""
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._between = SECOND * SPARE / per_second  # seconds
-        self._last = float("-inf")  # when a permit was given, or nobody queued
-        self._next_at = float("-inf")  # when the next one may be
+        self._last = float("-inf")  # when a permit was last given, or the queue was empty
+        self._next_at = float("-inf")  # when the next look may be made
         self._queue: list[tuple[tuple[bool, float], int, Permit]] = []
         self._giving_in = 0  # the process whose thread gives permits
 
@@ -86,7 +86,7 @@ class Permits:
             permit.withdraw()
 
     def ask(self, permit: Permit, priority: tuple[bool, float]) -> None:
-        """Give the permit at once where nobody queues, else when it is the first of the queue."""
+        """Give the permit at once if the queue is empty, else when it is the first of the queue."""
         with self._lock:
             if self._giving_in == os.getpid() or self._pause() > 0:
                 if not permit.number and not permit.given:
@@ -97,7 +97,7 @@ class Permits:
             self._give(permit)
 
     def take(self, permit: Permit) -> bool:
-        """Return whether a permit was given, and take it back."""
+        """Return whether a permit was given, and use it up."""
         with self._lock:
             given, permit.given = permit.given, False
             return given
@@ -107,7 +107,7 @@ class Permits:
         return max(self._next_at - monotonic(), 0.0)
 
     def _one_later(self) -> float:
-        """Return when the look after the next one may be made."""
+        """Return when another look may be made after the next one."""
         return max(self._next_at, monotonic()) + self._between
 
     def _give(self, permit: Permit) -> None:
@@ -130,11 +130,11 @@ class Permits:
             raise
 
     def _step(self) -> float | None:
-        """Give a permit if one is free; return the seconds until the next one, None where nobody queues any more."""
+        """Give the permits that are free now; return the seconds until the next one, None if the queue is empty."""
         with self._lock:
             while self._queue and not self._pause():
                 _, number, permit = heapq.heappop(self._queue)
-                if permit.number == number:  # else it has left the queue
+                if permit.number == number:  # else the wait has left the queue
                     self._give(permit)
             if self._queue:
                 return self._pause()

@@ -1,6 +1,6 @@
-"""Make every client of TheEye's Redis: what its URL says, and what the service needs whatever the URL says.
+"""Make the clients of TheEye's Redis, with the options of its URL and those that the service needs.
 
-redis-py is an extra, so this module is imported only where a client is made.
+redis-py is an extra, so this module is imported only when a client is made.
 """
 
 import logging
@@ -15,14 +15,14 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from app.redis_url import CLUSTER, RedisUrl, read_redis_url
 from app.theeye.keepalive import redis_keep_alive
 
-IDLE_SECONDS = 10.0  # firewalls forget silent connections, and tell neither side; most wait for a minute at least
-LOOK_SECONDS = 1.0  # that the look at the start may take, for a connection and for an answer
+IDLE_SECONDS = 10.0  # firewalls drop silent connections without telling either side, most after a minute or later
+LOOK_SECONDS = 1.0  # the timeouts of the check at the start, for a connection and for an answer
 
 log = logging.getLogger("theeye_sync.redis")
 
 
 class CannotConnect(redis.ConnectionError):
-    """Tell why there is no Redis to use, in words that hold no secret."""
+    """Report why no Redis can be used, without a secret in the words."""
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
@@ -30,14 +30,14 @@ class CannotConnect(redis.ConnectionError):
 
 
 class IsCluster(CannotConnect):
-    """Tell that the Redis is a node of a Cluster, each of which holds some of the keys."""
+    """Report that the Redis is a node of a Cluster: each node has only some of the keys."""
 
     def __init__(self) -> None:
         super().__init__(f"SYNC_REDIS_URL {CLUSTER}")
 
 
 def refuse_cluster(url: str) -> None:
-    """Look once at the Redis. Raise IsCluster; one that cannot be reached may be there later."""
+    """Check the Redis once. Raise IsCluster; ignore a Redis that cannot be reached now."""
     with make_client(url, LOOK_SECONDS, LOOK_SECONDS) as client:
         try:
             client.ping()
@@ -48,13 +48,13 @@ def refuse_cluster(url: str) -> None:
 
 
 def make_client(url: str, connect_seconds: float, answer_seconds: float, connections: int | None = None) -> Any:
-    """Return redis-py's client, which connects with its first command: to the master, where there are Sentinels."""
+    """Return redis-py's client. It connects with its first command; with Sentinels, to the master."""
     read = read_redis_url(url)
     needed = {
         "socket_connect_timeout": connect_seconds,
         "socket_timeout": answer_seconds,
         "retry": Retry(NoBackoff(), 0),  # a second try would hide a failure from the caller
-        "protocol": 2,  # with 3, redis-py writes a log message of each notification, whether anybody reads it or not
+        "protocol": 2,  # with 3, redis-py makes a log message for each notification
         **redis_keep_alive(url),
     }
     options = {**read.options, **needed, "max_connections": connections, "redis_connect_func": _connected}
@@ -65,7 +65,7 @@ def make_client(url: str, connect_seconds: float, answer_seconds: float, connect
 
 
 def _connected(connection: Any) -> None:
-    """Greet Redis, and refuse a node of a Cluster. Who may not ask has none. Raise IsCluster."""
+    """Set up a new connection. Raise IsCluster for a node of a Cluster; a user without the right to INFO passes."""
     connection.idle_since = monotonic()
     connection.on_connect()
     connection.send_command("INFO", "cluster", check_health=False)
@@ -78,7 +78,7 @@ def _connected(connection: Any) -> None:
 
 
 class _NeverIdle:
-    """Connect anew in place of a connection that has been silent: it may be dead, and a script would find that out."""
+    """Replace a connection that was idle for long: it may be dead, and a script would fail on it."""
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super()
@@ -107,14 +107,14 @@ class _SentinelPool(_NeverIdle, SentinelConnectionPool):
 
 
 class Sentinels(Sentinel):
-    """Ask the Sentinels for the master. redis-py's own is not for threads, keeps connections, and hides what failed."""
+    """Ask the Sentinels for the master. redis-py's class is not thread-safe, keeps connections, and hides errors."""
 
     def __init__(self, read: RedisUrl, options: dict[str, Any]) -> None:
         """Connect to nothing yet."""
         kwargs = {**options, **read.sentinel_options}
         super().__init__(read.sentinels, sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
         login = {name: read.options[name] for name in ("username", "password") if name in read.options}
-        self._logged_in: dict[Any, Any] = {}  # for a Sentinel that wants a password: many share that of the Redis
+        self._logged_in: dict[Any, Any] = {}  # for Sentinels with a password, which is often that of the Redis
         if login and "password" not in read.sentinel_options:
             for client, (host, port) in zip(self.sentinels, read.sentinels, strict=True):
                 self._logged_in[client] = redis.Redis(**{**kwargs, **login, "host": host, "port": port})
@@ -129,7 +129,7 @@ class Sentinels(Sentinel):
                 failures.append(error)
                 continue
             if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
-                self.sentinels = sorted(self.sentinels, key=lambda other: other is not sentinel)  # it is asked first
+                self.sentinels = sorted(self.sentinels, key=lambda other: other is not sentinel)  # ask this one first
                 return state["ip"], state["port"]
         raise CannotConnect(_why(service_name, failures))
 

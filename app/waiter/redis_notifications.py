@@ -1,4 +1,4 @@
-"""Hear of jobs from TheEye's Redis. While it is down there are no notifications, and the waits poll."""
+"""Receive notifications about jobs from TheEye's Redis. While it is down, the waits poll."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ log = logging.getLogger("theeye_sync.notifications")
 
 
 class RedisNotifications(Notifications):
-    """Wake waits by TheEye's messages."""
+    """Wake waits when TheEye's messages arrive."""
 
     def __init__(self, url: str, changed: Callable[[bool], None] | None = None) -> None:
-        """Connect to nothing yet; `changed` is told each new `live`."""
+        """Connect to nothing yet; call `changed` with each new value of `live`."""
         super().__init__()
         self._tell = changed
         self._missed = False
@@ -39,7 +39,7 @@ class RedisNotifications(Notifications):
 
     @property
     def settled(self) -> bool:
-        """Return whether it is clear by now if notifications arrive."""
+        """Return whether it is known yet if notifications arrive."""
         return self._ends.settled
 
     @property
@@ -48,12 +48,12 @@ class RedisNotifications(Notifications):
         return self._ends.live
 
     def keep_listening(self) -> None:
-        """Start the listener in this process, also again where it has died."""
+        """Start the listener in this process if it does not run."""
         self._ends.ensure_running()
         self._changes.keep_listening()
 
     def listen(self) -> None:
-        """Start the listener, and wait for its subscription the first time."""
+        """Start the listener; the first time wait for its subscription."""
         self._ends.ensure_running()
         self._ends.settle()
 
@@ -72,13 +72,13 @@ class RedisNotifications(Notifications):
             log.info("listening for notifications from Redis")
         else:
             log.warning("no notifications from Redis, the service polls TheEye: %s", why)
-            self._unheard.clear()  # those that ended meanwhile are not its fault
+            self._unheard.clear()  # the connection is the reason for the missing ones
         if self._tell is not None:
             self._tell(live)
         self.wake_all()
 
     def _tell_of_misses(self, client: Any) -> None:
-        """Say when notifications do not come, or do again: in the log, and in Redis for `theeye-sync check`."""
+        """Report missing notifications, and their return, in the log and in Redis for `theeye-sync check`."""
         from redis import RedisError
 
         if self.misses == self._missed:
@@ -88,7 +88,7 @@ class RedisNotifications(Notifications):
             log.warning("%s", WRONG)
         else:
             log.info("notifications of this service's jobs arrive again")
-        with suppress(RedisError):  # a user may have no right to write; the log and `/readyz` have told
+        with suppress(RedisError):  # the user may have no right to write; the log and `/readyz` report it, too
             if self._missed:
                 client.set(UNHEARD_NAME, "1", ex=UNHEARD_KEPT)
             else:
@@ -96,7 +96,7 @@ class RedisNotifications(Notifications):
 
 
 class Changes:
-    """Listen for the changes of jobs while any is watched: TheEye tells of those of all jobs."""
+    """Listen for changes of jobs, only while any is watched: TheEye announces those of all jobs."""
 
     def __init__(self, url: str) -> None:
         """Connect to nothing yet."""
@@ -113,7 +113,7 @@ class Changes:
             yield
 
     def keep_listening(self) -> None:
-        """Start the listener again where it has died, or ended right before a job was watched."""
+        """Start the listener again if it has ended while a job is watched."""
         if self._watching:
             self._subscription.ensure_running()
 
@@ -122,17 +122,17 @@ class Changes:
             self._watching.wake(job_id, Reason.CHANGED)
 
     def _set_live(self, live: bool, _: str) -> None:
-        """Have all jobs looked at: what changed before was not told."""
+        """Let all waits look: changes before the subscription were not announced."""
         if live:
             self._watching.wake_all(Reason.CHANGED)
 
 
 def _job_id(channel: bytes) -> str | None:
-    """Return the id at the end of a channel's name; None for one that no job can have."""
+    """Return the id at the end of a channel's name, or None if it is too long for an id."""
     job_id = channel.rpartition(b":")[2]
     return job_id.decode("utf-8", "replace") if len(job_id) <= LONGEST_ID else None
 
 
 def make_notifications(redis_url: str, changed: Callable[[bool], None] | None = None) -> Notifications:
-    """Return notifications over Redis; without a URL there are none. `changed` is told whether they arrive."""
+    """Return notifications over Redis, or none without a URL; `changed` is called when they begin or stop to arrive."""
     return RedisNotifications(redis_url, changed) if redis_url else Notifications()

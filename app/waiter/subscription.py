@@ -1,4 +1,4 @@
-"""Subscribe to channels of Redis in a thread of its own, again and again while it is wanted."""
+"""Subscribe to channels of Redis in a thread, and subscribe again after a failure while that is wanted."""
 
 import logging
 import threading
@@ -12,13 +12,13 @@ from app.waiter.redis_names import FLUSHED
 PING_SECONDS = 1.0
 PONG_SECONDS = 5.0
 RETRY_SECONDS = 0.1, 3.0
-SETTLE_SECONDS = 3.0  # that connecting may take, and that the first request waits for it at the most
+SETTLE_SECONDS = 3.0  # the timeout of connecting; the first request waits at most so long for it
 
 log = logging.getLogger("theeye_sync.notifications")
 
 
 class Subscription:
-    """Receive the messages of some patterns of channels."""
+    """Receive the messages of channels that match some patterns."""
 
     live = False
 
@@ -33,10 +33,10 @@ class Subscription:
         between: Callable[[Any], None] = lambda client: None,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Connect to nothing yet. `more` patterns are wanted too, but those that the user may not have are left out.
+        """Connect to nothing yet. Leave out those of the patterns in `more` to which the Redis user has no right.
 
-        `receive` gets the channel of each message, `changed` each new `live` and why it was lost, `between` the client
-        once a second at least; the thread ends when it is not `wanted` any more.
+        `receive` is called with the channel of each message, `changed` with each new value of `live` and the reason of
+        a loss, `between` with the client at least once a second. The thread ends when `wanted` returns false.
         """
         self._url = url
         self._patterns = patterns
@@ -50,23 +50,23 @@ class Subscription:
 
     @property
     def settled(self) -> bool:
-        """Return whether it is clear by now if messages arrive."""
+        """Return whether it is known yet if messages arrive."""
         return self._settled.is_set()
 
     def settle(self) -> None:
-        """Return once it is clear."""
+        """Wait until it is known if messages arrive, at most SETTLE_SECONDS."""
         if not self._settled.is_set():
             self._settled.wait(SETTLE_SECONDS)
 
     def ensure_running(self) -> None:
-        """Start the thread in this process, also again where it has died."""
+        """Start the thread in this process if it does not run."""
         self._thread.ensure_running()
 
     def _run(self) -> None:
         try:
             self._listen()
         finally:
-            self._settled.clear()  # the next thread has to find out again
+            self._settled.clear()  # it has to be found out again
 
     def _listen(self) -> None:
         pause, most = RETRY_SECONDS
@@ -74,17 +74,17 @@ class Subscription:
             began = monotonic()
             try:
                 self._subscribe_and_receive()
-            except Exception as error:  # noqa: BLE001 - whatever it is, listening must go on
+            except Exception as error:  # noqa: BLE001 - listening must go on after any error
                 self._set_live(False, getattr(error, "words", type(error).__name__))
             finally:
-                if self.live:  # the thread is being ended, or is not wanted any more
+                if self.live:  # the thread was ended, or is not wanted any more
                     self._set_live(False, "the listener ends")
             pause = RETRY_SECONDS[0] if monotonic() - began > most else min(pause * 2, most)
             if self._wanted():
                 threading.Event().wait(pause)
 
     def _set_live(self, live: bool, why: str = "") -> None:
-        """Tell of it where it is news."""
+        """Report a change; report the first value in any case."""
         if live != self.live or not self._settled.is_set():
             self.live = live
             self._changed(live, why)
@@ -105,14 +105,14 @@ class Subscription:
             self._handle_all(pubsub, client)
 
     def _handle_all(self, pubsub: Any, client: Any) -> None:
-        """Handle messages for as long as Redis answers. Raise TimeoutError when it no longer does."""
+        """Handle messages while Redis answers. Raise TimeoutError when it no longer does."""
         from redis.exceptions import TimeoutError as NothingCame
 
         heard = monotonic()
         while self._wanted():
             self._between(client)
             try:
-                # `get_message` costs twice as much, and it reconnects silently (docs/reliability.md).
+                # `get_message` would cost twice as much, and reconnects silently (docs/reliability.md).
                 response = pubsub.connection.read_response(disconnect_on_error=False)
             except NothingCame:
                 if monotonic() - heard > PONG_SECONDS:
@@ -130,7 +130,7 @@ class Subscription:
 
 
 def _try_pattern(connection: Any, pattern: str) -> None:
-    """Subscribe to a pattern; rules that were written for versions before it refuse it (docs/redis.md)."""
+    """Subscribe to a pattern, unless the user's rights are older than the pattern and refuse it (docs/redis.md)."""
     from redis.exceptions import ResponseError
 
     try:
@@ -140,7 +140,7 @@ def _try_pattern(connection: Any, pattern: str) -> None:
 
 
 def _track_flushes(connection: Any) -> None:
-    """Have Redis tell of a FLUSHALL at once; older ones than 6, and users who may not ask for it, go without."""
+    """Let Redis announce a FLUSHALL at once; do nothing for Redis before 6, or a user without the right to it."""
     from redis.exceptions import ResponseError
 
     try:

@@ -1,4 +1,4 @@
-"""Do something again and again in a thread, in every process that needs it."""
+"""Call a function at intervals in a thread, in every process that needs it."""
 
 import logging
 import threading
@@ -10,13 +10,10 @@ log = logging.getLogger("theeye_sync")
 
 
 class Ticker:
-    """Call `work` every `seconds`."""
+    """Call `work` every `seconds`; log its errors and go on."""
 
     def __init__(self, name: str, work: Callable[[], None], seconds: float = 1.0, at_once: bool = False) -> None:
-        """Start nothing yet; `at_once`: do not pause before the first call.
-
-        An error of `work` is logged and does not end the thread.
-        """
+        """Start nothing yet; `at_once` means no pause before the first call."""
         self._name = name
         self._work = work
         self._seconds = seconds
@@ -26,17 +23,17 @@ class Ticker:
         self._thread = ProcessThread(name, self._run)
 
     def ensure_running(self) -> None:
-        """Start the thread in this process, also again where it has ended; not after `stop`."""
+        """Start the thread in this process if it does not run; do nothing after `stop`."""
         if not self._is_stopped:
             self._thread.ensure_running()
 
     def hurry(self) -> None:
-        """Have `work` called at once, and after `seconds` again."""
+        """Call `work` at once, and then every `seconds` again."""
         self._woken.set()
         self.ensure_running()
 
     def stop(self) -> None:
-        """End the thread after the call that is under way; it never starts again."""
+        """End the thread after the current call; it never starts again."""
         self._is_stopped = True
         self._woken.set()
 

@@ -1,6 +1,6 @@
-"""Find out that notifications do not come, although Redis is heard: it is not the one that TheEye publishes to.
+"""Detect that notifications are missing although Redis answers: it is not the Redis that TheEye publishes to.
 
-Such a Redis is known by the ends that it did not tell of: so many since the last one that it did tell of.
+The sign of that are several ends of jobs without a notification, since the last notification of a job of this service.
 """
 
 import threading
@@ -9,16 +9,16 @@ from time import monotonic
 
 from app.waiter.subscription import PONG_SECONDS
 
-ENOUGH = 3  # ends that were not told of, until something is wrong
-LATE_SECONDS = PONG_SECONDS + 1  # a notification can be seconds late, and a frozen Redis is known after PONG_SECONDS
-MOST = 10_000  # ends that are remembered
+ENOUGH = 3  # ends without a notification that mean that something is wrong
+LATE_SECONDS = PONG_SECONDS + 1  # a notification can be seconds late; a frozen Redis is detected after PONG_SECONDS
+MOST = 10_000  # at most so many ends are remembered
 
 
 class Unheard:
-    """Remember the jobs that a look found ended since the last notification of a job of ours."""
+    """Remember the jobs that a look found ended, since the last notification about a job of this service."""
 
     def __init__(self) -> None:
-        """Remember none yet."""
+        """Start empty."""
         self._lock = threading.Lock()
         self._found: dict[str, float] = {}  # each job, and when its end was found
 
@@ -27,19 +27,19 @@ class Unheard:
         return job_id in self._found
 
     def add(self, job_id: str) -> None:
-        """Remember a job whose end no notification has told; one may come late."""
+        """Remember a job that has ended without a notification; one may come late."""
         with self._lock:
             if len(self._found) < MOST:
                 self._found.setdefault(job_id, monotonic())
 
     def clear(self) -> None:
-        """Forget all: a notification of a job of ours has come, or Redis was not heard."""
+        """Forget all: a notification about a job of this service has come, or Redis did not answer."""
         with self._lock:
             self._found.clear()
 
     @property
     def are_too_many(self) -> bool:
-        """Return whether ENOUGH ends were found, and the notification of none of them is only late."""
+        """Return whether ENOUGH ends were found, long enough ago that their notifications are not only late."""
         with self._lock:
             last = next(islice(self._found.values(), ENOUGH - 1, None), None)
         return last is not None and monotonic() - last > LATE_SECONDS

@@ -1,4 +1,4 @@
-"""Wait for the end of one job: pause, look when there is reason to, and once more at the deadline."""
+"""Wait for the end of one job: pause, look when there is a reason, and once more at the deadline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,19 +15,19 @@ from app.waiter.permits import Permit
 from app.waiter.wakers import Reason, Waker
 from app.waiter.watched_steps import WatchedSteps
 
-LAST_LOOK = 2.0  # seconds that a look at the deadline may take, and may queue
+LAST_LOOK = 2.0  # seconds; a look at the deadline may take, and may queue for, so long
 
 _TOLD = {Reason.TOLD, Reason.STEP}  # reasons to look at once
 _LOOK = {Reason.MISSED, Reason.CHANGED}  # reasons to look when it is permitted
-_RENEW = {Reason.MISSED, Reason.FLUSHED}  # reasons to write again what Redis may have lost
+_RENEW = {Reason.MISSED, Reason.FLUSHED}  # reasons to store again what Redis may have lost
 
 
 @dataclass(slots=True)
 class Wait:
-    """Carry one wait.
+    """Run one wait.
 
-    `left` returns the seconds until the deadline, negative after it; `renew` writes again what Redis may have lost;
-    `unheard` is told of a job whose end no notification told; `beat`: seconds between two signs of life.
+    `left` returns the seconds until the deadline, negative after it. `renew` stores again what Redis may have lost.
+    `unheard` is called with a job that has ended without a notification. `beat`: seconds between two signs of life.
     """
 
     look: Look
@@ -45,7 +45,7 @@ class Wait:
     _next_beat: float = 0.0
 
     def until_end(self) -> Following[Job]:
-        """Yield the job after each look, None at each beat; return it once it has ended, or as seen at the deadline.
+        """Yield the job after each look, None at each beat; return it once it has ended, or as read at the deadline.
 
         Raise ClientGone, JobGone, Unauthorized or UpstreamFailed.
         """
@@ -65,23 +65,23 @@ class Wait:
                 yield None
 
     def _pause(self) -> set[Reason]:
-        """Pause until something may be to do, and return why. Raise ClientGone."""
+        """Pause until there may be something to do, and return why. Raise ClientGone."""
         now, left = monotonic(), self.left()
         next_look = now + SAFETY[0] if self.permit.is_asked else self._next_look
         if left <= 0:
-            left = left + LAST_LOOK if self.permit.is_asked else 0.0  # it is asked for at once
+            left = left + LAST_LOOK if self.permit.is_asked else 0.0  # else the look at the deadline is requested now
         until = min(next_look, self._next_beat, now + left)
         reasons = self.waker.wait(max(until - now, 0))
         if not reasons:
             self.notifications.keep_listening()
         if self.client.gone:
             raise ClientGone("The client has gone", job=self.look.job)
-        if (not reasons or reasons & _RENEW) and self.notifications.live:  # Redis may evict, and old ones tell no flush
+        if (not reasons or reasons & _RENEW) and self.notifications.live:  # also without a reason: Redis may evict keys
             self.renew()
         return reasons
 
     def _may_look(self, reasons: set[Reason]) -> bool:
-        """Return whether to look now: a notification told of the end, or the look is permitted; else ask for it."""
+        """Return whether to look now: after a notification of the end, or with a permit; else ask for a permit."""
         permitted = self.permit.take()
         if reasons & _TOLD:
             self.permit.count()
@@ -92,7 +92,7 @@ class Wait:
         return permitted
 
     def _shows_end(self, reasons: set[Reason]) -> bool:
-        """Look; return whether the job has ended, else plan or ask for the next look."""
+        """Look and return whether the job has ended; if not, plan or request the next look."""
         has_ended = self.look.shows_end(whole=Reason.TOLD in reasons or self.left() <= 0)
         steps = self.look.job.steps
         if has_ended:
@@ -108,5 +108,5 @@ class Wait:
         return False
 
     def _plan_look(self) -> None:
-        """Decide when to look next without a reason."""
+        """Set the time of the next look without a notification."""
         self._next_look = monotonic() + self._pauses.next(self.notifications.live and not self.look.failed)

@@ -1,4 +1,4 @@
-"""Wake waits, and tell them why."""
+"""Wake waits, with the reason."""
 
 import threading
 from collections.abc import Iterator
@@ -7,33 +7,33 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """Name why a wait is woken."""
+    """Name the reasons for which a wait is woken."""
 
-    TOLD = "TheEye has told that the job has ended"
-    STEP = "TheEye has told that the job of one of the workflow's tasks has ended"
-    CHANGED = "TheEye has told that the job has changed"
+    TOLD = "TheEye has announced that the job has ended"
+    STEP = "TheEye has announced that the job of one of the workflow's tasks has ended"
+    CHANGED = "TheEye has announced that the job has changed"
     MISSED = "notifications may have been missed"
     FLUSHED = "Redis has lost what was stored in it"
     OTHER = "a look was permitted, or the client has gone"
 
 
 class Waker:
-    """Let one wait pause, and any thread wake it; no reason is lost."""
+    """Let one wait pause until any thread wakes it; no reason is lost."""
 
     __slots__ = ("_event", "_reasons")
 
     def __init__(self) -> None:
-        """Give no reason yet."""
+        """Start without a reason."""
         self._event = threading.Event()
-        self._reasons: list[Reason] = []  # no deque: one that is empty takes 600 bytes of each wait
+        self._reasons: list[Reason] = []  # an empty deque would take 600 bytes of each wait
 
     def wake(self, reason: Reason = Reason.OTHER) -> None:
-        """Wake the wait, now or when it pauses next."""
+        """Wake the wait, now or at its next pause."""
         self._reasons.append(reason)
         self._event.set()
 
     def wait(self, seconds: float) -> set[Reason]:
-        """Return the reasons given since the last call, after a pause until there is one; none after `seconds`."""
+        """Pause until there is a reason, at most `seconds`; return the reasons since the last call."""
         woken = self._event.wait(seconds)
         self._event.clear()
         reasons = {self._reasons.pop() for _ in range(len(self._reasons))}
@@ -46,11 +46,11 @@ class StepWaker(Waker):
     __slots__ = ("_waker",)
 
     def __init__(self, waker: Waker) -> None:
-        """Wake this one."""
+        """Take the waker of the wait."""
         self._waker = waker
 
     def wake(self, reason: Reason = Reason.OTHER) -> None:
-        """Wake the wait."""
+        """Wake the wait; the end of a step is the reason STEP."""
         self._waker.wake(Reason.STEP if reason is Reason.TOLD else reason)
 
 
@@ -58,7 +58,7 @@ class Wakers:
     """Hold the wakers of waits by job id."""
 
     def __init__(self) -> None:
-        """Hold none yet."""
+        """Start empty."""
         self._lock = threading.Lock()
         self._wakers: dict[str, list[Waker]] = {}
 
@@ -67,12 +67,12 @@ class Wakers:
         return bool(self._wakers)
 
     def __contains__(self, job_id: str) -> bool:
-        """Return whether anybody waits for the job."""
+        """Return whether any wait is for the job."""
         return job_id in self._wakers
 
     @contextmanager
     def hold(self, job_id: str, waker: Waker) -> Iterator[None]:
-        """Hold one more."""
+        """Hold a waker for the time of a block."""
         with self._lock:
             self._wakers.setdefault(job_id, []).append(waker)
         try:

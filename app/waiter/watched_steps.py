@@ -1,4 +1,4 @@
-"""Watch the steps of a workflow's job while they run: the wait looks as each of them ends."""
+"""Watch the steps of a workflow's job while they run, so that the wait looks when one of them ends."""
 
 from contextlib import ExitStack
 from types import TracebackType
@@ -9,10 +9,10 @@ from app.waiter.wakers import Waker
 
 
 class WatchedSteps:
-    """Hold what watches the steps of one wait's job; a task's job has none."""
+    """Watch the steps of one wait's job; a task's job has none."""
 
     def __init__(self, notifications: Notifications, waker: Waker, changes: bool) -> None:
-        """Watch none yet; `changes`: each change is wanted, not the ends alone."""
+        """Watch none yet; `changes` means to watch each change, not only the ends."""
         self._notifications = notifications
         self._waker = waker
         self._changes = changes
@@ -25,12 +25,12 @@ class WatchedSteps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Watch none any more."""
+        """Stop watching."""
         for job_id in list(self._watched):
             self._watched.pop(job_id).close()
 
     def follow(self, job: Job) -> None:
-        """Watch the steps that run, and those that have ended no more."""
+        """Watch the running steps, and stop watching those that have ended."""
         if job.steps is None:
             return
         running = {step.id for step in job.steps.running}
