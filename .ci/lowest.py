@@ -1,4 +1,4 @@
-"""Print setup.cfg's lower bounds of what the service runs with as constraints of pip: `flask==3.1.3`."""
+"""Print the lower bounds of the service's requirements in setup.cfg as constraints for pip: `flask==3.1.3`."""
 
 import configparser
 import re

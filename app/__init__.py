@@ -10,7 +10,7 @@ __all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the factory when somebody needs it (PEP 562): without Flask the command line starts in half the time."""
+    """Load the factory at its first use (PEP 562): without Flask the command line starts in half the time."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("app.factory"), name)

@@ -46,7 +46,7 @@ class DiscreetGroup(click.Group):
         try:
             with _hidden_arguments():
                 return super().invoke(ctx)
-        except KeyboardInterrupt:  # click would exit with 1, with which `run` tells that the job failed
+        except KeyboardInterrupt:  # click would exit with 1, which means for `run` that the job failed
             raise SystemExit(Exit.INTERRUPTED) from None
 
 
@@ -72,7 +72,7 @@ def main(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(2)
-    if str(Path.cwd()) not in sys.path:  # as under gunicorn: SYNC_PLUGINS may name modules in this directory
+    if str(Path.cwd()) not in sys.path:  # gunicorn does the same: SYNC_PLUGINS may name modules in this directory
         sys.path.insert(0, str(Path.cwd()))
 
 

@@ -89,7 +89,7 @@ def latency(bench: Bench, worker: str, service: Service) -> list[Figure]:
 
 
 def workflow(bench: Bench, worker: str, service: Service) -> list[Figure]:
-    """Send one request at a time, for a workflow of two steps of 50 ms: what is added to the time that they took."""
+    """Send one request at a time, for a workflow of two steps of 50 ms, and measure the time beyond the steps'."""
     row, target, seconds = "workflow of two steps", f"workflow/{task_id(TASK_MS)}", bench.options.seconds
     load = client("load", "latency", port=service.port, task=target, seconds=seconds)
     used = bench.used(service, lambda: bench.run(load))

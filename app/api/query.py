@@ -21,7 +21,7 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
 def blocked_names(kind: str) -> frozenset[str]:
-    """Return the names in a query that no caller may set for what is run."""
+    """Return the names that a client must not pass to a task or workflow."""
     return BLOCKED_NAMES if kind == TASK else BLOCKED_NAMES | {_CUSTOMER}
 
 

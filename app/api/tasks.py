@@ -45,7 +45,7 @@ def _task(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_arguments(task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a task's arguments, without values that are nobody's to see."""
+    """Return a task's arguments, without fixed and secret values."""
     arguments = task.get("task_arguments")
     return [_argument(each) for each in arguments if isinstance(each, dict)] if isinstance(arguments, list) else []
 

@@ -1,4 +1,4 @@
-"""List a customer's workflows: what TheEye shows to the caller's own token, as the console draws it."""
+"""List the workflows that TheEye shows to the caller's token, in the form that the console draws."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 
 
 def list_workflows(customer: str) -> Response:
-    """Answer with the workflows that the token may see: id, name, arguments, tasks, and what follows what."""
+    """Answer with the workflows that the token may see: id, name, arguments, tasks, and the edges between them."""
     wanted, _ = admit(customer)
     with consequences(wanted):
         limit = limit_of(wanted.query.first.get("limit"))
@@ -30,7 +30,7 @@ def _by_id(documents: Sequence[Any]) -> dict[str, Document]:
 def _workflow(workflow: Document, tasks: Mapping[str, Document]) -> dict[str, Any]:
     """Return a workflow; its arguments are those of its first task."""
     graph, first = Graph(workflow), str(workflow.get("start_task_id") or workflow.get("first_task_id"))
-    nodes = sorted(graph.tasks, key=lambda task: task != first)  # the first one first, the others in TheEye's order
+    nodes = sorted(graph.tasks, key=lambda task: task != first)  # the first task first, the others in TheEye's order
     return {
         "id": workflow.get("id"),
         "name": workflow.get("name"),

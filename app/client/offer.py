@@ -13,13 +13,13 @@ _RUN = "/{customer}/task/{task}/job"
 
 
 class Offer(NamedTuple):
-    """Hold the names that choose a mode, None if they are not known, and the longest wait in seconds."""
+    """Hold the query names that select a mode, None if they are unknown, and the longest wait in seconds."""
 
     modes: frozenset[str] | None = None
-    wait_seconds: float = 60.0  # SYNC_WAIT_SECONDS if nobody sets it
+    wait_seconds: float = 60.0  # the default of SYNC_WAIT_SECONDS
 
     def check(self, mode: str) -> None:
-        """Raise Misuse for a mode that the service does not have; it would take the name for a task's argument."""
+        """Raise Misuse for a mode that the service does not have: it would pass the name to the task."""
         if mode and self.modes is not None and mode.partition("=")[0] not in self.modes:
             raise Misuse(f"the service has no such mode, and nothing was started; it has {self._names}")
 
@@ -29,7 +29,7 @@ class Offer(NamedTuple):
 
 
 def read_offer(service: Service) -> Offer:
-    """Return what a service offers; without its document, as behind some proxies, an offer that checks no mode.
+    """Return what a service offers. If a proxy hides its document, the offer checks no mode.
 
     Raise Cut if the service cannot be reached.
     """
@@ -49,7 +49,7 @@ def _offer(document: Any) -> Offer:
 
 
 def _modes(document: Any, parameters: Any) -> Iterator[str]:
-    """Yield the names that choose a mode: they do so by their presence, so these parameters alone may be empty."""
+    """Yield the names that select a mode: only these parameters may be empty, since their presence selects it."""
     for node in document["paths"][_RUN]["post"]["parameters"]:
         parameter = parameters[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
         if parameter.get("allowEmptyValue"):

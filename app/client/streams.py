@@ -1,4 +1,4 @@
-"""Use the standard streams: any may be closed, and what is written to may be a broken pipe or on a full disk."""
+"""Use the standard streams: any of them may be closed, standard output may be a broken pipe or a full disk."""
 
 import os
 import sys
@@ -18,14 +18,14 @@ def say(words: str) -> None:
 
 
 def write(data: bytes) -> str:
-    """Write to standard output. Return what went wrong; nothing did if `| head` has read enough."""
+    """Write to standard output. Return the error, or an empty text; a pipe closed by `| head` is no error."""
     stdout: TextIO | None = sys.stdout
     if stdout is None:  # `>&-`
         return "standard output is closed"
     try:
         click.echo(data, nl=False)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # else Python writes again when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # otherwise Python writes again when it exits
         return "" if isinstance(error, BrokenPipeError) else str(error.strerror)
     return ""
 

@@ -1,4 +1,4 @@
-"""Name what to run, or a job, in one word, for the arguments and output of the commands."""
+"""Name a task, a workflow or a job in one word, for the arguments and output of the commands."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import click
 
 from app.client.misuse import Misuse
 
-TASK, WORKFLOW = KINDS = ("task", "workflow")  # as the service's paths have them
+TASK, WORKFLOW = KINDS = ("task", "workflow")  # as in the service's paths
 
 
 class Target(NamedTuple):
@@ -33,7 +33,7 @@ class Target(NamedTuple):
 def target_of(form: str) -> Callable[[click.Context, click.Parameter, str], Target]:
     """Return a reader of a form, CUSTOMER/TASK or CUSTOMER/TASK/JOB; the reader raises Misuse.
 
-    A second part may say what the third one is: CUSTOMER/workflow/WORKFLOW, or CUSTOMER/task/TASK.
+    The second part may name the kind: CUSTOMER/workflow/WORKFLOW, or CUSTOMER/task/TASK.
     """
 
     def read(context: click.Context, parameter: click.Parameter, value: str) -> Target:

@@ -65,7 +65,7 @@ def on_starting(server: Arbiter) -> None:
 
 
 def _refuse_cluster(url: str) -> None:
-    """Raise SystemExit where the Redis is a node of a Cluster."""
+    """Raise SystemExit if the Redis is a node of a Cluster."""
     from app.waiter.redis_client import IsCluster, refuse_cluster  # redis-py is an extra
 
     try:

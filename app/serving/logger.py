@@ -17,7 +17,7 @@ class RedactingLogger(Logger):  # type: ignore[misc]
         super().setup(cfg)
         settings = Settings.from_env()
         if settings.container:
-            os.dup2(1, 2)  # one stream for all: what is written to standard error goes to standard output
+            os.dup2(1, 2)  # one stream: standard error becomes standard output
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:
                 shown = handler.formatter or logging.Formatter()

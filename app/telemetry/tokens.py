@@ -15,7 +15,7 @@ _NAMES = (
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
     r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )
-# Where no route has such a name.
+# No route has such a name there.
 _BELOW_ID = r"^/[^/]+/(?:task|workflow)/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"
 _IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*|{_BELOW_ID}", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"

@@ -19,9 +19,9 @@ class Graph:
     """Hold the edges of each task.
 
     In a workflow of version 2 an edge leads from task to task, and its value is the event. In version 1 edges lead from
-    a task to an event and from the event to tasks, and the event's node has its name. An edge may name its
-    event by another field, or may not name it: nobody then knows that its task must follow. `tells_end`: whether TheEye
-    sets the end of its jobs.
+    a task to an event and from the event to tasks, and the event's node has its name. An edge may name its event in
+    another field, or not at all: then it is unknown whether its task must follow. `tells_end` is whether TheEye sets
+    the end of its jobs.
     """
 
     def __init__(self, workflow: Mapping[str, Any]) -> None:

@@ -131,7 +131,7 @@ class Supervisor(Server):
     def _show(
         self, caller: Caller, kind: str, path: str, no_answer: str, timeout: float | None = None
     ) -> tuple[Reply, Any]:
-        """Make a call that starts nothing; return the reply and its value, None where the status is not 200.
+        """Make a call that starts nothing; return the reply and its value, or None if the status is not 200.
 
         `no_answer`: the error's words where TheEye does not answer.
         """

@@ -1,1 +1,1 @@
-"""Wait for the end of a job: by notifications where there is a Redis, by polling where there is none."""
+"""Wait for the end of a job: with Redis by notifications, without it by polling."""

@@ -81,7 +81,7 @@ def _check_console() -> None:
 
 
 def _viewer() -> Path:
-    """Return the folder of Swagger UI's files. Raise NotFound where the page is off or they are not installed."""
+    """Return the folder of Swagger UI's files. Raise NotFound if the page is off or they are not installed."""
     if not current_services().settings.docs:
         raise NotFound(f"{request.path} not found")
     spec = find_spec(_VIEWER)
