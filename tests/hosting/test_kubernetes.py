@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import subprocess
 import threading
@@ -106,11 +107,27 @@ def test_the_figures_are_those_of_the_service() -> None:
     assert BOX["readinessProbe"]["httpGet"]["path"] == "/readyz?local=1"
 
 
-def test_the_page_has_these_figures() -> None:
+def test_the_page_explains_every_figure() -> None:
     page = read("docs/kubernetes.md")
-    assert f"| `terminationGracePeriodSeconds` {POD['terminationGracePeriodSeconds']} |" in page
+    found = {leaf for name in MANIFESTS for leaf in leaves(MANIFESTS[name])}
+    figures = {(name, value) for name, value in found if re.fullmatch(r"[0-9]+(m|Mi|Gi|s)?", value)}
+    others = {"port", "containerPort", "value", "command"}
+    words = {f"`{name.rpartition('/')[2]}` {value}" for name, value in figures if name not in others}
+    assert len(words) > 20
+    assert [each for each in sorted(words) if each not in page] == []
     assert f"| `preStop` {pre_stop_seconds()} s |" in page
-    assert "| `averageValue` 500 |" in page
+
+
+def leaves(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Each value in a document, with the name before it."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value, name)
+    else:
+        yield name, str(node)
 
 
 def pre_stop_seconds() -> int:
