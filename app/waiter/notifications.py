@@ -41,25 +41,27 @@ class Notifications:
     def watch(self, job_id: str, since: int) -> Iterator[Waker]:
         """Yield a waker for the possible end of the job; wake it at once if the epoch has changed since `since`."""
         waker = Waker()
-        with self._told(job_id, waker):
+        with self._waiting.hold(job_id, waker):
             with self._lock:
+                self._tell_early(job_id, waker)
                 if since != self.epoch:
                     waker.wake(Reason.MISSED)
             yield waker
 
-    def watch_step(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
-        """Wake the waker also when a step of its job may have ended; at once if that was announced already."""
-        return self._told(job_id, StepWaker(waker))
-
     @contextmanager
-    def _told(self, job_id: str, waker: Waker) -> Iterator[None]:
-        with self._waiting.hold(job_id, waker):
+    def watch_step(self, job_id: str, waker: Waker) -> Iterator[None]:
+        """Wake the waker also when a step of its job may have ended; at once if that was told already."""
+        step = StepWaker(waker)
+        with self._waiting.hold(job_id, step):
             with self._lock:
-                if job_id in self._early:
-                    del self._early[job_id]
-                    self._unheard.clear()
-                    waker.wake(Reason.TOLD)
+                self._tell_early(job_id, step)
             yield
+
+    def _tell_early(self, job_id: str, waker: Waker) -> None:
+        if job_id in self._early:
+            del self._early[job_id]
+            self._unheard.clear()
+            waker.wake(Reason.TOLD)
 
     def watch_changes(self, job_id: str, waker: Waker) -> AbstractContextManager[None]:
         """Wake the waker also when the job may have changed."""

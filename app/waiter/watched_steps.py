@@ -11,6 +11,8 @@ from app.waiter.wakers import Waker
 class WatchedSteps:
     """Watch the steps of one wait's job; a task's job has none."""
 
+    __slots__ = ("_changes", "_notifications", "_waker", "_watched")
+
     def __init__(self, notifications: Notifications, waker: Waker, changes: bool) -> None:
         """Watch none yet; `changes` means to watch each change, not only the ends."""
         self._notifications = notifications
