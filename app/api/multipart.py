@@ -21,6 +21,7 @@ MAX_HEADS = 1 << 20  # bytes outside of contents, mostly heads of parts: parsing
 _PIECE = 64 * 1024  # bytes parsed in one step
 _PADDING = 80  # bytes that may follow a boundary on its line
 _OTHER = "application/octet-stream"
+_UNCHANGED = ("7bit", "8bit", "binary")  # of Content-Transfer-Encoding, which RFC 7578 (4.7) has given up
 _MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[a-z0-9][\w.+-]*", re.ASCII | re.IGNORECASE)  # the form that agents accept
 
 
@@ -79,9 +80,18 @@ def _pieces(body: bytes, delimiter: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _value(part: Field | File, data: bytes) -> tuple[str, str]:
+def _check(part: Field | File) -> None:
+    """Raise BadRequest for a part without a name, and for one that would reach the task as something else."""
     if not part.name:
         raise BadRequest("A part of the form has no name")
+    if part.headers.get("Content-Transfer-Encoding", "binary").strip().lower() not in _UNCHANGED:
+        raise BadRequest("A part of the form has a Content-Transfer-Encoding: send its bytes as they are")
+    if part.headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
+        raise BadRequest("A part of the form consists of parts itself: send each file as a part of the form")
+
+
+def _value(part: Field | File, data: bytes) -> tuple[str, str]:
+    _check(part)
     if isinstance(part, Field):
         return part.name, data.decode(MultiPartParser().get_part_charset(part.headers))
     if not (part.filename or data):  # the user chose no file in an HTML form

@@ -55,6 +55,7 @@ def test_fields_and_files_of_task_arguments_keep_their_order(client: FlaskClient
         ([part("a", "ñ".encode("latin-1"), None, "text/plain; charset=iso-8859-1")], {"a": "ñ"}),
         ([part(name) for name in ("lifecycle", "lifecycle[]", "[wait_result]", "wait_result[x]", "a")], {"a": "1"}),
         ([part(name) for name in ("access_token", "wait[]", "[on_disconnect]", "strict[x]", "a")], {"a": "1"}),
+        ([part("a", b"x", None, "text/plain\r\nContent-Transfer-Encoding: 8bit ")], {"a": "x"}),
         ([], {}),
     ],
 )  # fmt: skip
@@ -82,6 +83,8 @@ def test_a_media_type_that_is_none_is_not_passed_on(media_type: str) -> None:
         (form(part("a" * 200_000)), FORM, "too long names"),
         (form(*[part("a" * 2000)] * 600), FORM, "too long names"),
         (form(part("a", b"\xff")), FORM, "UTF-8"),
+        (form(part("a", b"eA==", "f", "x/y\r\nContent-Transfer-Encoding: Base64")), FORM, "Content-Transfer-Encoding"),
+        (form(part("a", b"--z--", None, "multipart/mixed; boundary=z")), FORM, "consists of parts"),
         (form(part("a"), part("a[b]")), FORM, "both a value and an object"),
     ],
 )
