@@ -24,6 +24,7 @@ from app.theeye.sessions import Sessions
 from app.theeye.supervisor import Supervisor
 from app.theeye.workflows import WorkflowRunner
 from app.waiter.answers import Answers
+from app.waiter.bodies import Bodies
 from app.waiter.cancellations import Cancellations
 from app.waiter.clients import Clients
 from app.waiter.job_waiter import JobWaiter
@@ -52,6 +53,7 @@ class Services:
     runs: Runs
     durations: Durations
     answers: Answers
+    bodies: Bodies
     cancellations: Cancellations
     health: Readiness
     metrics: Metrics | None = None
@@ -84,6 +86,7 @@ def assemble(settings: Settings) -> Services:
         runs=_runs(settings, runners, waiter, notifications, scripts, durations),
         durations=durations,
         answers=Answers(settings.max_answer_bytes),
+        bodies=Bodies(settings.max_body),
         cancellations=Cancellations(runners, notifications),
         health=Readiness(settings, *_probes(gateway, supervisor), notifications, formatters.failures, scripts),
         metrics=metrics,

@@ -13,6 +13,7 @@ from werkzeug.wsgi import get_content_length, get_input_stream
 
 from app.api.request import client_socket
 from app.errors import BadRequest, SyncError, TooLarge, TooSlow
+from app.waiter.bodies import HeldBody
 from app.waiter.ticker import Ticker
 
 BODY_SECONDS = 10.0  # each piece of the body, and its end, must arrive within this time
@@ -67,8 +68,8 @@ def _slow_bodies() -> _SlowBodies:
     return _SlowBodies()
 
 
-def read_body(environ: dict[str, Any], most: int) -> bytes:
-    """Return the whole body. Raise TooLarge, TooSlow, or BadRequest if it is shorter than its Content-Length."""
+def read_body(environ: dict[str, Any], most: int, held: HeldBody) -> bytes:
+    """Return the whole body. Raise TooLarge, TooSlow, TooBusy, or BadRequest if less came than its Content-Length."""
     announced = get_content_length(environ)  # None for a chunked body, too
     if announced is None and "HTTP_TRANSFER_ENCODING" in environ and not environ.get("wsgi.input_terminated"):
         raise BadRequest("This server cannot read chunked bodies, send a Content-Length", status=411)
@@ -76,7 +77,9 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
         raise TooLarge(f"The body is larger than {most} bytes")
     with _slow_bodies().watch(client_socket(environ)) as upload:
         try:
-            body = _receive(get_input_stream(environ), most + 1, upload)
+            body = _receive(get_input_stream(environ), most + 1, upload, held)
+        except SyncError:
+            raise
         except Exception:  # noqa: BLE001 - gunicorn raises errors of its own for malformed chunks
             raise _broken_off(environ, upload) from None
     if len(body) > most:
@@ -86,14 +89,14 @@ def read_body(environ: dict[str, Any], most: int) -> bytes:
     return body
 
 
-def _receive(stream: IO[bytes], most: int, upload: _Upload | None) -> bytes:
-    """Return at most `most` bytes; extend the deadline after each piece."""
-    if upload is None:
-        return stream.read(most)
+def _receive(stream: IO[bytes], most: int, upload: _Upload | None, held: HeldBody) -> bytes:
+    """Return at most `most` bytes; count each piece, and extend the deadline after it."""
     body = bytearray()
     while len(body) < most and (piece := stream.read(min(BODY_PIECE, most - len(body)))):
         body += piece
-        upload.deadline = monotonic() + BODY_SECONDS
+        held.resize(len(body))
+        if upload is not None:
+            upload.deadline = monotonic() + BODY_SECONDS
     return bytes(body)
 
 

@@ -23,6 +23,7 @@ from app.runs.idempotency import read_key
 from app.runs.runs import RunRequest, job_in_errors
 from app.theeye.callers import Runnable
 from app.theeye.jobs import Job
+from app.waiter.bodies import HeldBody
 from app.waiter.clients import Client
 from app.waiter.following import Follower, Following, outcome
 from formatters import Context
@@ -51,8 +52,11 @@ def _run_request(wanted: JobRequest) -> RunRequest:
     """Read body, arguments and key of the request. Raise BadRequest, TooLarge, TooSlow or UnsupportedType."""
     services, environ, caller = current_services(), request.environ, wanted.caller
     most = services.settings.max_body
-    received = decode(read_body(environ, most), environ.get("HTTP_CONTENT_ENCODING", ""), most)
+    held = HeldBody(services.bodies)
+    held_until_sent(environ).callback(held.release)
+    received = decode(read_body(environ, most, held), environ.get("HTTP_CONTENT_ENCODING", ""), most)
     body = for_supervisor(received, environ.get("CONTENT_TYPE", ""), most)
+    held.resize(len(body or b""))
     query = wanted.query.without(SERVICE_NAMES | blocked_names(caller.runs.kind) | services.formatters.queries)
     return RunRequest(
         caller,
@@ -62,6 +66,7 @@ def _run_request(wanted: JobRequest) -> RunRequest:
         seconds=wanted.budget.seconds,
         at_once=wanted.budget.at_once,
         watched=events.are_wanted(),
+        release=held.release,
     )
 
 

@@ -28,7 +28,7 @@ class RunRequest:
     """Hold what to run and how long to wait; `query` and `body` are for TheEye, the body is dropped after the create.
 
     `at_once` means only to create the job, `watched` that the client wants each of its changes. `job_id` is empty until
-    the job exists.
+    the job exists. `release` is called when the body has been dropped.
     """
 
     caller: Caller
@@ -39,6 +39,7 @@ class RunRequest:
     at_once: bool
     watched: bool = False
     job_id: str = ""
+    release: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:
@@ -81,6 +82,7 @@ class Runs:
         if isinstance(reservation, str):
             trace.create, trace.joined = monotonic() - began, True
             request.job_id, request.body = reservation, None
+            request.release()
             job = yield from self._join(request, reservation, follower)
             self._durations.learn(request.caller.customer_id, request.caller.runs.name, job)
             return Run(job, replayed=True)
@@ -186,6 +188,7 @@ class Runs:
         try:
             job = self._runner(request.caller).create(request.caller, request.query, body)
         finally:
+            request.release()
             trace.queue = queued
             trace.create = monotonic() - began - queued
         request.job_id = trace.job = job.id
