@@ -17,12 +17,10 @@ ID = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True)
-class Task:
-    """Hold a task and its script; a dummy has none."""
+class Runnable:
+    """Hold the document of a task or a workflow."""
 
     document: dict[str, Any]
-    script: bytes
-    filename: str
 
     @property
     def id(self) -> str:
@@ -38,6 +36,20 @@ class Task:
     def description(self) -> str:
         """Return the description as one line."""
         return " ".join(str(self.document.get("description") or "").split())
+
+    @property
+    def history_limit(self) -> int | None:
+        """Return after how many newer jobs or runs an ended one is deleted; None means never."""
+        limit = int(self.document.get(_LIMIT) or DEFAULT_LIMIT)
+        return None if limit < 0 or self.document.get("autoremove_completed_jobs") is False else limit
+
+
+@dataclass(frozen=True)
+class Task(Runnable):
+    """Hold a task and its script; a dummy has none."""
+
+    script: bytes
+    filename: str
 
     @property
     def is_dummy(self) -> bool:
@@ -68,17 +80,6 @@ class Task:
     def default_state(self) -> str:
         """Return the state of a job whose script reports no state that TheEye knows."""
         return "failure" if self.document.get("default_state_evaluation") == "failure" else "success"
-
-    @property
-    def history_limit(self) -> int | None:
-        """Return after how many newer jobs an ended job is deleted; None means never."""
-        return history_limit(self.document)
-
-
-def history_limit(document: dict[str, Any]) -> int | None:
-    """Return the limit of a task or a workflow."""
-    limit = int(document.get(_LIMIT) or DEFAULT_LIMIT)
-    return None if limit < 0 or document.get("autoremove_completed_jobs") is False else limit
 
 
 class BrokenRecipe(ValueError):

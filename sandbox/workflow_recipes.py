@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.identity import CUSTOMER, CUSTOMER_ID, EMAIL, USER_ID
-from sandbox.recipes import ID, BrokenRecipe, Task, derived_id, history_limit, task_of
+from sandbox.recipes import ID, BrokenRecipe, Runnable, Task, derived_id, task_of
 
 
 @dataclass(frozen=True)
@@ -22,37 +22,16 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Workflow:
+class Workflow(Runnable):
     """Hold a workflow: its tasks by id, and the edges between them."""
 
-    document: dict[str, Any]
     tasks: dict[str, Task]
     edges: tuple[Edge, ...]
-
-    @property
-    def id(self) -> str:
-        """Return the id, 24 hex digits."""
-        return str(self.document["id"])
-
-    @property
-    def name(self) -> str:
-        """Return the name."""
-        return str(self.document["name"])
-
-    @property
-    def description(self) -> str:
-        """Return the description as one line."""
-        return " ".join(str(self.document.get("description") or "").split())
 
     @property
     def first(self) -> Task:
         """Return the task that a run starts with."""
         return self.tasks[self.document["start_task_id"]]
-
-    @property
-    def history_limit(self) -> int | None:
-        """Return after how many newer runs an ended run is deleted; None means never."""
-        return history_limit(self.document)
 
     def followers(self, task_id: str, event: str) -> list[Task]:
         """Return the tasks that follow a task's job, for the event of its end."""
