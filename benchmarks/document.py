@@ -70,6 +70,11 @@ LINES = (
         [("one at a time", "ms added, p50"), ("one at a time", "ms added, p99")],
         numbers,
     ),
+    Line(
+        "ms added to a workflow of two steps of 50 ms, p50 / p99",
+        [("workflow of two steps", "ms added, p50"), ("workflow of two steps", "ms added, p99")],
+        numbers,
+    ),
     parked("1,000", 5),
     parked("3,000", 5),
     parked("10,000", 30),

@@ -66,12 +66,9 @@ class Recorder(StandIn):
         answer.after = after
 
     def _end(self, job: StandInJob, publish: bool = True, **changes: Any) -> None:
-        self.ended_at[job.id] = time.monotonic()
+        ended = [job.id, *([job.parent.id] if job.parent else [])]  # a workflow's own ends with its last step
+        self.ended_at.update(dict.fromkeys(ended, time.monotonic()))
         super()._end(job, publish, **({"output": printed(job)} | changes))
-
-    def _end_run(self, run: StandInJob, last: StandInJob) -> None:
-        self.ended_at[run.id] = time.monotonic()
-        super()._end_run(run, last)
 
 
 def printed(job: StandInJob) -> list[str]:
