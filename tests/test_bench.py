@@ -20,6 +20,7 @@ ROWS = [
     "warm request",
     "throughput, 4",
     "one at a time",
+    "workflow of two steps",
     "outputs",
     "parked, 20",
     "watched, 20",
