@@ -102,7 +102,7 @@ class Agent:
     def _finish(self, job: Document, script: Script) -> None:
         task = self._tasks.get(job["task_id"])
         if task is None:
-            raise CannotRun(f"The task {job['task_id']} is not here any more.")
+            raise CannotRun(f"The task {job['task_id']} does not exist any more.")
         if task.is_dummy:
             self._end(job["id"], jobs.finish_dummy)
             return

@@ -112,7 +112,7 @@ def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path |
         "SYNC_BIND": service_bind,  # has precedence over PORT
         "no_proxy": "127.0.0.1",  # reach the sandbox directly, also on a machine with a proxy
     }
-    _say("  a sandbox TheEye")
+    _say("  the sandbox")
     folders = ["--tasks", str(folder)] if folder else []
     programs.start([sys.executable, "-m", "sandbox", "--bind", SANDBOX_BIND, *folders], environment, quiet=True)
     programs.wait_until(lambda: _answers(f"{address}/api/status"), address)
@@ -179,7 +179,7 @@ def _say(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m sandbox.demo",
-        description="Serve TheEye Sync in front of a sandbox TheEye. This is what `make run` starts.",
+        description="Serve TheEye Sync with the sandbox, a small TheEye. This is what `make run` starts.",
         epilog=HELP_END,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

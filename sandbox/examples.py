@@ -31,7 +31,7 @@ def ready_text(url: str, own: Recipes, *, has_console: bool) -> str:
     for workflow in own.workflows.values():
         lines += _own_command(url, f"your workflow {workflow.name}", f"workflow/{workflow.id}", workflow.first)
     return "\n".join(
-        [*lines, "More are in docs/api.md. Ctrl-C stops it. From here on each request writes a line:", "", ""]
+        [*lines, "docs/api.md has more. Ctrl-C stops the service. It writes a line for each request:", "", ""]
     )
 
 
@@ -39,7 +39,7 @@ def _own_command(url: str, title: str, runs: str, task: Task) -> list[str]:
     """Return a command with the values that the task declares; print a label for a value that only the user knows."""
     arguments = [_example(each) for each in task.arguments]
     if any(isinstance(each, _Placeholder) for each in arguments):
-        title += "; write values of yours in the place of <...>"
+        title += "; replace <...> by your own values"
     return _command(url, " ".join(title.split()), runs, "?parse", arguments)
 
 

@@ -246,7 +246,7 @@ def test_a_ready_job_whose_task_is_gone_fails(start: Start, tasks: Path) -> None
     client = start()
     client.call("PUT", f"/job/{parked}/synced")
     job = client.ended(parked)
-    assert (job["state"], job["result"]["lastline"]) == ("failure", f"The task {ID} is not here any more.")
+    assert (job["state"], job["result"]["lastline"]) == ("failure", f"The task {ID} does not exist any more.")
 
 
 def test_a_bug_in_the_agent_is_a_failed_job_and_a_log_line(

@@ -179,7 +179,7 @@ def test_the_command_for_a_task_fits_its_arguments(argument: dict[str, Any], val
     text = ready_text("http://h:1", Recipes({task.id: task}), has_console=False)
     assert "/console" not in text
     title, *command = text.partition("# your task My task")[2].splitlines()[:3]
-    assert ("in the place of <...>" in title) is str(value).startswith("<")
+    assert ("replace <...>" in title) is str(value).startswith("<")
     assert json.loads(shlex.split(" ".join(command))[-1]) == {"task_arguments": [value]}
 
 
