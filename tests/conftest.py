@@ -1,4 +1,4 @@
-"""Fixtures for all rooms: a fresh TheEye for each test, the service in this process or under gunicorn, a real Redis.
+"""Define the fixtures of all rooms: a new TheEye for each test, the service in this process or under gunicorn, Redis.
 
 def test_x(theeye, client): ...               Flask's test client of an application in front of `theeye`
 @pytest.mark.settings(session_ttl=0)          its settings; of several marks the nearest counts
@@ -72,7 +72,7 @@ def theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture
 def make_app(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
-    """Makes applications in front of `theeye`, with quick looks; their connections are closed after the test."""
+    """Return a function that makes applications with quick looks in front of `theeye`; close them after the test."""
     made: list[Flask] = []
     monkeypatch.setattr(pauses, "POLLING", (0.002, 1.0))  # the jobs of most tests have ended by the first look
     usual = {"gateway_url": theeye.url, "supervisor_url": theeye.url, "max_looks": 1000}  # no look waits for another
@@ -109,7 +109,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def world(app: Flask, theeye: StandIn) -> World:
-    """A caller of `app`, which has served a first request."""
+    """Return a caller of `app`, which has served a first request."""
     world = World(theeye, in_process(app))
     world.warm()
     theeye.task(output=['{"a":1}'])
@@ -118,7 +118,7 @@ def world(app: Flask, theeye: StandIn) -> World:
 
 @pytest.fixture
 def service(theeye: StandIn) -> Iterator[Callable[..., Service]]:
-    """Starts gunicorn in front of `theeye`: its worker, options of Service, and settings by their names."""
+    """Return a function that starts gunicorn in front of `theeye`, by worker, options of Service and settings."""
     with ExitStack() as stack:
 
         def start(worker: str = "gevent", workers: int = 1, args: tuple[str, ...] = (), **settings: object) -> Service:
@@ -135,7 +135,7 @@ def shared_theeye() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def gunicorn_settings(request: pytest.FixtureRequest) -> dict[str, object]:
-    """The settings of `gunicorn`: those of the file's mark; a file that has to make some overrides this."""
+    """Return the settings of `gunicorn`, from the file's mark; a file that computes its settings overrides this."""
     mark = request.node.get_closest_marker("settings")
     return mark.kwargs if mark else {}
 
@@ -144,14 +144,14 @@ def gunicorn_settings(request: pytest.FixtureRequest) -> dict[str, object]:
 def gunicorn(
     request: pytest.FixtureRequest, shared_theeye: StandIn, gunicorn_settings: dict[str, object]
 ) -> Iterator[Service]:
-    """One service for all tests of a file, with each kind of worker, in front of `its_theeye`."""
+    """Run one service with each kind of worker for all tests of a file, in front of `its_theeye`."""
     with Service(environment(shared_theeye, **gunicorn_settings), worker=request.param) as running:
         yield running
 
 
 @pytest.fixture
 def its_theeye(shared_theeye: StandIn) -> Iterator[StandIn]:
-    """The TheEye that `gunicorn` calls, as new."""
+    """Return the TheEye that `gunicorn` calls, reset."""
     shared_theeye.renew()
     shared_theeye.task(output=['{"a":1}'])
     yield shared_theeye
@@ -166,28 +166,28 @@ def shared_theeye_redis(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def with_keys(shared_theeye_redis: StandIn, redis_server: Redis) -> Iterator[Service]:
-    """One service with a Redis for all tests of a file, in front of `theeye_with_keys`."""
+    """Run one service with Redis for all tests of a file, in front of `theeye_with_keys`."""
     with Service(environment(shared_theeye_redis, redis_url=redis_server.url)) as running:
         yield running
 
 
 @pytest.fixture
 def theeye_with_keys(shared_theeye_redis: StandIn) -> StandIn:
-    """The TheEye that `with_keys` calls, as new."""
+    """Return the TheEye that `with_keys` calls, reset."""
     shared_theeye_redis.renew()
     return shared_theeye_redis
 
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox for all tests of a file."""
+    """Run a sandbox for all tests of a file."""
     with Sandbox(database=tmp_path_factory.mktemp("sandbox") / "theeye.sqlite3") as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def demo_service(sandbox: Sandbox) -> Iterator[Service]:
-    """What `make run` serves, on other ports."""
+    """Run the service as `make run` does, on other ports."""
     with Service(environment(sandbox)) as running:
         wait_until(lambda: running.ask("GET", "/readyz").status == 200, 30, "ready")
         yield running

@@ -1,1 +1,1 @@
-"""Helpers of the tests: a stand-in for TheEye, real processes, clients, hosts."""
+"""Help the tests: a stand-in for TheEye, real processes, clients, hosts."""

@@ -1,4 +1,4 @@
-"""Debian's Chromium before the service on the sandbox's TheEye, and a person who uses the console."""
+"""Use the console and the API page in Debian's Chromium, with a service in front of a sandbox."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sandbox import CUSTOMER, TOKEN, Sandbox
 from support.processes import Redis, Service, need
 from support.settings import environment
 
-# The machine's network is closed: without these Chromium looks for its own hosts first.
+# Without these options Chromium first looks for its own hosts, which this machine cannot reach.
 QUIET = (
     "--no-first-run",
     "--disable-gpu",
@@ -25,10 +25,10 @@ QUIET = (
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's browser, by its path."""
+    """Run Debian's browser."""
     path = need("chromium", "chromium")
     arguments = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    expect.set_options(timeout=30_000)  # a busy machine is slow, and not wrong
+    expect.set_options(timeout=30_000)  # a busy machine may be slow
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
@@ -37,7 +37,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def served_sandbox(redis: Redis, folder: Path) -> Iterator[Service]:
-    """The service in front of a sandbox that keeps its jobs in the folder."""
+    """Run the service in front of a sandbox that stores its jobs in the folder."""
     with (
         Sandbox(database=folder / "theeye.sqlite3", redis_url=redis.url) as sandbox,
         Service(environment(sandbox, redis_url=redis.url), "gevent") as service,
@@ -46,7 +46,7 @@ def served_sandbox(redis: Redis, folder: Path) -> Iterator[Service]:
 
 
 def open_console(page: Page, url: str, path: str = "/console") -> None:
-    """Open the page and say who one is."""
+    """Open the page, and fill in token and customer."""
     page.goto(url + path)
     expect(page.locator("#mode option")).not_to_have_count(0)
     page.locator("#token").fill(TOKEN)
@@ -62,7 +62,7 @@ def start(page: Page, task: str, arguments: list[Any], mode: str = "") -> None:
 
 
 def run(page: Page, task: str, arguments: list[Any], mode: str = "", status: str = "Status 200 · success") -> None:
-    """Start a task, and see how it ended."""
+    """Start a task, and expect its end."""
     before = page.locator("#runs li").count()
     start(page, task, arguments, mode)
     expect(page.locator("#runs li")).to_have_count(before + 1)
@@ -70,7 +70,7 @@ def run(page: Page, task: str, arguments: list[Any], mode: str = "", status: str
 
 
 def authorize(page: Page) -> None:
-    """Give the token to the API page, in the only way there is."""
+    """Fill in the token on the API page."""
     page.locator(".btn.authorize").click()
     expect(page.locator(".auth-container h4")).to_contain_text("bearer")
     page.locator(".auth-container input").fill(TOKEN)

@@ -1,4 +1,4 @@
-"""A client of the stand-in, for the stand-in's own tests."""
+"""Call the stand-in in its own tests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from support.theeye import JOB, StandIn
 
 
 class Caller(Client):
-    """A keep-alive client of the stand-in with a token, which looks at whole answers."""
+    """Call the stand-in with a token, over a kept-alive connection."""
 
     def __init__(self, theeye: StandIn) -> None:
         super().__init__(theeye.url, "tok-acme")
@@ -43,7 +43,7 @@ NO_JOB = "61f42186c38201daffffffff"
 
 @contextmanager
 def listening(redis_server: Redis, pattern: str = "*:job-finished:*") -> Iterator[Callable[[], dict[str, Any] | None]]:
-    """A subscription whose acknowledgement has come; gives a function for the next message."""
+    """Subscribe and wait for the acknowledgement; yield a function that returns the next message."""
     with redis_server.client().pubsub() as pubsub:
         pubsub.psubscribe(pattern)
         assert pubsub.get_message(timeout=20)["type"] == "psubscribe"

@@ -17,7 +17,7 @@ SECRET = "tok-secret-0123456789"
 
 
 def check(*arguments: str, stdin: str = "", **environ: str) -> tuple[int, str]:
-    """Exit status and output of one run, which never holds a secret."""
+    """Run the command once; return exit status and output, which must not contain a secret."""
     clean: dict[str, Any] = dict.fromkeys(name for name in os.environ if name.startswith("SYNC_"))
     ran = CliRunner().invoke(main, ["check", *arguments], stdin, {**clean, **environ})
     if ran.exception is not None and not isinstance(ran.exception, SystemExit):
@@ -28,7 +28,7 @@ def check(*arguments: str, stdin: str = "", **environ: str) -> tuple[int, str]:
 
 
 def lines(output: str, subject: str) -> list[str]:
-    """What is said of a subject, each with its level."""
+    """Return the lines about a subject, each with its level."""
     return [" ".join(line.split()) for line in output.splitlines() if line[6:].split(" ")[0] == subject]
 
 
@@ -38,7 +38,7 @@ def only(output: str, subject: str) -> str:
 
 
 def finding(subject: str, status: int = 1, **environ: str) -> str:
-    """What one run, which ends with this status, says of a subject."""
+    """Run the command, expect its exit status, and return the line about a subject."""
     got, output = check(**environ)
     assert got == status, output
     return only(output, subject)
@@ -52,7 +52,7 @@ def redis_lines(url: str, theeye: StandIn, status: int = 1, **environ: str) -> l
 
 @contextmanager
 def talker(words: bytes) -> Iterator[int]:
-    """A server that says the same to everybody."""
+    """Run a server that sends the same bytes to every client."""
 
     def talk(sock: socket.socket) -> None:
         if sock.recv(4096):

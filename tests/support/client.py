@@ -1,4 +1,4 @@
-"""Requests of Flask's test client, as gunicorn would hand them to the application, and a look at its errors."""
+"""Send requests with Flask's test client, as gunicorn would pass them to the application, and check errors."""
 
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -14,9 +14,9 @@ RUN = b'{"task_arguments":[100]}'
 
 
 def ask(client: FlaskClient, method: str, target: str, body: bytes = b"", **headers: str) -> TestResponse:
-    """One request with acme's token, its target and its headers' values as they are written; an empty one is not sent.
+    """Send one request with acme's token; target and header values are sent as written, an empty header is left out.
 
-    An underscore in a header's name stands for a hyphen.
+    An underscore in a header's name means a hyphen.
     """
     sent = {"Authorization": "Bearer tok-acme", **headers}
     path, _, query = target.partition("?")
@@ -30,12 +30,12 @@ def ask(client: FlaskClient, method: str, target: str, body: bytes = b"", **head
 
 
 def post(client: FlaskClient, target: str = JOB, body: bytes = RUN, **headers: str) -> TestResponse:
-    """Run the task."""
+    """Run the task, and return the answer."""
     return ask(client, "POST", target, body, **{"Content_Type": "application/json", **headers})
 
 
 def error_of(got: Response | RawResponse, status: int, code: str) -> dict[str, Any]:
-    """The error body, after a check of TheEye's shape, CORS and the absence of tokens and stacks."""
+    """Check an error's shape, CORS headers and that it shows no token and no stack trace; return its body."""
     if isinstance(got, RawResponse):
         got = Response(got.body, got.status_line.partition(" ")[2], got.headers)
     error: dict[str, Any] = got.get_json()

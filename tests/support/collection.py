@@ -1,4 +1,7 @@
-"""Which tests start a process (the sandbox does, for each job): by their fixtures, and by what they and these call."""
+"""Find the tests that start a process, from their fixtures and the functions that they call.
+
+The sandbox starts a process for each job.
+"""
 
 import functools
 import inspect
@@ -47,7 +50,7 @@ def _is_process(named: object) -> bool:
 
 
 def _reachable(function: object, seen: set[int]) -> Iterator[object]:
-    """Yield what a function's code names, and what the functions and classes of the tests among that name."""
+    """Yield the objects that a function names, and those that functions and classes of the tests name in turn."""
     if id(function) in seen:
         return
     seen.add(id(function))
@@ -61,7 +64,7 @@ def _reachable(function: object, seen: set[int]) -> Iterator[object]:
 
 @functools.cache
 def _named(function: object) -> list[object]:
-    """Return what the code of a function, or of a class's methods, names of its module."""
+    """Return the module's objects that the code of a function, or of a class's methods, names."""
     functions = [*vars(function).values()] if isinstance(function, type) else [inspect.unwrap(function)]  # type: ignore[arg-type]
     functions = [getattr(each, "__func__", getattr(each, "fget", each)) for each in functions]
     return [

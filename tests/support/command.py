@@ -1,4 +1,4 @@
-"""The commands of a client, run in this process, and a service whose connections are cut as a test says."""
+"""Run the client's commands in this process, and cut a service's connections where a test wants."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def command(url: str, *arguments: str, stdin: bytes = b"", **environ: str) -> Re
 
 @contextmanager
 def cutting(port: int, *marks: bytes) -> Iterator[str]:
-    """The URL of a service behind a proxy: connection by connection it is cut at the piece that has the mark.
+    """Yield the URL of a proxy in front of a service; it cuts each connection at the piece with the next mark.
 
-    An empty mark is in the first piece. The connections after those are left alone.
+    An empty mark cuts at the first piece. Connections after the last mark are not cut.
     """
     left, lock = list(marks), threading.Lock()
 
@@ -54,7 +54,7 @@ def body_length(head: bytes) -> int:
 
 @contextmanager
 def recorder(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that gives one answer to everything, and the heads of the requests that it got."""
+    """Run a server that gives one answer to every request; yield its URL and the heads of the requests."""
     heads: list[bytes] = []
 
     def serve(sock: socket.socket) -> None:

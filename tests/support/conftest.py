@@ -1,4 +1,4 @@
-"""Fixture: a client of the stand-in."""
+"""Define a fixture: a client of the stand-in."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What the container files say, done without an engine: in mount namespaces whose root has only what an image has."""
+"""Carry out the container files without a container engine, in mount namespaces with an image's files only."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from support.processes import CHECKOUT, Process, need
 
 DOCKERFILE = CHECKOUT / "deploy" / "Dockerfile"
 PYTHON = Path(sys.base_prefix) / "bin"
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")  # what the base image brings, and the real Python
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")  # the files of the base image, and the real Python
 VENV = Path("/opt/theeye-sync")
 
 
 @dataclass
 class Stage:
-    """One stage of the Dockerfile: what each instruction says, in order."""
+    """Hold the instructions of one stage of the Dockerfile, in order."""
 
     base: str
     instructions: list[tuple[str, str]] = field(default_factory=list)
@@ -64,7 +64,7 @@ def stages() -> list[Stage]:
 
 
 def build(venv: Path) -> None:
-    """Carry out the COPY and RUN instructions of the build stage; `venv` gets what the next stage copies from it."""
+    """Carry out the COPY and RUN instructions of the build stage; put the files for the next stage into `venv`."""
     stage, home = stages()[0], venv.parent
     source = home / "source"
     source.mkdir()
@@ -88,7 +88,7 @@ def build(venv: Path) -> None:
 
 
 class Container(Process):
-    """A command of the image, as its user, with a read-only root; `writable` directories are small and in memory."""
+    """Run a command of the image as its user, with a read-only root and small `writable` directories in memory."""
 
     def __init__(
         self, venv: Path, environment: Mapping[str, str], writable: Sequence[str], command: Sequence[str] = ()
@@ -103,13 +103,13 @@ class Container(Process):
         self.launch(self.arguments(self._command))
 
     def is_healthy(self) -> bool:
-        """Run the Dockerfile's HEALTHCHECK beside it."""
+        """Return whether the Dockerfile's HEALTHCHECK succeeds in the container."""
         self._check_early_exit()
         ran = subprocess.run(self.arguments(self._stage.health_check), capture_output=True, timeout=60, check=False)
         return ran.returncode == 0
 
     def arguments(self, command: Sequence[str]) -> list[str]:
-        """What runs a command in a namespace of its own."""
+        """Return the arguments that run a command in a namespace of its own."""
         given = {VENV: self._venv, **{Path(each): None for each in self._writable}}
         script = _script(self.directory / "root", given, writable=False)
         user, _, group = self._stage.last("USER").partition(":")
@@ -121,7 +121,7 @@ class Container(Process):
 
 
 def _script(root: Path, given: Mapping[Path, Path | None], *, writable: bool) -> str:
-    """Lay out the root and start "$@" in it; of what is `given` a None is a small file system in memory."""
+    """Return a script that sets up the root and starts "$@" in it; None in `given` is a small file system in memory."""
     lines = ["set -e", "mount --make-rprivate /", f"mkdir -p {root}", f"mount -t tmpfs -o mode=755 tmpfs {root}"]
     lines += [f"mkdir -p {root}/tmp {root}/srv {root}/dev {root}/proc"]
     lines += [f"mount --rbind {each} {root}{each}" for each in ("/dev", "/proc")]

@@ -1,4 +1,4 @@
-"""Hold what a service sends against its own OpenAPI document."""
+"""Check the answers of a service against its own OpenAPI document."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ ENDED_YET_OURS = {"EFORMATTER", "EJOBENDED", "EINTERNAL"}
 
 
 class Contract:
-    """A document, and what of it has been seen."""
+    """Hold a document, and which parts of it the answers have shown."""
 
     def __init__(self, document: Node) -> None:
         self.document = document
@@ -27,7 +27,7 @@ class Contract:
         self.seen_codes: set[tuple[str, int]] = set()
 
     def check(self, method: str, target: str, got: RawResponse, own: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        """Raise AssertionError unless status, headers and body are documented; `own`: headers that the job set."""
+        """Raise AssertionError unless status, headers and body are documented; `own` are the headers set by the job."""
         node = self.answer(method, target, got.status)
         self._check_headers(node.get("headers", {}), got, {name.lower() for name in own})
         assert (got.header("Cache-Control") is not None) == (method in ("GET", "HEAD"))
@@ -41,7 +41,7 @@ class Contract:
             self._check_body(content[media_type]["schema"], json.loads(got.body), got, method)
 
     def answer(self, method: str, target: str, status: int) -> Node:
-        """Return what is documented for a status, by itself or by its range."""
+        """Return the documented response for a status, or for its range."""
         path = target.partition("?")[0]
         known = next(
             known for known in self.document["paths"] if re.fullmatch(re.sub("{[a-z]+}", "[^/]+", known), path)
@@ -66,7 +66,7 @@ class Contract:
         self.seen_headers |= sent.keys()
 
     def _check_body(self, schema: Node, body: Any, got: RawResponse, method: str) -> None:
-        """Check it against the errors or the answers of the modes, by who decided the status."""
+        """Check the body against the documented errors, or against the modes' answers if the job decided the status."""
         parts = schema.get("anyOf", [schema])
         errors = {code_of(self.document, part): part for part in parts if is_error(self.document, part)}
         code = body.get("code", "") if isinstance(body, dict) else ""
@@ -80,14 +80,14 @@ class Contract:
             self.validate(others[0] if len(others) == 1 else {"anyOf": others}, body)
 
     def validate(self, schema: Node, value: Any) -> None:
-        """Raise AssertionError unless the value is what one of the document's schemas says."""
+        """Raise AssertionError unless the value fits a schema of the document."""
         validator = OAS31Validator({**schema, "components": self.document["components"]})
         assert not (wrong := [error.message for error in validator.iter_errors(value)]), wrong
 
 
 @functools.cache
 def document(**settings: Any) -> Node:
-    """Return the document that a service with these settings serves; callers share it and change nothing."""
+    """Return the document of a service with these settings; callers share it, so do not change it."""
     got = create_app(Settings(**settings)).test_client().get("/openapi.json")
     assert got.status == "200 OK"
     assert isinstance(got.json, dict)
@@ -95,7 +95,7 @@ def document(**settings: Any) -> Node:
 
 
 def resolved(document: Node, node: Node) -> Node:
-    """Return the component that a reference names; anything else as it is."""
+    """Return the component that a reference names; return any other node unchanged."""
     if "$ref" not in node:
         return node
     _, _, kind, name = node["$ref"].split("/")
@@ -103,7 +103,7 @@ def resolved(document: Node, node: Node) -> Node:
 
 
 def is_error(document: Node, schema: Node) -> bool:
-    """Return whether a schema is that of one of the service's own errors."""
+    """Return whether a schema describes one of the service's own errors."""
     return schema["$ref"] == UNAUTHORIZED or resolved(document, schema).get("$ref") == ERROR
 
 
@@ -115,7 +115,7 @@ def code_of(document: Node, error: Node) -> str:
 
 
 def responses_of(document: Node) -> Iterator[tuple[str, Node]]:
-    """Yield every response with its status or range, also the one to a method that a path does not have."""
+    """Yield every response with its status or range, also the one for a wrong method."""
     yield "405", document["components"]["responses"]["MethodNotAllowed"]
     for path in document["paths"].values():
         for operation in (node for name, node in path.items() if name != "parameters"):
@@ -123,7 +123,7 @@ def responses_of(document: Node) -> Iterator[tuple[str, Node]]:
 
 
 def errors_of(document: Node, response: Node) -> Iterator[Node]:
-    """Yield the schemas of the errors in a response, but for the string of 401."""
+    """Yield the schemas of the errors in a response, except the string of 401."""
     schema = response.get("content", {}).get("application/json", {}).get("schema", {})
     for part in schema.get("anyOf", [schema] if schema else []):
         if is_error(document, part) and part["$ref"] != UNAUTHORIZED:

@@ -19,7 +19,7 @@ from support.theeye import JOB
 
 
 class Event(NamedTuple):
-    """An event, or a comment, which has no name."""
+    """Hold an event, or a comment, which has no name."""
 
     name: str
     id: str
@@ -27,7 +27,7 @@ class Event(NamedTuple):
 
 
 def read_events(parts: Iterable[bytes]) -> Iterator[Event]:
-    """The events of a body that comes in parts."""
+    """Yield the events of a body that arrives in parts."""
     rest = b""
     for part in parts:
         *blocks, rest = (rest + part).split(b"\n\n")
@@ -44,7 +44,7 @@ def _event(block: bytes) -> Event:
 def stream(
     app: Flask, target: str = JOB, method: str = "POST", **headers: str
 ) -> Iterator[tuple[TestResponse, Iterator[Event]]]:
-    """An answer of the application's while it is made, and its events."""
+    """Yield an answer of the application while it is streamed, and its events."""
     sent = {"Accept": "text/event-stream", "Authorization": "Bearer tok-acme", "Content-Type": "application/json"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     got = app.test_client().open(target, method=method, data=RUN if method == "POST" else b"", headers=sent)
@@ -56,7 +56,7 @@ def stream(
 def stream_of(
     url: str, target: str = JOB, method: str = "POST", **headers: str
 ) -> Iterator[tuple[HTTPResponse, Iterator[Event]]]:
-    """An answer of a service's while it is made, and its events; the client hangs up at the end."""
+    """Yield an answer of a service while it is streamed, and its events; close the connection at the end."""
     place = urlsplit(url)
     body = RUN if method == "POST" else b""
     sent = request_bytes(method, place.path + target, body, **{"Accept": "text/event-stream", **headers})

@@ -1,4 +1,4 @@
-"""A master, its replica, and a Sentinel that lets the replica take over."""
+"""Run a Redis master, its replica, and a Sentinel that promotes the replica."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +14,7 @@ NAME, PASSWORD = "theeye", "hunter2"
 
 
 class TlsRedis(Redis):
-    """A Redis that may have a master, and speak TLS; without a certificate it does not."""
+    """Run a Redis that may have a master; with a certificate it uses TLS."""
 
     def __init__(self, certificate: tuple[Path, Path] | None = None, options: Sequence[str] = ()) -> None:
         super().__init__(PASSWORD)
@@ -38,7 +38,7 @@ class TlsRedis(Redis):
 
 
 class SentinelProcess(Process):
-    """A Sentinel that takes a master for dead after half a second; a `password` of its own, or none."""
+    """Run a Sentinel that considers a master dead after half a second; `password` is its own, or empty."""
 
     def __init__(self, master: Redis, password: str, certificate: tuple[Path, Path] | None) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class SentinelProcess(Process):
         self._url = tls_query(certificate, f"://{f':{password}@' if password else ''}127.0.0.1:{self.port}")
 
     def start(self) -> None:
-        path = self.directory / "sentinel.conf"  # which it writes to
+        path = self.directory / "sentinel.conf"  # the Sentinel writes to it
         path.write_text("\n".join(self._lines))
         self.launch([need("redis-server", "redis-server"), str(path), "--sentinel"])
         wait_until(self._knows_a_replica, 30, "a replica that the Sentinel knows")
@@ -64,7 +64,7 @@ class SentinelProcess(Process):
             return client.execute_command(*command)
 
     def fail_over(self) -> None:
-        """Move the master as for maintenance: the old one lives on, as a replica."""
+        """Move the master as for maintenance; the old one becomes a replica."""
         before = self._master()
         self.execute("SENTINEL FAILOVER", NAME)
         wait_until(lambda: self._master() != before, 30, "another master")
@@ -82,19 +82,19 @@ class SentinelProcess(Process):
 
 @dataclass
 class Watched:
-    """The three of them, and the URL by which the Sentinel is asked. The first of its Sentinels is not there."""
+    """Hold master, replica and Sentinel, and the URL with the Sentinel; its first Sentinel does not exist."""
 
     master: Redis
     sentinel: SentinelProcess
     url: str
 
     def replicate(self) -> None:
-        """Returns once the replica has all that was written."""
+        """Wait until the replica has all data."""
         assert self.master.client().wait(1, 20000) == 1
 
 
 def tls_lines(certificate: tuple[Path, Path] | None, port: int) -> list[str]:
-    """The lines of a configuration."""
+    """Return the lines for TLS of a configuration."""
     if certificate is None:
         return []
     cert, key = certificate
@@ -103,7 +103,7 @@ def tls_lines(certificate: tuple[Path, Path] | None, port: int) -> list[str]:
 
 
 def tls_query(certificate: tuple[Path, Path] | None, rest: str) -> str:
-    """The end of a URL after `redis`, or where TLS is spoken after the `s` that says so."""
+    """Return the rest of a URL after `redis`, with the `s` and the options of TLS if there is a certificate."""
     return rest if certificate is None else f"s{rest}?ssl_ca_certs={certificate[0]}"
 
 

@@ -1,7 +1,7 @@
-"""What the stand-in reads and answers on a connection, and the ways in which an answer can go wrong.
+"""Define the requests and answers of the stand-in on a connection, and the faults of an answer.
 
-    Call      a request as it came          Answer    what would be answered, all being well
-    Exchange  the two of them on a socket   Fault     plays an exchange differently
+    Call      a request                     Answer    the right answer
+    Exchange  both of them on a socket      Fault     a different course of an exchange
 
 A fault is any object with `play(exchange) -> bool`; false closes the connection.
 """
@@ -20,14 +20,14 @@ BODILESS = {204, 304}
 
 
 def dumps(value: Any) -> bytes:
-    """JSON as JSON.stringify writes it: compact, UTF-8, lone surrogates as escapes."""
+    """Return JSON as JSON.stringify writes it: compact, UTF-8, lone surrogates as escapes."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request as it arrived."""
+    """Hold a request as it arrived."""
 
     kind: str
     method: str
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass
 class Answer:
-    """A response; `after` is called once it has been sent, or has failed to be."""
+    """Hold a response; `after` is called when it was sent, or sending has failed."""
 
     status: int = 200
     body: bytes = b""
@@ -55,7 +55,7 @@ class Answer:
     after: Callable[[], None] | None = None
 
     def head(self, length: int | None = None) -> bytes:
-        """The status line and the headers; `length` overrides the honest Content-Length."""
+        """Return the status line and the headers; `length` overrides the true Content-Length."""
         headers = {"Content-Type": JSON} | self.headers
         if self.status in BODILESS:
             headers.pop("Content-Type")
@@ -84,7 +84,7 @@ def _chunks(body: bytes, size: int = 65536) -> list[bytes]:
 
 
 class Gate:
-    """What every connection waits at: shut while frozen, and broken once stopped."""
+    """Make every connection wait while the stand-in is frozen, and fail after it has stopped."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -97,13 +97,13 @@ class Gate:
             self._changed.notify_all()
 
     def enter(self) -> None:
-        """Wait until thawed; ConnectionAbortedError when stopped."""
+        """Wait until the stand-in is thawed. Raise ConnectionAbortedError if it has stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or not self._frozen)
             self._check()
 
     def pause(self, seconds: float | None) -> None:
-        """Sleep (None: for ever), but no longer than until stopped."""
+        """Sleep for some seconds (None: for ever), or until the stand-in stops."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, seconds)
             self._check()
@@ -114,7 +114,7 @@ class Gate:
 
 
 class Connection:
-    """A client's connection; `idle` between an answer and the next request."""
+    """Hold a client's connection; it is `idle` between an answer and the next request."""
 
     def __init__(self, number: int, sock: socket.socket, gate: Gate) -> None:
         self.number, self.sock, self.gate = number, sock, gate
@@ -126,14 +126,14 @@ class Connection:
             self._idle = False
 
     def send(self, data: bytes, last: bool = False) -> None:
-        """Send; the `last` bytes of an answer leave the connection idle by the time the client has them."""
+        """Send data; the connection is idle before the client has the `last` bytes of an answer."""
         self.gate.enter()
         with self._lock:
             self.sock.sendall(data)
             self._idle = last
 
     def hang_up(self, only_idle: bool = False) -> bool:
-        """Make the client see the end; the connection's own thread closes the socket."""
+        """Shut the connection down; its own thread closes the socket."""
         if not only_idle:
             return self._shutdown()
         with self._lock:
@@ -142,13 +142,13 @@ class Connection:
     def _shutdown(self) -> bool:
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:  # the client was first
+        except OSError:  # the client has closed it before
             return False
         return True
 
 
 class Exchange:
-    """One request being answered."""
+    """Answer one request."""
 
     def __init__(self, connection: Connection, call: Call, handler: Callable[[Call], Answer]) -> None:
         self.connection, self.call = connection, call
@@ -156,34 +156,34 @@ class Exchange:
         self._answer: Answer | None = None
 
     def carry_out(self) -> Answer:
-        """Do what was asked, once, and give the right answer to it."""
+        """Carry out the request once, and return the right answer."""
         if self._answer is None:
             self._answer = self._handler(self.call)
         return self._answer
 
     def reply(self, answer: Answer) -> bool:
-        """Send a whole answer; whether the connection can serve another request."""
+        """Send a whole answer; return whether the connection can serve another request."""
         keep = self.call.headers.get("connection", "").lower() != "close"
-        if not keep:  # said in the answer too, or the client takes the connection for a reusable one
+        if not keep:  # the answer must say so, or the client reuses the connection
             answer = replace(answer, headers=answer.headers | {"Connection": "close"})
         self.connection.send(answer.wire(), last=keep)
         return keep
 
     def finish(self) -> None:
-        """Run what is to happen after the answer, however that went."""
+        """Run the answer's `after`, also if sending has failed."""
         if self._answer and self._answer.after:
             self._answer.after()
 
 
 class Fault(Protocol):
-    """A way of answering."""
+    """Define a fault."""
 
     def play(self, exchange: Exchange) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Reply:
-    """This answer, without carrying the request out; a body that is not bytes is sent as JSON."""
+    """Send this answer without carrying the request out; a body that is not bytes is sent as JSON."""
 
     status: int
     body: Any = b""
@@ -195,13 +195,13 @@ class Reply:
 
 
 def Html(status: int) -> Reply:  # noqa: N802 - reads like the other faults
-    """A page, as a proxy in between would send it."""
+    """Send a page, as a proxy in between would."""
     page = f"<html><head><title>{status}</title></head><body><h1>{status} nginx</h1></body></html>"
     return Reply(status, page.encode(), {"Content-Type": "text/html"})
 
 
 def Stack(status: int) -> Reply:  # noqa: N802
-    """An error dump with a stack trace, which must not reach the service's callers."""
+    """Send an error with a stack trace, which must not reach the service's callers."""
     return Reply(status, stack(status))
 
 
@@ -211,13 +211,13 @@ def stack(status: int, message: str = "Internal Error") -> dict[str, Any]:
 
 
 def Redirect(location: str, status: int = 302) -> Reply:  # noqa: N802
-    """Somewhere else."""
+    """Redirect to another address."""
     return Reply(status, b"", {"Location": location})
 
 
 @dataclass(frozen=True)
 class Verbatim:
-    """These bytes instead of an HTTP response, then the end."""
+    """Send these bytes instead of an HTTP response, then close."""
 
     data: bytes
 
@@ -228,7 +228,7 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class HalfBody:
-    """The right answer, cut off in the middle of the body."""
+    """Send the right answer, cut off in the middle of the body."""
 
     def play(self, exchange: Exchange) -> bool:
         answer = exchange.carry_out()
@@ -239,7 +239,7 @@ class HalfBody:
 
 @dataclass(frozen=True)
 class Drip:
-    """The right answer byte by byte, headers too."""
+    """Send the right answer byte by byte, also its headers."""
 
     seconds_per_byte: float
 
@@ -253,7 +253,7 @@ class Drip:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nothing for so long (None: until stopped), then the end."""
+    """Send nothing for some seconds (None: until stopped), then close."""
 
     seconds: float | None = None
     carried_out: bool = False
@@ -267,7 +267,7 @@ class Silence:
 
 @dataclass(frozen=True)
 class CloseBefore:
-    """The end, without carrying the request out."""
+    """Close without carrying the request out."""
 
     def play(self, exchange: Exchange) -> bool:
         return False
@@ -275,7 +275,7 @@ class CloseBefore:
 
 @dataclass(frozen=True)
 class CloseAfter:
-    """Carried out, then the end without an answer."""
+    """Carry the request out, then close without an answer."""
 
     def play(self, exchange: Exchange) -> bool:
         exchange.carry_out()
@@ -284,7 +284,7 @@ class CloseAfter:
 
 @dataclass(frozen=True)
 class Reset:
-    """A TCP reset instead of an answer."""
+    """Reset the connection instead of answering."""
 
     carried_out: bool = False
 
@@ -298,7 +298,7 @@ class Reset:
 
 @dataclass(frozen=True)
 class Late:
-    """Carried out at once, answered later; or a fault played later, or all of it."""
+    """Carry the request out at once and answer later; or play a fault later, or do everything later."""
 
     seconds: float
     fault: Fault | None = None
@@ -313,7 +313,7 @@ class Late:
 
 @dataclass(frozen=True)
 class Big:
-    """The right JSON object with at least `size` bytes of padding in it; chunked: with no length announced."""
+    """Send the right JSON object with at least `size` bytes of padding; `chunked` sends no Content-Length."""
 
     size: int
     chunked: bool = False

@@ -1,4 +1,4 @@
-"""An HTTP proxy on a real socket: it opens tunnels for CONNECT, and passes on requests for whole URLs."""
+"""Run an HTTP proxy on a real socket: it opens tunnels for CONNECT, and forwards requests for whole URLs."""
 
 import base64
 import socket
@@ -13,11 +13,11 @@ from support.sockets import relay, serving
 
 @dataclass
 class ForwardProxy:
-    """What it saw, and how it is to behave."""
+    """Hold how the proxy behaves, and the requests that it got."""
 
-    credentials: str = ""  # user:password that it wants
-    refusal: int = 0  # the status with which it answers instead of passing on
-    carried_out: bool = False  # pass on first, and answer with the refusal then
+    credentials: str = ""  # the user:password that it requires
+    refusal: int = 0  # the status that it answers instead of forwarding
+    carried_out: bool = False  # forward first, then answer with the refusal
     heads: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # request line and headers
     port: int = 0
 
@@ -30,7 +30,7 @@ class ForwardProxy:
         return [line for line, _ in self.heads]
 
     def serve(self, sock: socket.socket) -> None:
-        """Answer the requests of one connection, or let its bytes through from a CONNECT on."""
+        """Answer the requests of one connection; after a CONNECT relay its bytes."""
         with sock.makefile("rb") as stream:
             while line := stream.readline().decode().rstrip():
                 headers = {name.lower(): value for name, value in parse_headers(stream).items()}
@@ -48,7 +48,7 @@ class ForwardProxy:
                 sock.sendall(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (refusal or status, len(answer)) + answer)
 
     def _refuses(self, headers: dict[str, str]) -> int:
-        """The status to refuse with, or 0."""
+        """Return the status of a refusal, or 0."""
         wanted = f"Basic {base64.b64encode(self.credentials.encode()).decode()}"
         if self.credentials and headers.get("proxy-authorization") != wanted:
             return 407

@@ -1,4 +1,4 @@
-"""Apache's mod_wsgi, uWSGI, waitress and wsgiref, each started with its files in deploy/."""
+"""Run Apache's mod_wsgi, uWSGI, waitress and wsgiref, each with its files in deploy/."""
 
 import atexit
 import functools
@@ -22,13 +22,13 @@ from support.processes import CHECKOUT, Process, clean_environment, free_port, n
 from support.settings import environment
 from support.theeye import StandIn
 
-HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as the files in deploy/ have them
+HOME, ADDRESS = "/opt/theeye-sync", "127.0.0.1:6090"  # as in the files of deploy/
 MODULES = Path("/usr/lib/apache2/modules")
 BASE = CHECKOUT / "tests" / "data" / "apache.conf"
 
 
 class LegacyHost(Process):
-    """One of them, running."""
+    """Run one of the hosts."""
 
     stop_timeout = 30.0
     name: str
@@ -52,11 +52,11 @@ class LegacyHost(Process):
         raise NotImplementedError
 
     def more(self) -> dict[str, str]:
-        """Further environment variables."""
+        """Return further environment variables."""
         return {}
 
     def deployed(self, name: str, home: Path | str = CHECKOUT) -> str:
-        """A file of deploy/ with our place and our port instead of its own."""
+        """Return the text of a file of deploy/ with the test's folder and port."""
         text = (DEPLOY / name).read_text()
         assert HOME in text
         assert ADDRESS in text
@@ -74,7 +74,7 @@ class LegacyHost(Process):
 
 @functools.cache
 def installed() -> Path:
-    """The service in a virtual environment of Debian's Python, which is the one that its mod_wsgi has in it."""
+    """Install the service into a virtual environment of Debian's Python, which Debian's mod_wsgi uses."""
     folder = tempfile.TemporaryDirectory(prefix="theeye-sync-")
     atexit.register(folder.cleanup)
     home = Path(folder.name)
@@ -90,7 +90,7 @@ def installed() -> Path:
 
 
 class ModWsgi(LegacyHost):
-    """Apache, with a copy of the service: as root it serves as another user, who may not read the checkout."""
+    """Run Apache with a copy of the service: started as root, it serves as a user who may not read the checkout."""
 
     name = "mod_wsgi"
 
@@ -122,12 +122,12 @@ class ModWsgi(LegacyHost):
         return self.home / ".venv"
 
     def terminate(self) -> None:
-        """What `apachectl graceful-stop` sends."""
+        """Send the signal of `apachectl graceful-stop`."""
         self.signal(signal.SIGWINCH)
 
 
 class Uwsgi(LegacyHost):
-    """uWSGI, from PyPI."""
+    """Run uWSGI from PyPI."""
 
     name = "uwsgi"
 
@@ -137,12 +137,12 @@ class Uwsgi(LegacyHost):
         return [str(Path(sys.executable).with_name("uwsgi")), str(ini)]
 
     def _is_up(self) -> bool:
-        """Once all processes are: one that still loads the service would miss a signal to stop."""
+        """Return whether all processes are up: one that is loading the service would miss a signal to stop."""
         return self.log_text().count("WSGI app 0") == 2 and super()._is_up()
 
 
 class Waitress(LegacyHost):
-    """waitress, from PyPI, with SIGINT ignored as a script's `&` has it."""
+    """Run waitress from PyPI, with SIGINT ignored, as after `&` in a script."""
 
     name = "waitress"
 
@@ -151,7 +151,7 @@ class Waitress(LegacyHost):
 
 
 class WaitressServe(LegacyHost):
-    """waitress, by its own command."""
+    """Run waitress by its own command."""
 
     name = "waitress-serve"
 
@@ -160,12 +160,12 @@ class WaitressServe(LegacyHost):
         return [waitress, f"--listen={self.address}", "--threads=128", "wsgi:application"]
 
     def terminate(self) -> None:
-        """SIGTERM would be its death, and no clean end."""
+        """Send SIGINT: waitress does not stop cleanly on SIGTERM."""
         self.signal(signal.SIGINT)
 
 
 class Wsgiref(LegacyHost):
-    """Python's own."""
+    """Run Python's own wsgiref."""
 
     name = "wsgiref"
 

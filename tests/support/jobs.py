@@ -1,4 +1,4 @@
-"""The sessions, tasks and jobs of the stand-in, and what it publishes of them."""
+"""Define the sessions, tasks and jobs of the stand-in, and its messages about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEX_ID = re.compile(r"[0-9a-f]{24}")
 
 @dataclass(frozen=True)
 class Session:
-    """Who a token is, and the one customer it belongs to."""
+    """Hold the user of a token, and the customer it belongs to."""
 
     customer_id: str
     customer: str
@@ -46,10 +46,10 @@ BETA = Session("5e0000000000000000000002", "beta", user_id="5e000000000000000000
 
 @dataclass(frozen=True)
 class Plan:
-    """How the jobs of a task come out; see StandIn.task."""
+    """Hold the outcome of a task's jobs; see StandIn.task."""
 
     job_type: ClassVar = "ScriptJob"
-    topic: ClassVar = "job-finished"  # of the notification that a job has ended
+    topic: ClassVar = "job-finished"  # of the notification about a job's end
 
     task_id: str
     delay: float | None
@@ -63,7 +63,7 @@ class Plan:
     name: str = "Rest API Response"
 
     def task_document(self) -> dict[str, Any]:
-        # without a limit the service's history guard has nothing to hold back
+        # without a limit the service's history guard delays nothing
         limits: dict[str, Any] = {"autoremove_completed_jobs": self.history is not None}
         if self.history is not None:
             limits |= {"autoremove_completed_jobs_limit": self.history}
@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass
 class Job:
-    """A job that was created; `document` is replaced, never changed in place."""
+    """Hold a created job; `document` is replaced, never changed in place."""
 
     id: str
     session: Session
@@ -94,7 +94,7 @@ class Job:
         return self.document["lifecycle"] in ENDED
 
     def end(self, **changes: Any) -> None:
-        """Become what the plan says."""
+        """End the job as its plan says."""
         ended = self.plan.ended
         document = self.document | ended
         if (given := self.plan.document) is not None:
@@ -104,7 +104,7 @@ class Job:
         self.raw = self.plan.raw
 
     def cancel(self) -> bool:
-        """As the supervisor does it: what is neither waiting nor assigned stays as it is."""
+        """Cancel as the supervisor does: only a job that waits or is assigned. Return whether it was cancelled."""
         outcomes = {"ready": "canceled", "onhold": "canceled", "assigned": "terminated"}
         lifecycle = outcomes.get(self.document["lifecycle"])
         if lifecycle:
@@ -114,7 +114,7 @@ class Job:
 
 
 class Refused(Exception):
-    """What TheEye answers when it does not do what was asked."""
+    """Refuse a call as TheEye does."""
 
     def __init__(self, status: int, body: Any) -> None:
         self.answer = Answer(status, dumps(body))
@@ -126,13 +126,13 @@ def find_token(call: Call) -> str:
 
 
 def find_options(call: Call) -> dict[str, Any]:
-    """What would change how the job is run; it must not come from the service's callers."""
+    """Return the options that change how a job is run; the service's callers must not set them."""
     body = json.loads(call.body) if call.body else None
     return dict(call.query) | (body if isinstance(body, dict) else {})
 
 
 def find_arguments(call: Call) -> list[Any]:
-    """The task's arguments, found as the supervisor finds them."""
+    """Return the task's arguments, found as the supervisor does."""
     query = [(name.removesuffix("[]"), value) for name, value in call.query if name != "access_token"]
     listed = [value for name, value in query if name == "task_arguments"]
     body = json.loads(call.body) if call.body else None
@@ -144,7 +144,7 @@ def find_arguments(call: Call) -> list[Any]:
 
 
 def created_document(job: Job, number: int, lifecycle: str, arguments: list[Any]) -> dict[str, Any]:
-    """A job as it is before anything has happened to it."""
+    """Return the document of a new job."""
     within = {} if job.parent is None else {"workflow_id": job.parent.plan.task_id, "workflow_job_id": job.parent.id}
     return {
         "order": number,
@@ -172,7 +172,7 @@ def created_document(job: Job, number: int, lifecycle: str, arguments: list[Any]
 
 
 def agent_result(output: Any) -> dict[str, Any]:
-    """What an agent reports of a script that printed this output."""
+    """Return the agent's report about a script that printed this output."""
     lastline = dumps({"state": "success", "data": output}).decode()
     return {
         "code": 0,
@@ -193,7 +193,7 @@ def finished_channel(session: Session, job_id: str, topic: str = "job-finished")
 def notification(
     session: Session, job_id: str, topic: str = "job-finished", model_type: str = "ScriptJob", operation: str = "update"
 ) -> dict[str, Any]:
-    """A message about a job; the job itself is not in it."""
+    """Return a message about a job, which does not contain the job."""
     data = {
         "operation": operation,
         "organization": session.customer,

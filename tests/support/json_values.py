@@ -1,4 +1,4 @@
-"""Hypothesis strategy: any JSON value that a job may hold."""
+"""Define a Hypothesis strategy for any JSON value that a job may contain."""
 
 from hypothesis import strategies as st
 

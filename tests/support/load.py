@@ -1,7 +1,7 @@
-"""Many parallel clients of the service, each answer judged on its own, and the table that comes of it.
+"""Send requests of many parallel clients, check each answer, and make a table of the results.
 
-theeye = Recorder(...)                     a stand-in whose jobs print their own argument, and which knows the times
-load = Load(service, 200)                  200 requests, each with an argument of its own, in flight
+theeye = Recorder(...)                     a stand-in whose jobs print their own argument, and which records times
+load = Load(service, 200)                  200 requests at once, each with an argument of its own
 settle("Redis killed", theeye, loads)      waits for all answers, fails for a wrong one, adds a row to the table
 """
 
@@ -27,7 +27,7 @@ from support.theeye import Job as StandInJob
 
 WORKERS = ("gevent", "gthread")
 CREATES = ("create", "workflow_create")
-LATE = 20.0  # seconds after its job's end that an answer is certainly too late: half a wait, which a busy machine keeps
+LATE = 20.0  # seconds; an answer later than this after its job's end is too late, also on a busy machine (half a wait)
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 
 
 class Recorder(StandIn):
-    """A stand-in whose jobs print their own argument, and which knows when each of them ended."""
+    """Simulate TheEye with jobs that print their own argument, and record when each has ended."""
 
     def __init__(self, redis_url: str = "", port: int = 0) -> None:
         self.ended_at: dict[str, float] = {}
@@ -44,12 +44,12 @@ class Recorder(StandIn):
         super().__init__(redis_url, port)
 
     def wait_for_answered(self, arguments: Iterable[str], timeout: float = 20.0) -> None:
-        """Returns once the creates with all these arguments have been answered."""
+        """Wait until the creates with all these arguments were answered."""
         wanted = set(arguments)
         self._wait(lambda: list(wanted & self._answered), len(wanted), "answered creates", timeout)
 
     def creates_by_argument(self) -> Counter[str]:
-        """How often each request's create came in, of a task or of a workflow."""
+        """Return how often each request's create has arrived, of a task or a workflow."""
         return Counter(argument_of(call) for kind in CREATES for call in self.calls_of(kind))
 
     def _start_job(self, job: StandInJob, answer: Answer) -> None:
@@ -72,7 +72,7 @@ class Recorder(StandIn):
 
 
 def printed(job: StandInJob) -> list[str]:
-    """A job's output: the argument that its request came with."""
+    """Return a job's output: the argument of its request."""
     return [str(argument) for argument in job.document["task_arguments_values"]]
 
 
@@ -82,7 +82,7 @@ def argument_of(call: Call) -> str:
 
 @dataclass(frozen=True)
 class Got:
-    """What came of one request; no response where the connection broke."""
+    """Hold the result of one request; `response` is None if the connection broke."""
 
     argument: str
     sent: float
@@ -102,7 +102,7 @@ class Got:
 
     @property
     def body(self) -> Any:
-        """The value of the JSON; None where it is none."""
+        """Return the body as JSON, or None if it is not JSON."""
         with suppress(ValueError):
             return self.response and self.response.json()
 
@@ -114,13 +114,13 @@ class Got:
 def request_bytes(
     argument: str = "x", query: str = "", method: str = "POST", target: str = JOB, **headers: str
 ) -> bytes:
-    """One request of the service as it is sent."""
+    """Return the bytes of one request."""
     body = json.dumps({"task_arguments": [argument]}).encode() if method == "POST" else b""
     return plain_request(method, f"{target}?{query}" if query else target, body, **headers)
 
 
 def ask(service: Service, data: bytes, argument: str = "", timeout: float = 60.0) -> Got:
-    """One request, whatever comes of it."""
+    """Send one request, and return its result, also a failure."""
     sent = time.monotonic()
     try:
         return RawClient(service, data, argument, timeout).answer()
@@ -129,7 +129,7 @@ def ask(service: Service, data: bytes, argument: str = "", timeout: float = 60.0
 
 
 def run(service: Service, query: str = "", **headers: str) -> Got:
-    """One task, from request to answer."""
+    """Run one task, and return the result."""
     argument = f"a{next(_numbers)}"
     return ask(service, request_bytes(argument, query, **headers), argument)
 
@@ -139,7 +139,7 @@ def get(service: Service, target: str) -> Got:
 
 
 class Load:
-    """So many requests at once, a thread each."""
+    """Send a number of requests at once, each in a thread."""
 
     def __init__(self, service: Service, count: int, query: str = "", target: str = JOB) -> None:
         self.arguments = [f"a{next(_numbers)}" for _ in range(count)]
@@ -157,7 +157,7 @@ class Load:
         return len(self._got)
 
     def all(self, timeout: float = 45.0) -> list[Got]:
-        """All answers; AssertionError if one does not come."""
+        """Return all answers. Raise AssertionError if one does not arrive."""
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
@@ -170,13 +170,13 @@ class Load:
 
 
 class RawClient:
-    """A client that can go away."""
+    """Send a request, with a client that can close its connection."""
 
     def __init__(self, service: Service, data: bytes, argument: str = "", timeout: float = 60.0) -> None:
         self.sent = time.monotonic()
         self.sock = socket.create_connection(("127.0.0.1", service.port), timeout)
         self._argument, self._worker, self._port = argument, service.worker, self.sock.getsockname()[1]
-        with suppress(OSError):  # that it is broken is seen by who reads
+        with suppress(OSError):  # the reader notices a broken connection
             self.sock.sendall(data)
 
     def leave(self, reset: bool = False) -> None:
@@ -185,12 +185,12 @@ class RawClient:
         self.sock.close()
 
     def read(self) -> RawResponse:
-        """The response, after which the client is gone."""
+        """Return the response, and close the connection."""
         with self.sock:
             return read_response(self.sock)
 
     def answer(self) -> Got:
-        """The response, or why there is none."""
+        """Return the response, or the reason why there is none."""
         response, error = None, ""
         try:
             response = self.read()
@@ -204,18 +204,18 @@ class RawClient:
 
 
 def why_wrong(theeye: Recorder, got: Got) -> str:
-    """What is wrong with an answer that should be its own job's result; empty: nothing."""
+    """Return what is wrong with an answer that should be the result of its own job; empty if nothing is."""
     return _why(got, 200, lambda body: body == [got.argument]) or _why_not_its_own(theeye, got)
 
 
 def why_not_time_is_up(theeye: Recorder, got: Got) -> str:
-    """The same for an answer that should be: time is up, and this is your job."""
+    """Return what is wrong with an answer that should be ETIMEISUP with its own job."""
     wanted = ("ETIMEISUP", got.job_id)
     return _why(got, 504, lambda body: (body["code"], body["job"]["id"]) == wanted) or _why_not_its_own(theeye, got)
 
 
 def why_not_unknown(theeye: Recorder, got: Got) -> str:
-    """The same for an answer that should be: your create's answer was lost, it may have started."""
+    """Return what is wrong with an answer that should be EOUTCOMEUNKNOWN."""
     return _why(got, 504, lambda body: body["code"] == "EOUTCOMEUNKNOWN")
 
 
@@ -235,7 +235,7 @@ def _why_not_its_own(theeye: Recorder, got: Got) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """Hold one row of the table."""
 
     fault: str
     worker: str
@@ -248,25 +248,25 @@ ROWS: list[Row] = []
 
 
 def record(fault: str, worker: str, in_flight: int, right: int, latest: float) -> None:
-    """Add a row; `make drills` writes all of them into docs/reliability.md."""
+    """Add a row; `make drills` writes all rows into docs/reliability.md."""
     ROWS.append(Row(fault, worker, in_flight, right, latest))
 
 
 def table(texts: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown: first the columns of text, then those of numbers."""
+    """Return a table in Markdown, with the columns of text before those of numbers."""
     lines = [[*texts, *numbers], ["---"] * len(texts) + ["---:"] * len(numbers), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 def check(fault: str, worker: str, in_flight: int, right: int, latest: float) -> None:
-    """Add a row, and fail unless all are right and none came too late."""
+    """Add a row; raise AssertionError if an answer is wrong or too late."""
     record(fault, worker, in_flight, right, latest)
     assert right == in_flight, f"{worker}: {fault}"
     assert latest <= LATE, f"{worker}: {fault}"
 
 
 def lateness(theeye: Recorder, got: Got) -> float:
-    """Seconds from the end of a request's job to its answer."""
+    """Return the seconds from the end of a request's job to its answer."""
     return got.at - theeye.ended_at.get(got.job_id, got.at)
 
 
@@ -276,9 +276,10 @@ Judge = Callable[[Recorder, Got], str]
 def settle(
     fault: str, theeye: Recorder, loads: Mapping[str, Load], judge: Judge = why_wrong, since: float | None = None
 ) -> None:
-    """Every answer right, none found only by the end of a wait (`since`: counted from then), every create made once.
+    """Check that every answer is right, that none came only at the end of its wait, and that each create was made once.
 
-    How late the latest was goes into the table."""
+    Add the lateness of the latest answer to the table; count it from `since` if given.
+    """
     for worker, load in loads.items():
         got = load.all()
         wrong = [why for answer in got if (why := judge(theeye, answer))]
@@ -290,7 +291,7 @@ def settle(
 
 
 def check_creates(theeye: Recorder, loads: Mapping[str, Load]) -> None:
-    """Exactly one create for each request."""
+    """Check that each request has made exactly one create."""
     counts = theeye.creates_by_argument()
     for worker, load in loads.items():
         several = {argument: counts[argument] for argument in load.arguments if counts[argument] != 1}
@@ -301,22 +302,22 @@ def check_creates(theeye: Recorder, loads: Mapping[str, Load]) -> None:
 
 
 class Fleet(dict[str, Service]):
-    """The service under each kind of worker, hit by the same fault at the same time."""
+    """Hold the service under each kind of worker, for a test with the same fault at the same time."""
 
     theeye: Recorder
 
     def send(self, count: int, query: str = "", target: str = JOB) -> dict[str, Load]:
-        """So many requests at once to each."""
+        """Send a number of requests at once to each service."""
         return {worker: Load(service, count, query, target) for worker, service in self.items()}
 
     def park(self, count: int, query: str = "", target: str = JOB) -> dict[str, Load]:
-        """The same, and returns once all of them wait for their jobs."""
+        """Send a number of requests to each service, and return when all of them wait for their jobs."""
         loads = self.send(count, query, target)
         self.theeye.wait_for_answered(argument for load in loads.values() for argument in load.arguments)
         return loads
 
     def warm(self) -> None:
-        """A first request on each: session known, subscription made."""
+        """Send a first request to each service, so that it knows the session and has subscribed."""
         for got in [run(service) for service in self.values()]:
             assert got.status == 200, got
 
@@ -325,9 +326,9 @@ class Fleet(dict[str, Service]):
 def fleet(
     theeye: Recorder, redis_url: str = "", kinds: Sequence[str] = WORKERS, workers: int = 1, **settings: object
 ) -> Iterator[Fleet]:
-    """Both services, started and stopped at the same time."""
+    """Start both services at the same time, and stop them at the end."""
     settings = {"wait_seconds": 40, "max_waiting": 600, "redis_url": redis_url} | settings
-    settings |= {"max_waiting_customer": settings["max_waiting"]}  # all callers are acme's
+    settings |= {"max_waiting_customer": settings["max_waiting"]}  # all callers belong to acme
     env = environment(theeye, **settings)
     with ExitStack() as stack:
         started = in_parallel(lambda kind: stack.push(start(env, kind, workers)), kinds)
@@ -339,7 +340,7 @@ def fleet(
 
 
 def start(env: Mapping[str, str], kind: str, workers: int, tries: int = 3) -> Service:
-    """A service that is up; a port that was free may be somebody's by now."""
+    """Start a service; try again if another process has taken its port meanwhile."""
     try:
         return Service(env, worker=kind, workers=workers).__enter__()
     except AssertionError as error:
@@ -349,7 +350,7 @@ def start(env: Mapping[str, str], kind: str, workers: int, tries: int = 3) -> Se
 
 
 def put_away(service: Service) -> None:
-    """The quick way: how a service stops has tests of its own. Its log is shown with a test that failed."""
+    """Kill a service, since its stop has tests of its own; print its log for a test that failed."""
     print(service.log_text())
     service.kill()
     service.close()

@@ -1,4 +1,4 @@
-"""A service whose two log streams can be read, in front of a stand-in."""
+"""Run a service in front of a stand-in, with separate log streams."""
 
 import json
 from pathlib import Path
@@ -32,18 +32,18 @@ def register_formatters():
 
 
 class LoggedService:
-    """A service with its log lines and its messages apart."""
+    """Hold a service, its access log and its messages."""
 
     def __init__(self, service: Service, theeye: StandIn, errors: Path) -> None:
         self.service, self.theeye, self._errors = service, theeye, errors
 
     def ask(self, method: str, target: str, name: str = "", body: bytes = b"", **headers: str) -> int:
-        """One request, its status; `name` becomes its id."""
+        """Send one request with the id `name`, and return the status."""
         sent = {"Content_Type": "application/json", "X_Request_Id": name, "Content_Length": str(len(body)), **headers}
         return self.service.ask(method, target, body, **sent).status
 
     def lines_of(self, name: str) -> list[str]:
-        """Return the lines on standard output that name a request."""
+        """Return the lines of a request on standard output."""
         return [line for line in self.service.log_text().splitlines() if name in line]
 
     def line_of(self, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""nginx as docs/hosting.md has an ordinary user start it: the files of deploy/, with ports and places filled in."""
+"""Run nginx as an ordinary user, as in docs/hosting.md: with the files of deploy/, ports and paths filled in."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from support.sockets import serving
 
 SHAPE = ["message", "statusCode", "name", "code", "status"]
 
-UNDER_SYNC = {  # changes in deploy/nginx.conf, as it says: the service below a path of nginx
+UNDER_SYNC = {  # the changes that deploy/nginx.conf names for a service below a path of nginx
     "location / {": "location /sync/ {",
     "http://theeye_sync;": "http://theeye_sync/;",
     'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /sync",
@@ -20,7 +20,7 @@ UNDER_SYNC = {  # changes in deploy/nginx.conf, as it says: the service below a 
 
 
 class Nginx(Process):
-    """nginx in front of these ports; `changes` are further replacements in deploy/nginx.conf, and each must hit."""
+    """Run nginx in front of these ports; each replacement in `changes` must match in deploy/nginx.conf."""
 
     def __init__(self, *upstreams: int, changes: dict[str, str] | None = None) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Nginx(Process):
         return path.read_text() if path.exists() else ""
 
     def _nobody(self) -> dict[str, Any]:
-        """nginx never needs to be root: where the tests are, it is started as nobody."""
+        """Return options to start nginx as `nobody` if the tests run as root: it must not need root."""
         if os.geteuid() != 0:
             return {}
         for path in (self.directory, *self.directory.iterdir()):
@@ -71,7 +71,7 @@ class Nginx(Process):
 
 
 class Upstream(ExitStack):
-    """Stands in for gunicorn: counts the requests that reach it, and says one thing to all, or hangs up on them."""
+    """Simulate gunicorn: count the requests, and give one answer to all, or close the connection."""
 
     def __init__(self, answer: bytes = b"") -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Upstream(ExitStack):
 
 
 def check_refusal(got: RawResponse, status: int, code: str, cors: list[tuple[str, str]] = CORS) -> None:
-    """An answer of nginx's own: TheEye's shape, CORS headers, and a request id to ask about."""
+    """Check an answer of nginx itself: TheEye's shape, CORS headers, and a request id."""
     body = json.loads(got.body)
     assert list(body) == SHAPE
     assert (got.status, body["statusCode"], body["status"], body["code"]) == (status, status, status, code)

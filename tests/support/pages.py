@@ -1,4 +1,4 @@
-"""The project's pages as the tests read them: code blocks, prose, headings."""
+"""Read the project's pages: code blocks, prose, headings."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ def read(page: str) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block; `gap` is the text between it and the one before."""
+    """Hold a fenced code block; `gap` is the text between it and the block before."""
 
     language: str
     text: str

@@ -1,4 +1,4 @@
-"""Formatters and plugins for tests: one that shouts, and one that declares whatever a test wants."""
+"""Define formatters and plugins for tests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ class Shout(Formatter):
 
 
 class Plugin:
-    """A plugin of whatever is given."""
+    """Register the given formatters."""
 
     def __init__(self, *given: Any) -> None:
         self.given = given
@@ -32,7 +32,7 @@ class Plugin:
 
 
 def with_attributes(**attributes: Any) -> Formatter:
-    """A Shout that declares something else."""
+    """Return a Shout that declares other attributes."""
     kind: type[Formatter] = type(
         "Other", (Shout,), {"queries": ("other",), "media_types": (), "name": "other"} | attributes
     )

@@ -1,4 +1,4 @@
-"""What Linux says of processes and their sockets in /proc."""
+"""Read processes and their sockets from Linux's /proc."""
 
 import re
 from contextlib import suppress
@@ -9,7 +9,7 @@ LISTENS, CONNECTED = "0A", "01"
 
 
 class Socket(NamedTuple):
-    """One end of a TCP connection over IPv4; `name` is what the file of its process is called."""
+    """Hold one end of a TCP connection over IPv4; `name` is the name of the process's file."""
 
     port: int
     remote_port: int
@@ -18,7 +18,7 @@ class Socket(NamedTuple):
 
 
 def group_pids(group: int) -> list[int]:
-    """Return the living members of a process group; zombies are dead, whoever should have reaped them."""
+    """Return the living members of a process group, without zombies."""
     members = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -29,16 +29,16 @@ def group_pids(group: int) -> list[int]:
 
 
 def children(pid: int) -> list[int]:
-    """Return a process's children; none where it has ended."""
+    """Return the children of a process; none if it has ended."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in path.read_text().split()] if path.exists() else []
 
 
 def open_files(pid: int) -> dict[str, str]:
-    """Return what the open files of a process are, by their numbers."""
+    """Return the open files of a process by number."""
     found = {}
     for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed while it is being looked at
+        with suppress(FileNotFoundError):  # the file was closed meanwhile
             found[path.name] = str(path.readlink())
     return found
 
@@ -50,13 +50,13 @@ def sockets() -> list[Socket]:
 
 
 def connections(pid: int, port: int) -> list[Socket]:
-    """Return the connections to a local port that a process holds."""
+    """Return a process's connections to a local port."""
     held = set(open_files(pid).values())
     return [each for each in sockets() if each.port == port and each.state == CONNECTED and each.name in held]
 
 
 def accepts(pid: int, port: int) -> bool:
-    """Return whether a process waits for connections to a local port of its own: only then is a worker up."""
+    """Return whether a process listens on a local port; a worker is up then."""
     listeners = {each.name for each in sockets() if each.port == port and each.state == LISTENS}
     files = open_files(pid)
     listening = {number for number, name in files.items() if name in listeners}

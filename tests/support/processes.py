@@ -1,4 +1,4 @@
-"""Real processes for the tests: Redis, and the service itself under gunicorn."""
+"""Run real processes for the tests: Redis, and the service under gunicorn."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on; below those that the kernel gives to outgoing connections."""
+    """Return a free TCP port, below those that the kernel gives to outgoing connections."""
     while True:
         port = random.randrange(20000, 32000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 @contextmanager
 def full_listener() -> Iterator[int]:
-    """A port whose queue is full, so that the next connection is neither taken nor refused."""
+    """Yield a port whose queue is full, so that the next connection is neither accepted nor refused."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         waiting = [socket.socket() for _ in range(4)]
         try:
@@ -50,7 +50,7 @@ def full_listener() -> Iterator[int]:
 
 
 def need(binary: str, package: str) -> str:
-    """The path of a program. A missing one skips the test, but on CI nothing may be skipped silently."""
+    """Return the path of a program. If it is missing, skip the test; on CI fail."""
     path = shutil.which(binary)
     if path is not None:
         return path
@@ -61,7 +61,7 @@ def need(binary: str, package: str) -> str:
 
 
 def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
-    """Poll another process, which has no event to wait for."""
+    """Poll until a condition holds, for another process, which has no event. Raise AssertionError after `timeout`."""
     deadline = time.monotonic() + timeout
     while not ready():
         if time.monotonic() > deadline:
@@ -70,7 +70,7 @@ def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
 
 
 class Process:
-    """A subprocess in a group of its own, with both its streams in one file."""
+    """Run a subprocess in a process group of its own, with both streams in one file."""
 
     stop_timeout = 40.0
 
@@ -80,7 +80,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start; what does not come up is ended, and says why."""
+        """Start the process; if it does not come up, end it and print its log."""
         try:
             self.start()
         except BaseException:
@@ -93,7 +93,7 @@ class Process:
         if error is None:
             self.close()
         else:
-            print(self.log_text())  # pytest shows it with the failure
+            print(self.log_text())  # pytest shows this with the failure
             self.abandon()
 
     def start(self) -> None:
@@ -117,11 +117,11 @@ class Process:
         self._running().send_signal(number)
 
     def terminate(self) -> None:
-        """Ask it to stop; wait() for that."""
+        """Send SIGTERM, without waiting."""
         self.signal(signal.SIGTERM)
 
     def wait(self, timeout: float = 40.0) -> int:
-        """Its exit code once it has ended; AssertionError if it does not end."""
+        """Wait for the end, and return the exit code. Raise AssertionError if the process does not end."""
         process = self._running()
         try:
             return process.wait(timeout)
@@ -135,13 +135,13 @@ class Process:
         self.signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL to all of it."""
+        """Send SIGKILL to the whole process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
 
     def stop(self) -> None:
-        """SIGTERM, wait, and fail loudly if it or one of its children lives on."""
+        """Send SIGTERM and wait. Raise AssertionError if the process or one of its children does not end."""
         if self._process is None:
             return
         try:
@@ -161,7 +161,7 @@ class Process:
             self.abandon()
 
     def abandon(self) -> None:
-        """End it without a word: a failure to stop must not hide the test's."""
+        """End the process without raising: a failure to stop must not hide the test's own failure."""
         if self._process is not None:
             self.kill()
             self._process = None
@@ -179,7 +179,7 @@ class Process:
 
 
 class Redis(Process):
-    """A real redis-server; it forgets everything with its end, but for one that `keeps`."""
+    """Run a real redis-server; it loses its data at its end unless it `keeps` them."""
 
     def __init__(self, password: str = "", keeps: bool = False, options: Sequence[str] = ()) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class Redis(Process):
         return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
 
     def client(self) -> Any:
-        """A connected redis.Redis, closed together with the server."""
+        """Return a redis.Redis, which is closed together with the server."""
         from redis import Redis as Client
 
         client = Client.from_url(self.url, socket_timeout=5)
@@ -200,7 +200,7 @@ class Redis(Process):
         return client
 
     def start(self) -> None:
-        """Start, also again on the same port after a stop() or kill()."""
+        """Start the server; start it again on the same port after stop() or kill()."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
         options += ["--save", "", "--appendonly", self._keeps, "--appendfsync", "no", "--loglevel", "warning"]
         options += ["--requirepass", self._password] if self._password else []
@@ -222,7 +222,7 @@ class Redis(Process):
 
 @contextmanager
 def user_of(redis: Redis, rights: str) -> Iterator[str]:
-    """A user with these rights; the URL with its password."""
+    """Create a user with these rights; yield the URL with its password."""
     client = redis.client()
     client.execute_command("SCRIPT", "FLUSH")
     client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hunter2", *rights.split())
@@ -231,7 +231,7 @@ def user_of(redis: Redis, rights: str) -> Iterator[str]:
 
 
 class Service(Process):
-    """The service itself, started as its users start it: gunicorn in the checkout."""
+    """Run the service as its users do: with gunicorn in the checkout."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class Service(Process):
         wait_until(self._all_are_up, 60.0, "all workers")
 
     def launch_only(self) -> None:
-        """Without waiting until it serves."""
+        """Start the service without waiting until it is up."""
         self.launch(self._command, cwd=CHECKOUT, env=self._env)
 
     @property
@@ -266,17 +266,17 @@ class Service(Process):
         return f"http://127.0.0.1:{self.port}"
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> RawResponse:
-        """One request on a connection of its own; see request_bytes."""
+        """Send one request on a connection of its own; see request_bytes."""
         return raw_request("127.0.0.1", self.port, request_bytes(method, target, body, **headers))
 
     def worker_pids(self) -> list[int]:
-        """The pids of gunicorn's workers."""
+        """Return the process ids of gunicorn's workers."""
         return children(self.pid)
 
     def _all_are_up(self) -> bool:
-        """A worker that is not would get no connections, and might miss a signal."""
+        """Return whether all workers are up: one that is not gets no connections, and may miss a signal."""
         self._check_early_exit()
-        with suppress(OSError):  # a worker may end while it is being looked at
+        with suppress(OSError):  # a worker may end meanwhile
             pids = self.worker_pids()
             return len(pids) >= self._workers and all(accepts(pid, self.port) for pid in pids)
         return False
@@ -292,7 +292,7 @@ CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would change how the service runs."""
+    """Return the environment without variables that change how the service runs."""
     dropped = ("SYNC_", "GUNICORN_", "PYTHONWARNINGS", "WEB_CONCURRENCY", *CERTIFICATES)
     return {
         name: value
@@ -302,7 +302,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def run_python(*arguments: str, status: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in the checkout until it ends with this status, such as `run_python("-c", program)`."""
+    """Run Python in the checkout, for example `run_python("-c", program)`, and expect its exit status."""
     command, env = [sys.executable, *arguments], clean_environment() | environ
     ran = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=100)
     assert ran.returncode == status, ran.stdout + ran.stderr
@@ -311,7 +311,7 @@ def run_python(*arguments: str, status: int = 0, **environ: str) -> subprocess.C
 
 @dataclass(frozen=True)
 class RawResponse:
-    """A response as it came; not `complete` if the connection ended too early."""
+    """Hold a response as received; it is not `complete` if the connection ended too early."""
 
     status_line: str
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -326,14 +326,14 @@ class RawResponse:
         return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
-        """The first value of a header."""
+        """Return the first value of a header."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
 
 def request_bytes(method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
-    """One request with acme's token, its parts as they are written; an empty header is not sent.
+    """Return the bytes of one request with acme's token, its parts as written; leave out an empty header.
 
-    An underscore in a header's name stands for a hyphen.
+    An underscore in a header's name means a hyphen.
     """
     sent = {"Host": "x", "Authorization": "Bearer tok-acme", "Connection": "close"}
     sent |= {"Content-Type": "application/json"} if body else {}
@@ -344,14 +344,14 @@ def request_bytes(method: str, target: str, body: bytes = b"", **headers: str) -
 
 
 def raw_request(host: str, port: int, data: bytes, timeout: float = 60.0) -> RawResponse:
-    """Send these bytes as they are, however odd, and read one response."""
+    """Send these bytes unchanged, and read one response."""
     with socket.create_connection((host, port), timeout) as sock:
         sock.sendall(data)
         return read_response(sock, "HEAD" if data.startswith(b"HEAD ") else "GET")
 
 
 def read_response(sock: socket.socket, method: str = "GET") -> RawResponse:
-    """The next final response; ConnectionError if there is none, HTTPException if it is no HTTP."""
+    """Return the next final response. Raise ConnectionError without one, HTTPException if it is not HTTP."""
     with HTTPResponse(sock, method=method) as response:
         response.begin()
         status_line = f"HTTP/{response.version / 10} {response.status} {response.reason}"

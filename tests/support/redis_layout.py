@@ -1,7 +1,7 @@
-"""The names of ours in Redis and what they hold, in a form that can be compared and put back.
+"""Read this service's data in Redis in a form that can be compared and restored.
 
-Slots, owners and job ids are random: "<slot 1>" is the first in use or in the queue, anything else is "<id>".
-"<soon>" is a time in milliseconds of Redis's clock, at most a minute from now.
+Slots, owners and job ids are random: "<slot 1>" stands for the first slot in use or in the queue, "<id>" for any other
+id, and "<soon>" for a time in milliseconds of Redis's clock, at most a minute from now.
 """
 
 import json
@@ -15,7 +15,7 @@ from support.processes import CHECKOUT
 from support.theeye import ACME, TASK
 
 RECORDED = json.loads((CHECKOUT / "tests" / "data" / "redis_layout.json").read_text())
-GUARDED = f"theeye-sync:{{{ACME.customer_id}:{TASK}}}"  # the names of the history guard begin so
+GUARDED = f"theeye-sync:{{{ACME.customer_id}:{TASK}}}"  # the beginning of the history guard's names
 
 READ: dict[str, Callable[[Any, str], Any]] = {
     "hash": lambda client, name: client.hgetall(name),
@@ -34,18 +34,18 @@ TIME = re.compile(r"\b[0-9]{13}\b")
 
 
 def job_ids(client: Any) -> list[str]:
-    """The job ids of all idempotency keys."""
+    """Return the job ids of all idempotency keys."""
     return [job for name in client.keys("theeye-sync:key:*") if (job := client.hget(name, "job"))]
 
 
 def messages(pubsub: Any) -> list[str]:
-    """The channels of the messages so far, without what is random in them."""
+    """Return the channels of the messages so far, without their random parts."""
     got = iter(lambda: pubsub.get_message(timeout=0.5), None)
     return [RANDOM.sub("<id>", message["channel"]) for message in got if message["type"] == "pmessage"]
 
 
 def layout(client: Any) -> dict[str, Any]:
-    """Every name of ours, the hours that it is kept, and what it holds; what is random or a time gets a fixed word."""
+    """Return every name with its lifetime in hours and its value; replace random parts and times by fixed words."""
     slots = [slot for part in ("unread", "queue") for slot in client.zrange(f"{GUARDED}:{part}", 0, -1)]
     words = {slot: f"<slot {number}>" for number, slot in enumerate(slots, 1)}
     found = {}
@@ -58,7 +58,7 @@ def layout(client: Any) -> dict[str, Any]:
 
 
 def is_recorded(name: str) -> bool:
-    """How long runs took is newer than the record, and written in the background."""
+    """Return whether a name is part of the record; durations are newer, and written in the background."""
     return not name.startswith("theeye-sync:durations:")
 
 
@@ -69,7 +69,7 @@ def soon(match: re.Match[str]) -> str:
 
 
 def restore(client: Any, state: dict[str, Any], job: str = "") -> None:
-    """Put a recorded state into Redis, with this job in its keys."""
+    """Write a recorded state to Redis, with this job's id in its keys."""
     words = {"<soon>": f"{(time() + 60) * 1000:.0f}", "<slot 1>": uuid4().hex, "<slot 2>": uuid4().hex}
     for name, recorded in state.items():
         text = json.dumps(recorded["value"]).replace('"job": "<id>"', f'"job": "{job}"')

@@ -1,4 +1,4 @@
-"""A person who uses a sandbox, the tasks that it ships, and recipes of a test's own."""
+"""Use a sandbox in tests, with its own tasks and with recipes of a test."""
 
 import base64
 import json
@@ -25,12 +25,12 @@ TIMEOUT = "61f3e937c38201da80f96c2d"
 FIVE = "61f3e937c38201da80f96c2e"
 TOTAL, BRANCHES, SHIPPING = (f"61f3e937c38201da80f97{number}" for number in (100, 200, 300))  # workflows
 NOBODY = "0" * 24
-ID = "c" * 24  # of a test's own recipe
+ID = "c" * 24  # the id of a test's recipe
 IN_PROGRESS = ("ready", "assigned", "onhold", "syncing", "locked", "started")
 
 
 def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
-    """Return the first true value that a look gives, before the time is up."""
+    """Call `look` until it returns a true value, and return that. Raise AssertionError after some seconds."""
     deadline = time.monotonic() + seconds
     while not (value := look()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -39,7 +39,7 @@ def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
 
 
 class Client:
-    """A person who uses a sandbox."""
+    """Call a sandbox."""
 
     def __init__(self, url: str, token: str = TOKEN) -> None:
         self.url = url
@@ -88,7 +88,7 @@ class Client:
 
 
 def recipe(folder: Path, identifier: str, script: str | bytes, runas: str = "sh %script%", **task: Any) -> Path:
-    """Write a recipe of a script without declared arguments; return its file."""
+    """Write a recipe for a script without declared arguments; return its file."""
     folder.mkdir(exist_ok=True)
     data = base64.b64encode(script if isinstance(script, bytes) else script.encode()).decode()
     content = {
@@ -127,7 +127,7 @@ TEXT_418 = (
 
 
 def check_live(text: str) -> None:
-    """The seed's answer, with a date of now."""
+    """Check that a text is the seed's answer with the current date."""
     found = re.fullmatch(r'\{"name":"tomer","date":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"\}', text)
     assert found
     assert abs(datetime.now(UTC) - datetime.fromisoformat(found[1])) < timedelta(minutes=1)

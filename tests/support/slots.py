@@ -1,4 +1,4 @@
-"""The history guard's queues in tests: what is needed to fill and to watch them."""
+"""Fill and watch the history guard's queues."""
 
 import threading
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from app.waiter.redis_names import PREFIX
 
 
 def within(seconds: float) -> Callable[[], float]:
-    """The seconds that are left, counted from now."""
+    """Return a function that returns the seconds left, counted from now."""
     deadline = monotonic() + seconds
     return lambda: deadline - monotonic()
 
 
 def slot_of_a_job(queue: Queue, limit: int) -> str:
-    """A slot whose create is done at once."""
+    """Return a slot whose create is done."""
     slot = queue.acquire("t", limit, within(0)).id
     queue.created("t", slot)
     return slot
 
 
 def is_full(queue: Queue, limit: int, task: str = "t") -> bool:
-    """Whether nobody is let in now."""
+    """Return whether no slot is free."""
     try:
         queue.release(task, queue.acquire(task, limit, within(0)).id, nothing_started=True)
     except NoFreeSlot:
@@ -34,7 +34,7 @@ def is_full(queue: Queue, limit: int, task: str = "t") -> bool:
 
 
 def wait_for_queue(queue: Queue, length: int) -> None:
-    """Until so many stand in the queue of task `t`."""
+    """Wait until the queue of task `t` has this length."""
     deadline = monotonic() + 10
     while queue_length(queue) < length:
         assert monotonic() < deadline

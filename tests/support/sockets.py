@@ -1,4 +1,4 @@
-"""Servers of a few lines for tests: a thread accepts connections, and each of these has one of its own."""
+"""Run small servers: one thread accepts connections, and each connection has a thread of its own."""
 
 import socket
 import threading
@@ -11,19 +11,19 @@ Send = Callable[[socket.socket, bytes], object]
 
 @contextmanager
 def serving(serve: Serve) -> Iterator[int]:
-    """A port whose connections are handed to `serve`, and closed after it; their clients may go whenever they like."""
+    """Yield a port; pass its connections to `serve` and close them afterwards. Clients may close them at any time."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=accept, args=(listener, serve), daemon=True)
         thread.start()
         try:
             yield listener.getsockname()[1]
         finally:
-            listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake accept()
+            listener.shutdown(socket.SHUT_RDWR)  # closing the socket does not wake accept()
             thread.join(5)
 
 
 def accept(listener: socket.socket, serve: Serve) -> None:
-    """Hand over connections until the listener is shut down."""
+    """Pass connections to `serve` until the listener is shut down."""
     with suppress(OSError):
         while True:
             sock, _ = listener.accept()
@@ -36,7 +36,7 @@ def _run(sock: socket.socket, serve: Serve) -> None:
 
 
 def relay(client: socket.socket, port: int, send: Send = socket.socket.sendall) -> None:
-    """Join a client with a local port until both have nothing more to say; `send` passes the answers on."""
+    """Relay bytes between a client and a local port until both have ended; `send` forwards the answers."""
     with socket.create_connection(("127.0.0.1", port)) as server:
         back = threading.Thread(target=_copy, args=(server, client, send), daemon=True)
         back.start()

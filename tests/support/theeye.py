@@ -1,4 +1,4 @@
-"""A programmable TheEye, gateway and supervisor in one, on real sockets inside the test process.
+"""Simulate TheEye: a programmable gateway and supervisor, on real sockets inside the test process.
 
 with StandIn() as theeye:
     theeye.task(output=['{"a":1}'], delay=0.2)
@@ -67,10 +67,10 @@ Found = TypeVar("Found")
 
 
 class Publisher:
-    """Publishes on a thread of its own: a frozen Redis must not hold back the end of other jobs."""
+    """Publish in a thread of its own: a frozen Redis must not delay the ends of other jobs."""
 
     def __init__(self, url: str) -> None:
-        # one retry: a connection from before a restart of Redis is a broken one
+        # one retry: a restart of Redis breaks the connection
         retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
         pool = redis.BlockingConnectionPool.from_url(
             url, max_connections=50, timeout=10, socket_timeout=2, socket_connect_timeout=2, retry=retry
@@ -82,7 +82,7 @@ class Publisher:
         self._thread.submit(self.now, channel, payload)
 
     def now(self, channel: str, payload: bytes) -> int:
-        """Publish; how many heard it. Fire and forget: an unreachable Redis is no error."""
+        """Publish a message, and return how many subscribers got it; an unreachable Redis is no error."""
         with suppress(redis.RedisError):
             return int(self._redis.publish(channel, payload))
         return 0
@@ -94,7 +94,7 @@ class Publisher:
 
 @dataclass
 class Armed:
-    """A fault that is waiting for its calls."""
+    """Hold a fault for the next calls of a kind."""
 
     kind: str
     fault: Fault
@@ -107,7 +107,7 @@ class Armed:
 
 
 class Server:
-    """A threaded HTTP/1.1 server: one thread a connection, whole requests only, keep-alive."""
+    """Serve HTTP/1.1 with keep-alive, each connection in a thread."""
 
     def __init__(self, port: int, serve: Callable[[Connection, Call], bool], numbers: itertools.count[int]) -> None:
         self.gate = Gate()
@@ -125,7 +125,7 @@ class Server:
             return list(self._connections)
 
     def stop(self) -> None:
-        """Refuse connections, break the open ones, and wait until they are gone."""
+        """Stop listening, break the open connections, and wait until they have ended."""
         self.gate.set(stopped=True)
         self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake accept()
         self._thread.join(5)
@@ -152,7 +152,7 @@ class Server:
 
 
 def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
-    """The next request, None at the end of the connection."""
+    """Return the next request, or None at the end of the connection."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None
@@ -173,7 +173,7 @@ def read_call(stream: BinaryIO, connection: Connection) -> Call | None:
 
 
 def find_route(method: str, path: str) -> tuple[str, dict[str, str]]:
-    """The kind of a call, and the customer, task and job of its path."""
+    """Return the kind of a call, and the customer, task and job in its path."""
     for kind, verb, pattern in ROUTES:
         if verb == method and (match := pattern.fullmatch(path)):
             return kind, {name: unquote(value) for name, value in match.groupdict().items()}
@@ -181,14 +181,14 @@ def find_route(method: str, path: str) -> tuple[str, dict[str, str]]:
 
 
 class StandIn(Workflows):
-    """A TheEye whose jobs, notifications and faults a test decides on."""
+    """Simulate TheEye, with jobs, notifications and faults that a test chooses."""
 
     def __init__(self, redis_url: str = "", port: int = 0) -> None:
         self.port = port
         self.tokens: dict[str, Session] = {"tok-acme": ACME, "tok-admin": ADMIN, "tok-beta": BETA}
-        self.knows_scopes = True  # False: an old gateway, which ignores scopes[]
+        self.knows_scopes = True  # False for an old gateway, which ignores scopes[]
         self.calls: list[Call] = []
-        self.probes: list[Call] = []  # they come at times of their own, and are counted apart
+        self.probes: list[Call] = []  # they arrive at any time, and are counted separately
         self._redis_url = redis_url
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
@@ -214,7 +214,7 @@ class StandIn(Workflows):
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen; after a stop() on the same port as before. Jobs, tasks and faults are kept."""
+        """Listen; after stop() on the same port, with the same jobs, tasks and faults."""
         raise_file_limit()
         if self._redis_url and not self._publisher:
             self._publisher = Publisher(self._redis_url)
@@ -223,27 +223,27 @@ class StandIn(Workflows):
             self.port = self._server.port
 
     def stop(self) -> None:
-        """Go down: connections break, new ones are refused, jobs still end but nobody publishes it."""
+        """Break connections and refuse new ones; jobs still end, but their ends are not published."""
         server, self._server = self._server, None
         if server:
             server.stop()
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop and free everything."""
         self.stop()
         publisher, self._publisher = self._publisher, None
         if publisher:
             publisher.close()
 
     def freeze(self) -> None:
-        """Accept connections and record calls, but do and answer nothing until thawed (jobs still end)."""
+        """Accept connections and record calls, but carry out and answer none until thawed; jobs still end."""
         self._running().gate.set(frozen=True)
 
     def thaw(self) -> None:
         self._running().gate.set(frozen=False)
 
     def drop_idle(self) -> int:
-        """Close the connections that wait for a request; how many those were."""
+        """Close the connections that wait for a request; return their number."""
         return sum(connection.hang_up(only_idle=True) for connection in self._running().connections)
 
     @property
@@ -271,7 +271,7 @@ class StandIn(Workflows):
         name: str = "Rest API Response",
         **ended: Any,
     ) -> None:
-        """Say how jobs of this task come out, those created from now on.
+        """Set the outcome of this task's jobs that are created from now on.
 
         delay      seconds from the create to the end; None: when finish() says so
         early      the notification is published before the create is answered (delay 0 only)
@@ -294,19 +294,19 @@ class StandIn(Workflows):
     def fault(
         self, kind: str, fault: Fault, times: int | None = None, when: Callable[[Call], bool] = lambda _: True
     ) -> None:
-        """Play a fault on the next `times` calls of a kind (None: on all); of several the oldest goes first."""
+        """Play a fault on the next `times` calls of a kind (None: on all); play the oldest of several first."""
         if kind not in KINDS:
             raise ValueError(f"no such kind of call: {kind}")
         with self._changed:
             self._armed.append(Armed(kind, fault, times, when))
 
     def heal(self) -> None:
-        """Take all faults back."""
+        """Remove all faults."""
         with self._changed:
             self._armed.clear()
 
     def renew(self) -> None:
-        """Be as new: no faults, no calls and no jobs so far, and one task."""
+        """Reset the stand-in: no faults, no calls, no jobs, and one task."""
         self.heal()
         with self._changed:
             for known in (self.calls, self.probes, self._jobs, self._plans, self._workflow_plans):
@@ -318,7 +318,7 @@ class StandIn(Workflows):
         self._end(self._job(job_id), **changes)
 
     def change(self, job_id: str | None = None, **changes: Any) -> None:
-        """Change a job's document and nothing else, e.g. lifecycle="assigned"."""
+        """Change a job's document only, for example lifecycle="assigned"."""
         job = self._job(job_id)
         with self._changed:
             job.document = job.document | changes
@@ -331,7 +331,7 @@ class StandIn(Workflows):
     def publish(
         self, job_id: str, channel: str | None = None, payload: str | bytes | None = None, times: int = 1
     ) -> int:
-        """Publish by hand, at once; how many heard it. Also for jobs that do not exist."""
+        """Publish a message at once, also about a job that does not exist; return how many subscribers got it."""
         if not self._publisher:
             raise RuntimeError("a stand-in without a Redis cannot publish")
         job = self._jobs.get(job_id)
@@ -346,7 +346,7 @@ class StandIn(Workflows):
 
     @property
     def jobs(self) -> dict[str, dict[str, Any]]:
-        """The job documents as they are now, oldest first."""
+        """Return the current documents of all jobs, the oldest first."""
         with self._changed:
             return {job_id: job.document for job_id, job in self._jobs.items()}
 
@@ -355,16 +355,16 @@ class StandIn(Workflows):
             return [call for call in self.calls if call.kind == kind]
 
     def wait_for_calls(self, kind: str, count: int, timeout: float = 30.0) -> list[Call]:
-        """The calls of a kind ("any": all), once they are that many; a call counts when it has arrived."""
+        """Wait for a number of calls of a kind ("any" for all), and return them; a call counts when it has arrived."""
         calls = self.probes if kind == "probe" else self.calls
         return self._wait(lambda: [c for c in calls if kind in ("any", c.kind)], count, f"{kind} calls", timeout)
 
     def wait_for_jobs(self, count: int, timeout: float = 30.0) -> list[str]:
-        """The ids of the jobs, once they are that many."""
+        """Wait for a number of jobs, and return their ids."""
         return self._wait(lambda: list(self._jobs), count, "jobs", timeout)
 
     def wait_for_ended(self, count: int, timeout: float = 30.0) -> list[str]:
-        """The ids of the ended jobs, once they are that many."""
+        """Wait for a number of ended jobs, and return their ids."""
         return self._wait(lambda: [j.id for j in self._jobs.values() if j.has_ended], count, "ended jobs", timeout)
 
     def _wait(self, look: Callable[[], list[Found]], count: int, what: str, timeout: float) -> list[Found]:
@@ -418,7 +418,7 @@ class StandIn(Workflows):
         return Answer(body=dumps(session.scopes_form(scopes)))
 
     def _enter(self, call: Call) -> tuple[Session, dict[str, str]]:
-        """The caller's session and the names in the path, checked as the supervisor does it."""
+        """Return the caller's session and the names in the path, checked as the supervisor does."""
         session = self.tokens.get(find_token(call))
         if not session:
             raise Refused(401, "Unauthorized")
@@ -555,7 +555,7 @@ class StandIn(Workflows):
 
 
 def raise_file_limit(wanted: int = 8192) -> None:
-    """Hundreds of connections have both their ends in the processes of a test run."""
+    """Raise the limit of open files: a test run holds both ends of hundreds of connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

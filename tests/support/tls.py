@@ -1,4 +1,4 @@
-"""A TheEye behind TLS, with a certificate that nobody signed."""
+"""Run a stand-in behind TLS, with a self-signed certificate."""
 
 import socket
 import ssl
@@ -13,7 +13,7 @@ from support.theeye import StandIn
 
 
 def make_certificate(folder: Path, cert: str = "cert.pem", key: str = "key.pem", name: str = "") -> tuple[Path, Path]:
-    """A self-signed certificate and its key, in files with these names: for `name`, or else for 127.0.0.1."""
+    """Make a self-signed certificate and its key, for `name` or else for 127.0.0.1; return their files."""
     command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=theeye", "-addext", f"subjectAltName={f'DNS:{name}' if name else 'IP:127.0.0.1'}"]
     subprocess.run([*command, "-keyout", key, "-out", cert], cwd=folder, check=True, capture_output=True)
@@ -22,7 +22,7 @@ def make_certificate(folder: Path, cert: str = "cert.pem", key: str = "key.pem",
 
 @contextmanager
 def tls_server(certificate: tuple[Path, Path], theeye: StandIn, clients: Path | None = None) -> Iterator[str]:
-    """The stand-in behind TLS; its URL. `clients`: the certificates of those that are let in, else everybody."""
+    """Run the stand-in behind TLS, and yield its URL. With `clients`, accept only clients with these certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     if clients is not None:

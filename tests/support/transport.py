@@ -1,11 +1,11 @@
-"""A transport for a test, whose connections end with it."""
+"""Make a transport whose connections are closed at the end of a test."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from app.theeye.transport import Transport
 
-LIMIT = 10_000  # bytes of an answer
+LIMIT = 10_000  # the most bytes of an answer
 
 
 @contextmanager

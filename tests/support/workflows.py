@@ -1,4 +1,4 @@
-"""Workflows of the stand-in: graphs of tasks whose jobs follow each other by themselves, or by a test's hand.
+"""Simulate workflows: graphs of tasks whose jobs follow each other automatically, or when a test says so.
 
 theeye.task(FIRST, delay=None)
 theeye.workflow(tasks=[FIRST, SECOND])          a chain; `edges` makes any other graph
@@ -39,7 +39,7 @@ Edge = tuple[str, str, str]  # a task, the event of its end, and the task that f
 
 @dataclass(frozen=True)
 class Workflow(Plan):
-    """How the jobs of a workflow come out; see StandIn.workflow."""
+    """Hold the outcome of a workflow's jobs; see StandIn.workflow."""
 
     job_type: ClassVar = "WorkflowJob"
     topic: ClassVar = "workflow-job-finished"
@@ -82,7 +82,7 @@ class Workflow(Plan):
 
 
 class Workflows:
-    """The part of StandIn that is about workflows."""
+    """Simulate the routes for workflows; a base class of StandIn."""
 
     tokens: dict[str, Session]
     _changed: threading.Condition
@@ -106,7 +106,7 @@ class Workflows:
         name: str = "Two steps",
         **shown: Any,
     ) -> None:
-        """Say which jobs a run of this workflow makes, those started from now on.
+        """Set the jobs of this workflow's runs that are started from now on.
 
         tasks      the steps, the first one first; how their jobs come out is `task`'s to say
         edges      (task, "success" or "failure" or another trigger_name, next task); None: a chain of successes
@@ -143,7 +143,7 @@ class Workflows:
                 self.task(task_id, name=f"Step {number}")
 
     def follow(self, task_id: str, workflow_job: str | None = None) -> str:
-        """Start a next job of a workflow's run (None: the newest) by hand; its id."""
+        """Start the next job of a workflow's run (None: the newest), and return its id."""
         with self._changed:
             parent = self._jobs[workflow_job or [*self._runs()][-1].id]
             job = self._add_step(parent, task_id, [])
@@ -151,12 +151,12 @@ class Workflows:
         return job.id
 
     def steps(self, workflow_job: str) -> list[dict[str, Any]]:
-        """The documents of the jobs of a workflow's run, oldest first."""
+        """Return the documents of the jobs of a workflow's run, the oldest first."""
         with self._changed:
             return [job.document for job in self._steps_of(self._jobs[workflow_job])]
 
     def wait_for_steps(self, workflow_job: str, count: int) -> list[dict[str, Any]]:
-        """The jobs of a workflow's run, once they are that many."""
+        """Wait for a number of jobs of a workflow's run, and return them."""
         return self._wait(lambda: self.steps(workflow_job), count, "steps", 30.0)
 
     # -- the calls ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The service and the TheEye that it stands in front of, with what a caller does; in this process or under gunicorn."""
+"""Use the service as a caller, in this process or under gunicorn, together with its TheEye."""
 
 import http.client
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ Send = Callable[..., Response]  # (method, target, body, **headers)
 
 
 def in_process(app: Flask) -> Send:
-    """Ask the application itself; a client for each request, since they come from several threads."""
+    """Return a function that asks the application; with a client for each request, so that threads can use it."""
     return lambda method, target, body, **headers: ask(app.test_client(), method, target, body, **headers)
 
 
 def over_http(url: str) -> Send:
-    """Ask a service, on a connection for each request."""
+    """Return a function that asks a service, on a new connection for each request."""
 
     def send(method: str, target: str, body: bytes, **headers: str) -> Response:
         sent = {"Authorization": "Bearer tok-acme", **headers, "Connection": "close"}
@@ -40,7 +40,7 @@ def over_http(url: str) -> Send:
 
 @dataclass(frozen=True)
 class World:
-    """A caller of acme's, who runs TASK."""
+    """Call the service as a user of acme, who runs TASK."""
 
     theeye: StandIn
     send: Send
@@ -59,12 +59,12 @@ class World:
         return self.ask("DELETE", f"{JOB}/{job_id}")
 
     def start(self, **task: Any) -> str:
-        """The id of a new job, of which nobody waits for the end."""
+        """Start a job without waiting for its end; return its id."""
         self.theeye.task(**{"delay": None, **task})
         return self.post(Prefer="respond-async").headers["X-Job-Id"]
 
     def warm(self) -> None:
-        """The session and the task's history limit are known, and the service is listening."""
+        """Send a request, so that the service knows the session and the history limit, and listens."""
         assert self.post().status_code == 200
 
     def last_job(self) -> str:
@@ -72,7 +72,7 @@ class World:
 
     @contextmanager
     def parked(self, count: int = 1, query: str = "") -> Iterator[tuple[list[str], list[Future[Response]]]]:
-        """Requests whose jobs run until someone ends them: the jobs' ids, and the answers to come."""
+        """Send requests whose jobs run until the test ends them; yield the jobs' ids and the futures of the answers."""
         before = len(self.theeye.jobs)
         self.theeye.task(delay=None)
         with ThreadPoolExecutor(count) as pool:
@@ -83,7 +83,7 @@ class World:
 
     @contextmanager
     def calls(self) -> Iterator[list[Call]]:
-        """The calls that TheEye gets in here."""
+        """Yield a list of the calls that TheEye gets within the block."""
         calls: list[Call] = []
         before = len(self.theeye.calls)
         yield calls
@@ -91,5 +91,5 @@ class World:
 
 
 def only_job(calls: list[Call]) -> list[str]:
-    """The kinds of the calls, without those about the session."""
+    """Return the kinds of the calls, without those about the session."""
     return [call.kind for call in calls if call.kind != "profile"]
