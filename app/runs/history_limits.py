@@ -40,12 +40,13 @@ class Limits:
         self._known[task] = limit
 
     def advise(self, task: str, limit: int) -> None:
-        """Log a warning, once for each task whose callers had to queue."""
+        """Log a warning, once for each task or workflow whose callers had to queue."""
         if task not in self._advised:
             self._advised.add(task)
             log.warning(
-                "callers of task %s queue, because TheEye keeps only its newest %d jobs: "
+                "callers of %s %s queue, because TheEye keeps only its newest %d jobs: "
                 "raise its autoremove_completed_jobs_limit",
+                "workflow" if "/" in task else "task",  # see Runnable.name
                 task,
                 limit,
             )

@@ -114,9 +114,9 @@ class Supervisor(Server):
             raise Unavailable("The supervisor's answer is not a lifecycle")
         return lifecycle
 
-    def cancel(self, caller: Caller, job_id: str) -> None:
+    def cancel(self, caller: Caller, job_id: str, timeout: float | None = None) -> None:
         """Ask TheEye to cancel a job; its answer does not tell if that had an effect. Raise as `read` does."""
-        self.ask(caller, "cancel", "PUT", path_of(caller.customer, "job", job_id, "cancel"), job_id)
+        self.ask(caller, "cancel", "PUT", path_of(caller.customer, "job", job_id, "cancel"), job_id, timeout)
 
     def value(self, caller: Caller, kind: str, path: str, job_id: str, timeout: float | None = None) -> Any:
         """Return TheEye's answer about a job, or None if it is not JSON. Raise as `read` does."""

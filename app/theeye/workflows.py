@@ -14,7 +14,7 @@ So the service does not wait for a task that TheEye starts later than that (`gra
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import monotonic, time
 from typing import Any
@@ -30,15 +30,16 @@ from app.theeye.supervisor import GONE, Supervisor, path_of
 MOST_STEPS = 1000  # the limit for one job; a graph with a circle would run for ever
 SETTLE_SECONDS = 3.0  # shorter than the time for which a wait polls after the end of a step
 OLD_SECONDS = 60.0
-CANCEL_ROUNDS = 5  # a step that ends while its job is being cancelled may still start others
+CANCEL_SECONDS = 2.0  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
 
 _HIDDEN = (
-    "TheEye does not show the job of the task that ended the workflow: the job's `acl` shuts the caller out, "
+    "TheEye does not show the job of the task that ends the workflow: the job's `acl` shuts the caller out, "
     "or newer jobs have pushed it out"
 )
 
 Document = Mapping[str, Any]
+Left = Callable[[], float | None]  # the seconds that the next call may take; None: what any call may
 
 
 class WorkflowRunner:
@@ -66,29 +67,33 @@ class WorkflowRunner:
 
     def read(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
         """Return the whole job; an ended job has the output and result of its last step."""
-        own = self._supervisor.read(caller, job.id, timeout)
+        return self._read(caller, job, _left(timeout))
+
+    def _read(self, caller: Caller, job: Job, left: Left) -> Job:
+        own = self._supervisor.read(caller, job.id, left())
         if not self.owns(caller, own):
             raise JobGone("The job is not the workflow's", job=Job(job.id))
-        shown = self._jobs(caller, own.id, timeout)  # read after the job's own document, so that no step is missing
-        steps = self._steps(caller, job, shown, timeout)
+        shown = self._jobs(caller, own.id, left)  # read after the job's own document, so that no step is missing
+        steps = self._steps(caller, job, shown, left)
         if not _is_over(own, steps, old_is_enough=job.steps is None):
             running = steps.running
             lifecycle = running[-1].lifecycle if running and own.has_ended else own.lifecycle
             return replace(own, lifecycle=None if lifecycle in ENDED else lifecycle, steps=steps)
-        self._check_complete(caller, own, steps, timeout)
+        self._check_complete(caller, own, steps, left)
         return _with_result(own, shown, steps)
 
     def peek(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
         """Return the job with its steps; read the whole job if no step runs and it may be over."""
-        steps = self._steps(caller, job, self._jobs(caller, job.id, timeout), timeout)
+        left = _left(timeout)
+        steps = self._steps(caller, job, self._jobs(caller, job.id, left), left)
         seen = replace(job, steps=steps, seen_at=monotonic())
         if steps.running:
             return seen
         if not steps.silent:
-            lifecycle = self._supervisor.lifecycle(caller, job.id, timeout)
+            lifecycle = self._supervisor.lifecycle(caller, job.id, left())
             if lifecycle not in ENDED:
                 return replace(seen, lifecycle=lifecycle)
-        return self.read(caller, seen, timeout)
+        return self._read(caller, seen, left)
 
     def cancel(self, caller: Caller, job: Job) -> None:
         """Cancel the job, and then each step that still runs: TheEye cancels only the newest step.
@@ -102,10 +107,11 @@ class WorkflowRunner:
             pass
         except Unavailable as error:
             failure = error
-        for _ in range(CANCEL_ROUNDS):
+        left = _left(CANCEL_SECONDS)
+        while left():
             try:
-                job = self.read(caller, job)
-                if self._cancel_steps(caller, job):
+                job = self._read(caller, job, left)
+                if self._cancel_steps(caller, job, left):
                     failure = None
             except Unavailable as error:
                 failure = error
@@ -126,12 +132,12 @@ class WorkflowRunner:
         """Return an empty document: a limit in the document of a workflow's job is that of its first task."""
         return {}
 
-    def _cancel_steps(self, caller: Caller, job: Job) -> int:
+    def _cancel_steps(self, caller: Caller, job: Job, left: Left) -> int:
         """Cancel the steps that run; return how many. Raise Refused, or Unavailable."""
         cancelled, refusal = 0, None
         for step in job.steps.running if job.steps is not None else ():
             try:
-                self._supervisor.cancel(caller, step.id)
+                self._supervisor.cancel(caller, step.id, left())
                 cancelled += 1
             except JobGone:  # the step was deleted meanwhile
                 continue
@@ -142,10 +148,10 @@ class WorkflowRunner:
             raise refusal
         return cancelled
 
-    def _jobs(self, caller: Caller, job_id: str, timeout: float | None) -> list[Document]:
+    def _jobs(self, caller: Caller, job_id: str, left: Left) -> list[Document]:
         """Return the documents of a job's steps. Raise JobGone if one belongs to another job or customer."""
         path = _path(caller, "job", job_id, "jobs")
-        documents = self._supervisor.value(caller, "jobs", path, job_id, timeout)
+        documents = self._supervisor.value(caller, "jobs", path, job_id, left())
         if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
             raise Unavailable("The supervisor answered with something that is no list of jobs", job=Job(job_id))
         for document in documents:
@@ -154,7 +160,7 @@ class WorkflowRunner:
                 raise JobGone("A job in the list is not the workflow's", job=Job(job_id))
         return documents
 
-    def _steps(self, caller: Caller, job: Job, shown: list[Document], timeout: float | None) -> Steps:
+    def _steps(self, caller: Caller, job: Job, shown: list[Document], left: Left) -> Steps:
         """Return the job's steps, updated by the documents that TheEye shows now.
 
         Raise JobTooLarge for too many steps, UpstreamFailed if TheEye shows none, so that the end cannot be known.
@@ -163,32 +169,38 @@ class WorkflowRunner:
         if len(steps.all) > MOST_STEPS:
             words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
             raise JobTooLarge(words, job=job.without_document())
-        graph = self._graph(caller, job.id, timeout)
+        graph = self._graph(caller, job.id, left)
         silent = not graph.tells_end
         if silent and not steps.all:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
         return replace(steps, awaited=graph.awaits(steps.all), silent=silent)
 
-    def _check_complete(self, caller: Caller, own: Job, steps: Steps, timeout: float | None) -> None:
+    def _check_complete(self, caller: Caller, own: Job, steps: Steps, left: Left) -> None:
         """Raise JobGone if the last step was deleted unread, UpstreamFailed if TheEye does not show it."""
-        lost, graph = [step for step in steps.all if step.gone], self._graph(caller, own.id, timeout)
+        lost, graph = [step for step in steps.all if step.gone], self._graph(caller, own.id, left)
         if lost and (lost[-1] is steps.all[-1] or not graph.is_chain):
             raise JobGone(GONE.format(kind=WORKFLOW), job=own.without_document())
         hides_next = own.has_ended and not own.was_canceled and graph.awaits(steps.all, surely=True)
         if not steps.last or hides_next:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=own.without_document())
 
-    def _graph(self, caller: Caller, job_id: str, timeout: float | None) -> Graph:
+    def _graph(self, caller: Caller, job_id: str, left: Left) -> Graph:
         """Return the workflow's graph, remembered or read now."""
         if (graph := self._graphs.get(caller)) is not None:
             return graph
         try:
-            document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, timeout)
+            document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, left())
         except (Refused, JobGone):  # TheEye may show the job and not the workflow: then its own end is all to go by
             return Graph({"version": 2})
         if not isinstance(document, dict):
             raise Unavailable("The supervisor answered with something that is no workflow", job=Job(job_id))
         return self._graphs.remember(caller, document)
+
+
+def _left(timeout: float | None) -> Left:
+    """Return what tells the seconds left of a timeout: all calls of one look share it."""
+    until = None if timeout is None else monotonic() + timeout
+    return lambda: None if until is None else max(until - monotonic(), 0.0)
 
 
 def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:

@@ -26,7 +26,7 @@ class Recording(Supervisor):
         self.request_ids: list[str] = []
         self.done = threading.Event()
 
-    def cancel(self, caller: Caller, job_id: str) -> None:
+    def cancel(self, caller: Caller, job_id: str, timeout: float | None = None) -> None:
         self._meeting.wait(20)
         self.cancelled.append(job_id)
         self.request_ids.append(caller.trace.request_id)
