@@ -38,7 +38,7 @@ class _Views:
     def list_workflows(self) -> Response:
         """List the caller's workflows."""
         mine = self._known.values() if self._customer() == CUSTOMER else []
-        return answer([workflow.document for workflow in mine])
+        return answer([workflow.document for workflow in mine][: request.args.get("limit", type=int)])
 
     def read_workflow(self, workflow_id: str) -> Response:
         """Show one of the caller's workflows."""

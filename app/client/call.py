@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import requests
 
-from app.client.events import answer_in, read_events
+from app.client.events import answer_in, lifecycle_in, read_events
 from app.client.offer import Offer, read_offer
 from app.client.outcome import Answer
 from app.client.service import SILENT_SECONDS, Cut, Service, read_answer
@@ -41,6 +41,7 @@ class Call:
         self._body: bytes | None = None
         self._own_key = False
         self._last_event = ""
+        self._expected: float | None = None  # seconds; the events of a workflow's tasks do not repeat them
         self.target = target
         self.key = ""
         self.was_begun = False  # a POST was tried
@@ -138,8 +139,8 @@ class Call:
                 if event.name == "job":  # a proxy may have removed X-Job-Id
                     self._know(event.data["id"], shown)
                 elif event.name == "lifecycle":
-                    expected = event.data.get("expected_seconds")
-                    shown.lifecycle(event.data["lifecycle"], None if expected is None else round(expected, 1))
+                    self._expected = event.data.get("expected_seconds", self._expected)
+                    shown.lifecycle(lifecycle_in(event.data), self._expected and round(self._expected, 1))
         except (ValueError, LookupError, TypeError, AttributeError):
             raise Cut("the service sent events that cannot be read", sent=True) from None
         raise Cut("the connection ended before the answer", sent=True)

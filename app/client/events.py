@@ -5,7 +5,7 @@ Published packages do not fit: they bring their own HTTP library, or copy a long
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from app.client.outcome import Answer, answer_of
@@ -44,6 +44,12 @@ def answer_in(event: Event) -> Answer | None:
     }
     body = base64.b64decode(data["body"]) if data.get("isBase64Encoded") else data["body"].encode()
     return answer_of(data["status"], headers, body)
+
+
+def lifecycle_in(data: Mapping[str, Any]) -> str:
+    """Return the words of a lifecycle event: the job's own lifecycle, or that of one of a workflow's tasks."""
+    task = data.get("task")
+    return f"{task['name']}: {task['lifecycle']}" if task else str(data["lifecycle"])
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

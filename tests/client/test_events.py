@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.client.events import Event, answer_in, read_events
+from app.client.events import Event, answer_in, lifecycle_in, read_events
 
 STREAM = (
     b": a comment\n\nevent: job\nid: j:\ndata: {}\n\nevent: lifecycle\ndata: {\"lifecycle\":\"r\xc3\xa9ady\"}\n\n"
@@ -27,3 +27,8 @@ def test_an_answer_is_the_body_as_it_was() -> None:
     assert answer is not None
     assert (answer.body, answer.headers["set"], answer.error) == (b"\xff\0", "a, b", None)
     assert answer_in(Event("lifecycle", "", {})) is None
+
+
+def test_the_words_of_a_lifecycle() -> None:
+    assert lifecycle_in({"lifecycle": "ready"}) == "ready"
+    assert lifecycle_in({"lifecycle": "ready", "task": {"name": "One", "lifecycle": "assigned"}}) == "One: assigned"

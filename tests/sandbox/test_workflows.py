@@ -196,6 +196,7 @@ def test_refusals(start: Start, folder: Path) -> None:
         assert client.call(method, f"/workflows/{path}", json=[]).status_code == status, path
     listed = client.get("/workflows?customer=acme").json()
     assert {workflow["id"] for workflow in listed} == {TOTAL, BRANCHES, SHIPPING, MINE}
+    assert client.get("/workflows?customer=acme&limit=2").json() == listed[:2]
     job = client.call("POST", f"/acme/task/{alone['id']}/job", json=[]).json()
     assert (alone["workflow_id"] is not None, job["state"], job["output"]) == (True, "error", "missing workflow job")
     assert job["lifecycle"] not in IN_PROGRESS
