@@ -1,4 +1,4 @@
-"""The house: what lies where, who may import whom, and that nothing happens at import."""
+"""Test the architecture: which files exist, which imports are allowed, and that imports have no effects."""
 
 import ast
 import functools
@@ -62,7 +62,7 @@ LIBRARIES = {  # and who alone may import them
 
 @functools.cache
 def imports(file: Path) -> set[str]:
-    """Every name that a file imports, also inside functions; of `from x import y` it is `x.y`."""
+    """Return every name that a file imports, also inside functions; for `from x import y` it is `x.y`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -81,7 +81,7 @@ def files(package: str) -> list[Path]:
 
 @functools.cache
 def modules() -> dict[str, Path]:
-    """The modules of `app` by their names."""
+    """Return the modules of `app` by name."""
     names = {file: file.relative_to(ROOT).with_suffix("").parts for file in files("app")}
     return {".".join(name).removesuffix(".__init__"): file for file, name in names.items()}
 
@@ -91,7 +91,7 @@ def room(file: Path) -> str:
 
 
 def imported(file: Path) -> set[str]:
-    """The modules of `app` that a file imports."""
+    """Return the modules of `app` that a file imports."""
     known = modules()
     return {name if name in known else name.rpartition(".")[0] for name in imports(file)} & known.keys()
 

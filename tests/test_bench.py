@@ -1,4 +1,4 @@
-"""`make bench` measures what it says; how fast anything is, is not judged here."""
+"""Test that `make bench` measures what it says; speed is not judged here."""
 
 import json
 import shutil

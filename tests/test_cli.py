@@ -1,4 +1,4 @@
-"""The command `theeye-sync`: how it is started, what it lists, and that it never shows what was typed."""
+"""Test the command `theeye-sync`: how it starts, what it lists, and that it never repeats typed words."""
 
 import signal
 import subprocess

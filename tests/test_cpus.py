@@ -1,4 +1,4 @@
-"""The CPU quota, on trees of files as systems show them."""
+"""Test the CPU quota, on trees of files as real systems have them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ROOT = "23 1 0:20 / / rw,relatime shared:1 - ext4 /dev/vda1 rw"
 
 
 def tree(root: Path, groups: str, *mounts: str, **files: str) -> Path:
-    """A system: this process's groups, what is mounted, and files below /sys/fs/cgroup (`__` stands for a slash)."""
+    """Make a system: this process's groups, its mounts, and files below /sys/fs/cgroup (`__` means a slash)."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/cgroup").write_text(groups)
     (root / "proc/self/mountinfo").write_text("\n".join([ROOT, *mounts, ""]))

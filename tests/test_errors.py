@@ -1,4 +1,4 @@
-"""The tree of errors, and what an error tells a client that repeats requests by itself."""
+"""Test the tree of errors, and what an error tells a client that repeats requests automatically."""
 
 import re
 

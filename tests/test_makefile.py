@@ -1,4 +1,4 @@
-"""What `make run` says on a machine that lacks something, or that has no network."""
+"""Test what `make run` prints on a machine that lacks something, or has no network."""
 
 import runpy
 import subprocess
@@ -49,7 +49,7 @@ sys.exit(1)
 
 
 def install(python: Path, pip: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run .ci/install.py with a pip of ours."""
+    """Run .ci/install.py with a fake pip."""
     (folder / "pip.py").write_text(pip)
     environment = {"PYTHONPATH": str(folder)}
     return subprocess.run([python, INSTALL, "run"], env=environment, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""The sdist and the wheel made of it: all files, metadata that twine accepts, and a service outside of the checkout."""
+"""Test the sdist and its wheel: all files, metadata for twine, and a service outside of the checkout."""
 
 import configparser
 import re
@@ -28,7 +28,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is built from: the build leaves files beside it."""
+    """Copy the files of the build, which leaves other files beside them."""
     source = tmp_path_factory.mktemp("source")
     for package in PACKAGES:
         shutil.copytree(CHECKOUT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -39,7 +39,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the sdist and the wheel that pip makes of it."""
+    """Return the folder with the sdist and the wheel that pip makes of it."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-c", BUILD_SDIST, folder, cwd=source)
     [sdist] = folder.iterdir()

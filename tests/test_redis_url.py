@@ -1,4 +1,4 @@
-"""SYNC_REDIS_URL: what is read from it, what is refused, and that nothing of it is shown."""
+"""Test SYNC_REDIS_URL: what is read, what is refused, and that no error shows it."""
 
 import certifi
 import pytest

@@ -1,4 +1,4 @@
-"""Values that need a file or a package: the variables that cannot be read say what is missing."""
+"""Test values that need a file or a package: errors name what is missing."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings: read once, and a bad value names its variable."""
+"""Test settings: they are read once, and the error for a bad value names its variable."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none."""
+"""Test variables that look like settings but are none."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
 
 
 def test_the_start_warns_of_each_once(service: Callable[..., Service]) -> None:
-    """Of several workers too, and without the value."""
+    """This holds for several workers, too; the value is not shown."""
     running = service(workers=2, redis_ulr="redis://:hunter2@h")
     assert running.log_text().count("SYNC_REDIS_ULR is no setting; the nearest is SYNC_REDIS_URL") == 1
     assert "hunter2" not in running.log_text()

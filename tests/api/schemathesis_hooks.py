@@ -1,4 +1,4 @@
-"""What schemathesis must not generate: rules between parameters, which a document can only tell in words."""
+"""Leave out what schemathesis must not generate: rules between parameters, which a document has in words only."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import schemathesis
 
 @schemathesis.hook  # type: ignore[untyped-decorator]
 def filter_case(context: Any, case: Any) -> bool:
-    """Whether a request is sent."""
+    """Return whether to send a request."""
     query, headers = case.query or {}, case.headers or {}
     if "on_disconnect" in query and "Idempotency-Key" in headers:
         return False  # 400 together, each valid alone

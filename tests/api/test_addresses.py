@@ -1,4 +1,4 @@
-"""Where an answer will be: relative, unless SYNC_PUBLIC_URL says what stands before it; never at another host."""
+"""Test the address of an answer: relative unless SYNC_PUBLIC_URL gives the beginning, and never at another host."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ HOST = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "api.example.org:8443"
 
 
 def address(app: Flask, theeye: StandIn, **headers: str) -> str:
-    """What stands before the path of the job in 504, 202, the 202 of a GET and a Link: the same everywhere."""
+    """Check that 504, 202, the 202 of a GET and a Link have the same address; return it without the job's path."""
     theeye.task(delay=None)
     client = app.test_client()
     late = post(client, f"{JOB}?parse&wait=0", **headers)

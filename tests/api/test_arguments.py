@@ -1,4 +1,4 @@
-"""The body of a request: what of it is passed on, and what is refused."""
+"""Test the body of a request: what is passed on, and what is refused."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Flask answers every route: hooks, error handlers, signals and OpenTelemetry's instrumentation see each request."""
+"""Test that Flask answers every route, so that hooks, error handlers, signals and OpenTelemetry see each request."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ ITS_OWN = {"date", "x-request-id", "x-job-id", "location", "content-length", "et
 
 
 def comparable(answer: TestResponse) -> tuple[str, list[tuple[str, str]], Any]:
-    """What must be the same for two requests that differ in a slash: all but what is each request's own."""
+    """Return the parts of an answer that are the same for two requests that differ in a slash."""
     headers = [(name, value) for name, value in answer.headers if name.lower() not in ITS_OWN]
     body = answer.get_json(silent=True)
     if isinstance(body, dict):

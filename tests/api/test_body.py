@@ -1,4 +1,4 @@
-"""Receiving a body: its limit of size, that of all bodies, and the thread that watches its time."""
+"""Test the reading of a body: its limits of size and time."""
 
 import gzip
 import socket

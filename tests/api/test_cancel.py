@@ -1,4 +1,4 @@
-"""The cancel of a job: `DELETE` on /{customer}/task/{task}/job/{job}."""
+"""Test the cancel of a job: `DELETE` on /{customer}/task/{task}/job/{job}."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +53,7 @@ def test_an_ended_job_cannot_be_cancelled(state: str, lifecycle: str, world: Wor
 
 @dataclass(frozen=True)
 class Ends:
-    """A cancel after which TheEye shows the job like this."""
+    """Answer a cancel, after which TheEye shows the job in this state."""
 
     theeye: StandIn
     lifecycle: str
@@ -76,7 +76,7 @@ def test_a_cancelled_job_in_any_of_theeyes_words_is_204(lifecycle: str, state: s
 
 @dataclass(frozen=True)
 class TooLate:
-    """A cancel that TheEye says yes to, but the job has just ended."""
+    """Accept a cancel, although the job has just ended."""
 
     theeye: StandIn
     job_id: str

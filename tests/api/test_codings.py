@@ -1,4 +1,4 @@
-"""Compressed bodies: what is read of them, what is refused, and that their form makes no other request of them."""
+"""Test compressed bodies: which are read, which are refused, and that the coding does not change the request."""
 
 import gzip
 import json

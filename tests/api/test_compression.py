@@ -1,4 +1,4 @@
-"""Compressed answers, and answers that the client has already."""
+"""Test compressed answers, and answers that the client already has."""
 
 import gzip
 import json

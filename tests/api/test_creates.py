@@ -1,4 +1,4 @@
-"""What failures of TheEye become: the gateway's, and the fate of a create, refused, failed, lost or nonsense."""
+"""Test the answers to failures of the gateway, and of a create that is refused, fails, is lost or invalid."""
 
 from typing import Any
 

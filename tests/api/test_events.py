@@ -1,4 +1,4 @@
-"""A wait that one can watch: server-sent events until the answer."""
+"""Test server-sent events until the answer."""
 
 import base64
 from collections.abc import Callable
@@ -122,7 +122,7 @@ def test_an_answer_that_cannot_be_made_is_the_last_event(world: World, app: Flas
 
 
 def test_a_bug_is_told_with_the_jobs_id(world: World, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flask's signal is what Sentry listens to."""
+    """Sentry listens to Flask's signal."""
     told: list[Exception] = []
 
     def receive(_: Flask, exception: Exception) -> None:
@@ -218,7 +218,7 @@ def test_a_comment_comes_while_nothing_changes(world: World, app: Flask, monkeyp
 def test_a_key_is_one_run_however_its_requests_are_answered(
     make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With Redis a change is told: no pause of the wait is over by then. It listens only while somebody watches."""
+    """With Redis, changes are announced: no pause ends meanwhile. The service listens only while a client watches."""
     monkeypatch.setattr(pauses, "SAFETY", (60.0, 60.0))
 
     def listens() -> int:

@@ -1,4 +1,4 @@
-"""Streams on real gunicorn: slots, clients that go, kept connections, the end of the service."""
+"""Test streams on real gunicorn: slots, clients that disconnect, kept connections, the stop of the service."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Formatters run inside the service: what one does wrong becomes a 400 or a 502."""
+"""Test formatters inside the service: an error of one becomes a 400 or a 502."""
 
 import signal
 from collections.abc import Callable, Mapping

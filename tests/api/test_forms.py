@@ -1,4 +1,4 @@
-"""Forms: the structure that TheEye makes of one, and that any bytes are one or a clear error."""
+"""Test forms: the structure that TheEye makes of one, and a clear error for any other bytes."""
 
 import json
 from typing import Any

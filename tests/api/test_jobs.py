@@ -1,4 +1,4 @@
-"""The answer of a job later, and its cancel: `GET` and `DELETE` on /{customer}/task/{task}/job/{job}."""
+"""Test the answer of a job later, and its cancel: `GET` and `DELETE` on /{customer}/task/{task}/job/{job}."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -115,7 +115,7 @@ def test_the_place_named_keeps_the_customers_form_and_a_long_mode(world: World) 
 
 @contextmanager
 def waiting(world: World, job_id: str, *modes: str) -> Iterator[list[Future[Response]]]:
-    """Answers to come to GETs in these modes, which have all had their first look."""
+    """Send GETs in these modes; yield the futures of their answers when all have looked once."""
     reads = len(world.theeye.calls_of("read"))
     with ThreadPoolExecutor(len(modes)) as pool:
         answers = [pool.submit(world.get, job_id, mode) for mode in modes]
@@ -210,7 +210,7 @@ def deleted(world: World) -> str:
 
 
 def run(world: World, path: str = JOB, token: str = "tok-acme", **task: Any) -> str:
-    """The id of a job of a task that may have to be set up first."""
+    """Start a job, after setting up its task; return the job's id."""
     if task:
         world.theeye.task(**task)
     return world.ask("POST", path, token=token).headers["X-Job-Id"]
@@ -249,7 +249,7 @@ FAILED_IN_THE_MAKING = {"lifecycle": "terminated", "state": "error", "output": "
     [((), 500), (("customer_id",), 500), (("task", "task_id"), 500), (("task", "task_id", "customer_id"), 404)],
 )
 def test_a_job_that_failed_in_the_making(without: tuple[str, ...], status: int, world: World) -> None:
-    """The create's answer shows it ended, and its output is a string; its document may lack what others have."""
+    """The create's answer shows that the job has ended with a string as output; its document may lack fields."""
     job_id = world.start()
     document = world.theeye.jobs[job_id] | FAILED_IN_THE_MAKING
     shown = Reply(200, {name: value for name, value in document.items() if name not in without})

@@ -1,4 +1,4 @@
-"""Multipart forms: what TheEye gets of their fields and files, and that anything else is a clear error."""
+"""Test multipart forms: which fields and files TheEye gets, and a clear error for anything else."""
 
 import json
 import os

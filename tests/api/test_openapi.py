@@ -1,4 +1,4 @@
-"""The interface as a document: valid, and held against the routes, the modes and the settings."""
+"""Test the OpenAPI document: it is valid, and fits the routes, modes and settings."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_plugins_odd_docstring_does_no_harm(tmp_path: Path) -> None:
 
 
 def make_openapi(checkout: Path, *options: str) -> int:
-    """Run what `make openapi` runs, and with --check what `make lint` runs."""
+    """Run the program of `make openapi`, or with --check that of `make lint`."""
     return subprocess.run([sys.executable, checkout / ".ci" / "openapi.py", *options]).returncode
 
 

@@ -1,4 +1,4 @@
-"""The document, held against what real services send: every status, header and code of it, and nothing else."""
+"""Test the document against the answers of real services: every status, header and code, and no others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.api.events import EVENTS
 
 
 class Caller:
-    """Sends requests to a service, and holds each answer against the service's own document."""
+    """Send requests to a service, and check each answer against the service's own document."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -28,7 +28,7 @@ class Caller:
     def ask(
         self, method: str, target: str, code: str = "", status: int | None = 200, body: bytes = b"", **more: str
     ) -> RawResponse:
-        """Ask, and check; `own` names the headers that the job sets, the rest are headers to send."""
+        """Send a request and check the answer; `own` names the job's headers, `headers` are those to send."""
         own = more.pop("own", "")
         got = send(self._service, target, body, method, **more)
         assert status in (None, got.status), got
@@ -136,7 +136,7 @@ def later(caller: Caller, theeye: StandIn) -> None:
 
 
 def too_many(caller: Caller, theeye: StandIn) -> None:
-    """With room for two: one waits, one queues behind it, a third is too much."""
+    """Send three requests to a service with room for two: one waits, one queues, the third is refused."""
     theeye.task(delay=None, history=1)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(caller.post)
@@ -174,7 +174,7 @@ def keys_down(caller: Caller, theeye: StandIn) -> None:
 
 
 def queued(caller: Caller, theeye: StandIn) -> None:
-    """The time in the queue of the history guard stands in Server-Timing."""
+    """Check that Server-Timing shows the time in the queue of the history guard."""
     theeye.task(delay=0.3, history=1)
     caller.post()  # from now on the limit is known
     with ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""The errors in the document, held against the classes of app/errors.py."""
+"""Test the errors in the document against the classes of app/errors.py."""
 
 from __future__ import annotations
 

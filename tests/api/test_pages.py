@@ -1,4 +1,4 @@
-"""The pages: what they need stands beside them, and nothing else is reachable there."""
+"""Test the pages: the files that they need are served, and no others."""
 
 import re
 from collections.abc import Callable

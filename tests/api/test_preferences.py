@@ -1,4 +1,4 @@
-"""How long a caller wants to wait: `?wait`, `Prefer` and `on_disconnect`."""
+"""Test how long a client wants to wait: `?wait`, `Prefer` and `on_disconnect`."""
 
 import time
 

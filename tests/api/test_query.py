@@ -1,4 +1,4 @@
-"""The query of a request: what of it is passed on, and what formatters see."""
+"""Test the query of a request: what is passed on, and what formatters get."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The token of a request, in its header or in its query."""
+"""Test the token of a request, in its header or its query."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The headers of answers: ETag, the job's, CORS."""
+"""Test the headers of answers: ETag, those about the job, CORS."""
 
 import base64
 import hashlib
@@ -56,7 +56,7 @@ def test_health_needs_no_token_and_is_not_stored(client: FlaskClient) -> None:
     ("method", "job", "told"), [("POST", None, "30"), ("POST", Job("1"), None), ("GET", Job("1"), "30")]
 )
 def test_a_started_job_is_no_reason_to_repeat_the_post(method: str, job: Job | None, told: str | None) -> None:
-    """What TheEye's proxy says of a look (a joined job's, say) is not for the create; for a GET it is."""
+    """A proxy's Retry-After for a look (at a joined job, for example) is not for the create; for a GET it is."""
     with Flask(__name__).test_request_context(method=method):
         got = error_response(SyncError("too busy", status=503, job=job, retry_after="30"))
     assert got.headers.get("Retry-After") == told

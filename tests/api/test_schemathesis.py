@@ -1,4 +1,4 @@
-"""schemathesis, with all its checks, against the running service: it finds nothing that the document does not say."""
+"""Test the running service with all checks of schemathesis: it finds nothing that the document does not describe."""
 
 from __future__ import annotations
 

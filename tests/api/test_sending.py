@@ -1,4 +1,4 @@
-"""Answers that are sent in pieces, and what they hold until the client has them."""
+"""Test answers that are sent in pieces, and what they hold until the client has them."""
 
 from __future__ import annotations
 

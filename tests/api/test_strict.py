@@ -1,4 +1,4 @@
-"""A script that crashed, which TheEye calls a success: its exit code is told, and `strict` makes it a 500."""
+"""Test crashed scripts, which TheEye reports as a success: the exit code is shown, and `strict` makes it a 500."""
 
 import json
 from typing import Any
@@ -54,7 +54,7 @@ def test_a_refusal_of_the_jobs_stays(mode: str, own: Any, status: int, client: F
 
 @pytest.mark.parametrize(("output", "status"), [(["no"], 500), ([], 500), (["[" + "[]," * 1_000_000 + "[]]"], 502)])
 def test_a_crash_without_an_answer_is_500(output: list[str], status: int, client: FlaskClient, theeye: StandIn) -> None:
-    """But what costs too much to read never comes in the place of the answer."""
+    """An answer that costs too much to read is not replaced by the raw output."""
     theeye.task(output=output, result={"code": 1})
     got = post(client, f"{JOB}?strict&response")
     assert got.status_code == status

@@ -1,4 +1,4 @@
-"""The list of a customer's tasks: as TheEye shows it to the token, without what is nobody's to see."""
+"""Test the list of a customer's tasks: as TheEye shows it to the token, without fixed and secret values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How long a request waits: `?wait` and `Prefer`, over the interface."""
+"""Test how long a request waits: `?wait` and `Prefer`, over HTTP."""
 
 import time
 from typing import Any
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.settings(wait_seconds=20)
 
 @pytest.fixture
 def world(world: World) -> World:
-    """A world with a task whose jobs do not end by themselves."""
+    """Return a world with a task whose jobs do not end by themselves."""
     world.theeye.task(delay=None)
     return world
 
 
 def unfinished(got: Response, status: int, world: World) -> dict[str, Any]:
-    """The body of an answer without a result, after a check of all that a 202 and a 504 have in common."""
+    """Check what a 202 and a 504 have in common; return the body."""
     body: dict[str, Any] = got.get_json()
     job_id = world.last_job()
     assert (got.status_code, body["statusCode"], body["status"]) == (status, status, status)

@@ -1,4 +1,4 @@
-"""Requests on the wire of real gunicorn: recorded answers, the seed's bytes, paths, chunks and lengths."""
+"""Test requests on the wire of real gunicorn: recorded answers, the seed's bytes, paths, chunks and lengths."""
 
 import json
 from typing import Any

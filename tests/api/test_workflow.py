@@ -1,4 +1,4 @@
-"""A workflow behind one call: every promise that a task's call has, and what became of each branch."""
+"""Test a workflow behind one call: everything that a task's call guarantees, and what happened in each branch."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,21 +26,21 @@ OUTPUT = {TASK_ID: [f'{{"step":{number}}}'] for number, TASK_ID in enumerate((FI
 
 @pytest.fixture(autouse=True)
 def three_steps(theeye: StandIn) -> None:
-    """Tasks that answer with their number; those of a workflow run by themselves."""
+    """Set up tasks that answer with their number; the workflow's own run automatically."""
     theeye.tokens["tok-admin"] = ADMIN
     for number, (task_id, output) in enumerate(OUTPUT.items(), 1):
         theeye.task(task_id, output=output, name=f"Step {number}")
 
 
 def hold(theeye: StandIn, *task_ids: str) -> None:
-    """Have the jobs of these tasks run until the test ends them."""
+    """Let the jobs of these tasks run until the test ends them."""
     for task_id in task_ids:
         theeye.task(task_id, delay=None, output=OUTPUT[task_id], name=f"Step {[*OUTPUT].index(task_id) + 1}")
 
 
 @contextmanager
 def waiting(app: Flask, theeye: StandIn, steps: int) -> Iterator[tuple[list[str], Future[TestResponse]]]:
-    """A request that waits for its workflow: the ids of the workflow's job and of its steps, and the answer to come."""
+    """Send a request that waits for its workflow; yield the ids of the job and its steps, and the answer's future."""
     before = len(theeye.jobs)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(post, app.test_client(), WORKFLOW_JOB)
@@ -198,7 +198,7 @@ def test_a_list_that_is_none_is_read_again(nonsense: Any, client: FlaskClient, t
 @pytest.mark.parametrize("version", [2, None])
 @pytest.mark.parametrize("shown", [0, 1])
 def test_a_list_that_lacks_the_last_job_is_told(shown: int, version: Any, client: FlaskClient, theeye: StandIn) -> None:
-    """TheEye lists only those jobs whose acl names a caller below admin."""
+    """TheEye lists only the jobs whose acl names a caller below admin."""
     theeye.workflow(version=version)
     run = post(client, WORKFLOW_JOB).headers["X-Job-Id"]
     theeye.fault("workflow_jobs", Reply(200, theeye.steps(run)[:shown]))
@@ -246,7 +246,7 @@ def test_a_cancel_cancels_every_branch(app: Flask, client: FlaskClient, theeye: 
 def test_a_branch_that_goes_on_while_it_is_cancelled(
     state: str, app: Flask, client: FlaskClient, theeye: StandIn
 ) -> None:
-    """TheEye starts what follows a step that ends, cancelled or not, and may call the workflow a success."""
+    """TheEye starts the task after a step that ends, cancelled or not, and may report the workflow as a success."""
     hold(theeye, FIRST, SECOND)
     theeye.workflow(by_hand=True)
 

@@ -1,4 +1,4 @@
-"""The list of a customer's workflows, as the console draws it."""
+"""Test the list of a customer's workflows, in the form that the console draws."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ LIST = "/acme/workflow"
 
 @pytest.mark.parametrize("version", [2, 1])
 def test_tasks_and_edges(version: int, client: FlaskClient, theeye: StandIn) -> None:
-    """Also of a workflow of the first version, whose events are nodes of their own."""
+    """This includes a workflow of the first version, whose events are nodes."""
     edges = [(FIRST, "success", SECOND), (FIRST, "failure", FIRST)]
     theeye.workflow(tasks=[SECOND, FIRST], edges=edges, version=version, start_task_id=FIRST)
     got = ask(client, "GET", LIST)
@@ -50,7 +50,7 @@ def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: Flask
 
 
 def test_a_step_is_not_among_the_tasks(client: FlaskClient, theeye: StandIn) -> None:
-    """TheEye ends each job of it that no workflow has started."""
+    """TheEye ends each job of such a task that no workflow has started."""
     tasks: list[Any] = [{"id": "a", "workflow_id": WORKFLOW}, {"id": "b", "workflow_id": None}]
     theeye.fault("tasks", Reply(200, tasks))
     assert [task["id"] for task in ask(client, "GET", "/acme/task").get_json()] == ["b"]

@@ -1,4 +1,4 @@
-"""python -m browser (`make screenshots`): draw the pictures of both pages, for README.md and docs/clients.md."""
+"""python -m browser (`make screenshots`): draw the pictures of both pages for README.md and docs/clients.md."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ IMAGES = CHECKOUT / "docs" / "images"
 
 
 def main() -> None:
-    """Draw them in front of a sandbox, where it is light."""
+    """Draw the pictures in front of a sandbox, in the light colour scheme."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Redis() as redis,
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def console(page: Page, url: str) -> None:
-    """Some runs, of which the last one is shown."""
+    """Draw the console with some runs, the last one of which is shown."""
     open_console(page, url)
     page.get_by_role("button", name="List the tasks").click()
     page.get_by_role("combobox", name="Mode").select_option("parse")
@@ -41,7 +41,7 @@ def console(page: Page, url: str) -> None:
 
 
 def api(page: Page, url: str) -> None:
-    """The interface, with the call that runs a task."""
+    """Draw the API page with the call that runs a task."""
     page.goto(f"{url}/docs")
     authorize(page)
     page.locator(".opblock-post .opblock-summary-control").first.click()

@@ -1,4 +1,4 @@
-"""Fixtures for the pages."""
+"""Define the fixtures for the pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def site(redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def page(browser: Browser, site: Service, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of its own profile. It asked no other host, its policy refused nothing, and no script of it failed."""
+    """Yield a page with its own profile; check that it called no other host, broke no policy, and no script failed."""
     wrong: list[str] = []
     context = browser.new_context(**{"locale": "en-US", **getattr(request, "param", {})})
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""The console in a real browser: run, read, watch, and nothing of a job or a token where it should not be."""
+"""Test the console in a real browser: run, read and watch jobs, and show no job or token where it does not belong."""
 
 import hashlib
 import json
@@ -67,7 +67,7 @@ def test_a_task_chosen_by_its_name_with_a_file(page: Page, site: Service) -> Non
 
 
 def test_a_field_for_each_argument(page: Page, site: Service) -> None:
-    """Here the page is told of a task that the sandbox does not have."""
+    """The page gets a task here that the sandbox does not have."""
     kinds = [{"type": "fixed"}, {"type": "input", "readonly": True}, {"type": "input", "value": 7}, {"type": "date"}]
     kinds += [{"type": "select", "value": 2, "options": [{"id": 1, "label": "one"}, {"id": 2, "label": "two"}]}]
     kinds += [{"type": "input", "label": "Password"}, {"type": "input"}]
@@ -158,7 +158,7 @@ def test_an_answer_that_comes_later_is_fetched(page: Page, site: Service) -> Non
 
 
 def test_a_connection_that_is_cut(page: Page, site: Service) -> None:
-    """Cut in the middle of the stream, as this route does, the page still knows its job."""
+    """The route cuts the stream in the middle; the page still knows its job."""
     event = f'event: job\nid: {"a" * 24}:\ndata: {{"id": "{"a" * 24}", "location": ""}}\n\n'
     page.route("**/job*", lambda route: route.fulfill(body=event, content_type="text/event-stream"))
     open_console(page, site.url)

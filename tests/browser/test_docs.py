@@ -1,4 +1,4 @@
-"""The API page in a real browser: the document's own examples work as they are filled in."""
+"""Test the API page in a real browser: the document's own examples work as filled in."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Fixture: a Redis with a password."""
+"""Define a fixture: a Redis with a password."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,6 @@ from support.processes import Redis
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Redis]:
-    """A Redis with a password, to give users rights in."""
+    """Run a Redis with a password, in which tests create users with some rights."""
     with Redis(password="hunter2") as redis:
         yield redis

@@ -1,4 +1,4 @@
-"""`theeye-sync check` as a whole, against real servers that are as they should be."""
+"""Test `theeye-sync check` as a whole, against real servers without problems."""
 
 import re
 from pathlib import Path

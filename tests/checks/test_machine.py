@@ -1,4 +1,4 @@
-"""Plugins, open files and extras on this machine."""
+"""Test the checks of plugins, open files and extras on this machine."""
 
 import resource
 import subprocess

@@ -1,4 +1,4 @@
-"""Hosts that cannot be reached: no name, no server, no connection, no valid certificate."""
+"""Test hosts that cannot be reached: no name, no server, no connection, no valid certificate."""
 
 import socket
 import threading

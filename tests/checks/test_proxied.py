@@ -1,4 +1,4 @@
-"""The proxy and the certificates that are used: named without a password, and what is wrong with them."""
+"""Test that the proxy and the certificates in use are named without a password, and that their errors are explained."""
 
 from pathlib import Path
 

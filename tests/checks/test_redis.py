@@ -1,4 +1,4 @@
-"""A Redis as it should be, and as it should not."""
+"""Test the checks of Redis, without and with problems."""
 
 import re
 import time

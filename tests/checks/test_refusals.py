@@ -1,4 +1,4 @@
-"""A Redis that refuses: passwords, and rights that a user lacks."""
+"""Test a Redis that refuses: passwords, and missing rights of a user."""
 
 import pytest
 from redis import exceptions

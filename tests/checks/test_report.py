@@ -1,4 +1,4 @@
-"""The report: lines for people, JSON for scripts, and nothing that a terminal would obey."""
+"""Test the report: lines as text, JSON for scripts, and no control characters for a terminal."""
 
 import json
 

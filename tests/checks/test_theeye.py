@@ -1,4 +1,4 @@
-"""Gateway, supervisor and a token, against servers that are as they should be, and as they should not."""
+"""Test the checks of gateway, supervisor and a token, without and with problems."""
 
 import time
 

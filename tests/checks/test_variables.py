@@ -1,4 +1,4 @@
-"""Bad values, unknown names, and values that do not fit together."""
+"""Test bad values, unknown names, and values that do not fit together."""
 
 import pytest
 from support.checks import check, finding, lines, only

@@ -1,4 +1,4 @@
-"""The service that the commands call."""
+"""Define the service that the commands call."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,6 @@ from support.theeye import StandIn
 
 @pytest.fixture(scope="module")
 def gunicorn(shared_theeye: StandIn) -> Iterator[Service]:
-    """With one kind of worker; without Redis, so without keys: each run begins with a 501."""
+    """Run the service with one kind of worker, without Redis and so without keys: each run begins with a 501."""
     with Service(environment(shared_theeye)) as running:
         yield running

@@ -1,4 +1,4 @@
-"""What is sent of that which was typed, and of files."""
+"""Test the body that is made of typed arguments and files."""
 
 import base64
 import json

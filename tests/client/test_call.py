@@ -1,4 +1,4 @@
-"""A connection that is cut: the same job is taken up again, and no task runs twice.
+"""Test connections that are cut: the client continues with the same job, and no task runs twice.
 
 The first connection of a run asks what the service offers.
 """
@@ -61,7 +61,7 @@ def test_without_keys_a_cut_after_the_id_takes_up_the_job(gunicorn: Service, its
 
 
 def test_a_501_after_a_cut_is_no_leave_to_go_without_a_key(gunicorn: Service, its_theeye: StandIn) -> None:
-    """Another instance, which has keys, may have had the first request."""
+    """Another instance, which supports keys, may have received the first request."""
     with cutting(gunicorn.port, NEVER, b"") as url:
         ran = command(url, "run", HERE)
     assert ran.exit_code == 5
@@ -122,7 +122,7 @@ def test_a_service_that_is_not_there_has_started_nothing() -> None:
     ],
 )
 def test_an_answer_of_another_server(answer: str, tries: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What deploy/nginx.conf and other proxies say when they have lost the service is a cut."""
+    """An answer by which deploy/nginx.conf or another proxy reports a lost service counts as a cut."""
     monkeypatch.setattr(call, "PAUSES", (0, 0))
     with recorder(answer.encode()) as (url, heads):
         ran = command(url, "run", HERE)

@@ -1,4 +1,4 @@
-"""The commands of a client against a real service: what is printed where, and how they exit."""
+"""Test the client's commands against a real service: their output, and their exit statuses."""
 
 import json
 from typing import Any

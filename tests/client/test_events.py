@@ -1,4 +1,4 @@
-"""The events of a stream, however its bytes arrive."""
+"""Test the events of a stream, whatever pieces its bytes arrive in."""
 
 import pytest
 

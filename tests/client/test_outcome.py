@@ -1,4 +1,4 @@
-"""The exit statuses, and which of them an answer is."""
+"""Test the exit statuses, and which of them an answer gets."""
 
 import json
 

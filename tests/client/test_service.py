@@ -1,4 +1,4 @@
-"""How a service is called: the token stays where it belongs, proxies and bundles are those of requests."""
+"""Test how a service is called: the token is sent to it only; proxies and CA bundles are those of requests."""
 
 from pathlib import Path
 

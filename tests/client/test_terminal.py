@@ -1,4 +1,4 @@
-"""On a terminal: the bar, and Ctrl-C; and Ctrl-C where nobody can be asked."""
+"""Test the bar and Ctrl-C on a terminal, and Ctrl-C without one."""
 
 import os
 import pty
@@ -24,7 +24,7 @@ WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from app.cli import main
 
 
 class Terminal:
-    """A command on a terminal, and all that it showed there."""
+    """Run a command on a terminal, and record everything that it shows there."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
         self.process = process
@@ -32,7 +32,7 @@ class Terminal:
         self.shown = ""
 
     def wait_for(self, words: str) -> None:
-        """Read until the words are there; the end of the terminal is an error."""
+        """Read until these words appear; the end of the terminal is an error."""
         while words not in self.shown:
             assert self._read(), f"{words!r} is not in {self.shown!r}"
 
@@ -40,7 +40,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def exit(self, repeated: str = "") -> int:
-        """Wait for the end. Ctrl-C just before a prompt begins to read is noticed with the next key: repeat it."""
+        """Wait for the end. A Ctrl-C just before a prompt reads is noticed with the next key only, so repeat it."""
         while True:
             if repeated and not select.select([self._master], [], [], 5)[0]:
                 self.type(repeated)
@@ -57,7 +57,7 @@ class Terminal:
 
 @contextmanager
 def terminal(url: str, *command: str, stdout: Path | None = None, term: str = "xterm") -> Iterator[Terminal]:
-    """Run a command with a terminal that Ctrl-C reaches it through."""
+    """Run a command with a terminal through which Ctrl-C reaches it."""
     master, slave = pty.openpty()
     environ = clean_environment() | {"SYNC_URL": url, "SYNC_TOKEN": "tok-acme", "TERM": term}
     attach = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"

@@ -1,4 +1,4 @@
-"""docs/clients.md: its programs are run, over a connection that is cut too, and its Postman collection is called."""
+"""Test docs/clients.md: run its programs, also over a connection that is cut, and call its Postman collection."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its example tests are tests, and what it names is there."""
+"""Test CONTRIBUTING.md: its example tests run, and the names in it exist."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The example package and the guide, as a stranger would use them: a fresh virtual environment, gunicorn and curl.
+"""Test the example package and the guide as a new user would: a fresh virtual environment, gunicorn and curl.
 
 Only the packages that both depend on come from the environment of the tests: nothing is downloaded.
 """
@@ -33,14 +33,14 @@ NOT_BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 
 
 def bare_environment(**more: str) -> dict[str, str]:
-    """Without what pytest and its virtual environment have set."""
+    """Return the environment without the variables of pytest and its virtual environment."""
     theirs = ("VIRTUAL_ENV", "PYTHON")
     kept = {name: value for name, value in clean_environment().items() if not name.startswith(theirs)}
     return kept | OFFLINE | more
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a program prints; AssertionError if it fails."""
+    """Run a program and return its output. Raise AssertionError if it fails."""
     env = bare_environment()
     ran = subprocess.run(list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True, timeout=SECONDS)
     assert ran.returncode == 0, f"{command}:\n{ran.stdout}\n{ran.stderr}"
@@ -49,7 +49,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the distribution is built from: a build leaves files behind."""
+    """Copy the files from which the distribution is built: a build leaves files beside them."""
     copy = tmp_path_factory.mktemp("checkout") / "theeye-sync"
     copy.mkdir()
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "wsgi.py", "gunicorn.conf.py"):
@@ -62,7 +62,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
-    """The Python of a fresh virtual environment with the service and the example installed by pip."""
+    """Return the Python of a fresh virtual environment, into which pip has installed the service and the example."""
     folder = tmp_path_factory.mktemp("fresh")
     run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     python = folder / "venv" / "bin" / "python"
@@ -74,7 +74,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
 
 
 class Installed(Process):
-    """The service as it was installed, without a checkout: `theeye-sync serve`, or another command."""
+    """Run the installed service without a checkout, by `theeye-sync serve` or another command."""
 
     def __init__(self, python: Path, sandbox: Sandbox, *command: str) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def service(fresh: Path, sandbox: Sandbox) -> Iterator[Installed]:
 
 
 def host_of(service: Installed) -> dict[str, Any]:
-    """What `readyz` says of the server, and what is degraded there."""
+    """Return what `readyz` reports about the server, and what is degraded there."""
     ready = json.loads(
         run("curl", "--silent", "--fail", "--retry", "9", f"{service.url}/readyz", cwd=service.directory)
     )
@@ -124,7 +124,7 @@ def test_a_bare_gunicorn_is_safe_and_says_what_it_lacks(fresh: Path, sandbox: Sa
 
 
 def curl(service: Installed, query: str, arguments: str, *options: str) -> str:
-    """The response of the echo task, whose arguments are its outputs, with its head."""
+    """Return the response of the echo task, whose arguments are its outputs, with its head."""
     url = f"{service.url}/acme/task/61f3e937c38201da80f96c28/job{query}"
     sent = ["--header", f"authorization: Bearer {TOKEN}", "--header", "content-type: application/json"]
     command = ["curl", "--silent", "--show-error", "--include", "--data", arguments, *sent, *options, url]
@@ -192,7 +192,7 @@ BLOCKS = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
 def script_of(guide: str) -> str:
-    """The guide's steps: shell blocks as they are, others are saved under the name in their first line."""
+    """Return the guide's steps: shell blocks unchanged; save other blocks under the name in their first line."""
     steps = ["set -eu"]
     for number, (language, text) in enumerate(BLOCKS.findall(guide)):
         if language == "sh":

@@ -1,4 +1,4 @@
-"""docs/first-task.md: its files are written, its commands are run in order, its answers come."""
+"""Test docs/first-task.md: write its files, run its commands in order, and compare the answers."""
 
 import base64
 import json
@@ -17,13 +17,13 @@ PAGE, SPANISH = "docs/first-task.md", "docs/first-task.es.md"
 
 
 def files(page: str) -> dict[str, str]:
-    """The files of a page: the text before the block ends with the name."""
+    """Return the files of a page: the text before such a block ends with the file's name."""
     named = [(re.search(r"`(my-tasks/\w+\.(?:py|json))`:?\s*\Z", block.gap), block.text) for block in blocks(page)]
     return {found[1]: text for found, text in named if found}
 
 
 def commands(page: str) -> list[tuple[str, Block]]:
-    """The commands that the page shows an answer to."""
+    """Return the commands for which the page shows an answer."""
     pairs = pairwise(blocks(page))
     return [(each.text, after) for each, after in pairs if each.language == "sh" and after.language in ("http", "text")]
 
@@ -35,7 +35,7 @@ def run(command: str, folder: Path) -> str:
 
 
 def check(shown: Block, printed: str) -> None:
-    """The status, the headers that are shown, and the body; of a text all of it."""
+    """Check the status, the shown headers and the whole body."""
     if shown.language == "text":
         assert printed == shown.text
         return

@@ -1,4 +1,4 @@
-"""All pages: their links lead somewhere. The glossary and the architecture: what they name is there."""
+"""Test all pages: their links lead somewhere, and the names in the glossary and the architecture exist."""
 
 import ast
 import importlib.util
@@ -40,7 +40,7 @@ COMMAND = re.compile(r"(?:^|`)(?:\S+=\S+ )*(?:\S*/)?(make|theeye-sync|python3? -
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_exists(page: str) -> None:
-    """The targets of make, the commands of theeye-sync, and the modules that are run."""
+    """These are the targets of make, the commands of theeye-sync, and the modules that are run."""
     targets = set(re.findall(r"^([\w-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     named = COMMAND.findall(read(page))
     assert {name for kind, name in named if kind == "make"} <= targets
@@ -62,7 +62,7 @@ def test_the_glossary_has_the_dozen_words() -> None:
 
 
 def defined_in(file: str) -> set[str]:
-    """The functions, classes and methods of a file; a method is also `Class.method`."""
+    """Return the functions, classes and methods of a file; a method also as `Class.method`."""
     tree = ast.parse((CHECKOUT / file).read_text())
     kinds = (ast.FunctionDef, ast.ClassDef)
     names = {node.name for node in tree.body if isinstance(node, kinds)}

@@ -1,4 +1,4 @@
-"""README, settings, reference: their tables are as the code has it. tests/sandbox/test_demo.py runs their commands."""
+"""Test README, settings, reference: their tables fit the code. tests/sandbox/test_demo.py runs their commands."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_wrong_answer_is_noticed(true: str, false: str) -> None:
 
 
 def rows(page: str) -> list[list[str]]:
-    """The cells of all table rows, the lines of dashes included."""
+    """Return the cells of all table rows, including the lines of dashes."""
     lines = [line for line in prose(page).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -63,7 +63,7 @@ def code_in(cell: str) -> str:
 
 
 def rows_about(page: str, pattern: str) -> dict[str, list[str]]:
-    """The rows whose first cell is of that pattern, by the name in it."""
+    """Return the rows whose first cell matches a pattern, by the name in it."""
     found: dict[str, list[str]] = {}
     for row in rows(page):
         if name := re.fullmatch(pattern, row[0]):
@@ -125,7 +125,7 @@ def headings(page: str) -> list[str]:
 
 
 def tables(page: str) -> list[list[list[str]]]:
-    """The code in the cells of each row; of an error only the first: English has its meaning in troubleshooting.md."""
+    """Return the code in the cells of each row; of an error the first cell: its meaning is in troubleshooting.md."""
     found = [row[:1] if re.match(r"\[?(?:`E[A-Z]+`|\*\()", row[0]) else row for row in rows(page)]
     code_in_cells = [[sorted(re.findall(r"`[^`]+`", cell)) for cell in row] for row in found]
     return [list(filter(None, row)) for row in code_in_cells]

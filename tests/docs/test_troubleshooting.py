@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: it knows every code with its statuses, its commands run."""
+"""Test docs/troubleshooting.md: it has every code with its statuses, and its commands run."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ KNOWN = codes_with_statuses() | NGINX
 
 
 def sections() -> dict[str, str]:
-    """The text beneath each heading of the third level."""
+    """Return the text below each heading of the third level."""
     pieces = re.split(r"^#{2,3} (.+)$", read(PAGE), flags=re.MULTILINE)
     return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 

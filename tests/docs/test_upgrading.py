@@ -1,4 +1,4 @@
-"""docs/upgrading.md: what it names exists."""
+"""Test docs/upgrading.md: the names in it exist."""
 
 import re
 from dataclasses import fields

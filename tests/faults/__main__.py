@@ -17,7 +17,7 @@ DRILLS = ("faults", "runs/test_guarded_runs.py", "runs/test_repeated_runs.py")
 
 
 def main() -> int:
-    """Return 0 once the page has the figures of a run in which every drill passed."""
+    """Return 0 if the page has the figures of a run in which every drill passed."""
     os.environ["DRILL_WAITS"] = "3000"  # as a test it has fewer
     if failed := pytest.main(["-q", "--timeout=300", *(str(CHECKOUT / "tests" / name) for name in DRILLS)]):
         print(f"{PAGE} is left as it is", file=sys.stderr)
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def measured() -> str:
-    """Return when and on what this was measured, in words."""
+    """Return when and on which machine this was measured."""
     redis = subprocess.run([need("redis-server", "redis-server"), "--version"], capture_output=True, text=True).stdout
     return (
         f"on {datetime.now(UTC):%-d %B %Y}, {os.cpu_count()} cores, Python {platform.python_version()}, "

@@ -1,4 +1,4 @@
-"""Fixtures: a TheEye that judges the answers, and the service under each kind of worker in front of it."""
+"""Define fixtures: a TheEye that checks the answers, and the service under each kind of worker in front of it."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def theeye(redis_server: Redis) -> Iterator[Recorder]:
 
 @pytest.fixture
 def services(theeye: Recorder, redis_server: Redis, request: pytest.FixtureRequest) -> Iterator[Fleet]:
-    """Both services; the test's mark `settings` has options of fleet(), too."""
+    """Run both services; the test's mark `settings` may contain options of fleet(), too."""
     mark = request.node.get_closest_marker("settings")
     with fleet(theeye, redis_server.url, **(mark.kwargs if mark else {})) as services:
         yield services
@@ -23,7 +23,7 @@ def services(theeye: Recorder, redis_server: Redis, request: pytest.FixtureReque
 
 @pytest.fixture(scope="module", autouse=True)
 def printed_table() -> Iterator[None]:
-    """Prints a module's rows at its end."""
+    """Print a module's rows at its end."""
     before = len(ROWS)
     yield
     rows = [(row.fault, row.worker, row.in_flight, row.right, f"{row.latest:.2f}") for row in ROWS[before:]]

@@ -1,4 +1,4 @@
-"""The tables of docs/reliability.md."""
+"""Read and write the tables of docs/reliability.md."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Figures = dict[str, dict[str, list[Row]]]  # by fault, in lower case, and kind o
 
 
 def renewed(page: str, rows: Sequence[Row], measured: str) -> tuple[str, list[str]]:
-    """Return the page with the figures of these rows, and the faults that stand only in the page or only in the rows.
+    """Return the page with the figures of these rows, and the faults that only the page or only the rows have.
 
     A fault that was measured several times has one line: all its requests, and the latest answer of them.
     """
@@ -28,7 +28,7 @@ def renewed(page: str, rows: Sequence[Row], measured: str) -> tuple[str, list[st
 
 
 def _renewed_line(line: str, figures: Figures) -> str:
-    """Return a line of the page; if it is that of a fault, with its figures."""
+    """Return a line of the page; replace the figures in a fault's line."""
     fault, *cells = _cells(line)
     found = figures.get(fault.casefold()) if FIGURES.search(line) else None
     if found is None:

@@ -1,4 +1,4 @@
-"""Processes that are stopped, reloaded and killed, clients that go away, and too many of them."""
+"""Test processes that are stopped, reloaded and killed, clients that disconnect, and too many clients."""
 
 import os
 import signal
@@ -109,7 +109,7 @@ def test_a_worker_is_killed(theeye: Recorder, services: Fleet) -> None:
 
 
 def kill_one_worker(service: Service) -> int:
-    """Kills the worker with the fewer waits; how many those were."""
+    """Kill the worker with fewer waits; return their number."""
     shares = {pid: len(connections(pid, service.port)) for pid in service.worker_pids()}
     assert sum(shares.values()) == 200
     victim = min((pid for pid in shares if shares[pid]), key=lambda pid: shares[pid])
@@ -141,7 +141,7 @@ def test_clients_that_go_free_their_places(theeye: Recorder, services: Fleet) ->
 
 
 def refill(theeye: Recorder, service: Service, began: float, places: int = PLACES) -> tuple[int, float]:
-    """All places taken once more; how many requests were served, and how long after the clients had gone."""
+    """Take all slots again; return the number of answered requests, and the seconds since the clients had gone."""
     theeye.task(delay=0.2)
     wait_until(lambda: run(service).status != 503, 10, "a free slot")
     freed = time.monotonic() - began
@@ -184,7 +184,7 @@ def test_clients_that_go_and_cancel(theeye: Recorder, services: Fleet) -> None:
 
 
 def park_to_cancel(theeye: Recorder, service: Service) -> tuple[list[RawClient], list[str]]:
-    """Clients that want their jobs cancelled when they go, and these jobs."""
+    """Park clients that want their jobs cancelled when they disconnect; yield them and their jobs."""
     before = len(theeye.jobs)
     data = [request_bytes(f"c{number}", "on_disconnect=cancel") for number in range(PLACES)]
     clients = [RawClient(service, one) for one in data]
@@ -192,7 +192,7 @@ def park_to_cancel(theeye: Recorder, service: Service) -> tuple[list[RawClient],
 
 
 def check_cancelled(theeye: Recorder, worker: str, jobs: list[str], began: float) -> None:
-    """All but the first, and not before the grace is over."""
+    """Check that all jobs but the first are cancelled, and not too early."""
     wait_until(lambda: number_of(theeye, jobs, "canceled") == PLACES - 1, 20, "all cancelled")
     at = [call.at - began for call in theeye.calls_of("cancel") if call.path.split("/")[3] in jobs]
     fault = "clients gone with on_disconnect=cancel: jobs cancelled"
@@ -282,13 +282,13 @@ def test_nothing_piles_up(theeye: Recorder, services: Fleet) -> None:
 
 
 def settled(services: Fleet, pid: int, most: int) -> bool:
-    """Whether only so many files are open; upstream connections stay for 3 s, and a little traffic closes them."""
+    """Return whether only so many files are open; idle upstream connections are closed after 3 s, by some traffic."""
     services.warm()
     return usage(pid)[1] <= most
 
 
 def usage(pid: int) -> tuple[int, int]:
-    """Threads and open files of a process."""
+    """Return the number of threads and open files of a process."""
     return len(list(Path(f"/proc/{pid}/task").iterdir())), len(open_files(pid))
 
 

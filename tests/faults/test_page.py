@@ -1,4 +1,4 @@
-"""`make drills` writes its figures into the tables of docs/reliability.md."""
+"""Test that `make drills` writes its figures into the tables of docs/reliability.md."""
 
 from faults.page import renewed
 from support.load import Row

@@ -1,4 +1,4 @@
-"""Faults of the notifications: lost, early, odd ones, and a Redis that dies, freezes, or was never there."""
+"""Test faults of the notifications: lost, early and odd ones, and a Redis that dies, freezes, or never existed."""
 
 import ctypes
 import os
@@ -36,7 +36,7 @@ def wait_for_listeners(redis: Redis, count: int) -> None:
 
 
 def wait_for_readiness(services: Fleet, redis: bool) -> None:
-    """Until `readyz` of each says that Redis is there, or is not."""
+    """Wait until `readyz` of each service reports that Redis is up, or is not."""
     for worker in services:
         wait_until(lambda worker=worker: says_redis_is_there(services, worker) is redis, 20, f"readyz of {worker}")
 
@@ -85,7 +85,7 @@ def test_odd_notifications(theeye: Recorder, services: Fleet) -> None:
 
 
 def parked_for(seconds: float, theeye: Recorder, services: Fleet) -> dict[str, Load]:
-    """100 waits of each service, whose jobs end after so many seconds."""
+    """Park 100 waits in each service, whose jobs end after some seconds."""
     theeye.task(delay=seconds)
     return services.park(100)
 
@@ -126,7 +126,7 @@ def test_redis_cut_while_many_wait(kind: str, redis: Redis, theeye: Recorder) ->
 
 
 def looks_since(theeye: Recorder, moment: float) -> int:
-    """How often TheEye was asked for a job."""
+    """Return how often the service has looked at a job."""
     return sum(call.at >= moment for kind in ("lifecycle", "read") for call in theeye.calls_of(kind))
 
 

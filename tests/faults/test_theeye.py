@@ -1,4 +1,4 @@
-"""Faults of the supervisor and the gateway while requests wait."""
+"""Test faults of the supervisor and the gateway while requests wait."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ def test_reads_that_fail_in_every_way(theeye: Recorder, services: Fleet) -> None
 
 
 def first_looks(share: int, shares: int) -> Callable[[Call], bool]:
-    """The first look at each job of one share of the jobs."""
+    """Return the first look at each job of a part of the jobs."""
     seen: set[str] = set()
 
     def is_first(call: Call) -> bool:

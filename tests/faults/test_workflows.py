@@ -1,4 +1,4 @@
-"""The faults of the other drills while workflows of two steps run."""
+"""Test the faults of the other drills with workflows of two steps."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def services(theeye: Recorder, redis: Redis) -> Iterator[Fleet]:
 
 
 def take(theeye: Recorder, seconds: float = 0.5, notify: bool = True, version: int = 2) -> None:
-    """Say that each of the two steps takes so long."""
+    """Set the seconds that each of the two steps takes."""
     for task_id in (FIRST, SECOND):
         theeye.task(task_id, delay=seconds, notify=notify)
     theeye.workflow(notify=notify, version=version)

@@ -1,4 +1,4 @@
-"""Fixtures: plugin files, and installed packages with plugins."""
+"""Define fixtures: plugin files, and installed packages with plugins."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ def write(tmp_path: Path) -> Callable[[str, str], str]:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Installs packages, each a module with entry points, as pip would."""
+    """Return a function that installs packages, each a module with entry points, as pip would."""
     monkeypatch.syspath_prepend(tmp_path)
     modules = []
 

@@ -1,4 +1,4 @@
-"""The `Accept` header selects a plugin, unless JSON is wanted as much."""
+"""Test that the `Accept` header selects a plugin, unless JSON has an equal quality."""
 
 import pytest
 

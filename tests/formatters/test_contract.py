@@ -1,4 +1,4 @@
-"""What a formatter may declare, and what an author imports."""
+"""Test what a formatter may declare, and what an author imports."""
 
 import re
 from typing import Any

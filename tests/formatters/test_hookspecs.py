@@ -1,4 +1,4 @@
-"""Every hook and every built-in mode has its test."""
+"""Test that every hook and every built-in mode has a test."""
 
 import ast
 from pathlib import Path

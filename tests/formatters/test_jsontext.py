@@ -1,4 +1,4 @@
-"""JSON is read and written as JavaScript does, without losing anything."""
+"""Test that JSON is read and written as JavaScript does, without losing digits."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Plugins are found, turned off, and skipped where they are broken."""
+"""Test that plugins are found, turned off, and skipped if they are broken."""
 
 import sys
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_two_files_of_one_name_do_not_mix(write: Write, tmp_path: Path) -> None:
 
 
 def origin(registry: Registry, name: str = "good") -> tuple[str, str]:
-    """The plugin that a mode comes from, and its version."""
+    """Return the plugin of a mode, and its version."""
     [mode] = [mode for mode in registry.modes if mode.name == name]
     return mode.plugin, mode.version
 

@@ -1,4 +1,4 @@
-"""The built-in modes as pure functions: the recorded answers of the original, and anything else a job may hold."""
+"""Test the built-in modes: the recorded answers of the original, and any other job."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ REGISTRY = Registry()
 
 
 def answer(job: dict[str, Any], query: str = "") -> tuple[int, bytes]:
-    """Status and body, through the same steps as a request."""
+    """Return status and body, made by the same steps as for a request."""
     asked = Query(query)
     formatter = REGISTRY.choose(asked.first)
     response = render(formatter, Context(job, asked.first), [])

@@ -1,4 +1,4 @@
-"""Plugins on real gunicorn: whatever one does, the service serves, and only the log has it all."""
+"""Test plugins on real gunicorn: whatever one does, the service serves, and only the log has the details."""
 
 import json
 import subprocess
@@ -156,7 +156,7 @@ def gunicorn_settings(plugins: str) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _as_new(its_theeye: StandIn) -> None:
-    """For every test here."""
+    """Reset the stand-in for every test of this file."""
 
 
 def ask(gunicorn: Service, query: str, **headers: str) -> RawResponse:

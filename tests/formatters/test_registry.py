@@ -1,4 +1,4 @@
-"""Choosing a mode, and registering plugins beside the built-in ones."""
+"""Test the choice of a mode, and plugins beside the built-in ones."""
 
 import pytest
 from support.plugins import Plugin, Shout, names, with_attributes

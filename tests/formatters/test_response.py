@@ -1,4 +1,4 @@
-"""`?response`: the job decides the whole answer, and nothing but the answer."""
+"""Test `?response`: the job decides the whole answer, and nothing else."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ QUOTED_TYPE = 'text/html; charset="UTF-8"'
 
 
 def respond(described: Any, query: str = "response", **job: Any) -> Rendered:
-    """The answer to an output that describes a response."""
+    """Return the answer to an output that describes a response."""
     return run(Response(), {"output": [json.dumps(described)], **job}, query)
 
 

@@ -1,4 +1,4 @@
-"""`?response` over HTTP: the answers of the sandbox's tasks, and what is refused."""
+"""Test `?response` over HTTP: the answers of the sandbox's tasks, and what is refused."""
 
 import base64
 import json

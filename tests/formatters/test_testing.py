@@ -1,4 +1,4 @@
-"""The test helper for authors of plugins does what the service does."""
+"""Test that the test helper for authors of plugins does what the service does."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The application whose looks at TheEye come often."""
+"""Define an application with frequent probes of TheEye."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from app.health import probes
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    """Looks that come often."""
+    """Return parts with frequent probes."""
     monkeypatch.setattr(probes, "LOOK_SECONDS", 0.02)
     with assembled() as parts:
         yield parts

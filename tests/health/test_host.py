@@ -1,4 +1,4 @@
-"""The server that carries the service is known by its environ, and by the modules that it embeds."""
+"""Test that the WSGI server is recognised by its environ and the modules that it embeds."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The health pages on real gunicorn: what they say of TheEye and of Redis, and what they cost."""
+"""Test the health pages on real gunicorn: what they report about TheEye and Redis, and what they cost."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""The looks at TheEye's servers: when they come, what they cost, and what counts as an answer."""
+"""Test the probes of TheEye's servers: their times, their cost, and what counts as an answer."""
 
 from typing import Any
 from unittest.mock import ANY

@@ -1,4 +1,4 @@
-"""Ready, degraded, stopping: what /readyz says."""
+"""Test what /readyz reports: ready, degraded, stopping."""
 
 import socket
 import threading

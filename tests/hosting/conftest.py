@@ -1,4 +1,4 @@
-"""What deploy/Dockerfile builds, once for all tests."""
+"""Build what deploy/Dockerfile builds, once for all tests."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The container files: checked by the field's tools, and what they say done in a root that has nothing else."""
+"""Test the container files, with linters, and by carrying them out in a root that has nothing else."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ Start = Callable[..., tuple[Container, str]]
 
 @pytest.fixture
 def start(venv: Path) -> Iterator[Start]:
-    """Starts the image as compose.yaml does, on a port that the platform gives it, and waits until it is healthy."""
+    """Start the image as compose.yaml does, on a port given by the platform, and wait until it is healthy."""
     with ExitStack() as stack:
 
         def started(theeye: Server, writable: list[str] = TMP, **settings: object) -> tuple[Container, str]:

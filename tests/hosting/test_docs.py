@@ -1,4 +1,4 @@
-"""docs/hosting.md: its commands are run, and the values that belong together are compared."""
+"""Test docs/hosting.md: run its commands, and compare the values that belong together."""
 
 import re
 import runpy
@@ -20,7 +20,7 @@ INSTALLED = "/etc/nginx/conf.d/theeye-sync.conf"
 
 
 def commands(word: str) -> list[str]:
-    """Every block of commands with this word in it."""
+    """Return every block of commands that contains this word."""
     found = [block for block in BLOCKS if word in block]
     assert found, word
     return found
@@ -85,7 +85,7 @@ def test_the_second_unit(tmp_path: Path) -> None:
 
 
 def value(directive: str) -> str:
-    """The value of a directive in nginx.conf; the first one."""
+    """Return the first value of a directive in nginx.conf."""
     found = re.search(rf"^ *{directive} +([^;]+);", NGINX, re.MULTILINE)
     assert found, directive
     return found[1]

@@ -1,4 +1,4 @@
-"""`flask run`: Flask's own server logs no token."""
+"""Test that `flask run`, Flask's own server, logs no token."""
 
 import sys
 

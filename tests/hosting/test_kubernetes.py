@@ -1,4 +1,4 @@
-"""deploy/kubernetes: checked against schemas, its figures against the service, and a rolling update done by hand."""
+"""Test deploy/kubernetes: against schemas, its figures against the service, and a rolling update carried out here."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_the_page_explains_every_figure() -> None:
 
 
 def leaves(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Each value in a document, with the name before it."""
+    """Yield each value in a document, with its name."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from leaves(value, key)
@@ -137,7 +137,7 @@ def pre_stop_seconds() -> int:
 
 
 class Pod(Container):
-    """A pod of the Deployment, on a port of this machine."""
+    """Run a pod of the Deployment, on a port of this machine."""
 
     def __init__(self, venv: Path, port: int, theeye: StandIn, redis: Redis) -> None:
         self.port = port
@@ -159,7 +159,7 @@ class Pod(Container):
             wait_until(lambda probe=probe: self.passes(probe), 60, probe)  # type: ignore[misc]
 
     def delete(self) -> None:
-        """As the kubelet does: preStop, then SIGTERM, and the end within the grace period."""
+        """Stop the pod as the kubelet does: preStop, then SIGTERM, and the end within the grace period."""
         subprocess.run(self.arguments(BOX["lifecycle"]["preStop"]["exec"]["command"]), timeout=30, check=True)
         self.terminate()
         assert self.wait(POD["terminationGracePeriodSeconds"]) == 0
@@ -167,7 +167,7 @@ class Pod(Container):
 
 @pytest.fixture
 def rollout(venv: Path, theeye_redis: StandIn, redis_server: Redis) -> Iterator[tuple[Nginx, Any]]:
-    """Two pods behind nginx, and what replaces them one after the other."""
+    """Run two pods behind nginx, and replace them one after the other."""
     with ExitStack() as stack:
         pods = [stack.enter_context(Pod(venv, free_port(), theeye_redis, redis_server)) for _ in range(2)]
         nginx = stack.enter_context(Nginx(*(pod.port for pod in pods)))

@@ -1,4 +1,4 @@
-"""The service under Apache's mod_wsgi, uWSGI, waitress and wsgiref: the same answers, and what is different there."""
+"""Test the service under Apache's mod_wsgi, uWSGI, waitress and wsgiref: the same answers, and the differences."""
 
 import json
 import re
@@ -35,7 +35,7 @@ NAMES = [host.name for host in THREADED]
 
 @contextmanager
 def running(name: str, **settings: object) -> Iterator[LegacyHost]:
-    """The host, in front of a TheEye of its own; it has ended by the end."""
+    """Run the host in front of its own TheEye, and stop it at the end."""
     with StandIn(str(settings.get("redis_url", ""))) as theeye, HOSTS[name](theeye, **settings) as host:
         yield host
 
@@ -169,13 +169,13 @@ def test_the_stop_and_the_logs(name: str) -> None:
 
 
 def check_requests_are_logged(directory: Path) -> None:
-    """Somewhere stand the service's own lines, with the path: they are part of what is searched for the token."""
+    """Check that the service's own lines exist, with the path: they too are searched for the token."""
     assert any(f" {JOB} customer=acme " in file.read_text() for file in directory.glob("*log"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_waits_whose_jobs_go_on_are_told_so_at_a_stop(name: str) -> None:
-    """By waitress after SYNC_GRACE_SECONDS; uWSGI and Apache let them go on to their own deadlines."""
+    """waitress cuts the waits after SYNC_GRACE_SECONDS; uWSGI and Apache let them run until their own deadlines."""
     with running(name, wait_seconds=4, grace_seconds=0.5) as host:
         with parked(host.url, host.theeye, 5) as waits:
             host.terminate()
@@ -234,7 +234,7 @@ def test_fewer_threads_than_places_are_named() -> None:
 
 
 def number(text: str, before: str) -> int:
-    """The first number after these words."""
+    """Return the first number after these words."""
     found = re.search(rf"{re.escape(before)}\D*(\d+)", text)
     assert found, before
     return int(found[1])

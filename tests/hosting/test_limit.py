@@ -1,4 +1,4 @@
-"""nginx's limit on the requests of one token, which deploy/nginx.conf sets."""
+"""Test nginx's limit of requests for one token, set in deploy/nginx.conf."""
 
 import socket
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def test_a_token_in_disguise_is_counted_by_its_address(nginx: Nginx) -> None:
 
 
 def exhaust(nginx: Nginx, target: str, headers: str = "") -> tuple[int, RawResponse]:
-    """How many of many requests in a row are let through, over one connection so that they come fast; the refusal."""
+    """Send many requests fast over one connection; return how many were accepted, and the refusal."""
     with socket.create_connection(("127.0.0.1", nginx.port), 10) as sock:
         for number in range(1000):
             sock.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())

@@ -1,4 +1,4 @@
-"""deploy/alerts.yaml and deploy/grafana.json: each alert fires when it should; the queries can be read."""
+"""Test deploy/alerts.yaml and deploy/grafana.json: each alert fires when it should, and the queries are valid."""
 
 import json
 import re

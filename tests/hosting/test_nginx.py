@@ -1,4 +1,4 @@
-"""gunicorn behind nginx, with deploy/nginx.conf as it is."""
+"""Test gunicorn behind nginx, with deploy/nginx.conf unchanged."""
 
 import json
 import re
@@ -86,7 +86,7 @@ def test_connections_to_gunicorn_are_kept(world: World) -> None:
 
 
 def peers(port: int) -> set[int]:
-    """The other ends of the established connections to a local port."""
+    """Return the other ends of the established connections to a local port."""
     return {each.remote_port for each in sockets() if each.port == port and each.state == CONNECTED}
 
 
@@ -108,7 +108,7 @@ def test_a_large_output_comes_whole_to_a_slow_reader(world: World) -> None:
 
 
 def check_nothing_was_written(nginx: Nginx) -> None:
-    """The directories for bodies are empty: files in them are deleted, but the subdirectories made for them stay."""
+    """Check that the directories for bodies are empty; nginx deletes the files in them, but keeps subdirectories."""
     assert [list((nginx.directory / place).iterdir()) for place in ("body", "proxy")] == [[], []]
 
 
@@ -157,7 +157,7 @@ def test_what_a_client_says_about_itself_ends_at_nginx() -> None:
 
 
 def test_the_service_sees_the_client(world: World) -> None:
-    """Who really asks: nginx says so, and is believed; the forged address ends at nginx."""
+    """nginx gives the client's address, and the service trusts it; nginx drops the forged address."""
     assert ask(world.url, "/api/status?who", X_Forwarded_For="6.6.6.6").status == 200
     wait_until(lambda: "seen 127.0.0.1 http /api/status" in world.service.log_text(), 20, "the access log")
     assert ask(world.service.url, "/healthz?who", X_Forwarded_For="9.9.9.9", X_Forwarded_Proto="https").status == 200
@@ -201,7 +201,7 @@ def test_nothing_behind_nginx() -> None:
 
 
 def test_no_answer_in_time() -> None:
-    """The real limit is above the longest request, so this one is made shorter."""
+    """The real limit is longer than the longest request, so the test shortens it."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         nginx = Nginx(silent.getsockname()[1], changes={"proxy_read_timeout    120s": "proxy_read_timeout 1s"})
         with nginx:
@@ -266,7 +266,7 @@ def test_no_token_in_any_log(world: World) -> None:
 
 @pytest.mark.parametrize(("level", "upstream"), [("error", ""), ("crit", "unix:/nowhere;#")])
 def test_nginxs_error_log_would_quote_the_token(level: str, upstream: str) -> None:
-    """Why it is off: if this ever fails, nginx has learnt to leave the query out, and the log can be on."""
+    """This is why that log is off: if the test fails, nginx leaves out the query, and the log can be on."""
     changes = {"error_log /dev/null emerg": f"error_log error.log {level}", "server 127": f"server {upstream}127"}
     with Nginx(free_port(), changes=changes) as nginx:
         say_the_token_everywhere(nginx.url)

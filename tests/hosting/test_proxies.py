@@ -1,4 +1,4 @@
-"""SYNC_PROXIES: what proxies say about the client is believed when the setting says so, and never otherwise."""
+"""Test SYNC_PROXIES: headers about the client are trusted only if the setting says so."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ SEEN = ["--access-logfile", "-", "--access-logformat", "seen %(h)s %({wsgi.url_s
 
 @pytest.mark.parametrize("worker", ["gevent", "gthread"])
 def test_by_default_nobody_is_believed(worker: str, theeye: StandIn, service: Callable[..., Service]) -> None:
-    """Not even gunicorn believes 127.0.0.1, which it would by itself."""
+    """By default gunicorn itself would trust 127.0.0.1."""
     theeye.task(delay=None)
     head = "".join(f"{name}: {value}\r\n" for name, value in (FORGED | {"SCRIPT_NAME": "/evil"}).items())
     running = service(worker, args=SEEN)

@@ -1,4 +1,4 @@
-"""The systemd unit: systemd's own checks of it, and what it starts, with the rights that it leaves."""
+"""Test the systemd unit: with systemd's own checks, and by starting the service with the rights that it leaves."""
 
 import os
 import re
@@ -24,7 +24,7 @@ EXPOSURE = 1.5  # of 10, where a service without any protection has 9.6
 
 
 def here(text: str) -> str:
-    """The unit with the places of this checkout."""
+    """Return the unit with the paths of this checkout."""
     return text.replace("/opt/theeye-sync/.venv", sys.prefix).replace("/opt/theeye-sync", str(CHECKOUT))
 
 
@@ -69,7 +69,7 @@ def test_the_unit_fits_what_gunicorn_needs(unit: ConfigParser, monkeypatch: pyte
 
 
 class Unit(Process):
-    """What the unit starts, told to notify as by systemd: without any capability, and in the unit's limit of files."""
+    """Start the unit's command as systemd does: with notification, no capabilities, and its limit of files."""
 
     def __init__(self, unit: ConfigParser, env: dict[str, str]) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Unit(Process):
         self._environment = clean_environment() | env | {"NOTIFY_SOCKET": str(self.directory / "notify")}
 
     def start(self) -> str:
-        """Starts it; what it says when it is ready."""
+        """Start the unit; return its message when it is ready."""
         rights = [need("setpriv", "util-linux"), "--no-new-privs", "--inh-caps=-all"]
         rights += ["--bounding-set=-all"] if os.geteuid() == 0 else []
         files = [need("prlimit", "util-linux"), f"--nofile={self._service['LimitNOFILE']}"]

@@ -1,4 +1,4 @@
-"""Two instances behind one nginx, with one Redis: one of them is killed, stopped and started again under load."""
+"""Test two instances behind one nginx, with one Redis: kill, stop and start one of them under load."""
 
 import json
 import re
@@ -57,12 +57,12 @@ class Pair:
     redis: Any
 
     def upstreams(self, status: int) -> set[str]:
-        """Who was asked last, in the access log, where the answer had this status."""
+        """Return the last upstream of each answer with this status, from the access log."""
         lines = [line for line in self.nginx.access_log().splitlines() if f'" {status} ' in line]
         return {re.findall(r"127\.0\.0\.1:\d+", line)[-1] for line in lines}
 
     def keys_with_jobs(self) -> int:
-        """How many idempotency keys know their job."""
+        """Return how many idempotency keys know their job."""
         return sum(self.redis.hexists(key, "job") for key in self.redis.scan_iter(f"{PREFIX}:key:*"))
 
 
@@ -78,7 +78,7 @@ def pair(theeye_redis: StandIn, redis_server: Redis) -> Iterator[Pair]:
 
 @dataclass
 class Load:
-    """Callers, each with a token and a connection of its own, who repeat what was lost under the same key."""
+    """Run callers, each with a token and a connection, who repeat a lost request with the same key."""
 
     pair: Pair
     answers: list[tuple[str, list[RawResponse]]] = field(default_factory=list)
@@ -128,7 +128,7 @@ def park(pair: Pair, pool: ThreadPoolExecutor, number: int) -> Future[RawRespons
 
 
 def creates(pair: Pair) -> Counter[str]:
-    """How often each argument's job was created."""
+    """Return how often the job of each argument was created."""
     return Counter(json.loads(call.body)["task_arguments"][0] for call in pair.theeye.calls_of("create"))
 
 
@@ -165,12 +165,12 @@ def test_one_of_two_is_killed_and_started_again_under_load(pair: Pair) -> None:
 
 
 def finished(waits: dict[int, Future[RawResponse]]) -> list[int]:
-    """Those that have their answer."""
+    """Return the callers that have their answer."""
     return [number for number, wait in waits.items() if wait.done()]
 
 
 def check_load(pair: Pair, load: Load) -> None:
-    """Each call was answered by its own job, once; but for those that were creating it in the killed instance."""
+    """Check that each call got the answer of its own job once, except those whose create was in the killed instance."""
     created = creates(pair)
     assert max(created.values()) == 1, "no job was doubled"
     for argument, got in load.answers:

@@ -1,4 +1,4 @@
-"""How long a task's runs take: what is learned, what callers are told, and how processes share it."""
+"""Test how long a task's runs take: what is learned, what callers are told, and how processes share it."""
 
 import logging
 import re

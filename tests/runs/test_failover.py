@@ -1,4 +1,4 @@
-"""Redis behind Sentinel: after the master has moved, keys and guard work again without a restart."""
+"""Test Redis with Sentinel: after the master has moved, keys and guard work again without a restart."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The history guard in the service: no result is deleted before it was read, whoever creates the newer jobs."""
+"""Test the history guard in the service: no result is deleted before it was read, whatever creates newer jobs."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from support.wire import run
 
 
 def three_hundred_calls(theeye: Recorder, services: list[Service]) -> list[tuple[int, bool]]:
-    """By 12 parallel callers, of tasks that take from no time to 0.2 s: the status, and whether the answer was its own.
+    """Make 300 calls by 12 parallel callers, of tasks up to 0.2 s; return statuses, and if the answers were right.
 
     Each call has an argument of its own.
     """
@@ -42,7 +42,7 @@ def three_hundred_calls(theeye: Recorder, services: list[Service]) -> list[tuple
     ids=["guarded", "unguarded"],
 )
 def test_no_result_is_lost_to_a_history_of_five(guard: str, drill: str, redis_server: Redis) -> None:
-    """300 calls in two services: what cost 44 % of the answers on a real TheEye."""
+    """Without the guard, 300 calls in two services cost 44 % of the answers on a real TheEye."""
     redis_server.client().flushall()
     with Recorder(redis_url=redis_server.url) as theeye, ExitStack() as stack:
         env = environment(theeye, redis_url=redis_server.url, history_guard=guard)

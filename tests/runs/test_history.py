@@ -1,4 +1,4 @@
-"""The history guard: who gets a slot, in what order, and how many there are."""
+"""Test the history guard: which request gets a slot, in what order, and how many slots there are."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The limits that TheEye's documents tell."""
+"""Test the limits in TheEye's documents."""
 
 import pytest
 

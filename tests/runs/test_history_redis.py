@@ -1,4 +1,4 @@
-"""The queue of all processes: one round trip, and what becomes of slots whose process or Redis has gone."""
+"""Test the queue of all processes: one call to Redis, and the slots of a process or a Redis that has gone."""
 
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -18,7 +18,7 @@ from app.waiter.redis_notifications import RedisNotifications
 
 
 def two_queues(redis_server: Redis) -> tuple[RedisQueue, RedisQueue]:
-    """The queues of two processes, which are empty."""
+    """Return the queues of two processes, both empty."""
     redis_server.client().flushall()
     url = redis_server.url
     first, second = (RedisQueue(RedisScripts(url), RedisNotifications(url)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Reservations of idempotency keys: who may create the job, and what becomes of the others."""
+"""Test reservations of idempotency keys: which request may create the job, and what the others get."""
 
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time
@@ -54,7 +54,7 @@ def test_a_reservation_that_its_process_did_not_survive(keys: Keys, key: Key) ->
 def test_a_reservation_left_before_its_create_is_taken_over(
     renews: bool, keys: Keys, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis may carry out, when it thaws, what its caller gave up on long ago."""
+    """A frozen Redis may carry out a command later that its caller has given up."""
     monkeypatch.setattr(idempotency, "RENEW_SECONDS", 0.0)
     ghost = reserved(keys, key, 0.0 if renews else 0.3)
     heir = reserved(keys, key)

@@ -1,4 +1,4 @@
-"""What stands in Redis: the code before issue 13 and this code work side by side on it.
+"""Test the data in Redis: the code before issue 13 and this code work side by side on it.
 
 tests/data/redis_layout.json holds what commit BEFORE leaves in Redis, step by step. This code must leave the same, and
 must go on from there. Where the clone has that commit, both also run at the same time; a shallow clone lacks it.
@@ -34,7 +34,7 @@ OTHER, KEEPS_FIVE = "61f3e937c38201da80f96c98", "61f3e937c38201da80f96c99"
 
 
 class ServiceBefore(Service):
-    """The service as it was at commit BEFORE, with the packages that are installed now."""
+    """Run the service of commit BEFORE, with the packages that are installed now."""
 
     def __init__(self, tree: Path, env: dict[str, str], worker: str) -> None:
         classes = {"gevent": "app.gunicorn_greenlets.Worker", "gthread": "app.gunicorn_threads.Worker"}
@@ -47,7 +47,7 @@ class ServiceBefore(Service):
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code of commit BEFORE, in a folder of its own."""
+    """Unpack the code of commit BEFORE into a folder."""
     git = ["git", "-C", str(CHECKOUT), "archive", BEFORE, "app", "formatters", "wsgi.py", "gunicorn.conf.py"]
     archive = subprocess.run(git, capture_output=True) if shutil.which("git") else None
     if archive is None or archive.returncode != 0:
@@ -72,7 +72,7 @@ def theeye(redis_server: Redis) -> Iterator[Recorder]:
 
 @pytest.fixture(scope="module")
 def named(theeye: Recorder, redis_server: Redis, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Service]]:
-    """Each service that a test names, started once: "now" and "also now", "before" and "also before"."""
+    """Return each service that a test names, started once: "now" and "also now", "before" and "also before"."""
     env = environment(theeye, redis_url=redis_server.url, wait_seconds=30)
     with ExitStack() as stack:
 
@@ -98,7 +98,7 @@ def before(named: Callable[[str], Service]) -> Service:
 
 @pytest.fixture
 def client(redis_server: Redis, theeye: Recorder) -> Iterator[Any]:
-    """An empty Redis, and TheEye as new."""
+    """Empty Redis and reset TheEye; return a client of Redis."""
     theeye.renew()
     with Client.from_url(redis_server.url, decode_responses=True) as client:
         client.flushall()
@@ -114,7 +114,7 @@ def post(service: Service, key: str | None = None, query: str = "?color=red", **
 
 @dataclass(frozen=True)
 class Held:
-    """A create that is carried out and answered when the test says so."""
+    """Carry out and answer a create when the test says so."""
 
     arrived: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
@@ -126,7 +126,7 @@ class Held:
 
 
 def steps(first: Service, second: Service, theeye: StandIn, client: Any) -> dict[str, Any]:
-    """What Redis holds after each step of two requests to a task that keeps one job, each to its own service."""
+    """Return what Redis has after each step of two requests to a task that keeps one job, each to its own service."""
     seen: dict[str, Any] = {}
     theeye.task(delay=None, history=1)
     theeye.fault("create", held := Held(), times=1)

@@ -1,4 +1,4 @@
-"""Lua scripts on Redis: they are found and loaded, and a Redis that fails is skipped for a while."""
+"""Test Lua scripts on Redis: they are found and loaded, and a Redis that fails is skipped for some seconds."""
 
 import re
 import socket
@@ -42,7 +42,7 @@ def test_a_script_that_redis_no_longer_has_is_loaded_again(redis_server: Redis) 
 
 @dataclass
 class Failing:
-    """A server that closes every connection at once, and counts them."""
+    """Run a server that closes every connection at once, and counts them."""
 
     url: str = ""
     connections: int = 0

@@ -1,4 +1,4 @@
-"""Idempotency-Key in the service: a caller who repeats a request never runs the task twice."""
+"""Test Idempotency-Key in the service: a caller who repeats a request never runs the task twice."""
 
 import threading
 from collections.abc import Iterator
@@ -187,7 +187,7 @@ def test_with_redis_down_it_is_503_and_nothing_is_created(fresh: StandIn) -> Non
 
 @pytest.fixture
 def over_tls(redis_server: Redis, tmp_path: Path) -> str:
-    """The URL of the same Redis behind TLS."""
+    """Yield the URL of the same Redis behind TLS."""
     (certificate, key), port = make_certificate(tmp_path), free_port()
     files = {"tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": certificate}
     for name, value in {**files, "tls-auth-clients": "no", "tls-port": port}.items():

@@ -1,4 +1,4 @@
-"""A run: nothing is created once the grace is over, and an end that the create has shown is an answer."""
+"""Test runs: no job is created after the grace time, and an end shown by the create is an answer."""
 
 import gc
 
@@ -31,7 +31,7 @@ def test_an_end_that_the_create_shows_is_not_lost(read: Reply, client: FlaskClie
 
 
 def test_no_wait_holds_the_body(world: World) -> None:
-    """Compressed, 16 kB of a client would be 16 MiB of ours for as long as the job runs."""
+    """Otherwise 16 kB of compressed data from a client would take 16 MiB here for as long as the job runs."""
     with world.parked():
         assert {each.body for each in gc.get_objects() if isinstance(each, RunRequest)} == {None}
         world.theeye.finish()

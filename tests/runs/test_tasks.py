@@ -1,4 +1,4 @@
-"""A task is read under its caller's customer before it is run for the first time."""
+"""Test that a task is read with the caller's token before its first run."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The sandbox's agent: real scripts in real processes, and restarts."""
+"""Test the sandbox's agent: real scripts in real processes, and restarts."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def start(tmp_path: Path, tasks: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def run(start: Start, tasks: Path) -> Run:
-    """Run a script in a new sandbox with these values; give its job once it has ended."""
+    """Run a script in a new sandbox with these values; return its job when it has ended."""
 
     def run(script: str, *values: Any, runas: str = "sh %script%", **task: Any) -> Any:
         recipe(tasks, ID, script, runas, takes_any_arguments=True, **task)

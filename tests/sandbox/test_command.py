@@ -1,4 +1,4 @@
-"""python -m sandbox, as a process of its own."""
+"""Test python -m sandbox, as a process of its own."""
 
 import re
 import signal
@@ -14,7 +14,7 @@ from support.sandbox import ID, SLEEPER, TASK, Client, eventually, recipe
 
 
 class Command(Process):
-    """The command, until it has said all that one needs."""
+    """Run the command, until it has printed everything."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`make run`: the commands that it prints answer as the seed shows, and it says what is in its way."""
+"""Test `make run`: its printed commands answer as the seed shows, and it reports problems."""
 
 import json
 import os
@@ -31,7 +31,7 @@ SANDBOX_PORT, SERVICE_PORT = 6080, 6090
 
 
 def need_free(*ports: int) -> None:
-    """Skips where somebody else has a port, but not silently on CI."""
+    """Skip the test if another process uses a port; on CI fail."""
     for port in ports:
         try:
             socket.create_server(("127.0.0.1", port)).close()
@@ -43,7 +43,7 @@ def need_free(*ports: int) -> None:
 
 
 class Demo(Process):
-    """What `make run` runs."""
+    """Run what `make run` runs."""
 
     def is_ready(self) -> bool:
         self._check_early_exit()
@@ -81,7 +81,7 @@ def demo(
 
 
 def type_in(command: str) -> RawResponse:
-    """What a curl command prints."""
+    """Run a curl command and return its output."""
     done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=30, check=True)
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -103,7 +103,7 @@ def check_seed(answers: list[RawResponse]) -> None:
 
 
 def test_make_run_prints_commands_that_answer_as_the_seed_shows(tmp_path: Path) -> None:
-    """With a Redis of its own, and a task and a workflow of the user's."""
+    """This uses a Redis of its own, and a task and a workflow of the user."""
     need("curl", "curl")
     need("redis-server", "redis-server")
     need_free(SANDBOX_PORT, SERVICE_PORT)
@@ -132,7 +132,7 @@ def test_make_run_prints_commands_that_answer_as_the_seed_shows(tmp_path: Path) 
 
 @pytest.mark.parametrize("page", EXAMPLES)
 def test_the_commands_of_a_page_answer_as_it_says(page: str, tmp_path: Path) -> None:
-    """As they stand, in their order, against `make run`."""
+    """The commands run unchanged and in order, against `make run`."""
     for program in ("curl", "redis-server"):
         need(program, program)
     need_free(SANDBOX_PORT, SERVICE_PORT)

@@ -1,4 +1,4 @@
-"""The seed's examples through gunicorn on the sandbox's TheEye, with and without Redis."""
+"""Test the seed's examples through gunicorn and the sandbox's TheEye, with and without Redis."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ ERROR_418 = {
 
 @dataclass(frozen=True)
 class Person:
-    """A user of the service in front of a sandbox."""
+    """Call the service in front of a sandbox."""
 
     sandbox: Sandbox
     client: Client

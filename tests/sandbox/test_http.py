@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: gateway, supervisor, and the seed's examples."""
+"""Test the sandbox over HTTP: gateway, supervisor, and the seed's examples."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The sandbox's notifications, with a real Redis."""
+"""Test the sandbox's notifications, with a real Redis."""
 
 import json
 import time
@@ -18,7 +18,7 @@ Listener = Callable[[], tuple[str, Any]]
 
 @pytest.fixture
 def server() -> Iterator[Redis]:
-    """A Redis of the test's own, which it may stop."""
+    """Run a Redis that the test may stop."""
     with Redis() as server:
         yield server
 
@@ -31,7 +31,7 @@ def client(server: Redis, tmp_path: Path) -> Iterator[Client]:
 
 @contextmanager
 def listening(server: Redis, channels: str = "*:job-finished:*") -> Iterator[Listener]:
-    """Give a function for the channel and the message that are published next."""
+    """Yield a function that returns the next channel and message."""
     with server.client().pubsub() as subscription:
         subscription.psubscribe(channels)
         assert subscription.get_message(timeout=20) is not None
@@ -65,7 +65,7 @@ def test_the_end_of_a_job_is_published_after_it_is_saved(client: Client, heard: 
 def test_the_changes_of_a_job_are_published_before_its_end(
     server: Redis, client: Client, task: str, updates: int
 ) -> None:
-    """A script is assigned to the agent, and then it ends; a dummy only ends."""
+    """A script is assigned to the agent before it ends; a dummy only ends."""
     with listening(server, "*") as heard:
         job = client.create(task)
         told = [heard() for _ in range(updates + 2)]

@@ -1,4 +1,4 @@
-"""The sandbox's pure rules: last line, output, log, command line, recipes."""
+"""Test the sandbox's rules: last line, output, log, command line, recipes."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""The sandbox's workflows: recipes, runs over HTTP, restarts and notifications."""
+"""Test the sandbox's workflows: recipes, runs over HTTP, restarts and notifications."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ def test_a_run_that_starts_in_the_middle(start: Start, folder: Path) -> None:
 
 
 def test_arguments_that_the_next_task_does_not_take_leave_the_run_open(start: Start, folder: Path) -> None:
-    """As in TheEye: the next job fails while it is made, nobody is told, and the run goes on for ever."""
+    """As in TheEye: the next job fails at its creation, this is not announced, and the run never ends."""
     two = [{"order": 0, "type": "input"}, {"order": 1, "type": "input"}]
     workflow_recipe(
         folder, [("1", "success", "2")], step("1"), step("2", task_arguments=two, takes_any_arguments=False)
@@ -203,7 +203,7 @@ def test_refusals(start: Start, folder: Path) -> None:
 
 
 def test_a_serialized_workflow_has_uuids(folder: Path) -> None:
-    """As TheEye exports it, with what starts it besides people."""
+    """TheEye exports it so, with its triggers."""
     uuid = "0b9a3f6e-8b1c-4a57-9d5e-0c1d2e3f4a5b"
     workflow_recipe(
         folder, [("hook", "success", uuid), (uuid, "success", "B")], step("A", id=uuid), step("B"), start_task_id=uuid

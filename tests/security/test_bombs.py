@@ -1,4 +1,4 @@
-"""Bodies made to cost more than their size, and bodies that two readers could understand differently."""
+"""Test bodies made to cost more than their size, and bodies that two readers could understand differently."""
 
 import gzip
 import json
@@ -78,7 +78,7 @@ PARTS = {
 
 @pytest.fixture
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the line between what is read and what is refused where a text of an eighth of the size reaches it."""
+    """Lower the limits, so that texts of an eighth of the size reach them."""
     monkeypatch.setattr(cost, "SECONDS", cost.SECONDS / SCALE)
     monkeypatch.setattr(cost, "BASE", cost.BASE // SCALE)
 
@@ -93,7 +93,7 @@ def within(seconds: float = SECONDS) -> Iterator[None]:
 
 @contextmanager
 def takes_at_most(size: int) -> Iterator[None]:
-    """Raise AssertionError if more memory is taken meanwhile."""
+    """Raise AssertionError if the block takes more memory."""
     tracemalloc.start()
     try:
         yield
@@ -103,7 +103,7 @@ def takes_at_most(size: int) -> Iterator[None]:
 
 
 def bomb(item: bytes, size: int = 2 * SIZE // SCALE) -> bytes:
-    """A list of so many bytes; each `%x` in the item is another number."""
+    """Return a list of about this size; each `%x` in the item becomes another number."""
     if b"%x" in item:
         return b"[" + b",".join(item % (number, -number) for number in range(size // len(item))) + b"]"
     return b"[" + b",".join([item] * (size // (len(item) + 1))) + b"]"
@@ -232,7 +232,7 @@ def test_a_long_form_is_read_in_pieces_as_it_is_as_a_whole(shift: int) -> None:
 
 
 def test_health_is_answered_while_bombs_are_looked_at(service: Callable[..., Service], theeye: StandIn) -> None:
-    """To read one of them would stop the only worker, a gevent one, for ten seconds."""
+    """To read one of them would block the only worker, a gevent one, for ten seconds."""
     text, took = bomb(b"[]", 16_000_000), list[float]()
     theeye.task(output=[text.decode()], result={})
     send = over_http(service("gevent").url)

@@ -1,4 +1,4 @@
-"""docs/security.md names tests that exist, and what it says of the installation is so."""
+"""Test docs/security.md: the tests that it names exist, and its statements about the installation are true."""
 
 import ast
 import configparser
@@ -38,7 +38,7 @@ def test_each_threat_has_an_answer_and_tests_that_exist() -> None:
 
 
 def test_each_test_of_security_answers_a_threat() -> None:
-    """A test that belongs to no threat is one that the page forgot; what tests the page itself is left out."""
+    """A test that belongs to no threat is missing on the page; tests of the page itself are left out."""
     paths = (path for path in (CHECKOUT / "tests" / "security").glob("test_*.py") if path.stem != "test_documents")
     for path in paths:
         tests = {name for name in functions_of(path) if name.startswith("test_")}

@@ -1,4 +1,4 @@
-"""Where a request ends: what a proxy and the service could read differently is refused, by both parsers of gunicorn."""
+"""Test where a request ends: both of gunicorn's parsers refuse what a proxy and the service could read differently."""
 
 from collections.abc import Iterator
 
@@ -79,7 +79,7 @@ def test_a_line_without_an_end_is_not_collected_for_ever(service: Service) -> No
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO"])
 def test_no_header_changes_the_path(name: str, service: Service) -> None:
-    """Rules of a proxy that go by the path hold for what the service does."""
+    """Rules of a proxy that depend on the path apply to what the service does."""
     head = f"Host: x\r\n{name}: /healthz\r\nConnection: close\r\n\r\n".encode()
     assert talk(service, b"GET /nope HTTP/1.1\r\n" + head).startswith(b"HTTP/1.1 404 ")
     assert talk(service, b"GET /healthz/healthz HTTP/1.1\r\n" + head).startswith(b"HTTP/1.1 404 ")
@@ -87,7 +87,7 @@ def test_no_header_changes_the_path(name: str, service: Service) -> None:
 
 
 def test_requests_behind_each_other_are_served_in_order(service: Service) -> None:
-    """The other half: a body of a known length ends where it says, and what follows is a request of its own."""
+    """A body of a known length ends where it says, and the next request begins there."""
     last = NEXT.replace(b"Host: x", b"Host: x\r\nConnection: close")
     answer = talk(service, HEAD + b"Content-Length: 3\r\n\r\n[1]" + CHUNKED + b"\r\n3\r\n[1]\r\n0\r\n\r\n" + last)
     assert answer.count(b"HTTP/1.1 200 OK") == 3

@@ -1,4 +1,4 @@
-"""Random bytes through raw sockets: never a 500, never a hang, the worker lives, and the log has no traceback."""
+"""Test random bytes through raw sockets: no 500, no hang, the workers live, and the log has no traceback."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ BODY = st.one_of(st.sampled_from([b"", b"[1]", b"a=1", b'{"a":1}', b"3\r\n[1]\r\
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """A request that may be none, mostly with a token and a right length, so that it gets far."""
+    """Generate requests, also invalid ones, mostly with a token and the right length."""
     query = draw(st.one_of(st.just(b""), BYTES.map(lambda odd: b"?" + odd)))
     body = draw(BODY)
     lines = [draw(METHOD) + b" " + draw(PATH) + query + b" HTTP/1.1", b"Host: x"]
@@ -47,7 +47,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module", autouse=True)
 def lives_on(gunicorn: Service) -> Iterator[None]:
-    """The same workers serve at the end, and have had nothing to say."""
+    """Check that the same workers serve at the end, and have logged nothing."""
     workers = gunicorn.worker_pids()
     yield
     assert raw_request("127.0.0.1", gunicorn.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200

@@ -1,4 +1,4 @@
-"""What a request, a job or TheEye itself could smuggle into a path, a header, a log line or a connection."""
+"""Test what a request, a job or TheEye could inject into a path, a header, a log line or a connection."""
 
 import json
 import re
@@ -31,7 +31,7 @@ SEGMENTS = [
 @pytest.mark.parametrize("segment", SEGMENTS)
 @pytest.mark.parametrize("place", ["task", "job"])
 def test_an_odd_segment_reaches_theeye_as_one(place: str, segment: str, gunicorn: Service, its_theeye: StandIn) -> None:
-    """In the request line as TheEye gets it: as many slashes as ours has, no dots to follow, no query of its own."""
+    """TheEye's request line has as many slashes as ours, no dot segments, and no other query."""
     if place == "task":
         got = send(gunicorn, f"/acme/task/{segment}/job", b"")
         assert error_of(got, 400, "")["message"] == "Invalid Request", "only the supervisor knows that it is no id"
@@ -99,7 +99,7 @@ def test_a_control_character_in_a_header_is_refused(
 
 
 def test_no_header_of_the_client_goes_on_to_theeye(gunicorn: Service, its_theeye: StandIn) -> None:
-    """But for the token; and none of them changes where the service connects or what it says about itself."""
+    """Only the token is sent on; no header changes where the service connects or what it reports about itself."""
     odd = {"Authorization": "Bearer tok-acme", "Host": "evil.example:1", "Proxy": "http://evil.example"}
     odd |= {"X-Forwarded-Host": "evil.example", "X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
     odd |= {"X-Original-URL": "/healthz", "X-Rewrite-URL": "/healthz", "X-HTTP-Method-Override": "DELETE"}
@@ -117,7 +117,7 @@ def test_no_header_of_the_client_goes_on_to_theeye(gunicorn: Service, its_theeye
 
 @pytest.fixture
 def trap() -> Iterator[int]:
-    """A port to which nobody may connect."""
+    """Yield a port to which no client may connect."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
         listener.settimeout(0.2)
@@ -228,7 +228,7 @@ def test_a_log_line_is_one_line_whatever_a_request_holds(gunicorn: Service, its_
 
 
 def test_a_log_line_is_one_line_whatever_theeye_calls_a_job(gunicorn: Service, its_theeye: StandIn) -> None:
-    """Both in the request's own line and in a message: the job cannot be looked at for a while."""
+    """This applies to the request's own line and to a message: the job cannot be read for a while."""
     odd = {"id": "x\nFORGED line\r\nFORGED", "lifecycle": "ready", "task_id": TASK}
     its_theeye.fault("create", Reply(200, odd), times=1)
     for kind in ("read", "lifecycle"):
@@ -268,7 +268,7 @@ def test_no_answer_repeats_the_token(mode: str, gunicorn: Service, its_theeye: S
 
 
 def test_an_answer_to_post_may_be_kept_by_nobody(gunicorn: Service, its_theeye: StandIn) -> None:
-    """RFC 9110, section 9.3.3: only with explicit freshness. A GET's says `no-store` itself."""
+    """RFC 9110, section 9.3.3: a cache needs explicit freshness. A GET's answer says `no-store` itself."""
     got = send(gunicorn)
     assert (got.header("Cache-Control"), got.header("Expires"), got.header("Content-Location")) == (None, None, None)
     for path in (f"{JOB}/{got.header('X-Job-Id')}", f"{JOB}/nope", "/nope"):

@@ -1,4 +1,4 @@
-"""Clients that send as slowly as they can: they are cut off, nothing is started, and honest slowness is served."""
+"""Test clients that send as slowly as they can: they are cut off, nothing is started, and fair ones are served."""
 
 import json
 import select
@@ -32,7 +32,7 @@ def post_worker_init(worker):
 def service(
     request: pytest.FixtureRequest, shared_theeye: StandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """One slot, a second for each 1000 bytes of a body and for a head, 3 for each piece of an answer."""
+    """Run a service with one slot, 1 s for 1000 bytes of a body and for a head, 3 s for a piece of an answer."""
     config = tmp_path_factory.mktemp("slow") / "impatient.conf.py"
     config.write_text(CONFIG)
     env = environment(shared_theeye, max_waiting=1)
@@ -41,7 +41,7 @@ def service(
 
 
 def drip(sock: socket.socket, pieces: Iterable[bytes], pause: float = 0.2) -> float:
-    """Sends one piece after the other until the service answers or hangs up; the seconds that it took."""
+    """Send piece after piece until the service answers or closes the connection; return the seconds."""
     began = time.monotonic()
     for piece in pieces:
         try:
@@ -93,7 +93,7 @@ def test_a_large_body_may_take_longer_than_a_small_one(service: Service) -> None
 
 
 def test_headers_that_drip_are_cut_off(service: Service) -> None:
-    """By ours in the threaded worker, in gevent's by gunicorn's `keepalive`, which covers the next request's head."""
+    """Our threaded worker does it; gevent's has gunicorn's `keepalive`, which covers the next request's head."""
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
         assert 0.9 < drip(sock, [b"a"] * 100) < 15

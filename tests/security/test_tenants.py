@@ -1,4 +1,4 @@
-"""No customer sees another's job, by any id, key or cache, even where TheEye's own checks would not hold."""
+"""Test that no customer sees another's job, by any id, key or cache, also if TheEye's own checks fail."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

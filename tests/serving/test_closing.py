@@ -1,4 +1,4 @@
-"""Connections that are closed before the client has sent everything, and workers that end at once."""
+"""Test connections that are closed before the client has sent everything, and workers that quit at once."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Threaded workers share the cores out among themselves; greenlets may run anywhere."""
+"""Test that threaded workers divide the cores, and that greenlets may run on any core."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ CORES = os.sched_getaffinity(0)
 
 
 def taken(service: Service) -> list[set[int]]:
-    """The cores of each worker."""
+    """Return the cores of each worker."""
     cores = []
     for pid in service.worker_pids():
         with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The gevent worker: what it refuses, what it logs, and connections while it stops."""
+"""Test the gevent worker: what it refuses, what it logs, and connections while it stops."""
 
 import http.client
 import os
@@ -63,7 +63,7 @@ def test_connections_that_come_in_during_a_reload_are_served(worker: str) -> Non
 
 
 def has_pending(pid: int, number: signal.Signals) -> bool:
-    """Whether a process that is stopped (SIGSTOP) has a signal to handle once it goes on."""
+    """Return whether a process that is stopped (SIGSTOP) has a signal to handle when it continues."""
     pending = re.findall(r"^(?:SigPnd|ShdPnd):\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return any(int(mask, 16) >> (number - 1) & 1 for mask in pending)
 
@@ -87,7 +87,7 @@ def test_connections_that_are_not_yet_accepted_at_a_stop_are_served(worker: str)
 
 @pytest.mark.parametrize("worker", WORKERS)
 def test_idle_connections_do_not_hold_up_the_end(worker: str) -> None:
-    """Without that the worker would wait for them for `graceful_timeout`, here 50 s."""
+    """Otherwise the worker would wait for them for `graceful_timeout`, 50 s here."""
     with Service(worker=worker) as service, socket.create_connection(("127.0.0.1", service.port)) as silent:
         kept = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
         kept.request("GET", "/healthz")

@@ -1,4 +1,4 @@
-"""gunicorn.conf.py: what it chooses, and that its limits and timeouts fit the settings."""
+"""Test gunicorn.conf.py: its choices, and that its limits and timeouts fit the settings."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ print(json.dumps({name: value for name, value in found.items() if isinstance(val
 
 
 def conf(*missing: str, **settings: str) -> dict[str, Any]:
-    """What stands in the file, for these settings."""
+    """Return the settings in the file, for these variables."""
     found: dict[str, Any] = json.loads(run_python("-c", SHOW, *missing, **settings).stdout)
     return found
 

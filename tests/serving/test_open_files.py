@@ -1,4 +1,4 @@
-"""The limit of open files is raised for all slots."""
+"""Test that the limit of open files is raised for all slots."""
 
 import resource
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Temporary files where the root is read-only: `/tmp` or `/dev/shm` is enough, and without both the start says so."""
+"""Test temporary files with a read-only root: `/tmp` or `/dev/shm` is enough; without both the start reports it."""
 
 import os
 import subprocess

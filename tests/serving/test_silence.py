@@ -1,4 +1,4 @@
-"""More connections that ask for nothing than a worker takes: others are served, and who waits goes on waiting."""
+"""Test more silent connections than a worker accepts: others are served, and waits continue."""
 
 import http.client
 import socket
@@ -41,7 +41,7 @@ def test_a_crowd_does_not_stop_a_worker(
 
 
 class SecureService(Service):
-    """A service behind TLS."""
+    """Run a service behind TLS."""
 
     def _is_healthy(self) -> bool:
         return self._all_are_up()

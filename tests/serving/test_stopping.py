@@ -1,4 +1,4 @@
-"""A worker that is told to stop before it is up."""
+"""Test a worker that is told to stop while it starts."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A warm request costs two calls to TheEye and nothing of Redis, whichever worker serves it."""
+"""Test that a warm request costs two calls to TheEye and no Redis command, with each kind of worker."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def service(request: pytest.FixtureRequest, theeye: StandIn, redis_server: Redis
 
 
 def run(service: Service, *tasks: str) -> None:
-    """All these tasks, up to eight at once."""
+    """Run all these tasks, up to eight at once."""
     with ThreadPoolExecutor(8) as pool:
         data = [request_bytes(target=JOB.replace(TASK, task)) for task in tasks]
         statuses = [got.status for got in pool.map(lambda one: ask(service, one), data)]
@@ -53,7 +53,7 @@ def run(service: Service, *tasks: str) -> None:
 
 
 def redis_commands(redis: Redis, service: Service, *tasks: str) -> Counter[str]:
-    """What Redis was told to do for these requests."""
+    """Return the Redis commands of these requests."""
     client = redis.client()
     client.ping()  # the greeting of a new connection is not counted
     with redis.client().monitor() as monitor:
@@ -76,5 +76,5 @@ def test_no_redis_command(service: Service, redis_server: Redis) -> None:
 
 
 def test_a_guarded_task_asks_redis_for_its_turn(service: Service, redis_server: Redis) -> None:
-    """The one exception, which also shows that the commands of requests are seen at all."""
+    """This is the one exception, which also shows that the commands of requests are counted."""
     assert redis_commands(redis_server, service, GUARDED)

@@ -1,4 +1,4 @@
-"""The books of the soak: what each request asked for, and what the stand-in saw of it.
+"""Keep the books of the soak: what each request wanted, and which calls the stand-in got for it.
 
 Books    one page a request: its creates, its jobs, what became of its calls
 Windows  which fault was open when, and what it can excuse
@@ -25,7 +25,7 @@ EXAMPLES = 40
 
 @dataclass
 class Page:
-    """One request, however often it is repeated."""
+    """Record one request and its repetitions."""
 
     argument: str
     kind: str
@@ -38,7 +38,7 @@ class Page:
 
 @dataclass
 class Window:
-    """A fault, from its beginning until it can excuse nothing any more."""
+    """Record a fault, from its beginning until it can excuse nothing any more."""
 
     kind: str
     touches: Set[str]
@@ -48,7 +48,7 @@ class Window:
 
 
 class Windows:
-    """The faults so far, and whose connections were cut by a worker's end."""
+    """Record the faults so far, and whose connections were cut by a worker's end."""
 
     def __init__(self) -> None:
         self.all: list[Window] = []
@@ -71,7 +71,7 @@ class Windows:
         return [window.kind for window in self._between(since, until)] or ["none"]
 
     def first(self, since: float, until: float) -> str:
-        """The fault that a delay is put down to: the first that was there, or else one just over."""
+        """Return the fault that explains a delay: the first that was active, or else one that has just ended."""
         windows = self._between(since, until)
         there = [window for window in windows if window.healed >= since] or windows[-1:]
         return there[0].kind if there else "none"
@@ -87,7 +87,7 @@ class Windows:
 
 
 class Books:
-    """All pages that are not closed for good, and the sums of those that are."""
+    """Hold all open pages, and the sums of the closed ones."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Counter[str]] = {}
@@ -108,11 +108,11 @@ class Books:
             return page
 
     def settle(self, page: Page) -> None:
-        """Nobody asks for it any more; a create may still come."""
+        """Note that no caller will ask for it any more; a create may still arrive."""
         page.settled = time.monotonic()
 
     def note(self, page: Page, outcome: str, kind: str = "", why: str = "") -> None:
-        """One call's outcome."""
+        """Note the outcome of one call."""
         if self.shut:
             return
         kind = kind or page.kind
@@ -150,7 +150,7 @@ class Books:
                 page.jobs.append(job_id)
 
     def close(self, older: float = KEPT_SECONDS) -> None:
-        """Closes the pages that were settled so long ago; those that were only refused must have started nothing."""
+        """Close the pages that were settled long ago; those that were only refused must have started nothing."""
         due = time.monotonic() - older
         with self._lock:
             done = [page for page in self._pages.values() if page.settled <= due]
@@ -161,7 +161,7 @@ class Books:
                 self.complain(self.lost, f"{page.kind} {page.argument}: refused, but started")
 
     def finished_jobs(self) -> list[str]:
-        """The jobs that nobody asks for any more."""
+        """Return the jobs that no caller will ask for any more."""
         due = time.monotonic() - JOB_KEPT_SECONDS
         with self._lock:
             return [job for page in self._pages.values() if page.settled <= due for job in page.jobs]

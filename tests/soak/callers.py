@@ -1,4 +1,4 @@
-"""The callers of the soak: tasks that take short and long, with and without keys, some of them hang up."""
+"""Run the callers of the soak: short and long tasks, with and without keys, some of which disconnect."""
 
 import random
 import threading
@@ -25,7 +25,7 @@ def path_of(task: str) -> str:
 
 
 class Caller(threading.Thread):
-    """Calls, and calls again, in one of the ways at a time."""
+    """Call and call again, in one way at a time."""
 
     def __init__(self, number: int, world: World, books: Books, judge: Judge, seed: int) -> None:
         super().__init__(name=f"soak-caller-{number}", daemon=True)
@@ -64,7 +64,7 @@ class Caller(threading.Thread):
         self._books.settle(page)
 
     def _keyed(self) -> None:
-        """A third is repeated on purpose: after an answer, after hanging up, or at the same moment."""
+        """Repeat a third on purpose: after an answer, after disconnecting, or at the same moment."""
         page = self._books.open("keyed")
         task, key = self._rng.choice([*SHORT, INSTANT, EARLY]), {"Idempotency_Key": f"key-{page.argument}"}
         how = self._rng.choices(["once", "again", "after hanging up", "at once"], [6, 1, 1, 1])[0]
@@ -88,7 +88,7 @@ class Caller(threading.Thread):
     # -- calls ---------------------------------------------------------------------------------------
 
     def _call(self, page: Page, task: str, query: str = "", again: str = "", **headers: str) -> str:
-        """One POST, followed by GETs where it is told to come back; its outcome."""
+        """Send one POST, followed by GETs if the answer says so; return the outcome."""
         verdict = self._judged(page, self._send(page, task, query, **headers))
         if verdict.outcome == LATER:
             verdict = self._follow(page, task)
@@ -118,7 +118,7 @@ class Caller(threading.Thread):
         return self._judge.judge(page, client.answer()) if client else Verdict(REFUSED)
 
     def _follow(self, page: Page, task: str) -> Verdict:
-        """Asks for a job's answer until there is one; what fails in passing is asked again."""
+        """Read a job's answer until there is one; try again after a temporary failure."""
         give_up = time.monotonic() + FOLLOW_SECONDS
         target = f"{path_of(task)}/{page.jobs[0]}"
         while True:

@@ -1,4 +1,4 @@
-"""The faults of the soak: each begins, lasts a while, and is healed again whatever happens."""
+"""Run the faults of the soak: each begins, lasts for some time, and is removed at the end in any case."""
 
 import random
 import threading
@@ -14,7 +14,7 @@ from support.faults import CloseAfter, Drip, Fault, HalfBody, Html, Reply, Reset
 
 @dataclass(frozen=True)
 class Kind:
-    """A fault: what it can excuse, and for how many seconds after it was healed.
+    """Describe a fault: what it can excuse, and for how many seconds after it was removed.
 
     One that `strikes` a service's processes, which are others afterwards, is told which service.
     """
@@ -31,7 +31,7 @@ Fire = Callable[[World], None]
 
 
 def lasting(least: float, most: float, begin: Step, end: Step) -> Fire:
-    """Make a fault that lasts so many seconds."""
+    """Return a fault that lasts some seconds."""
 
     def fire(world: World) -> None:
         begin(world)
@@ -121,7 +121,7 @@ KINDS = [
 
 
 class Faults(threading.Thread):
-    """Fires one fault after the other, all kinds in turn and each turn in another order."""
+    """Start one fault after the other: all kinds in each round, in a random order."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Faults(threading.Thread):
                 self._fire(kind, self._world.rng.choice(services))
 
     def _fire(self, fault: Kind, *service: str) -> None:
-        """Fire and heal it; the calls of that time may be excused by it."""
+        """Start and remove a fault; it may excuse the calls of that time."""
         print(f"{time.monotonic() - self._began:7.1f} s  {fault.name}", flush=True)
         try:
             with self._world.windows.open(fault.name, fault.touches, fault.slack):

@@ -41,14 +41,14 @@ GUARDED = {"EHISTORY", "EJOBGONE"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a call came to; `why` it is lost."""
+    """Hold what a call came to, and why it is lost."""
 
     outcome: str
     why: str = ""
 
 
 class Judge:
-    """Tells right from lost."""
+    """Decide whether a call was right or lost."""
 
     def __init__(self, books: Books, windows: Windows, theeye: Recorder) -> None:
         self._books, self._windows, self._theeye = books, windows, theeye
@@ -64,7 +64,7 @@ class Judge:
         return self._told_off(page, got)
 
     def judge_look(self, page: Page, got: Got) -> Verdict:
-        """The same for a GET: what fails in passing may be asked again."""
+        """Decide the same for a GET, which may be tried again after a temporary failure."""
         verdict = self.judge(page, got)
         passing = got.code == "ESUPERVISOR" and self._windows.excuse({READS, SUPERVISOR}, got.sent, got.at)
         return Verdict(REFUSED) if passing else verdict

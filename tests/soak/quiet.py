@@ -11,14 +11,14 @@ from support.processes import Service
 
 
 def burst(world: World, books: Books, callers: int) -> None:
-    """Make all pools and threads as many as they will be: twice as many callers at once as there are later."""
+    """Fill all pools and threads, with twice as many callers at once as later."""
     calls = [(service, number) for number in range(2 * callers) for service in world.services.values()]
     with ThreadPoolExecutor(len(calls)) as pool:
         list(pool.map(lambda call: once(call[0], books, LONG[0], call[1]), calls))
 
 
 def trickle(world: World, books: Books, seconds: float) -> None:
-    """Make a little traffic: what is idle for too long is closed with it."""
+    """Make a little traffic, which closes connections that were idle for too long."""
     end = time.monotonic() + seconds
     with ThreadPoolExecutor(4) as pool:
         while time.monotonic() < end:

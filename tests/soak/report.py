@@ -1,4 +1,4 @@
-"""What a soak has found: its tables, its figures as JSON, and its exit code."""
+"""Report the results of a soak: tables, figures as JSON, and the exit code."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from support.load import table
 
 @dataclass
 class Findings:
-    """Everything that is reported of one run; it is filled in as the run goes on."""
+    """Hold everything that is reported about one run; it is filled in during the run."""
 
     seed: int
     workers: dict[str, int]
@@ -29,13 +29,13 @@ class Findings:
     interrupted: bool = False
 
     def judge_growth(self, warm_up: float) -> None:
-        """Find out what has grown, where the run was long enough; a worker is warm after so many seconds."""
+        """Find out what has grown, if the run was long enough; a worker is warm after some seconds."""
         if self.judges_growth and not self.interrupted and self.sampler:
             self.grown = growths(self.sampler.samples, warm_up)
             self.complaints = not_flat(self.before, self.after, self.grown, sum(self.workers.values()))
 
     def exit_code(self) -> int:
-        """Return 0 where nothing was lost, nothing ran twice and nothing grew."""
+        """Return 0 if nothing was lost, nothing ran twice and nothing grew."""
         if self.interrupted:
             return 130
         return int(bool(self.books.lost or self.books.doubled or self.complaints))
@@ -86,7 +86,7 @@ def growth_table(grown: list[Growth]) -> str:
 
 
 def figures(found: Findings) -> dict[str, Any]:
-    """Return what has been counted, for a file."""
+    """Return the counts, for a file."""
     books = found.books
     return {
         "calls": {kind: dict(outcomes) for kind, outcomes in books.outcomes.items()},

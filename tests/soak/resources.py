@@ -1,4 +1,4 @@
-"""What the soak's workers use: memory, threads, files and sockets, connections and subscriptions to Redis."""
+"""Measure what the soak's workers use: memory, threads, files and sockets, connections and subscriptions to Redis."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ JUDGED_SAMPLES = 6
 
 @dataclass(frozen=True)
 class Sample:
-    """One worker at one moment."""
+    """Hold the resources of one worker at one moment."""
 
     at: float
     service: str
@@ -31,7 +31,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Calm:
-    """Everything while little is asked of it."""
+    """Hold all resources while there is little load."""
 
     workers: list[Sample]
     subscriptions: int
@@ -39,7 +39,7 @@ class Calm:
 
 @dataclass(frozen=True)
 class Growth:
-    """A worker's memory, once it was warm and at its end."""
+    """Hold a worker's memory when it was warm, and at its end."""
 
     service: str
     pid: int
@@ -49,7 +49,7 @@ class Growth:
 
 
 def sample(world: World, began: float) -> list[Sample]:
-    """All workers that there are; one that ends meanwhile is left out."""
+    """Return a sample of all workers; leave out one that ends meanwhile."""
     found = []
     for name, service in world.services.items():
         for pid in service.worker_pids():
@@ -77,7 +77,7 @@ def calm(world: World, began: float) -> Calm:
 
 
 class Sampler(threading.Thread):
-    """Looks at regular intervals."""
+    """Take samples at regular intervals."""
 
     def __init__(self, world: World, began: float, interval: float) -> None:
         super().__init__(name="soak-sampler", daemon=True)
@@ -90,7 +90,7 @@ class Sampler(threading.Thread):
 
 
 def growths(samples: list[Sample], warm_up: float) -> list[Growth]:
-    """Each worker that was watched for long enough after its warm-up."""
+    """Yield the growth of each worker that was watched long enough after its warm-up."""
     found = []
     for pid in dict.fromkeys(one.pid for one in samples):
         mine = [one for one in samples if one.pid == pid]
@@ -102,7 +102,7 @@ def growths(samples: list[Sample], warm_up: float) -> list[Growth]:
 
 
 def not_flat(before: Calm, after: Calm, grown: list[Growth], workers: int) -> list[str]:
-    """What has grown that should not have."""
+    """Return what has grown but should not have."""
     complaints = [
         f"memory of {one.service} {one.pid}: {one.warm_mb:.1f} -> {one.last_mb:.1f} MB"
         for one in grown

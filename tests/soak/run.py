@@ -1,4 +1,4 @@
-"""One soak: callers and faults at the same time, and between the calm before and after."""
+"""Run one soak: callers and faults at the same time, between two quiet phases."""
 
 import json
 import random
@@ -24,7 +24,7 @@ STRUCK = ((0.0, 0.45), (0.55, 0.95))  # the share of the time in which each serv
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says."""
+    """Hold the options of the command line."""
 
     minutes: float
     seed: int
@@ -41,7 +41,7 @@ class Options:
 
 
 class Soak:
-    """One run."""
+    """Run one soak."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -68,7 +68,7 @@ class Soak:
         return found.exit_code()
 
     def _interrupt(self, world: World) -> None:
-        """Give up the calls under way, but leave no fault unhealed."""
+        """Stop the running calls, but remove every fault."""
         self._found.interrupted = self._books.shut = True
         world.stop.set()
         if self._faults and self._faults.is_alive():
@@ -113,7 +113,7 @@ class Soak:
                 self._books.complain(self._books.lost, f"{caller.name} still waits")
 
     def _strikeable(self, world: World) -> list[str]:
-        """Return whose workers may be struck: one service's in the first part, so that each has a long quiet life."""
+        """Return the services whose workers may be struck: at first only one, so that the workers of all live long."""
         share = (time.monotonic() - self._soaking) / self._options.seconds
         if not self._options.judges_growth:
             return list(world.services)
@@ -126,7 +126,7 @@ class Soak:
 
 
 def tracebacks(service: Service) -> list[str]:
-    """Return each traceback of a service's log with what led to it and what follows."""
+    """Return each traceback of a service's log with the lines before and after it."""
     lines = service.log_text().splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
     return ["\n".join(lines[max(start - 2, 0) : start + 30]) for start in starts]

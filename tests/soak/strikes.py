@@ -1,4 +1,4 @@
-"""Strikes at a service's workers: one is killed, or all are replaced; returns once there are as many again."""
+"""Strike at a service's workers: kill one, or replace all, and return when there are as many again."""
 
 import os
 import signal

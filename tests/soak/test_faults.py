@@ -1,4 +1,4 @@
-"""The soak's faults: what is struck is chosen when it is struck, and only where something may be struck."""
+"""Test the soak's faults: the target is chosen at the time of the strike, and only if one may be struck."""
 
 import threading
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from soak.faults import Faults, Kind
 
 
 def made_world(*strikeable: list[str]) -> Any:
-    """A world in which nothing takes time; `strikeable`: what may be struck each time that somebody asks."""
+    """Return a world in which nothing takes time; `strikeable` has the possible targets for each question."""
     answers = iter(strikeable)
     rng = SimpleNamespace(shuffle=lambda turn: None, choice=lambda found: found[0])
     return SimpleNamespace(

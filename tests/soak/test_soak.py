@@ -1,4 +1,4 @@
-"""The soak itself, for a few seconds: what it finds in twenty minutes stands in docs/reliability.md."""
+"""Test the soak itself, for a few seconds; docs/reliability.md has the results of twenty minutes."""
 
 import json
 from pathlib import Path

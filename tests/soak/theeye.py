@@ -1,4 +1,4 @@
-"""The soak's TheEye: it tells the books of every create, and sends odd notifications when told to."""
+"""Simulate the soak's TheEye: it reports every create to the books, and sends odd notifications when told to."""
 
 import itertools
 from typing import Any
@@ -11,7 +11,7 @@ from support.theeye import Job as StandInJob
 
 
 class SoakTheEye(Recorder):
-    """A stand-in that keeps the books, and forgets the jobs that nobody asks for any more."""
+    """Simulate TheEye, keep the books, and forget the jobs that no caller asks for any more."""
 
     def __init__(self, redis_url: str, books: Books, windows: Windows) -> None:
         self.notifications = "right"

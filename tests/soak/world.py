@@ -1,4 +1,4 @@
-"""All that can fail in a soak: TheEye, Redis and the services, started and stopped together."""
+"""Start and stop everything that can fail in a soak: TheEye, Redis and the services."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ from support.theeye import StandIn
 
 @dataclass
 class World:
-    """All that can fail."""
+    """Hold everything that can fail."""
 
     theeye: SoakTheEye
     gateway: StandIn
@@ -28,7 +28,7 @@ class World:
     strikeable: Callable[[], list[str]]
 
     def pause(self, least: float, most: float) -> None:
-        """Wait so many seconds, or until the soak is to stop."""
+        """Wait for some seconds, or until the soak stops."""
         self.stop.wait(self.rng.uniform(least, most))
 
 

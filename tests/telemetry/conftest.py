@@ -1,4 +1,4 @@
-"""Fixtures: the service with JSON logs; a logger as a fresh process has it."""
+"""Define fixtures: the service with JSON logs, and a logger as in a fresh process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def logged(logged_service: LoggedService) -> LoggedService:
 
 @pytest.fixture
 def ours() -> Iterator[logging.Logger]:
-    """The service's logger; what a test changes of it is undone."""
+    """Yield the service's logger; undo the changes of a test."""
     logger = logging.getLogger("theeye_sync")
     before, propagate = list(logger.handlers), logger.propagate
     logger.handlers = []
@@ -36,4 +36,4 @@ def ours() -> Iterator[logging.Logger]:
 
 @pytest.fixture(autouse=True)
 def _undone(ours: logging.Logger) -> None:
-    """For every test here: a logger as a fresh process has it."""
+    """Give every test here a logger as in a fresh process."""

@@ -1,4 +1,4 @@
-"""The log: one line for each request, in both forms, whatever a client sends."""
+"""Test the log: one line for each request, in both forms, whatever a client sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's own messages, where the host has set up no log."""
+"""Test the service's own messages, on a host without logging."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ def test_the_log_goes_to_standard_error_without_tokens() -> None:
 
 @pytest.mark.parametrize("name", ["werkzeug", "gunicorn.error", "gunicorn.access"])
 def test_a_servers_own_messages_are_redacted(name: str) -> None:
-    """Of a gunicorn that runs without app/serving/config.py too, so with its own logger."""
+    """This includes gunicorn without app/serving/config.py, and so with its own logger."""
     set_up("text")
     stream, log = io.StringIO(), logging.getLogger(name)
     handler = logging.StreamHandler(stream)

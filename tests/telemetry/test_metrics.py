@@ -1,4 +1,4 @@
-"""Metrics: on a socket of their own, the same from every process, with labels that no client makes up."""
+"""Test the metrics: on a separate socket, the same from every process, with labels that no client can set."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from app.telemetry.trace import Trace
 
 @dataclass
 class World:
-    """The service with metrics, in front of a stand-in."""
+    """Use the service with metrics, in front of a stand-in."""
 
     service: Service
     theeye: StandIn
@@ -61,13 +61,13 @@ class World:
         return samples(self.metrics())
 
     def wait_for(self, name: str, value: float) -> dict[str, float]:
-        """A request is counted a moment after it was answered."""
+        """Wait for a number: a request is counted a moment after it was answered."""
         wait_until(lambda: self.scrape().get(name) == value, 10, f"{name} {value}, {self.scrape().get(name)}")
         return self.scrape()
 
 
 def samples(answer: RawResponse) -> dict[str, float]:
-    """Every number, as `name{label=value,...}`; the format is read strictly."""
+    """Return every number, as `name{label=value,...}`; parse the format strictly."""
     assert answer.status == 200
     assert (answer.header("Content-Type") or "").startswith("text/plain; version=")
     found = {}
@@ -81,7 +81,7 @@ def samples(answer: RawResponse) -> dict[str, float]:
 
 
 def of(found: dict[str, float], metric: str) -> dict[str, float]:
-    """The numbers of one metric by their labels."""
+    """Return the numbers of one metric by their labels."""
     start = f"theeye_sync_{metric}{{"
     return {name[len(start) : -1]: value for name, value in found.items() if name.startswith(start)}
 
@@ -167,7 +167,7 @@ def test_no_client_makes_labels_up(world: World) -> None:
 
 
 def test_the_metrics_name_nobody(world: World) -> None:
-    """Neither tokens nor customers, tasks, jobs, users, keys or paths: whoever may read them learns how many only."""
+    """They contain no tokens, customers, tasks, jobs, users, keys or paths: they only count."""
     for target in (JOB, f"{JOB}/", f"{JOB}?parse&access_token=tok-acme&wait=5", f"/beta/task/{TASK}/job?a=tok-acme"):
         token = {} if "access_token" not in target else {"Authorization": ""}
         world.ask(target=target, Idempotency_Key="tok-key", X_Request_Id="tok-id", traceparent="tok-acme", **token)
@@ -409,7 +409,7 @@ OTHERS = ("127.0.0.1", 6090), ("10.0.0.1", 9090)
     ],
 )
 def test_which_requests_are_for_the_metrics(bind: str, port: str, name: object, takes: bool) -> None:
-    """By our end of a client's connection; None: it has gone, NO_SOCKET: the host does not tell."""
+    """The socket's own address decides; None means that the client has gone, NO_SOCKET that the host hides it."""
     ours = Mock(getsockname=Mock(side_effect=[OSError("gone") if name is None else name]))
     environ = {"SERVER_PORT": port} | ({} if name is NO_SOCKET else {"gunicorn.socket": ours})
     assert MetricsSocket(bind).takes(environ) is takes

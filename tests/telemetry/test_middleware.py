@@ -1,4 +1,4 @@
-"""Around every request: its id on the answer, and its line, whatever fails inside or outside of Flask."""
+"""Test that every answer has its id and its log line, whatever fails inside or outside of Flask."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_answer_carries_the_id(logged: LoggedService) -> None:
 
 @pytest.fixture
 def flask(monkeypatch: pytest.MonkeyPatch) -> Flask:
-    """The application without a server, with a view that fails."""
+    """Return the application without a server, with a view that fails."""
 
     def fail(how: str) -> None:
         class Hopeless(errors.SyncError):
@@ -92,7 +92,7 @@ def test_an_answer_of_unknown_length_has_its_line_at_its_end(capfd: pytest.Captu
 
 
 class Restricted:
-    """Standard output as mod_wsgi may have it."""
+    """Restrict standard output as mod_wsgi may do."""
 
     def __getattr__(self, name: str) -> Any:
         raise OSError("sys.stdout access restricted")

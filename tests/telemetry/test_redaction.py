@@ -1,4 +1,4 @@
-"""Messages in both forms, under any host, and no token anywhere."""
+"""Test messages in both forms, under any host, without a token."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_expected_errors_have_no_message(logged: LoggedService) -> None:
 
 
 def test_a_job_id_of_theeyes_stays_one_line(logged: LoggedService) -> None:
-    """The supervisor is trusted, but what it takes for an id may have come from elsewhere."""
+    """The supervisor is trusted, but its id of a job may come from elsewhere."""
     odd = {"id": "x\nFORGED\r\n[ERROR] y", "lifecycle": "finished", "state": "success", "output": ["1"]}
     for kind in ("create", "read"):
         logged.theeye.fault(kind, Reply(200, odd | {"task_id": TASK}), times=1)
@@ -54,7 +54,7 @@ def test_a_job_id_of_theeyes_stays_one_line(logged: LoggedService) -> None:
 
 
 def test_messages_on_a_host_of_another_kind() -> None:
-    """In a process of its own, where nobody has set up any logging."""
+    """This runs in a process of its own, without any logging set up."""
     program = (
         "import logging\n"
         "from app import Settings, create_app\n"
@@ -150,7 +150,7 @@ NAME = "".join(f"%{ord(letter):02X}" for letter in "access_token")
 
 
 def bad_requests() -> list[bytes]:
-    """Each with a token somewhere; where gunicorn, the service or TheEye cannot make sense of it."""
+    """Return requests with a token somewhere, which gunicorn, the service or TheEye cannot use."""
     heads = [
         f"GET {JOB}?access_token={ENCODED} HTTP/9.9",
         f"G@T {JOB}?access_token={ENCODED} HTTP/1.1",

@@ -1,4 +1,4 @@
-"""Tokens where they belong, and where they do not: in a path, after any of their names."""
+"""Test tokens in their proper places, and elsewhere: in a path, after any of their names."""
 
 from urllib.parse import quote
 
@@ -81,7 +81,7 @@ def test_what_is_encoded_too_often_is_not_shown(client: FlaskClient) -> None:
 
 
 def test_an_error_repeats_no_token(client: FlaskClient, theeye: StandIn) -> None:
-    """Not as the method, not as the path, not in TheEye's words; error_of looks for `tok-acme`."""
+    """The token is neither in the method, the path nor TheEye's words; error_of looks for `tok-acme`."""
     error_of(ask(client, "GET", "/a/tok-acme?access_token=tok-acme"), 404, "ENOTFOUND")
     error_of(ask(client, "TOK-ACME", JOB, Authorization="Bearer TOK-ACME"), 405, "EMETHOD")
     theeye.fault(

@@ -1,4 +1,4 @@
-"""A request's record: ids, trace context, and Server-Timing, which shows a caller where the time went."""
+"""Test a request's record: ids, trace context, and Server-Timing, which shows the time of each step."""
 
 import re
 from time import monotonic
@@ -81,7 +81,7 @@ def post(gunicorn: Service, query: str = "", token: str = "tok-acme") -> RawResp
 
 
 def timing(answer: RawResponse) -> dict[str, float]:
-    """The one header, read strictly; milliseconds by name, in their order."""
+    """Return the one header, parsed strictly: milliseconds by name, in order."""
     text = answer.header("Server-Timing") or ""
     assert re.fullmatch(r"[a-z]+;dur=\d+\.\d(, [a-z]+;dur=\d+\.\d)*", text)
     return {name: float(ms) for name, ms in re.findall(r"([a-z]+);dur=([\d.]+)", text)}

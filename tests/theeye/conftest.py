@@ -1,4 +1,4 @@
-"""Fixture: a certificate that nobody signed."""
+"""Define a fixture: a self-signed certificate."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ from support.tls import make_certificate
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """It and its key."""
+    """Return a certificate and its key."""
     return make_certificate(tmp_path_factory.mktemp("tls"))

@@ -1,4 +1,4 @@
-"""Names and addresses: every address is tried, and a resolver that hangs holds up as little as can be."""
+"""Test names and addresses: every address is tried, and a resolver that hangs delays as little as possible."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ def addresses(*ports: int) -> list[tuple[Any, ...]]:
 
 
 class Resolver:
-    """Stands in for socket.getaddrinfo; a test decides what it says, and when."""
+    """Replace socket.getaddrinfo; the test decides what it returns, and when."""
 
     def __init__(self) -> None:
         self.answer: list[tuple[Any, ...]] | Exception = []
@@ -43,7 +43,7 @@ class Resolver:
 
 @pytest.fixture
 def resolver(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
-    """In place of the system's; it knows `theeye`, and hangs no longer once the test is over."""
+    """Replace the system's resolver; this one knows `theeye`, and stops hanging when the test ends."""
     resolver = Resolver()
     resolver.answer = addresses(theeye.port)
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
@@ -121,7 +121,7 @@ def test_a_hanging_resolver_ends_with_the_call(connect_timeout: float, call_time
 
 
 def test_known_names_go_on_while_the_resolver_hangs(theeye: StandIn, resolver: Resolver, transport: Transport) -> None:
-    """Once it answers again, it is believed."""
+    """When the resolver answers again, its answer is used."""
     transport.call("GET", "/x")
     resolver.free.clear()
     for _ in range(3):
@@ -141,7 +141,7 @@ def test_known_names_go_on_while_the_resolver_hangs(theeye: StandIn, resolver: R
 
 @pytest.mark.parametrize(("answer", "goes_on"), [(AGAIN, True), (UNKNOWN, False)])
 def test_a_known_names_lookup_fails(answer: Exception, goes_on: bool, resolver: Resolver, transport: Transport) -> None:
-    """A name server that is down says nothing about the name; one that denies the name does."""
+    """A name server that is down does not deny the name; one that denies it does."""
     transport.call("GET", "/x")
     transport.close()
     resolver.answer = answer

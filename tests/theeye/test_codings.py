@@ -1,4 +1,4 @@
-"""Answers that a proxy has compressed, though nobody asked for it."""
+"""Test answers that a proxy has compressed without being asked."""
 
 import gzip
 import zlib

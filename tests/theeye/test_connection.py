@@ -1,4 +1,4 @@
-"""One deadline for a whole call over TLS, where every byte wakes the reader: in threads and under gevent."""
+"""Test the one deadline of a whole call over TLS, where every byte wakes the reader: in threads and under gevent."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ call(Transport(sys.argv[2], float(sys.argv[3]), 60, 1000))
 
 @contextmanager
 def dripping(port: int) -> Iterator[tuple[int, Event]]:
-    """A port that leads to another one, and the event after which the answers come byte by byte."""
+    """Yield a port that leads to another one, and an event after which the answers come byte by byte."""
     drips = Event()
 
     def send(client: socket, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the environment says about a URL: its proxy and the certificates; and that a mistake names its variable."""
+"""Test what the environment says about a URL, its proxy and certificates, and that an error names its variable."""
 
 import base64
 import os
@@ -15,7 +15,7 @@ HTTP, HTTPS = "http://theeye.example:6080/base", "https://theeye.example"
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment of a test, without proxies (tests/conftest.py takes them out)."""
+    """Yield the environment of a test, without proxies (tests/conftest.py removes them)."""
     return monkeypatch
 
 

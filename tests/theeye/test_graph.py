@@ -1,4 +1,4 @@
-"""What follows what in a workflow, by a graph in any of the forms that TheEye has had."""
+"""Test which task follows which in a workflow, for every form of graph that TheEye has had."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_what_follows_the_first_task(workflow: dict[str, Any], after_success: st
 
 
 def chain(*chained: str) -> list[dict[str, Any]]:
-    """Edges as `A>B` by success, `A?B` by failure."""
+    """Return edges: `A>B` after success, `A?B` after failure."""
     return [{"v": each[0], "w": each[2], "value": "success" if each[1] == ">" else "failure"} for each in chained]
 
 
@@ -54,7 +54,7 @@ OF_EVENTS = [{"v": "A", "w": "e1"}, {"v": "e1", "w": "B"}, {"v": "B", "w": "e2"}
 
 
 def steps(text: str) -> list[Step]:
-    """Steps as `A+` ended with success, `A-` with failure, `A.` running, `A*` gone unread."""
+    """Return steps: `A+` ended with success, `A-` with failure, `A.` is running, `A*` was deleted unread."""
     states = {"+": "success", "-": "failure"}
     return [
         Step(str(number), task, task, "finished" if how in states else "ready", None, states.get(how), how == "*")

@@ -1,4 +1,4 @@
-"""TCP keep-alive on every connection that may be silent while a job runs: the client's, TheEye's and Redis's."""
+"""Test TCP keep-alive on every connection that may be silent while a job runs: client, TheEye and Redis."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ ESTABLISHED, KEEP_ALIVE = "01", "02"  # the state and the timer, as /proc/net/tc
 
 
 def timers(local: int = 0, remote: int = 0) -> set[str]:
-    """The timers of the connections of a port."""
+    """Return the timers of the connections of a port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     wanted = [row for row in rows if row[3] == ESTABLISHED and f":{local or remote:04X}" in row[1 if local else 2]]
     return {row[5].partition(":")[0] for row in wanted}

@@ -1,4 +1,4 @@
-"""Calls through a real proxy, and calls with a client's certificate."""
+"""Test calls through a real proxy, and calls with a client's certificate."""
 
 import socket
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ USER = "ada:p%3Aw%2F%C3%B1@"  # the same in a URL
 def proxied(
     monkeypatch: pytest.MonkeyPatch, credentials: str = "", user: str = "", refusal: int = 0, carried_out: bool = False
 ) -> Iterator[ForwardProxy]:
-    """A proxy that the environment names, with this user in its URL."""
+    """Run a proxy that the environment names, with this user in its URL."""
     with forward_proxy(credentials, refusal, carried_out) as proxy:
         use(monkeypatch, proxy.url.replace("//", f"//{user}"))
         yield proxy
@@ -41,7 +41,7 @@ def use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 
 def failed_create(url: str) -> UpstreamFailed:
-    """What a create comes to."""
+    """Make a create and return its error."""
     supervisor = Supervisor(Settings(supervisor_url=url))
     with pytest.raises(UpstreamFailed) as caught:
         supervisor.create(Caller("acme", "tok-acme"), JOB, b"[]")
@@ -51,7 +51,7 @@ def failed_create(url: str) -> UpstreamFailed:
 
 @pytest.fixture
 def secure(theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of the stand-in behind TLS, with a certificate that is trusted."""
+    """Yield the URL of the stand-in behind TLS, with a trusted certificate."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
     with tls_server(certificate, theeye) as url:
         yield url
@@ -162,7 +162,7 @@ def test_a_proxy_that_speaks_nonsense_is_not_sent(answer: bytes, monkeypatch: py
 
 
 def test_what_comes_before_tls_is_no_answer(secure: str, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It came in one piece with the CONNECT's answer, and the tunnel behind it works."""
+    """The bytes arrive in one piece with the answer to CONNECT, and the tunnel behind it works."""
 
     def serve(client: socket.socket) -> None:
         client.recv(65536)
@@ -193,7 +193,7 @@ def test_a_tunnel_that_is_never_answered_ends_with_the_connect_timeout(monkeypat
 def test_the_service_behind_a_proxy(
     worker: str, theeye: StandIn, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gateway through a tunnel, the supervisor by whole URLs."""
+    """The gateway is called through a tunnel, the supervisor by whole URLs."""
     with forward_proxy(PASSWORD) as proxy, tls_server(certificate, theeye) as url:
         environment = {
             "SYNC_GATEWAY_URL": url,
@@ -235,7 +235,7 @@ def test_a_netrc_adds_and_replaces_nothing(theeye: StandIn, tmp_path: Path, monk
 
 @pytest.fixture
 def client_cert(certificate: tuple[Path, Path], tmp_path: Path) -> Path:
-    """One file with certificate and key."""
+    """Return one file with certificate and key."""
     both = tmp_path / "client.pem"
     both.write_text(certificate[0].read_text() + certificate[1].read_text())
     return both

@@ -1,4 +1,4 @@
-"""What TheEye, or a proxy before it, refuses: the answer is what it is, and who has lost a session asks anew."""
+"""Test refusals by TheEye or a proxy in front of it: they are passed on, and a lost session is read again."""
 
 from typing import Any
 
@@ -81,7 +81,7 @@ def test_a_look_that_is_refused_for_a_while_ends_no_wait(world: World) -> None:
 
 @pytest.mark.parametrize("kind", ["create", "read", "lifecycle"])
 def test_a_member_who_was_removed_has_no_session(kind: str, world: World) -> None:
-    """As a real TheEye answers: its supervisor has asked the gateway, which fails on a session without a member."""
+    """A real TheEye answers so: its supervisor calls the gateway, which fails for a session without a member."""
     world.theeye.fault(kind, Reply(500, FAILED))
     world.theeye.fault("profile", Reply(500, NO_MEMBER))
     before = len(world.theeye.jobs)
@@ -129,7 +129,7 @@ def test_a_viewer_who_may_not_see_the_lifecycle_gets_the_document(method: str, w
 
 
 def test_a_document_that_theeye_refuses_is_403_with_the_jobs_id(world: World) -> None:
-    """The task has `empty_viewers`: the create is allowed, the job is not shown."""
+    """The task has `empty_viewers`: the create is allowed, but the job is not shown."""
     world.theeye.fault("read", Reply(403, {"message": "Forbidden", "stack": "x"}))
     job_id = world.start()
     world.theeye.task()

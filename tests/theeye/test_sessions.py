@@ -1,4 +1,4 @@
-"""Whose token it is: what is remembered, for how long, and what goes on while the gateway is down."""
+"""Test sessions: what is remembered, for how long, and what works while the gateway is down."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ TTL = 30.0
 
 @dataclass
 class Clock:
-    """A clock that a test turns."""
+    """Run a clock that a test sets."""
 
     now: float = 1000.0
 
@@ -59,7 +59,7 @@ def sessions(theeye: StandIn) -> Iterator[Sessions]:
 
 
 def asked(theeye: StandIn) -> list[str]:
-    """The tokens that the gateway was asked about."""
+    """Return the tokens for which the gateway was called."""
     return [call.headers["authorization"].removeprefix("Bearer ") for call in theeye.calls_of("profile")]
 
 
@@ -256,7 +256,7 @@ def test_sessions_asked_for_at_once_are_not_mixed_up(theeye: StandIn, sessions: 
 
 @pytest.fixture(scope="module")
 def apart() -> Iterator[tuple[StandIn, StandIn, Service]]:
-    """A gateway and a supervisor that can fail on their own, and the service in front of them."""
+    """Run a gateway and a supervisor that can fail separately, and the service in front of them."""
     with StandIn() as gateway, StandIn() as supervisor:
         env = environment(supervisor, gateway_url=gateway.url, session_ttl=0.01)
         with Service(env, "gthread") as service:

@@ -1,4 +1,4 @@
-"""Nobody takes all connections to TheEye, and no customer all slots."""
+"""Test that no caller takes all connections to TheEye, and no customer all request slots."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def target(task: str, customer: str = "acme", query: str = "") -> str:
 
 @pytest.fixture(autouse=True)
 def fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter: each hanging call is a thread here."""
+    """Use a quarter of the connections: each hanging call is a thread here."""
     for module in (transport, server):
         monkeypatch.setattr(module, "CONNECTIONS", CONNECTIONS // 4)
 
@@ -35,7 +35,7 @@ def fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 def unanswered(
     app: Flask, theeye: StandIn, kind: str, calls: int, *requests: tuple[str, str], arrive: int
 ) -> Iterator[None]:
-    """Have so many requests (target and token) wait for TheEye, which does not answer them but holds `arrive`."""
+    """Let requests (target and token) wait for TheEye, which does not answer them; `arrive` of them arrive."""
     hanging = {token for _, token in requests}
     tasks = {path.split("/")[3] for path, _ in requests}
 

@@ -1,4 +1,4 @@
-"""What stops the start: a proxy or certificates that cannot be used, in one line, without a password."""
+"""Test what stops the start: a proxy or certificates that cannot be used, in one line, without a password."""
 
 from contextlib import closing
 from pathlib import Path
@@ -34,5 +34,5 @@ def test_a_bad_client_certificate_stops_gunicorn_before_it_listens(tmp_path: Pat
 
 
 def test_gunicorns_master_does_not_import_requests() -> None:
-    """Imported before gevent patches ssl, it would break TLS for whatever uses requests in a worker."""
+    """If it was imported before gevent patches ssl, it would break TLS for code that uses requests in a worker."""
     run_python("-c", "import runpy, sys; runpy.run_path('gunicorn.conf.py'); assert 'urllib3' not in sys.modules")

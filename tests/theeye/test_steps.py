@@ -1,4 +1,4 @@
-"""The steps of a workflow's job, from look to look."""
+"""Test the steps of a workflow's job, from look to look."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The HTTP client of the hot path, alone: what is reused, what is lost, and when it gives up."""
+"""Test the HTTP client of the hot path: what is reused, what is lost, and when it gives up."""
 
 import socket
 import threading
@@ -45,7 +45,7 @@ def transport(theeye: StandIn) -> Iterator[Transport]:
 
 
 def connections(theeye: StandIn) -> list[int]:
-    """The connection of each call, in order."""
+    """Return the connection of each call, in order."""
     return [call.connection for call in theeye.calls]
 
 
@@ -146,7 +146,7 @@ def test_several_connections_closed_while_idle_cost_nothing(theeye: StandIn, tra
 
 @dataclass(frozen=True)
 class TwoAnswers:
-    """An answer, and another one: at once, or so much later."""
+    """Send an answer and another one: at once, or some seconds later."""
 
     later: float
     answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -172,7 +172,7 @@ def test_bytes_that_nobody_asked_for_spoil_a_connection(later: float, theeye: St
 
 
 def quiet(transport: Transport) -> bool:
-    """Whether the idle connection has nothing to read."""
+    """Return whether the idle connection has nothing to read."""
     sock = transport._idle._idle[0]._sock
     try:
         return not sock.recv(1, socket.MSG_PEEK)
@@ -276,7 +276,7 @@ def test_both_kinds_are_transport_errors_but_never_each_other() -> None:
 
 @dataclass(frozen=True)
 class DripBody:
-    """The head at once, the body byte by byte."""
+    """Send the head at once, the body byte by byte."""
 
     chunked: bool
 
@@ -291,7 +291,7 @@ class DripBody:
 
 @dataclass(frozen=True)
 class Flood:
-    """The same bytes again and again, as fast as they are taken: nobody ever waits for them."""
+    """Send the same bytes repeatedly, as fast as they are read: the reader never waits."""
 
     data: bytes
     head: bytes = b""
@@ -360,7 +360,7 @@ def test_a_silent_peer_ends_at_the_deadline(scheme: str, limits: dict[str, float
 
 @dataclass(frozen=True)
 class Sized:
-    """A body of so many bytes, in one of the ways in which HTTP can carry it."""
+    """Send a body of some bytes, in one of the ways that HTTP allows."""
 
     size: int
     framing: str

@@ -1,4 +1,4 @@
-"""Cancelling for clients that have gone: later, unless they come back, and at once when the process stops."""
+"""Test the cancels of clients that have gone: later, unless they come back, and at once when the process stops."""
 
 import threading
 
@@ -17,7 +17,7 @@ ACME = Caller("acme", "t")
 
 
 class Recording(Supervisor):
-    """Remembers each cancel, which takes as long as so many of them need to be under way at once."""
+    """Record each cancel; a cancel takes until as many as needed run at the same time."""
 
     def __init__(self, at_once: int = 1) -> None:
         super().__init__(Settings())

@@ -1,4 +1,4 @@
-"""The wait: what ends it, and what it makes of odd documents."""
+"""Test the wait: what ends it, and how it handles odd documents."""
 
 import json
 from itertools import pairwise
@@ -49,7 +49,7 @@ def test_each_answer_says_how_old_its_job_is(world: World) -> None:
 
 @pytest.mark.parametrize("fault", [Html(503), Reply(200, b"<html>"), Reply(429, "slow down"), Html(404)])
 def test_a_look_that_fails_in_passing_is_tried_again(fault: Any, world: World) -> None:
-    """Also one that is answered with a 404 that is not TheEye's."""
+    """This includes a 404 that is not TheEye's."""
     world.theeye.task(output=['{"a":1}'], delay=0.05)
     for kind in ("lifecycle", "read"):
         world.theeye.fault(kind, fault, times=1)
@@ -94,7 +94,7 @@ def test_another_refusal_to_show_the_job_keeps_its_words(world: World) -> None:
 
 
 def ended(output: bytes) -> bytes:
-    """An ended job with this output, as TheEye might send it."""
+    """Return an ended job with this output, as TheEye might send it."""
     return b'{"lifecycle":"finished","state":"success","output":' + output + b"}"
 
 

@@ -1,4 +1,4 @@
-"""The wait on real gunicorn: by notification and by polling, in both kinds of worker, the same tests for all."""
+"""Test the wait on real gunicorn: with notifications and by polling, in both kinds of worker."""
 
 import time
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def shared_world(request: pytest.FixtureRequest, redis_server: Redis) -> Iterato
 
 @pytest.fixture
 def world(shared_world: World) -> Iterator[World]:
-    """The shared world, as new."""
+    """Return the shared world, reset."""
     shared_world.theeye.heal()
     shared_world.theeye.task(output=['{"a":1}'])
     yield shared_world
@@ -93,7 +93,7 @@ def test_a_job_deleted_meanwhile_is_gone(world: World) -> None:
 
 @pytest.mark.parametrize(("delay", "early"), [(0.0, False), (0.4, False), (0.0, True)])
 def test_a_warm_request_with_redis_costs_two_calls(delay: float, early: bool, world: World) -> None:
-    """Also where the end is told before the create is answered."""
+    """This holds also if the end is announced before the create is answered."""
     world.warm()
     world.theeye.task(delay=delay, early=early)
     with world.calls() as calls:

@@ -1,4 +1,4 @@
-"""Looks at a job: two calls in one deadline, how many a second, and what notifications have to do with them."""
+"""Test looks at jobs: two calls within one deadline, the limit per second, and how notifications count."""
 
 import queue
 from collections.abc import Callable
@@ -69,13 +69,13 @@ def test_a_reader_that_goes_while_reads_fail_frees_its_place() -> None:
 
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> float:
-    """A shorter one, in which there are so many looks at the most."""
+    """Use a shorter period for the limit."""
     monkeypatch.setattr(module, "SECOND", 0.2)
     return module.SECOND
 
 
 def asked(all_permits: Permits, *priorities: tuple[float, bool]) -> list[tuple[float, bool]]:
-    """Ask for permits, and return what they were asked with, in the order in which they were given."""
+    """Ask for permits; return their priorities in the order in which the permits were given."""
     given: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
     with ExitStack() as stack:
         permits = [stack.enter_context(all_permits.permit(partial(given.put, each))) for each in priorities]
@@ -129,14 +129,14 @@ def test_waits_without_notifications_share_the_bound(second: float, world: World
 
 @pytest.fixture
 def heard_app(make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis) -> Flask:
-    """A service that listens to the Redis that its TheEye publishes to."""
+    """Return a service that listens to the Redis of its TheEye."""
     url = theeye_redis.url
     return make_app(redis_url=redis_server.url, gateway_url=url, supervisor_url=url)
 
 
 @pytest.fixture
 def heard(heard_app: Flask, theeye_redis: StandIn) -> World:
-    """The same, ready."""
+    """Return the same service, warm."""
     world = World(theeye_redis, in_process(heard_app), notified=True)
     wait_until(lambda: world.ask("GET", "/readyz").status_code == 200, 30, "ready")
     return world
@@ -179,7 +179,7 @@ def test_a_redis_that_theeye_does_not_publish_to_is_told(heard: World, redis_ser
 
 
 def test_a_flush_loses_no_key_while_a_request_waits(heard_app: Flask, heard: World, redis_server: Redis) -> None:
-    """Also where only a repeated request is left: the first client has gone."""
+    """This holds also if only a repeated request is left, since the first client has gone."""
     client = redis_server.client()
     heard.theeye.task(delay=None)
     with ThreadPoolExecutor(1) as pool:

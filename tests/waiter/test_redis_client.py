@@ -1,4 +1,4 @@
-"""The one maker of Redis clients: its options, connections that lead nowhere any more, and a Cluster."""
+"""Test the function that makes Redis clients: its options, dead connections, and a Cluster."""
 
 import socket
 import uuid
@@ -24,7 +24,7 @@ OWN = (  # options that are the service's own
 
 
 def reserve(scripts: RedisScripts, **options: bool) -> int:
-    """Run a script that writes; 1 as long as the key is new."""
+    """Run a script that writes; return 1 if the key is new."""
     key = f"theeye-sync:key:{uuid.uuid4().hex}"
     return int(scripts.run("key_reserve", [key], ["fingerprint", 1000, 1000, "owner"], **options)[0])
 

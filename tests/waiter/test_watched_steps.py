@@ -1,4 +1,4 @@
-"""Waits for workflows that are told of each end, of some, or of none."""
+"""Test waits for workflows that are notified of every end, of some, or of none."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +21,14 @@ from app.waiter.redis_names import WORKFLOW_CHANGED, WORKFLOW_FINISHED
 def redis_app(
     make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Flask:
-    """In front of `theeye_redis`; what no notification calls for is never looked at."""
+    """Return an application in front of `theeye_redis`, whose waits look only after a notification."""
     monkeypatch.setattr(pauses, "SAFETY", (1000.0, 1000.0))
     url = theeye_redis.url
     return make_app(redis_url=redis_server.url, gateway_url=url, supervisor_url=url, history_guard=False)
 
 
 def step_ends(theeye: StandIn, task_id: str, count: int) -> None:
-    """End the only step of this task, which is the count-th of the first run."""
+    """End the only step of this task, in the run with number `count`."""
     run = theeye.wait_for_jobs(1)[0]
     [step] = [step for step in theeye.wait_for_steps(run, count) if step["task_id"] == task_id]
     theeye.finish(step["id"])
@@ -37,7 +37,7 @@ def step_ends(theeye: StandIn, task_id: str, count: int) -> None:
 @pytest.mark.parametrize("notify", [True, False])
 @pytest.mark.parametrize("version", [2, None])
 def test_it_looks_when_a_step_ends(redis_app: Flask, theeye_redis: StandIn, notify: bool, version: int | None) -> None:
-    """Also where the end of the workflow's own job is not told, or never set."""
+    """This holds also if the end of the workflow's own job is not announced, or never set."""
     for task_id in (FIRST, SECOND, THIRD):
         theeye_redis.task(task_id, delay=None)
     theeye_redis.workflow(tasks=[FIRST, SECOND, THIRD], version=version, notify=notify)
@@ -65,7 +65,7 @@ def test_an_end_before_the_create_was_answered(redis_app: Flask, theeye_redis: S
 def test_a_user_with_the_rights_of_an_older_version(
     make_app: Callable[..., Flask], theeye_redis: StandIn, redis_server: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Such a rule has no channels of workflows."""
+    """Such rights lack the channels of workflows."""
     rights = RIGHTS.replace(f" &{WORKFLOW_FINISHED}", "").replace(f" &{WORKFLOW_CHANGED}", "")
     theeye_redis.task(SECOND, delay=0.1)
     theeye_redis.workflow()
