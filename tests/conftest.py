@@ -31,22 +31,22 @@ from sandbox import Sandbox
 WORKERS = ("gevent", "gthread")
 
 share()
-gc.disable()  # until all tests are collected: thousands of objects, and none of them garbage
+gc.disable()  # until all tests are collected: none of their objects is garbage
 os.environ["PYTHONUNBUFFERED"] = "1"  # the logs of subprocesses are read while they run
-for _name in list(os.environ):  # the machine's own proxies and certificates are none of the tests'
+for _name in list(os.environ):  # the machine's proxies and certificates must not affect the tests
     if _name.lower().endswith("_proxy") or _name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         del os.environ[_name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a process; `make test-fast` leaves it out."""
+    """Mark the tests that start a process; `make test-fast` leaves them out."""
     for item in items:
         if isinstance(item, pytest.Function) and starts_process(item):
             item.add_marker("process")
 
 
 def pytest_collection_finish() -> None:
-    """Leave the tests themselves out of all that looks for garbage from now on: it took a sixth of the time."""
+    """Exclude the tests themselves from garbage collection, which took a sixth of the time."""
     gc.freeze()
     gc.set_threshold(20_000)  # of objects made since; the usual 700 are a few requests
     gc.enable()

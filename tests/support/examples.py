@@ -1,4 +1,4 @@
-"""The commands of a page, and the answers that it prints beneath them."""
+"""Read the commands of a page and the answers below them, and compare these with real answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIVE = [  # what differs from run to run, with what stands for it
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, as printed by curl or in a document."""
+    """Hold a response, as printed by curl or in a document."""
 
     status_line: str
     headers: tuple[tuple[str, str], ...]
@@ -46,7 +46,7 @@ class Answer:
 
 
 def examples(page: str) -> list[tuple[str, str]]:
-    """Each command with the answer printed beneath it; one that only sets JOB has none."""
+    """Return each command with the answer below it; one that only sets JOB has none."""
     found = []
     for block, following in pairwise([*blocks(page), Block("", "", "the end")]):
         if block.text.startswith("JOB=$("):
@@ -69,7 +69,7 @@ def headers_of(answer: Answer, names: set[str]) -> list[tuple[str, str]]:
 
 
 def compare(printed: Answer, got: Answer) -> None:
-    """The status line, the headers that are printed, in their order, and the body; live values by their shape."""
+    """Compare status line, printed headers in order, and body; compare values that change by their form."""
     assert printed.status_line == got.status_line
     names = {name for name, _ in printed.headers}
     if timeless(printed.body) != printed.body and "ETag" in names:  # then each has a tag of its own
@@ -82,9 +82,9 @@ def compare(printed: Answer, got: Answer) -> None:
 
 
 class Runner:
-    """Runs a page's commands as they stand, in their order and as if in one terminal: `JOB` keeps its value.
+    """Run a page's commands unchanged, in order, as in one terminal: `JOB` keeps its value.
 
-    Job ids that the page prints stand for those of this run.
+    Replace the job ids in the page by those of this run.
     """
 
     def __init__(self, home: Path) -> None:

@@ -1,7 +1,7 @@
-"""`pytest -p support.forks --forks N`: collect the tests once, and run them in N processes that are forked after it.
+"""`pytest -p support.forks --forks N`: collect the tests once, and run them in N processes that are forked afterwards.
 
-pytest-xdist collects in each of its processes: with as many as the waits of `make test-fast` need, a third of the CPU
-time. No plugin that forks after the collection is kept up.
+pytest-xdist collects in each of its processes, which takes a third of the CPU time of `make test-fast`. No maintained
+plugin forks after the collection.
 """
 
 import multiprocessing
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-BATCH = 16  # tests in a row that one process runs: they share what their file sets up once
+BATCH = 16  # tests that one process runs in order: they share the fixtures of their file
 FORK = multiprocessing.get_context("fork")
 
 
@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Let processes run all tests, and report what they report."""
+    """Run all tests in processes, and pass on their reports."""
     option = session.config.option
     if not option.forks or option.collectonly or session.testsfailed:
         return None
@@ -40,7 +40,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _start(session: pytest.Session, left: Any) -> tuple[Connection, Any]:
-    """Start a process; its reports, and itself."""
+    """Start a process; return the connection for its reports, and the process."""
     reports, sent = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_run, args=(session, left, sent), daemon=True)
     process.start()
@@ -62,7 +62,7 @@ def _run(session: pytest.Session, left: Any, sent: Connection) -> None:
 
 
 def _take(items: list[pytest.Item], left: Any) -> list[pytest.Item]:
-    """The last ones first: `theeye` and `waiter` wait longest, and nobody is to wait for them at the end."""
+    """Return the next tests, from the end of the list: `theeye` and `waiter` wait longest, so begin with them."""
     with left.get_lock():
         end = left.value
         left.value = max(end - BATCH, 0)
@@ -70,7 +70,7 @@ def _take(items: list[pytest.Item], left: Any) -> list[pytest.Item]:
 
 
 class Reports:
-    """Sends them to the process that shows them."""
+    """Send reports to the process that shows them."""
 
     def __init__(self, sent: Connection) -> None:
         self._sent = sent

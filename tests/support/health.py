@@ -1,4 +1,4 @@
-"""An application with two stand-ins for TheEye's servers, and what /readyz says of them and of Redis."""
+"""Make an application with a stand-in for each of TheEye's servers, to check what /readyz reports about them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ STARTING = (503, {"status": "starting", "degraded": []})
 
 
 def when_known(ask: Callable[[], Any]) -> Any:
-    """The body of /readyz that `ask` returns, once the first looks at TheEye have ended."""
+    """Return the body of /readyz from `ask`, after the first probes of TheEye have ended."""
     bodies: list[Any] = []
 
     def is_known() -> bool:

@@ -1,4 +1,4 @@
-"""What every host has to show, over its base URL: the seed's examples, parallel waits, a graceful stop, silent logs.
+"""Check a WSGI host, over its base URL: the seed's examples, parallel waits, a graceful stop, logs without a token.
 
     check_seed_examples(url, theeye)
     check_parallel_waits(url, theeye)
@@ -7,7 +7,7 @@
     check_graceful_stop(url, theeye, stop=process.terminate)
     check_logs(process.directory)        # no token in any file there
 
-`theeye` is the StandIn that the host's service was started in front of.
+`theeye` is the StandIn behind the host's service.
 """
 
 import json
@@ -40,7 +40,7 @@ CORS = [
 
 @dataclass(frozen=True)
 class Example:
-    """One of the seed's: what the job says, what is asked, and the answer's bytes."""
+    """Hold an example of the seed: the job's output, the query, and the bytes of the answer."""
 
     query: str
     argument: int
@@ -66,14 +66,14 @@ EXAMPLES = [
 def ask(
     url: str, target: str, method: str = "GET", body: bytes = b"", timeout: float = 30, **headers: str
 ) -> RawResponse:
-    """One request with the token, on a connection of its own; see request_bytes."""
+    """Send one request with the token, on a connection of its own; see request_bytes."""
     place = urlsplit(url)
     data = request_bytes(method, place.path + target, body, **{"Host": place.netloc, **headers})
     return raw_request(str(place.hostname), place.port or 80, data, timeout)
 
 
 def run(url: str, *arguments: object, query: str = "", timeout: float = 30, **headers: str) -> RawResponse:
-    """Runs the task."""
+    """Run the task, and return the answer."""
     body = json.dumps({"task_arguments": arguments}).encode()
     return ask(url, JOB + (f"?{query}" if query else ""), "POST", body, timeout, **headers)
 
@@ -82,9 +82,9 @@ def run(url: str, *arguments: object, query: str = "", timeout: float = 30, **he
 
 
 def check_seed_examples(url: str, theeye: StandIn, version: str = "HTTP/1.1", sorts: bool = False) -> None:
-    """Status line, Access-Control headers, Content-Type, ETag and body, byte for byte; the token in the query.
+    """Compare status line, CORS headers, Content-Type, ETag and body byte by byte; send the token in the query.
 
-    `sorts`: the host sends the headers by name, and not as it was given them.
+    `sorts` means that the host sorts the headers by name.
     """
     for example in EXAMPLES:
         theeye.task(output=[example.output], state=example.state)
@@ -105,7 +105,7 @@ def check_seed_examples(url: str, theeye: StandIn, version: str = "HTTP/1.1", so
 
 @contextmanager
 def parked(url: str, theeye: StandIn, count: int) -> Iterator[list[Future[RawResponse]]]:
-    """So many requests whose jobs have been created and do not end, each with an argument of its own."""
+    """Send requests with an argument each; yield the futures of the answers when their jobs were created."""
     theeye.task(delay=None)
     before = len(theeye.jobs)
     with ThreadPoolExecutor(count) as pool:
@@ -118,14 +118,14 @@ def parked(url: str, theeye: StandIn, count: int) -> Iterator[list[Future[RawRes
 
 
 def finish_all(theeye: StandIn) -> None:
-    """Every job ends, with its own argument as the output."""
+    """End every job, with its own argument as the output."""
     for job_id, job in theeye.jobs.items():
         if job["lifecycle"] == "ready":
             theeye.finish(job_id, output=job["task_arguments_values"])
 
 
 def check_own_answers(waits: list[Future[RawResponse]]) -> None:
-    """Each of the parked got the output of its own job."""
+    """Check that each parked request got the output of its own job."""
     answers = [wait.result(30) for wait in waits]
     assert [(got.status, got.body.decode()) for got in answers] == [
         (200, f'["own {number}"]') for number in range(len(waits))
@@ -134,7 +134,7 @@ def check_own_answers(waits: list[Future[RawResponse]]) -> None:
 
 
 def check_parallel_waits(url: str, theeye: StandIn, count: int = 50) -> None:
-    """So many waits at once, all of them parked together, one create each."""
+    """Check that so many waits are parked at the same time, with one create each."""
     before = len(theeye.calls_of("create"))
     with parked(url, theeye, count) as waits:
         assert not any(wait.done() for wait in waits)
@@ -144,7 +144,7 @@ def check_parallel_waits(url: str, theeye: StandIn, count: int = 50) -> None:
 
 
 def check_events(url: str, theeye: StandIn) -> None:
-    """Events are read while the job runs, also by a client that would take gzip; the answer, once it has ended."""
+    """Check that events arrive while the job runs, also at a client that accepts gzip, and the answer at its end."""
     theeye.task(delay=None)
     with stream_of(url, Accept_Encoding="gzip") as (got, events):
         job = next(events)
@@ -157,7 +157,7 @@ def check_events(url: str, theeye: StandIn) -> None:
 
 
 def check_graceful_stop(url: str, theeye: StandIn, stop: Callable[[], object], count: int = 10) -> None:
-    """Waits that are parked when `stop` is called (it signals, and does not wait for the end) get their answers."""
+    """Check that parked waits get their answers after `stop`, which sends a signal without waiting for the end."""
     with parked(url, theeye, count) as waits:
         stop()
         finish_all(theeye)
@@ -168,7 +168,7 @@ def check_graceful_stop(url: str, theeye: StandIn, stop: Callable[[], object], c
 
 
 def say_the_token_everywhere(url: str) -> None:
-    """Requests that would put the token in a log: good and bad ones, in query, header and elsewhere."""
+    """Send requests that could put the token into a log: good and bad ones, in query, header and elsewhere."""
     place = urlsplit(url)
     assert place.hostname
     for target in (
@@ -180,7 +180,7 @@ def say_the_token_everywhere(url: str) -> None:
         f"/acme/{'x' * 9000}?access_token={TOKEN}",
     ):
         for method in ("GET", "POST", "BREW"):
-            with suppress(OSError, HTTPException):  # a host may hang up on what is none of its business
+            with suppress(OSError, HTTPException):  # a host may close the connection of a bad request
                 ask(url, target, method)
     for data in (
         f"GET /api/status?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\nbad header access_token={TOKEN}\r\n\r\n",
@@ -193,7 +193,7 @@ def say_the_token_everywhere(url: str) -> None:
 
 
 def check_logs(*places: Path) -> None:
-    """No token in these files or anywhere beneath these directories; at least one of them says something."""
+    """Check that these files and directories contain no token, and that at least one file is not empty."""
     files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file()]
     texts = {file: file.read_bytes() for file in files}
     assert any(texts.values()), f"nothing was logged in {places}"

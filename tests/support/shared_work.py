@@ -1,4 +1,4 @@
-"""What all applications of a test run make the same, made once: it took half of the time that one takes to make."""
+"""Share between the applications of a test run what is equal in all: making it took half of the time of each."""
 
 import functools
 import sys
@@ -12,7 +12,7 @@ from formatters import loading
 
 
 class SharedRule(Rule):
-    """A rule that has the functions which werkzeug compiles for it in common with its like of other applications."""
+    """Share the functions that werkzeug compiles for a rule with the equal rules of other applications."""
 
     builders: ClassVar[dict[object, Callable[..., tuple[str, str]]]] = {}
 
@@ -24,7 +24,7 @@ class SharedRule(Rule):
 
 
 def share() -> None:
-    """Let all applications share them, from now on."""
+    """Share rules and installed plugins between all applications, from now on."""
     SyncFlask.url_rule_class = SharedRule
     installed = functools.cache(_with_path(loading.installed))
     loading.installed = lambda: list(installed(tuple(sys.path)))  # a test's packages are in a folder of its own

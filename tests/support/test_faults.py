@@ -1,4 +1,4 @@
-"""The ways in which an answer of the stand-in goes wrong: that they are what their names say."""
+"""Test that the faults of the stand-in do what their names say."""
 
 import socket
 import time

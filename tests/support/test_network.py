@@ -1,4 +1,4 @@
-"""The stand-in on the network, and over Redis: connections, restarts, being frozen, notifications."""
+"""Test the stand-in on the network and with Redis: connections, restarts, freezing, notifications."""
 
 import json
 import socket

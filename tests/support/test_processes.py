@@ -1,4 +1,4 @@
-"""The processes of the tests, and raw requests."""
+"""Test the processes of the tests, and raw requests."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The stand-in for TheEye: what would make other tests pass for nothing if it were not so."""
+"""Test the stand-in for TheEye: without these properties other tests would prove nothing."""
 
 import json
 from typing import Any

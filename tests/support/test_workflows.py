@@ -1,4 +1,4 @@
-"""The stand-in's workflows: what would make other tests pass for nothing if it were not so."""
+"""Test the stand-in's workflows: without these properties other tests would prove nothing."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ FORK = [(FIRST, "success", SECOND), (FIRST, "success", THIRD)]
 
 
 def run(caller: Caller, **options: Any) -> str:
-    """The id of the workflow's own job."""
+    """Start a workflow, and return the id of its own job."""
     answer = caller.call("POST", f"{RUNS}?customer=acme", **({"json": {"task_arguments": [1]}} | options))
     assert answer.json()["_type"] == "WorkflowJob"
     return str(answer.json()["id"])
