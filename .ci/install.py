@@ -65,7 +65,7 @@ def _lines_of(extra: str, extras: configparser.SectionProxy) -> Iterator[str]:
 
 
 def _lacks(line: str) -> bool:
-    # gunicorn needs `packaging`, so it is installed with the service.
+    # The extra `gevent`, a part of both purposes, installs `packaging`.
     requirement: Any = import_module("packaging.requirements").Requirement(line)
     if requirement.marker is not None and not requirement.marker.evaluate():
         return False
