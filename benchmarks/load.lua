@@ -1,4 +1,4 @@
--- wrk's part: POST the same request over and over, and print what came of it as one line of JSON.
+-- A script for wrk: POST the same request repeatedly, and print the figures as one line of JSON.
 -- wrk -t1 -c32 -d5 -s load.lua http://127.0.0.1:6090/acme/task/ID/job -- TOKEN
 
 function init(args)

@@ -1,9 +1,9 @@
--- Try every command that the service's scripts call; tests/checks/test_redis.py holds the list against them.
+-- Try every command that the service's scripts call; tests/checks/test_redis.py compares this list with the scripts.
 --
 -- KEYS: a hash, a sorted set and a set, made for this check and deleted at its end
 -- ARGV: a channel
--- Returns the names of the commands that Redis refuses, or the error of a Redis that takes no writes at all (OOM,
--- MISCONF, NOREPLICAS): it has a code of its own.
+-- Returns the names of the commands that Redis refuses, or the error of a Redis that accepts no writes at all (OOM,
+-- MISCONF, NOREPLICAS), which has its own code.
 
 local refused, failed = {}, nil
 local function try(name, ...)

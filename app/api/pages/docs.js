@@ -4,7 +4,7 @@
 let ui;
 const JOB = "/{customer}/task/{task}/job/{job}";
 
-// Programs and browsers send these by themselves; for a person they are one more row for each path.
+// Programs and browsers send these automatically; for readers they are only another row for each path.
 function leaveOutUnseenMethods(spec) {
   for (const path of Object.values(spec.paths)) {
     delete path.head;
@@ -12,7 +12,7 @@ function leaveOutUnseenMethods(spec) {
   }
 }
 
-// Swagger UI sends every example that it fills in; all optional parameters at once contradict each other.
+// Swagger UI sends every example that it fills in, but all optional parameters together contradict each other.
 function leaveOptionalEmpty(spec) {
   const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
   const inline = operations.flatMap((operation) => operation.parameters ?? []);
@@ -24,14 +24,14 @@ function leaveOptionalEmpty(spec) {
   }
 }
 
-// Fill in the job that was seen last, where one is asked for: that of the example is nowhere.
+// Fill in the last job: the example's job does not exist.
 function fillInJob(response) {
   const job = response.headers["x-job-id"];
   for (const method of job ? ["get", "delete"] : []) ui.specActions.changeParam([JOB, method], "job", "path", job, false);
   return response;
 }
 
-// Swagger UI's dark colours hang on a class.
+// A class switches Swagger UI to dark colours.
 function followColorScheme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const show = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
@@ -43,7 +43,7 @@ async function start() {
   const response = await fetch("openapi.json");
   const spec = await response.json();
   spec.servers = [{ url: new URL(".", document.baseURI).href.replace(/\/$/, "") }];
-  // A token in an address stays in histories and logs: here the bearer header is the only way.
+  // A token in an address stays in histories and logs: this page offers only the bearer header.
   delete spec.components.securitySchemes.access_token;
   spec.security = spec.security.filter((way) => !("access_token" in way));
   leaveOutUnseenMethods(spec);

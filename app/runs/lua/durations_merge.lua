@@ -1,8 +1,8 @@
--- Add runs of a task to the newest ones, which all processes share, and return these.
+-- Add runs of a task to those of all processes, keep the newest, and return them.
 --
--- KEYS[1]: the task's runs, a sorted set: "<seconds that it took> <job id>", with the end in seconds since 1970
--- ARGV: how many runs are kept, ms that they are kept, then for each run: job id, seconds, end
--- Returns what the set then holds: each run, followed by its end.
+-- KEYS[1]: the task's runs, a sorted set: "<duration in seconds> <job id>", sorted by the end in seconds since 1970
+-- ARGV: number of runs to keep, lifetime in ms, then for each run: job id, duration, end
+-- Returns the set: each run, followed by its end.
 
 local runs, most, kept_ms = KEYS[1], tonumber(ARGV[1]), ARGV[2]
 local known = {}

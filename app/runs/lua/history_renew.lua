@@ -1,4 +1,4 @@
--- Renew the leases of slots in use; restore those that Redis lost in a restart or that ran out while it was frozen.
+-- Renew the leases of slots in use; restore slots that Redis lost in a restart, or whose lease ended while it was frozen.
 --
 -- KEYS: unread, lease, numbers (see history_step.lua)
 -- ARGV: ms of the lease, then the slots

@@ -1,14 +1,14 @@
--- Acquire or release a slot of a task, then give the free slots to the requests at the head of its queue.
+-- Acquire or release a slot of a task, then give free slots to the first requests of its queue.
 --
 -- KEYS, all of one task:
 --   unread     sorted set: each slot in use, with the number of creates that were done when it was given
---   queue      sorted set: each slot that a request queues for, with its number of arrival
+--   queue      sorted set: each slot that a request queues for, with its number in the order of arrival
 --   lease      sorted set: each slot, with the end of its lease in ms of Redis's clock
---   limits     hash: each slot, with the task's history limit as its request knows it
+--   limits     hash: each slot, with the task's history limit that its request knows
 --   creating   set: the slots whose create is not known to be done
 --   numbers    hash: entered (slots given so far), done (creates done so far), arrived (requests so far)
--- ARGV: step (acquire, release, or undo: release, and nothing was created), slot, limit, ms of the lease, prefix of the
---   channel that tells a queueing request of its slot, then any number of slots whose create is done
+-- ARGV: step (acquire, release, or undo: release without a created job), slot, limit, ms of the lease, prefix of the
+--   channel on which a queueing request is notified of its slot, then any number of slots whose create is done
 -- Returns 1 if the slot is in use, 0 if it is queued for or gone.
 
 local unread, queue, lease, limits, creating, numbers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -31,7 +31,7 @@ end
 for at = 6, #ARGV do done(ARGV[at]) end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', now)) do forget(member) end
 
-if step == 'undo' then  -- without a create there is no newer job
+if step == 'undo' then  -- no job was created
   if redis.call('SREM', creating, slot) == 1 then redis.call('HINCRBY', numbers, 'entered', -1) end
   forget(slot)
 elseif step == 'release' then
@@ -47,7 +47,7 @@ while true do
   if not first then break end
   local oldest = redis.call('ZRANGE', unread, 0, 0, 'WITHSCORES')[2]
   local entered = tonumber(redis.call('HGET', numbers, 'entered') or '0')
-  -- the limits may have been evicted: no task keeps fewer than 1
+  -- Redis may have evicted the limits: no task keeps fewer than 1
   local first_limit = tonumber(redis.call('HGET', limits, first) or '1')
   if oldest and entered - tonumber(oldest) >= first_limit then break end
   redis.call('HINCRBY', numbers, 'entered', 1)
@@ -57,7 +57,7 @@ while true do
   if first ~= slot then redis.call('PUBLISH', channel .. first, '') end
 end
 
-if redis.call('EXISTS', unread, queue) == 0 then  -- keep nothing: task ids that a client makes up must not fill Redis
+if redis.call('EXISTS', unread, queue) == 0 then  -- keep nothing: invented task ids must not fill Redis
   redis.call('DEL', unpack(KEYS))
   return 0
 end

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]: the key's record (see key_reserve.lua)
 -- ARGV: owner, job id, fingerprint, ms that the record is kept
--- Returns 1, or 0 if the key belongs to another request by now.
+-- Returns 1, or 0 if the key now belongs to another request.
 
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 0 end

@@ -1,9 +1,9 @@
--- Record that the create is about to be sent: from now on nobody can take the key over.
+-- Record that the create is about to be sent: from now on no other request can take over the key.
 --
 -- KEYS[1]: the key's record (see key_reserve.lua)
 -- ARGV: owner, the latest time for this step in ms of Redis's clock, ms that the create may take
--- Returns 1, or 0 if nothing may be sent: the key belongs to another request, or Redis runs this step too late and the
--- request has given up.
+-- Returns 1, or 0 if the create must not be sent: the key belongs to another request, or Redis runs this step so late
+-- that the request has given up.
 
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')

@@ -1,14 +1,14 @@
--- Reserve an idempotency key for a request, or return what is known of the request that has it.
+-- Reserve an idempotency key for a request, or return the state of the request that has reserved it.
 --
 -- KEYS[1]: the key's record, a hash of
---   fingerprint   of the task, query and body of the request that came first
+--   fingerprint   of the task, query and body of the first request
 --   owner         a random id of that request
 --   until         end of its reservation, in ms of Redis's clock
---   creating      1 once its create may have been sent; before that, a reservation that ran out can be taken over
---   job           the id of its job, once known
+--   creating      1 once its create may have been sent; before that, another request can take over an expired reservation
+--   job           the id of its job, once it is known
 -- ARGV: fingerprint, ms that the reservation stays valid, ms that the record is kept, owner
--- Returns {1 if reserved, 1 if the fingerprints are equal, ms, job id or ''}, where ms is the time now by Redis's clock
--- if reserved, else how long the other reservation stays valid.
+-- Returns {1 if reserved, 1 if the fingerprints are equal, ms, job id or ''}; ms is the current time of Redis's clock if
+-- reserved, else the time for which the other reservation stays valid.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,4 +1,4 @@
-// Show an answer. Whatever a job printed is put in as text; pages and pictures are shown where no script can run.
+// Show an answer. A job's output is inserted as text; pages and pictures are shown so that no script can run.
 import { blobAddress, element } from "./element.js";
 import { jsonTree } from "./json_tree.js";
 import { advice, say } from "./words.js";
@@ -17,7 +17,7 @@ export function shownAnswer({ status, headers, body }) {
   return parts;
 }
 
-// Tell what an error of the service means, or how to read why a job failed. A cancel or a status that the job chose needs no words.
+// Explain an error of the service, or how to find out why a job failed. A cancel, or a status chosen by the job, needs no words.
 function whatToDo(status, headers, text) {
   const state = headers.get("X-Job-State");
   const byJob = state !== null && status !== 502;

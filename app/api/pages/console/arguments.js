@@ -1,8 +1,8 @@
-// One field for each argument of a task, and what they hold as the array that TheEye takes.
+// Show a field for each argument of a task, and make the array for TheEye from their values.
 import { element } from "./element.js";
 import { say } from "./words.js";
 
-// Return an object of the fields to show, and of `read`: a promise of the array as JSON.
+// Return the fields to show, and `read`, a function that returns a promise of the array as JSON.
 export function argumentFields(task) {
   if (!task) return freeArguments();
   const declared = [...(task.task_arguments ?? [])].sort((one, other) => one.order - other.order);
@@ -16,7 +16,7 @@ function freeArguments() {
   const input = element("textarea", { rows: "3", spellcheck: "false" });
   input.value = "[]";
   input.addEventListener("input", () => input.setCustomValidity(isJsonArray(input.value) ? "" : say("badJson")));
-  // As it was typed: a number of many digits is not rounded.
+  // Unchanged: a number with many digits must not be rounded.
   const label = element("span", { "data-words": "argumentsJson" }, say("argumentsJson"));
   return { shown: [element("label", {}, label, input)], read: async () => input.value };
 }
@@ -36,7 +36,7 @@ function field(argument, index) {
   return { shown: element("label", {}, label, input), read };
 }
 
-// The service shows no value of these. They count as positions all the same; TheEye fills in the fixed ones only.
+// The service shows no value of these arguments. They still count as positions; TheEye fills in only the fixed ones.
 const isClosed = ({ type, readonly }) => type === "fixed" || Boolean(readonly);
 
 function closed({ type }) {
@@ -69,7 +69,7 @@ function isSecret({ type, label }) {
   return /pass|secret|token|clave|contraseña/i.test(`${type} ${label}`);
 }
 
-// Return a file as a `data:` URL with `;base64,`, as TheEye's agents write it to disk.
+// Return a file as a `data:` URL with `;base64,`, which TheEye's agents write to disk.
 function dataUrl(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();

@@ -1,4 +1,4 @@
-// Call the service by fetch. The token travels in the Authorization header of these calls and is stored nowhere.
+// Call the service with fetch. The token is sent in the Authorization header of these calls only, and never stored.
 
 const NEVER = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
 
@@ -14,13 +14,13 @@ export function call(method, path, token, { accept = "application/json", body } 
   return fetch(new URL(path, document.baseURI), { method, headers, body, ...NEVER });
 }
 
-// Return an answer as the page shows it: status, headers, body as bytes.
+// Return an answer for the page: status, headers, and the body as bytes.
 export async function plainAnswer(response) {
   const body = new Uint8Array(await response.arrayBuffer());
   return { status: response.status, headers: new Headers(response.headers), body };
 }
 
-// Return the answer of an `answer` event: its body is text, or base64 where `isBase64Encoded`.
+// Return the answer in an `answer` event: its body is text, or base64 if `isBase64Encoded`.
 export function eventAnswer({ status, headers, body, isBase64Encoded }) {
   const bytes = isBase64Encoded
     ? Uint8Array.from(atob(body), (character) => character.charCodeAt(0))
@@ -28,18 +28,18 @@ export function eventAnswer({ status, headers, body, isBase64Encoded }) {
   return { status, headers: new Headers(headers), body: bytes };
 }
 
-// Return the answer of an `error` event: its data is the error's body.
+// Return the answer in an `error` event, whose data is the error's body.
 export function errorAnswer(error) {
   return eventAnswer({ status: error.statusCode, headers: { "Content-Type": "application/json" }, body: JSON.stringify(error) });
 }
 
-// Yield the server-sent events of a response as {event, data}, with data read as JSON. This service ends lines with \n.
+// Yield the server-sent events of a response as {event, data}, with data parsed as JSON. This service ends lines with \n.
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let pieces = [];
   for (let read = await reader.read(); !read.done; read = await reader.read()) {
     pieces.push(read.value);
-    // An answer of many megabytes comes in many pieces: only the last ones can hold its end.
+    // An answer of many megabytes comes in many pieces: only the last ones can contain its end.
     if (!pieces.slice(-2).join("").includes("\n\n")) continue;
     const blocks = pieces.join("").split("\n\n");
     pieces = [blocks.pop()];
@@ -52,7 +52,7 @@ function parse(block) {
   return { event: fields.event, data: fields.data && JSON.parse(fields.data) };
 }
 
-// Return the call as a line for a shell; the token is its variable TOKEN, and a long body a file.
+// Return the call as a shell command; the token is the variable TOKEN, and a long body is a file.
 export function curlLine(method, path, body) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const line = [`curl -i -X ${method} ${quoted(String(new URL(path, document.baseURI)))}`];

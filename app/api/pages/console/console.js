@@ -1,4 +1,4 @@
-// The console: choose a task or a workflow and run it. The token lives in its field and in calls under way, and nowhere else.
+// The console: choose a task or a workflow and run it. The token is only in its field and in running calls.
 import { argumentFields } from "./arguments.js";
 import { address, call } from "./calls.js";
 import { $, element } from "./element.js";
@@ -21,7 +21,7 @@ function showArguments() {
   $("task-id").required = !chosen();
 }
 
-// Offer TheEye's own lists by name; where the token may not read them, the id does.
+// Offer TheEye's lists by name; if the token may not read them, the user types an id.
 async function list() {
   $("listed").textContent = token() && customer() ? say("listing") : "";
   const found = token() && customer() ? await Promise.all([ask("task"), ask("workflow")]) : [];
@@ -52,7 +52,7 @@ async function ask(kind) {
   }
 }
 
-// The modes of this service, those of plugins too, stand in its document.
+// Read the modes of this service, also those of plugins, from its document.
 async function listModes() {
   const response = await call("GET", "openapi.json");
   const { components, paths } = await response.json();
@@ -70,7 +70,7 @@ function query() {
   return found.length ? `?${found.join("&")}` : "";
 }
 
-// Read an id: that of a task, or workflow/ID.
+// Read an id: the id of a task, or workflow/ID.
 function byId(text) {
   const [, kind, id] = /^(task|workflow)\/(.*)$/.exec(text) ?? ["", "task", text];
   return { kind, id };
@@ -102,7 +102,7 @@ $("list").addEventListener("click", () => $("token").reportValidity() && $("cust
 $("task").addEventListener("change", showArguments);
 $("cancel").addEventListener("click", () => cancel(token()));
 $("call").addEventListener("submit", run);
-window.addEventListener("pagehide", () => $("call").reset()); // a page that comes back from the browser's cache asks again
+window.addEventListener("pagehide", () => $("call").reset()); // a page from the browser's cache must ask for the token again
 speak(currentLanguage());
 showArguments();
 document.querySelector("main").hidden = false;

@@ -1,4 +1,4 @@
-// Make parts of the page. What they hold is put in as text, whoever wrote it.
+// Make parts of the page. All content is inserted as text.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -17,7 +17,7 @@ export function blobAddress(body, type) {
   return made;
 }
 
-// Give back the memory of the pictures and downloads shown before.
+// Free the memory of the pictures and downloads shown before.
 export function forgetBlobs() {
   blobs.forEach((made) => URL.revokeObjectURL(made));
   blobs = [];

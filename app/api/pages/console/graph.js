@@ -1,4 +1,4 @@
-// Draw the tasks of a workflow as a graph, whose boxes show what the events tell of their jobs.
+// Draw the tasks of a workflow as a graph, whose boxes show the state of their jobs from the events.
 import { say } from "./words.js";
 
 const BOX = { width: 168, height: 46 };
@@ -29,7 +29,7 @@ export function drawGraph(workflow) {
   return { shown, light: (jobs) => jobs.forEach((job) => boxes.has(job.id) && lightUp(boxes.get(job.id), job)) };
 }
 
-// Place each task one column right of the first that leads to it, so that a circle ends.
+// Place each task one column to the right of the first task that leads to it; this also ends for a circle.
 function arrange({ tasks, edges }) {
   const columns = new Map();
   let next = tasks.slice(0, 1).map(({ id }) => id);
@@ -38,7 +38,7 @@ function arrange({ tasks, edges }) {
     const reached = edges.filter(({ from }) => next.includes(from)).map(({ to }) => to);
     next = [...new Set(reached)].filter((task) => !columns.has(task) && tasks.some(({ id }) => id === task));
   }
-  tasks.forEach(({ id }) => columns.has(id) || columns.set(id, 0)); // one that nothing leads to
+  tasks.forEach(({ id }) => columns.has(id) || columns.set(id, 0)); // a task without a task before it
   const rows = [];
   return new Map([...columns].map(([task, column]) => {
     rows[column] = (rows[column] ?? -1) + 1;
@@ -59,7 +59,7 @@ function lightUp({ group, state }, { lifecycle, state: how }) {
   state.textContent = short(over ? how : lifecycle);
 }
 
-// Return the parts of an edge: an arc below the boxes where it leads back, else a curve; with the event that it follows.
+// Return the parts of an edge, with its event: an arc below the boxes if it leads back, else a curve.
 function line({ from, event, to }, places) {
   const [start, end] = [places.get(from), places.get(to)];
   const [y1, y2] = [start.y + BOX.height / 2, end.y + BOX.height / 2];

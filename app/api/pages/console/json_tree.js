@@ -1,9 +1,9 @@
-// Show JSON as a tree, with numbers as they were sent: JavaScript would round those of many digits.
+// Show JSON as a tree, with numbers unchanged: JavaScript would round those with many digits.
 import { element } from "./element.js";
 import { say } from "./words.js";
 
 const MOST_NODES = 2000; // a larger tree can be read as text or downloaded
-const MOST_OPEN = 20; // children of a node that is open at first
+const MOST_OPEN = 20; // a node with more children is closed at first
 
 class Digits {
   constructor(text) {
@@ -11,7 +11,7 @@ class Digits {
   }
 }
 
-// Return the tree of this text, undefined where it is not JSON.
+// Return the tree of this text, or undefined if it is not JSON.
 export function jsonTree(text) {
   try {
     const value = JSON.parse(text, (key, found, context) => (typeof found === "number" && context ? new Digits(context.source) : found));

@@ -1,4 +1,4 @@
-// The runs of this page: make their calls, show what comes as it comes, and keep the last ones with their answers.
+// The runs of this page: make their calls, show events as they arrive, and keep the last runs with their answers.
 import { download, shownAnswer } from "./answer.js";
 import { address, call, curlLine, errorAnswer, eventAnswer, events, isLong, plainAnswer } from "./calls.js";
 import { $, element, forgetBlobs } from "./element.js";
@@ -14,8 +14,8 @@ let shown; // the run on the screen
 const seconds = (milliseconds) => (milliseconds / 1000).toFixed(1);
 const isOver = ({ answer, problem }) => Boolean(answer ?? problem);
 
-// Make the call {title, customer, kind, id, workflow, method, path, body} with this token; return once it has ended.
-// A workflow that is known has a graph.
+// Make the call {title, customer, kind, id, workflow, method, path, body} with this token; return when it has ended.
+// A known workflow has a graph.
 export async function follow(wanted, token) {
   const run = { job: "", lifecycles: [], steps: new Map(), began: performance.now(), ...wanted };
   keep(run);
@@ -48,14 +48,14 @@ async function receive(run, response) {
   if (!run.answer) run.problem = say("cutOff");
 }
 
-// Keep a lifecycle: the job's own, or that of one of a workflow's tasks.
+// Keep a lifecycle, of the job or of a task of the workflow.
 function hear(run, { lifecycle, task }) {
   const words = task ? `${task.name}: ${task.lifecycle}` : lifecycle;
   run.lifecycles.push([words, performance.now() - run.began]);
   if (task) run.steps.set(task.job, task);
 }
 
-// Cancel the run on the screen. Its answer tells how it ended.
+// Cancel the run on the screen. Its answer shows how it ended.
 export async function cancel(token) {
   const run = shown;
   $("cancel").disabled = true;
@@ -82,7 +82,7 @@ function keep(run) {
   $("no-runs").hidden = true;
 }
 
-// Show this run, and let a keyboard or a screen reader go on there.
+// Show this run, and move the focus there for keyboards and screen readers.
 function select(run) {
   shown = run;
   forgetBlobs();
@@ -122,7 +122,7 @@ function stateWords({ answer, problem, job, note }) {
   return [problem ?? ended ?? say(job ? "running" : "starting"), note].filter(Boolean).join(" · ");
 }
 
-// Return whether the job may have an answer yet to be fetched.
+// Return whether the job's answer can perhaps be fetched later.
 function isUnread({ job, answer, problem }) {
   if (!job || !(answer ?? problem)) return false;
   return !answer || ((answer.status === 202 || answer.status >= 500) && !answer.headers.has("X-Job-State"));

@@ -81,7 +81,7 @@ export function currentLanguage() {
   return language;
 }
 
-// Return the word of this name; each value fills one `{}`.
+// Return the text with this name; each value replaces one `{}`.
 export function say(name, ...values) {
   let word = WORDS[language][name] ?? name;
   for (const value of values) word = word.replace("{}", () => String(value));
@@ -94,7 +94,7 @@ export function advice(status, code) {
   return say(names.find((name) => name in WORDS.en));
 }
 
-// Speak another language: everything in the page that names a word is written again.
+// Change the language: write all texts of the page again.
 export function speak(tag) {
   language = tag;
   document.documentElement.lang = tag;
