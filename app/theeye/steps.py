@@ -47,6 +47,11 @@ class Step:
         """Return whether the step was cancelled."""
         return CANCELED in (self.lifecycle, self.state)
 
+    @property
+    def was_not_started(self) -> bool:
+        """Return whether TheEye ended it while it created it: it tells nobody, nor does it end the workflow's job."""
+        return (self.lifecycle, self.state) == ("terminated", "error")
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:

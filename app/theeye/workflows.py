@@ -170,7 +170,7 @@ class WorkflowRunner:
             words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
             raise JobTooLarge(words, job=job.without_document())
         graph = self._graph(caller, job.id, left)
-        silent = not graph.tells_end
+        silent = not graph.tells_end or any(step.was_not_started for step in steps.all)
         if silent and not steps.all:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
         return replace(steps, awaited=graph.awaits(steps.all), silent=silent)

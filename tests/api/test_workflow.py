@@ -121,6 +121,14 @@ def test_a_workflow_of_the_first_version_is_over_when_nothing_follows(client: Fl
     assert post(client, WORKFLOW_JOB).get_json() == OUTPUT[SECOND]
 
 
+def test_a_task_that_theeye_could_not_start_ends_its_workflow(client: FlaskClient, theeye: StandIn) -> None:
+    """As with arguments that it does not take: TheEye tells of no end, and the workflow's own job stays `ready`."""
+    theeye.task(FIRST, state="error", lifecycle="terminated", output="InvalidTaskArguments", notify=False)
+    theeye.workflow(by_hand=True)
+    got = post(client, WORKFLOW_JOB)
+    assert (got.status_code, got.get_json(), got.headers["X-Job-State"]) == (500, "InvalidTaskArguments", "error")
+
+
 @pytest.mark.parametrize("settles", [0.3, 60])
 def test_a_step_that_should_follow_is_waited_for_so_long(
     settles: float, client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
