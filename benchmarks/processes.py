@@ -14,7 +14,7 @@ sys.path.insert(0, str(CHECKOUT / "tests"))  # the tests' helpers start the same
 
 from support.processes import Process, Redis, Service, free_port, wait_until  # noqa: E402
 
-from benchmarks.theeye import task_id  # noqa: E402
+from benchmarks.theeye_documents import task_id  # noqa: E402
 
 __all__ = [
     "CHECKOUT",
