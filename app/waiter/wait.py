@@ -96,7 +96,8 @@ class Wait:
         has_ended = self.look.shows_end(whole=Reason.TOLD in reasons or self.left() <= 0)
         steps = self.look.job.steps
         if has_ended:
-            if not reasons & _TOLD and not (steps is not None and steps.silent):
+            told = reasons & _TOLD or self._pauses.are_quick or (steps is not None and steps.silent)
+            if not told:
                 self.unheard(self.look.job)
             return True
         self.steps.follow(self.look.job)

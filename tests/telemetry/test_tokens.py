@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from support.client import ask, error_of, post
 from support.theeye import JOB, TASK, Reply, StandIn
+from support.workflows import WORKFLOW_JOB
 
 from app import Settings, create_app
 from app.telemetry.redaction import redact
@@ -47,7 +48,7 @@ def shared_client(shared_theeye: StandIn) -> FlaskClient:
     return create_app(Settings(gateway_url=shared_theeye.url, supervisor_url=shared_theeye.url)).test_client()
 
 
-@pytest.mark.parametrize("target", ["/acme{}/task/x/job", "/acme/task/x{}/job", JOB + "{}", JOB + "/x{}", "{}"])
+@pytest.mark.parametrize("target", ["/acme{}/task/x/job", "/acme/workflow/x{}/job", JOB + "{}", JOB + "/x{}", "{}"])
 @pytest.mark.parametrize("named", [*NAMED.split(), TWICE, quote(TWICE)])
 def test_a_token_named_in_the_path_is_told_to_nobody(
     named: str, target: str, shared_client: FlaskClient, shared_theeye: StandIn, capfd: pytest.CaptureFixture[str]
@@ -64,7 +65,7 @@ def test_a_token_named_in_the_path_is_told_to_nobody(
 
 @pytest.mark.parametrize("name", ["token", "Bearer", "%62asic", "api-key", "jwt"])
 def test_a_token_in_a_segment_of_its_own_is_cut_where_no_route_has_such_a_name(name: str) -> None:
-    for path in (f"{JOB}/{name}/s3cr3t", f"{JOB}/j1/{name}//s3/cr3t", f"{JOB}%2F{name}%2Fs3cr3t"):
+    for path in (f"{WORKFLOW_JOB}/{name}/s3cr3t", f"{JOB}/j1/{name}//s3/cr3t", f"{JOB}%2F{name}%2Fs3cr3t"):
         assert "cr3t" not in cut_path(path)
     for path in (f"/acme/task/{name}/job", f"/{name}/task/x/job", f"{JOB}/{name}"):
         assert cut_path(path) == path

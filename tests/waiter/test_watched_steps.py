@@ -53,6 +53,7 @@ def test_it_looks_when_a_step_ends(redis_app: Flask, theeye_redis: StandIn, noti
             step_ends(theeye_redis, task_id, count)
         assert answer.result(20).status_code == 200
     assert not services.waiter._notifications._waiting, "nothing of it is watched any more"
+    assert not services.waiter._notifications._unheard._found, "the end of a step has told of it"
 
 
 def test_an_end_before_the_create_was_answered(redis_app: Flask, theeye_redis: StandIn) -> None:
