@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import requests
 from support.processes import CHECKOUT, Service, clean_environment
 from support.sandbox import ECHO
 
-from sandbox import CUSTOMER, TOKEN
+from sandbox import CUSTOMER, TOKEN, Sandbox
 
 HOOKS = CHECKOUT / "tests" / "api" / "schemathesis_hooks.py"
 
@@ -39,15 +39,33 @@ mode = "positive"
 [phases.stateful.generation]
 mode = "positive"
 """
+# This workflow ends with any arguments. Those of the sandbox, as TheEye's, never end if one of their scripts crashes.
+WORKFLOW, STEP = "61f3e937c38201da80f97900", "61f3e937c38201da80f97901"
+RECIPE = {
+    "id": WORKFLOW,
+    "name": "Echo",
+    "start_task_id": STEP,
+    "tasks": [{"id": STEP, "name": "Echo", "type": "dummy", "task_arguments": [], "takes_any_arguments": True}],
+    "graph": {"nodes": [{"v": STEP, "value": {"id": STEP, "_type": "DummyTask", "name": "Echo"}}], "edges": []},
+}
 # One run goes into the tasks, the other stays outside most of the time.
 INSIDE = f"""
 [parameters]
 "path.customer" = "{CUSTOMER}"
 "path.task" = "{ECHO}"
+"path.workflow" = "{WORKFLOW}"
 """
 
 
 pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    (folder / "echo.json").write_text(json.dumps(RECIPE))
+    with Sandbox(database=folder / "theeye.sqlite3", tasks=[folder]) as sandbox:
+        yield sandbox
 
 
 def run(folder: Path, config: str, document: str, options: Sequence[str]) -> tuple[int, str]:
