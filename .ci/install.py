@@ -29,18 +29,18 @@ def main() -> int:
     """Install the packages; return 0 if `make` can continue, even if some packages are missing."""
     purpose = _parser().parse_args().purpose
     stamp = Path(sys.prefix) / f".{purpose}"
-    _say(f"installing what is needed, {DURATION[purpose]}; only now, and when setup.cfg has changed")
+    _say(f"installing packages, {DURATION[purpose]}; only this time, and when setup.cfg has changed")
     status, errors = _install(EXTRAS[purpose], wheels_only=purpose == "run")
     if status == 0:
         stamp.touch()
         return 0
     _write("\n".join(errors))
     if not stamp.exists() and (not _has_service() or missing(EXTRAS[purpose])):
-        _say("pip could not install it, see above. The first time needs a network, or a package index that pip knows")
+        _say("pip could not install the packages. The first time needs a network, or a package index that pip knows")
         return 1
-    _say("pip could not install it, see above; without a network that is expected. Going on with what is installed")
+    _say("pip could not install all packages, as expected without a network. Starting with the installed ones")
     for requirement in missing(EXTRAS[purpose]):
-        _say(f"setup.cfg asks for {requirement}, which is not installed: what needs it does not work")
+        _say(f"setup.cfg requires {requirement}, which is not installed: features that need it do not work")
     return 0
 
 

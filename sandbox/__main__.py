@@ -67,7 +67,7 @@ def _serve(sandbox: Sandbox) -> int:
 
 def _say(sandbox: Sandbox) -> None:
     lines = [
-        f"TheEye in miniature: {sandbox.url} (gateway and supervisor)",
+        f"the sandbox, a small TheEye: {sandbox.url} (gateway and supervisor)",
         f"customer  {CUSTOMER} ({CUSTOMER_ID})",
         f"token     {TOKEN}",
         f"user      {USER} / {PASSWORD}",
@@ -98,7 +98,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m sandbox", description="A TheEye in miniature.")
+    parser = argparse.ArgumentParser("python -m sandbox", description="Run the sandbox, a small TheEye.")
     parser.add_argument("--bind", type=bind_address, default="127.0.0.1:6080", metavar="HOST:PORT")
     parser.add_argument("--database", type=Path, default=Path(".sandbox/theeye.sqlite3"), metavar="PATH")
     parser.add_argument(
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folders with recipes of tasks and workflows",
     )
-    parser.add_argument("--allow-remote", action="store_true", help="listen on other than loopback addresses")
+    parser.add_argument("--allow-remote", action="store_true", help="allow an address other than the loopback address")
     return parser
 
 
