@@ -10,6 +10,7 @@ from soak.books import ABANDONED, BROKEN, LATER, LOST, REFUSED, RIGHT, UNKNOWN, 
 from soak.judge import Judge, Verdict
 from soak.world import World
 from support.load import RawClient, request_bytes
+from support.workflows import WORKFLOW, WORKFLOW_JOB
 
 ANSWER_SECONDS = 60.0  # above all that a call may take: 30 s to wait, and a few calls to TheEye of 5 s each
 FOLLOW_SECONDS = 90.0
@@ -21,7 +22,7 @@ LONG = [task for task, delay in SHORT.items() if delay >= 1.5]
 
 
 def path_of(task: str) -> str:
-    return f"/acme/task/{task}/job"
+    return WORKFLOW_JOB if task == WORKFLOW else f"/acme/task/{task}/job"
 
 
 class Caller(threading.Thread):
@@ -36,6 +37,7 @@ class Caller(threading.Thread):
             (10, lambda: self._plain("ends before its create is answered", EARLY)),
             (22, lambda: self._plain("0.1 to 3 s", self._rng.choice(list(SHORT)))),
             (12, lambda: self._plain("guarded", GUARDED)),
+            (10, lambda: self._plain("workflow of two steps", WORKFLOW)),
             (18, self._keyed),
             (9, lambda: self._plain("?wait=1, then GET", self._rng.choice(LONG), query="wait=1")),
             (9, lambda: self._plain("respond-async, then GET", self._rng.choice(list(SHORT)), Prefer="respond-async")),

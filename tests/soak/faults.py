@@ -76,7 +76,7 @@ def drop_idle_connections(world: World) -> None:
 def fail_reads(fault: Fault) -> Fire:
     def begin(world: World) -> None:
         share = world.rng.choice([0.3, 0.7, 1.0])
-        for kind in ("read", "lifecycle"):
+        for kind in ("read", "lifecycle", "workflow_jobs"):
             world.theeye.fault(kind, fault, when=lambda _: random.random() < share)
 
     return lasting(2, 5, begin, lambda world: world.theeye.heal())

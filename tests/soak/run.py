@@ -16,6 +16,7 @@ from soak.resources import Calm, Sampler, calm
 from soak.theeye import SoakTheEye
 from soak.world import World, world_of
 from support.processes import Service
+from support.workflows import FIRST, SECOND
 
 CALLERS = 60
 JUDGED_MINUTES = 5.0  # below this nothing says whether memory is flat
@@ -80,6 +81,9 @@ class Soak:
             theeye.task(task, delay=delay)
         theeye.task(EARLY, early=True)
         theeye.task(GUARDED, delay=0.2, history=5)
+        for step in (FIRST, SECOND):
+            theeye.task(step, delay=0.3)
+        theeye.workflow()
         return theeye
 
     def _run(self, world: World) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from soak.books import REDIS, Books, Windows
 from support.faults import Answer
-from support.load import Recorder, argument_of
+from support.load import CREATES, Recorder, argument_of
 from support.theeye import Call, Session, dumps, finished_channel
 from support.theeye import Job as StandInJob
 
@@ -20,21 +20,23 @@ class SoakTheEye(Recorder):
         super().__init__(redis_url)
 
     def prune(self) -> None:
-        done = self._books.finished_jobs()
+        done = set(self._books.finished_jobs())
         with self._changed:
             self.calls.clear()
             self._answered.clear()
-            for job_id in done:
+            steps = [job.id for job in self._jobs.values() if job.parent and job.parent.id in done]
+            for job_id in [*done, *steps]:
                 self._jobs.pop(job_id, None)
                 self.ended_at.pop(job_id, None)
 
     def _serve(self, connection: Any, call: Call) -> bool:
-        if call.kind == "create":
+        if call.kind in CREATES:
             self._books.create_came(argument_of(call))
         return super()._serve(connection, call)
 
     def _start_job(self, job: StandInJob, answer: Answer) -> None:
-        self._books.job_made(str(job.document["task_arguments_values"][0]), job.id)
+        if job.parent is None or len(self.steps(job.parent.id)) == 1:  # a workflow's further steps are no one's own
+            self._books.job_made(str(job.document["task_arguments_values"][0]), (job.parent or job).id)
         super()._start_job(job, answer)
 
     def _publish_end(self, job: StandInJob, at_once: bool = False) -> None:
