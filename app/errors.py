@@ -30,7 +30,7 @@ SyncError                                     EINTERNAL: an unexpected error of 
 │   └── NoFreeSlot      503  EHISTORY         too many callers for a short history; nothing was started
 ├── KeysUnavailable     503  EKEYSDOWN        Redis cannot store keys now; nothing was started
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
-└── TimeIsUp            504  ETIMEISUP        the job has not ended in time; its id is in `job`
+└── TimeIsUp            504  ETIMEISUP        the answer was not ready in time; the job's id is in `job`
     └── Accepted        202                   the same, for a client that preferred not to wait
 
 Crashed                                       an unexpected error after a job was created; Flask handles it as usual
@@ -209,7 +209,7 @@ class OutcomeUnknown(SyncError, status=504, code="EOUTCOMEUNKNOWN"):
 
 
 class TimeIsUp(SyncError, status=504, code="ETIMEISUP"):
-    """Report that the job has not ended in time; its result can be read later."""
+    """Report that the job's answer was not ready in time; it can be read later."""
 
     words = "The time is up: the job"
 
