@@ -49,7 +49,7 @@ class Step:
 
     @property
     def was_not_started(self) -> bool:
-        """Return whether TheEye ended it while it created it: it tells nobody, nor does it end the workflow's job."""
+        """Return whether TheEye ended the step at its creation: it does not announce that or end the workflow's job."""
         return (self.lifecycle, self.state) == ("terminated", "error")
 
 

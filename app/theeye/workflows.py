@@ -39,7 +39,7 @@ _HIDDEN = (
 )
 
 Document = Mapping[str, Any]
-Left = Callable[[], float | None]  # the seconds that the next call may take; None: what any call may
+Left = Callable[[], float | None]  # returns the timeout of the next call in seconds; None means the usual one
 
 
 class WorkflowRunner:
@@ -198,7 +198,7 @@ class WorkflowRunner:
 
 
 def _left(timeout: float | None) -> Left:
-    """Return what tells the seconds left of a timeout: all calls of one look share it."""
+    """Return a function that returns the seconds left of a timeout, which all calls of one look share."""
     until = None if timeout is None else monotonic() + timeout
     return lambda: None if until is None else max(until - monotonic(), 0.0)
 

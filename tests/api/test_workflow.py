@@ -122,7 +122,7 @@ def test_a_workflow_of_the_first_version_is_over_when_nothing_follows(client: Fl
 
 
 def test_a_task_that_theeye_could_not_start_ends_its_workflow(client: FlaskClient, theeye: StandIn) -> None:
-    """As with arguments that it does not take: TheEye tells of no end, and the workflow's own job stays `ready`."""
+    """As after wrong arguments, TheEye announces no end, and the workflow's own job stays `ready`."""
     theeye.task(FIRST, state="error", lifecycle="terminated", output="InvalidTaskArguments", notify=False)
     theeye.workflow(by_hand=True)
     got = post(client, WORKFLOW_JOB)

@@ -35,7 +35,7 @@ class SoakTheEye(Recorder):
         return super()._serve(connection, call)
 
     def _start_job(self, job: StandInJob, answer: Answer) -> None:
-        if job.parent is None or len(self.steps(job.parent.id)) == 1:  # a workflow's further steps are no one's own
+        if job.parent is None or len(self.steps(job.parent.id)) == 1:  # later steps of a workflow belong to no request
             self._books.job_made(str(job.document["task_arguments_values"][0]), (job.parent or job).id)
         super()._start_job(job, answer)
 

@@ -1,4 +1,4 @@
-"""The calls about a workflow's job."""
+"""Test the calls about a workflow's job."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.theeye.workflows import WorkflowRunner
 
 
 class Slow(Supervisor):
-    """Takes a second for each call, by the clock of the runner."""
+    """Take a second for each call, by the clock of the runner."""
 
     def __init__(self) -> None:
         super().__init__(Settings())
