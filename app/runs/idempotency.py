@@ -142,7 +142,7 @@ class Keys:
             if answer.job_id:
                 return answer.job_id.decode()
             if answer.ms <= 0:
-                raise RunUnknown("A request with this Idempotency-Key was lost on the way, its job may have started")
+                raise RunUnknown("What a request with this Idempotency-Key did is unknown, its job may have started")
             if (seconds := seconds_left()) <= 0:
                 raise StillStarting("A request with this Idempotency-Key is still starting its job")
             threading.Event().wait(min(pause, seconds))

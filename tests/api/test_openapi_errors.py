@@ -37,7 +37,7 @@ ERRORS: dict[str, SyncError] = {
     "ETOOSLOW": errors.TooSlow("The body came too slowly: less than 65536 bytes in 10 seconds"),
     "ESTARTING": errors.StillStarting("A request with this Idempotency-Key is still starting its job"),
     "EOUTCOMEUNKNOWN_409": errors.RunUnknown(
-        "A request with this Idempotency-Key was lost on the way, its job may have started"
+        "What a request with this Idempotency-Key did is unknown, its job may have started"
     ),
     "EJOBENDED": errors.AlreadyEnded("The job had already ended", job=ENDED),
     "EJOBGONE_410": errors.RunGone("The job of this Idempotency-Key is gone", job=JOB),
