@@ -10,6 +10,7 @@ keeps its first lifecycle. It counts as over when no step runs, and
 - else SETTLE_SECONDS after a wait has seen the last change, since an event of the graph may be switched off;
 - or, for a request that does not wait, OLD_SECONDS after the end of the last step by TheEye's date.
 
+The same holds for any workflow whose job TheEye does not end for STUCK_SECONDS after the end of all its paths.
 So the service does not wait for a task that TheEye starts later than that (`grace_time`).
 """
 
@@ -30,6 +31,7 @@ from app.theeye.supervisor import GONE, Supervisor, path_of
 MOST_STEPS = 1000  # the limit for one job; a graph with a circle would run for ever
 SETTLE_SECONDS = 3.0  # shorter than the time for which a wait polls after the end of a step
 OLD_SECONDS = 60.0
+STUCK_SECONDS = 10.0
 CANCEL_SECONDS = 2.0  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
 
@@ -170,10 +172,11 @@ class WorkflowRunner:
             words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
             raise JobTooLarge(words, job=job.without_document())
         graph = self._graph(caller, job.id, left)
-        silent = not graph.tells_end or any(step.was_not_started for step in steps.all)
+        steps = replace(steps, awaited=graph.awaits(steps.all))
+        silent = not graph.tells_end or _is_stuck(graph, steps) or any(step.was_not_started for step in steps.all)
         if silent and not steps.all:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
-        return replace(steps, awaited=graph.awaits(steps.all), silent=silent)
+        return replace(steps, silent=silent)
 
     def _check_complete(self, caller: Caller, own: Job, steps: Steps, left: Left) -> None:
         """Raise JobGone if the last step was deleted unread, UpstreamFailed if TheEye does not show it."""
@@ -201,6 +204,16 @@ def _left(timeout: float | None) -> Left:
     """Return a function that returns the seconds left of a timeout, which all calls of one look share."""
     until = None if timeout is None else monotonic() + timeout
     return lambda: None if until is None else max(until - monotonic(), 0.0)
+
+
+def _is_stuck(graph: Graph, steps: Steps) -> bool:
+    """Return whether TheEye should have set the end long ago.
+
+    It sets the end when its count of running paths is 0, but begins to count only after it has started the first task,
+    which may have ended by then (`setActivePaths` in its core/service/job/index.js).
+    """
+    is_quiet = monotonic() - steps.changed_at > STUCK_SECONDS
+    return is_quiet and bool(graph.tasks and steps.all) and not steps.running and not steps.awaited
 
 
 def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:

@@ -129,6 +129,16 @@ def test_a_task_that_theeye_could_not_start_ends_its_workflow(client: FlaskClien
     assert (got.status_code, got.get_json(), got.headers["X-Job-State"]) == (500, "InvalidTaskArguments", "error")
 
 
+def test_a_workflow_whose_end_theeye_forgets_is_over_some_time_after_its_last_task(
+    client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theeye.workflow(tasks=[FIRST], by_hand=True)
+    assert post(client, f"{WORKFLOW_JOB}?wait=0.5").status_code == 504
+    monkeypatch.setattr(workflows, "STUCK_SECONDS", 0.3)
+    got = post(client, WORKFLOW_JOB)
+    assert (got.status_code, got.get_json(), got.headers["X-Job-State"]) == (200, OUTPUT[FIRST], "success")
+
+
 @pytest.mark.parametrize("settles", [0.3, 60])
 def test_a_step_that_should_follow_is_waited_for_so_long(
     settles: float, client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
