@@ -80,7 +80,7 @@ def test_every_setting_stands_in_its_table_with_its_default_and_its_words() -> N
     for variable, (_, default, _) in documented.items():
         value = getattr(Settings(), variable.removeprefix("SYNC_").lower())
         if variable == "SYNC_WORKERS":
-            assert default == "one for each core that it may use"
+            assert default == "one for each core that the service may use"
         elif value in ("", ()):
             assert default == "empty"
         else:
