@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import Any
 
-from app.theeye.steps import CANCELED, ENDED, Steps, date, text_of
+from app.theeye.steps import CANCELED, ENDED, Steps, date, id_of, text_of
 
 WORKFLOW_JOB = "WorkflowJob"  # the `_type` of a workflow's own job
 
@@ -31,9 +31,9 @@ class Job:
     @classmethod
     def of(cls, document: Mapping[str, Any], job_id: str = "") -> "Job":
         """Read a job document; `job_id` is used if it has no id."""
-        own_id = text_of(document.get("id"))
-        if not own_id:
-            own_id, document = job_id, {**document, "id": job_id}
+        own_id = id_of(document) or job_id
+        if document.get("id") != own_id:
+            document = {**document, "id": own_id}
         lifecycle, state = text_of(document.get("lifecycle")), text_of(document.get("state"))
         return cls(own_id, lifecycle, state, document, _exit_code(document), text_of(document.get("creation_date")))
 

@@ -9,7 +9,7 @@ from typing import Any
 ENDED = frozenset({"finished", "terminated", "canceled", "expired", "completed"})
 CANCELED = "canceled"  # a lifecycle, and a state
 
-_NAMED = ("id", "task_id", "name", "lifecycle")
+_NAMED = ("task_id", "name", "lifecycle")
 
 Document = Mapping[str, Any]
 
@@ -32,10 +32,10 @@ class Step:
     @classmethod
     def of(cls, document: Document) -> "Step":
         """Read the document of a task's job."""
-        own_id, task, name, lifecycle = (text_of(document.get(field)) or "" for field in _NAMED)
+        task, name, lifecycle = (text_of(document.get(field)) or "" for field in _NAMED)
         state = text_of(document.get("state"))
         event = text_of(document.get("trigger_name")) or state
-        return cls(own_id, task, name, lifecycle, state, event)
+        return cls(id_of(document), task, name, lifecycle, state, event)
 
     @property
     def has_ended(self) -> bool:
@@ -55,7 +55,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Hold all steps in order of creation; `last` is the document of the step that ended last.
+    """Hold all steps in order of creation; `last` is the document of the step that ended last, or empty if unread.
 
     `changed_at` is when a step was last found to start or end, in seconds of `monotonic`. `awaited` is whether the
     graph demands another step. `silent` means that TheEye announces no end: the workflow is of its first version.
@@ -72,8 +72,11 @@ class Steps:
         """Return the steps that have not ended."""
         return [step for step in self.all if not step.has_ended]
 
-    def seen(self, documents: Sequence[Document]) -> "Steps":
-        """Return the steps after a newer look; keep those that it does not show any more."""
+    def seen(self, documents: Sequence[Document], *, is_chain: bool = True) -> "Steps":
+        """Return the steps after a newer look; keep those that it does not show any more.
+
+        `is_chain` means that no two steps run at the same time: then a step that is shown has ended after a lost one.
+        """
         shown = {step.id: (step, document) for document in _in_order(documents) if (step := Step.of(document)).id}
         known = {step.id: step for step in self.all}
         steps = {**known, **{step_id: step for step_id, (step, _) in shown.items()}}
@@ -81,7 +84,9 @@ class Steps:
         steps.update((step.id, replace(step, gone=True)) for step in lost)
         read = {step.id for step in self.all if step.has_ended and not step.gone}
         ended = [document for step, document in shown.values() if step.has_ended and step.id not in read]
-        last = max(reversed(ended), key=_end_of) if ended else self.last
+        last = {} if lost else self.last  # a lost one may be the last; what ends in a later look replaces it
+        if ended and (is_chain or not lost):
+            last = max(reversed(ended), key=_end_of)
         changed = bool(ended or lost or len(steps) > len(known))
         changed_at = monotonic() if changed else self.changed_at
         return Steps(tuple(steps.values()), last, changed_at, self.awaited, self.silent)
@@ -104,6 +109,11 @@ def date(value: Any) -> float | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def id_of(document: Document) -> str:
+    """Return a job's id, or an empty text."""
+    return text_of(document.get("id")) or text_of(document.get("_id")) or ""
 
 
 def text_of(value: Any) -> str | None:

@@ -25,8 +25,8 @@ from app.errors import JobGone, JobTooLarge, Refused, Unavailable, UpstreamFaile
 from app.theeye.callers import WORKFLOW, Caller
 from app.theeye.graph import Graph, Graphs
 from app.theeye.jobs import WORKFLOW_JOB, Job
-from app.theeye.steps import ENDED, Steps, date
-from app.theeye.supervisor import GONE, Supervisor, path_of
+from app.theeye.steps import ENDED, Steps, date, id_of
+from app.theeye.supervisor import Supervisor, path_of
 
 MOST_STEPS = 1000  # the limit for one job; a graph with a circle would run for ever
 SETTLE_SECONDS = 3.0  # shorter than the time for which a wait polls after the end of a step
@@ -35,6 +35,10 @@ STUCK_SECONDS = 10.0
 CANCEL_SECONDS = 2.0  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
 
+_LOST = (
+    "TheEye no longer has the job of the task that ended the workflow: newer jobs of its task or workflow may have "
+    "pushed it out before it was read. Raise the autoremove_completed_jobs_limit of both"
+)
 _HIDDEN = (
     "TheEye does not show the job of the task that ends the workflow: the job's `acl` shuts the caller out, "
     "or newer jobs have pushed it out"
@@ -126,9 +130,8 @@ class WorkflowRunner:
     def owns(self, caller: Caller, job: Job) -> bool:
         """Return whether the job belongs to the caller's workflow and customer."""
         document = job.document
-        is_of_workflow = str(document.get("workflow_id")).lower() == caller.runs.id.lower()
-        is_of_customer = document.get("customer_id") in (None, caller.customer_id)
-        return document.get("_type") == WORKFLOW_JOB and is_of_workflow and is_of_customer
+        is_callers = _is_of_workflow(caller, document.get("workflow_id")) and _is_callers(caller, document)
+        return document.get("_type") == WORKFLOW_JOB and is_callers
 
     def limits_in(self, job: Job) -> Document:
         """Return an empty document: a limit in the document of a workflow's job is that of its first task."""
@@ -157,8 +160,8 @@ class WorkflowRunner:
         if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
             raise Unavailable("The supervisor answered with something that is no list of jobs", job=Job(job_id))
         for document in documents:
-            is_ours = document.get("customer_id") in (None, caller.customer_id)
-            if document.get("workflow_job_id") != job_id or not is_ours:
+            is_ours = document.get("workflow_job_id") == job_id and _is_callers(caller, document)
+            if not is_ours or not _is_of_workflow(caller, document.get("workflow_id") or caller.runs.id):
                 raise JobGone("A job in the list is not the workflow's", job=Job(job_id))
         return documents
 
@@ -167,22 +170,22 @@ class WorkflowRunner:
 
         Raise JobTooLarge for too many steps, UpstreamFailed if TheEye shows none, so that the end cannot be known.
         """
-        steps = (job.steps or Steps()).seen(shown)
+        graph = self._graph(caller, job.id, left)
+        steps = (job.steps or Steps()).seen(shown, is_chain=graph.is_chain)
         if len(steps.all) > MOST_STEPS:
             words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
             raise JobTooLarge(words, job=job.without_document())
-        graph = self._graph(caller, job.id, left)
         steps = replace(steps, awaited=graph.awaits(steps.all))
         silent = not graph.tells_end or _is_stuck(graph, steps) or any(step.was_not_started for step in steps.all)
-        if silent and not steps.all:
+        if silent and not steps.all and (job.steps is None or _is_quiet(steps, SETTLE_SECONDS)):
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
         return replace(steps, silent=silent)
 
     def _check_complete(self, caller: Caller, own: Job, steps: Steps, left: Left) -> None:
         """Raise JobGone if the last step was deleted unread, UpstreamFailed if TheEye does not show it."""
-        lost, graph = [step for step in steps.all if step.gone], self._graph(caller, own.id, left)
-        if lost and (lost[-1] is steps.all[-1] or not graph.is_chain):
-            raise JobGone(GONE.format(kind=WORKFLOW), job=own.without_document())
+        if not steps.last and any(step.gone for step in steps.all):
+            raise JobGone(_LOST, job=own.without_document())
+        graph = self._graph(caller, own.id, left)
         hides_next = own.has_ended and not own.was_canceled and graph.awaits(steps.all, surely=True)
         if not steps.last or hides_next:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=own.without_document())
@@ -212,8 +215,8 @@ def _is_stuck(graph: Graph, steps: Steps) -> bool:
     It sets the end when its count of running paths is 0, but begins to count only after it has started the first task,
     which may have ended by then (`setActivePaths` in its core/service/job/index.js).
     """
-    is_quiet = monotonic() - steps.changed_at > STUCK_SECONDS
-    return is_quiet and bool(graph.tasks and steps.all) and not steps.running and not steps.awaited
+    has_come_to_rest = bool(graph.tasks and steps.all) and not steps.running and not steps.awaited
+    return has_come_to_rest and _is_quiet(steps, STUCK_SECONDS)
 
 
 def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
@@ -226,13 +229,27 @@ def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
         return own.has_ended
     ended = date(steps.last.get("last_update"))
     is_old = old_is_enough and ended is not None and time() - ended > OLD_SECONDS
-    return is_old or not steps.awaited or monotonic() - steps.changed_at > SETTLE_SECONDS
+    return is_old or not steps.awaited or _is_quiet(steps, SETTLE_SECONDS)
+
+
+def _is_quiet(steps: Steps, seconds: float) -> bool:
+    """Return whether no step has started or ended for so long."""
+    return monotonic() - steps.changed_at > seconds
+
+
+def _is_of_workflow(caller: Caller, workflow_id: Any) -> bool:
+    return str(workflow_id).lower() == caller.runs.id.lower()
+
+
+def _is_callers(caller: Caller, document: Document) -> bool:
+    """Return whether a job belongs to the caller's customer; its document may lack the customer."""
+    return document.get("customer_id") in (None, caller.customer_id)
 
 
 def _with_result(own: Job, shown: list[Document], steps: Steps) -> Job:
     """Return the ended job with output and result of its last step; also with its state if TheEye sets none."""
     last = steps.last
-    jobs = shown if any(document.get("id") == last.get("id") for document in shown) else [*shown, last]
+    jobs = shown if any(id_of(document) == id_of(last) for document in shown) else [*shown, last]
     given = {name: last.get(name) for name in ("output", "result")}
     if not own.has_ended:
         given |= {name: last.get(name) for name in ("lifecycle", "state", "trigger_name", "last_update")}

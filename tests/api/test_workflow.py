@@ -197,17 +197,20 @@ def test_only_a_job_of_this_workflow_and_customer_is_shown(method: str, client: 
     targets += [f"{JOB}/{run}", f"{JOB.replace(TASK, FIRST)}/{run}", f"{WORKFLOW_JOB}/{'0' * 24}"]
     for target in targets:
         error_of(ask(client, method, target), 404, "ENOTFOUND")
-    for change in ({"customer_id": BETA.customer_id}, {"workflow_job_id": "0" * 24}, {"workflow_job_id": None}):
+    other_ids: list[dict[str, Any]] = [{"workflow_id": "0" * 24}, {"workflow_job_id": "0" * 24}]
+    for change in ({"customer_id": BETA.customer_id}, {"workflow_job_id": None}, *other_ids):
         before = theeye.jobs[step]
         theeye.change(step, **change)
         error_of(ask(client, method, f"{WORKFLOW_JOB}/{run}"), 404, "ENOTFOUND")
-        theeye.change(step, **{name: before[name] for name in change})
+        theeye.change(step, **{name: before.get(name) for name in change})
     assert not theeye.calls_of("workflow_cancel")
 
 
-@pytest.mark.parametrize("nonsense", [{}, "x", [1], None])
-def test_a_list_that_is_none_is_read_again(nonsense: Any, client: FlaskClient, theeye: StandIn) -> None:
-    theeye.workflow()
+@pytest.mark.parametrize(("nonsense", "version"), [({}, 2), ("x", 2), ([1], 2), (None, 2), ([], None)])
+def test_a_list_that_is_none_is_read_again(
+    nonsense: Any, version: int | None, client: FlaskClient, theeye: StandIn
+) -> None:
+    theeye.workflow(version=version)
     theeye.fault("workflow_jobs", Reply(200, nonsense), times=2)
     theeye.fault("workflow_jobs", Reply(500, {"message": "oops"}), times=1)
     assert post(client, WORKFLOW_JOB).get_json() == OUTPUT[SECOND]
@@ -247,7 +250,7 @@ def test_the_last_job_is_read_before_it_is_pushed_out(
     if read:
         assert (got.status_code, got.get_json()) == (200, OUTPUT[SECOND])
     else:
-        assert "newer jobs of its workflow" in error_of(got, 502, "EJOBGONE")["message"]
+        assert "newer jobs of its task or workflow" in error_of(got, 502, "EJOBGONE")["message"]
 
 
 def test_a_cancel_cancels_every_branch(app: Flask, client: FlaskClient, theeye: StandIn) -> None:

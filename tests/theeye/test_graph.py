@@ -28,6 +28,7 @@ def edges(**fields: str) -> dict[str, Any]:
         ({"graph": {"nodes": [{"v": "E", "value": {"_type": "TaskEvent", "name": "success"}}],
                     "edges": [{"v": "A", "w": "E"}, {"v": "E", "w": "B"}]}}, "surely", "nothing"),
         ({"graph": []}, "perhaps", "perhaps"),
+        ({"graph": {"edges": [{"from": "A", "to": "B"}]}}, "perhaps", "perhaps"),
         ({}, "perhaps", "perhaps"),
     ],
 )  # fmt: skip
@@ -82,12 +83,19 @@ def test_what_the_graph_calls_for(graph: Any, awaited: list[str], complete: list
     assert [text for text in complete if read.awaits(steps(text))] == []
 
 
+@pytest.mark.parametrize(("text", "awaited"), [("A+ B+ C+ D+", False), ("A+ B+ C+", True)])
+def test_an_older_job_of_a_task_may_be_deleted(text: str, awaited: bool) -> None:
+    graph = {"edges": chain("A>B", "A>C", "B>D", "C>D")}
+    assert Graph({"version": 2, "graph": graph}).awaits(steps(text), surely=True) is awaited
+
+
 @pytest.mark.parametrize(
     ("graph", "is_chain"),
     [
         ({"edges": chain("A>B", "A?C", "B>A")}, True),
         ({"edges": chain("A>B", "A>C")}, False),
-        ({"nodes": EVENTS, "edges": OF_EVENTS}, False),
+        ({"nodes": EVENTS, "edges": OF_EVENTS}, True),
+        ({"edges": edges()["edges"] + chain("A>C")}, False),
         (None, True),
     ],
 )

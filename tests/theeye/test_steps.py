@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.theeye.jobs import Job
 from app.theeye.steps import Steps
 
 
@@ -22,6 +23,10 @@ def test_the_last_to_end_is_kept_from_look_to_look() -> None:
     assert [(step.id, step.has_ended, step.gone) for step in gone.all] == [
         *(("j1", True, False), ("j2", True, True), ("j3", True, False))
     ]
+    assert gone.last == three, "in a chain it has ended after the lost one"
+    unsure = seen.seen([three], is_chain=False)
+    assert (unsure.last, unsure.seen([three]).last) == ({}, {}), "the lost one may have ended after it"
+    assert unsure.seen([three, document(4, "finished", 1)]).last["id"] == "j4"
     assert gone.seen([three]).changed_at == gone.changed_at
     assert gone.seen([three, document(4, "ready")]).changed_at > gone.changed_at
 
@@ -32,3 +37,9 @@ def test_of_those_that_ended_together_the_newest_is_the_last(second: int | None)
     assert Steps().seen(shown).last["id"] == "j2"
     assert [step.id for step in Steps().seen(shown).all] == ["j1", "j2"], "in order of creation"
     assert Steps().seen([document(1, "finished"), document(2, "finished")]).last["id"] == "j2"
+
+
+def test_a_job_may_have_its_id_in_another_field() -> None:
+    shown = {"_id": "j1", "lifecycle": "finished"}
+    assert [step.id for step in Steps().seen([shown]).all] == ["j1"]
+    assert (Job.of(shown).id, Job.of(shown).document) == ("j1", {**shown, "id": "j1"})
