@@ -1,4 +1,4 @@
-"""Bound the requests of one process that are under way: all of them, and those of one customer."""
+"""Limit the requests about jobs that one process handles at once: all of them, and those of one customer."""
 
 import threading
 from collections import Counter
@@ -10,10 +10,10 @@ from app.telemetry.metrics import Metrics
 
 
 class RequestSlots:
-    """Give SYNC_MAX_WAITING slots, and one customer no more than its share of them."""
+    """Give SYNC_MAX_WAITING slots to requests, and at most SYNC_MAX_WAITING_CUSTOMER of them to one customer."""
 
     def __init__(self, most: int, most_of_customer: int, metrics: Metrics | None = None) -> None:
-        """Begin with all of them free."""
+        """Begin with all slots free."""
         self._most = most
         self._most_of_customer = most_of_customer
         self._metrics = metrics
@@ -40,7 +40,7 @@ class RequestSlots:
 
     @contextmanager
     def count_for(self, customer_id: str) -> Iterator[None]:
-        """Count a slot that is held as one of the customer's, once the token is known. Raise TooBusy."""
+        """Count a slot for its customer, once the session is known. Raise TooBusy if the customer has too many."""
         most = self._most_of_customer
         with self._lock:
             if self._by_customer[customer_id] >= most:
