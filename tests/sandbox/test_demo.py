@@ -47,7 +47,7 @@ class Demo(Process):
 
     def is_ready(self) -> bool:
         self._check_early_exit()
-        return "Ctrl-C stops it." in self.log_text().partition("TheEye Sync is ready")[2]
+        return "Ctrl-C stops" in self.log_text().partition("TheEye Sync is ready")[2]
 
     def sockets(self) -> list[str]:
         files = Path(f"/proc/{self.pid}/fd")
@@ -73,7 +73,7 @@ def demo(
         children = running.children()
         yield running
     finally:
-        for pid in children:  # each has a session of its own: a demo that is killed leaves them behind
+        for pid in children or running.children():  # a demo that is killed leaves them behind
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         running.kill()
