@@ -46,6 +46,14 @@ def test_the_seeds_examples(mode: str, argument: int, status: str, shown: str, p
     expect(page.locator("#answer details table")).to_contain_text("x-job-state")
 
 
+def test_a_script_that_crashed(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    run(page, SLEEPER, ["many"])
+    expect(page.locator("#answer .advice")).to_contain_text("exit code 1")
+    run(page, SLEEPER, ["0"])
+    expect(page.locator("#answer .advice")).to_have_count(0)
+
+
 @pytest.mark.parametrize("path", ["/", "/console", "/console/"])
 def test_the_page_at_each_of_its_paths(path: str, page: Page, site: Service) -> None:
     open_console(page, site.url, path)

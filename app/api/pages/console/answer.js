@@ -20,6 +20,8 @@ export function shownAnswer({ status, headers, body }) {
 // Explain an error of the service, or how to find out why a job failed. A cancel, or a status chosen by the job, needs no words.
 function whatToDo(status, headers, text) {
   const state = headers.get("X-Job-State");
+  const exit = headers.get("X-Job-Exit-Code") ?? "0";
+  if (state === "success" && exit !== "0") return [element("p", { class: "advice" }, say("hintCrash", exit))];
   const byJob = state !== null && status !== 502;
   if (status < 400 || state === "canceled" || (byJob && status !== 500)) return [];
   const { code, message } = byJob ? {} : errorObject(text);
