@@ -138,7 +138,7 @@ class Keys:
             if answer.reserved:
                 return Reservation(self._scripts, key, owner, answer.ms, self._create_seconds)
             if not answer.same_request:
-                raise KeyRefused("This Idempotency-Key was used for another task, body or query")
+                raise KeyRefused("This Idempotency-Key was used for another task, workflow, body or query")
             if answer.job_id:
                 return answer.job_id.decode()
             if answer.ms <= 0:

@@ -49,7 +49,7 @@ ERRORS: dict[str, SyncError] = {
     "EMEDIATYPE_of_a_coding": errors.UnsupportedCoding(
         "The body must be in no Content-Encoding, or in one: gzip or deflate"
     ),
-    "EKEYREUSED": errors.KeyRefused("This Idempotency-Key was used for another task, body or query"),
+    "EKEYREUSED": errors.KeyRefused("This Idempotency-Key was used for another task, workflow, body or query"),
     "ECLIENTGONE": errors.ClientGone("The client has gone", job=RUNNING),
     "EINTERNAL": SyncError("Internal Server Error"),
     "ENOKEYS": errors.NotSupported("Idempotency-Key needs SYNC_REDIS_URL, nothing was started"),
