@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from support.client import close
 from support.collection import starts_process
 from support.processes import Redis, Service, wait_until
 from support.settings import environment
@@ -84,10 +85,7 @@ def make_app(theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
     yield make
     for app in made:
-        services: Services = app.extensions[EXTENSION]
-        services.health.stop()  # a thread for each probe of each application
-        services.supervisor.transport.close()
-        services.sessions._gateway.transport.close()
+        close(app)
 
 
 @pytest.fixture

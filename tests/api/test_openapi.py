@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from support.contract import Contract, Node, document, resolved, responses_of
 from support.processes import CHECKOUT
 
@@ -64,8 +65,8 @@ def test_it_has_every_route_and_method_and_nothing_else() -> None:
     assert {(method, path) for method, path, _ in operations(document())} == routes
 
 
-def test_every_header_that_a_page_may_read_is_documented() -> None:
-    got = create_app(Settings()).test_client().get("/healthz", headers={"Origin": "https://app.example.org"})
+def test_every_header_that_a_page_may_read_is_documented(client: FlaskClient) -> None:
+    got = client.get("/healthz", headers={"Origin": "https://app.example.org"})
     exposed = got.headers["Access-Control-Expose-Headers"].split(", ")
     assert len(exposed) > 5
     assert set(exposed) <= document()["components"]["headers"].keys()
@@ -181,8 +182,7 @@ def test_the_examples_are_what_the_schemas_say() -> None:
     assert checked > 50
 
 
-def test_it_is_made_once_and_sent_as_any_page() -> None:
-    client = create_app(Settings()).test_client()
+def test_it_is_made_once_and_sent_as_any_page(client: FlaskClient) -> None:
     first = client.get("/openapi.json", headers={"Origin": "https://app.example.org"})
     assert first.headers["Cache-Control"] == "no-store"
     assert first.headers["Access-Control-Allow-Origin"] == "https://app.example.org"

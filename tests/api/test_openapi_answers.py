@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from support.contract import Contract, document, documented_codes
 from support.processes import RawResponse, Redis, Service, wait_until
 from support.settings import environment
 from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
 from support.wire import send
 
-from app import Settings, create_app
 from app.api.events import EVENTS
 
 
@@ -236,8 +236,9 @@ def test_everything_that_a_service_sends_is_documented_and_all_of_it_is_sent(red
         (lambda got: RawResponse(got.status_line, got.headers, b'{"status":"no"}'), "'ok' was expected"),
     ],
 )
-def test_an_answer_that_is_not_documented_is_noticed(change: Callable[[RawResponse], RawResponse], words: str) -> None:
-    client = create_app(Settings()).test_client()
+def test_an_answer_that_is_not_documented_is_noticed(
+    change: Callable[[RawResponse], RawResponse], words: str, client: FlaskClient
+) -> None:
     sent = client.get("/healthz")
     got = RawResponse(f"HTTP/1.1 {sent.status}", list(sent.headers), sent.data)
     contract = Contract(document())

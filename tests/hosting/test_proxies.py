@@ -3,12 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from flask import request
+from flask import Flask, request
 from support.host_checks import JOB, run
 from support.processes import Service, raw_request, wait_until
 from support.theeye import StandIn
-
-from app import Settings, create_app
 
 FORGED = {
     "X-Forwarded-For": "6.6.6.6, 7.7.7.7",
@@ -26,8 +24,8 @@ FORGED = {
         (2, ("6.6.6.6", "http", "localhost", "")),  # two proxies would have sent two of each
     ],
 )
-def test_as_many_as_are_trusted(proxies: int, seen: tuple[str, ...]) -> None:
-    app = create_app(Settings(proxies=proxies))
+def test_as_many_as_are_trusted(proxies: int, seen: tuple[str, ...], make_app: Callable[..., Flask]) -> None:
+    app = make_app(proxies=proxies)
     found = []
 
     @app.before_request

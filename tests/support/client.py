@@ -3,14 +3,24 @@
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
+from app import EXTENSION, Services
 from support.processes import RawResponse
 from support.theeye import JOB
 
 RUN = b'{"task_arguments":[100]}'
+
+
+def close(app: Flask) -> None:
+    """Close an application's connections, and end its threads: one for each probe of TheEye."""
+    services: Services = app.extensions[EXTENSION]
+    services.health.stop()
+    services.supervisor.transport.close()
+    services.sessions._gateway.transport.close()
 
 
 def ask(client: FlaskClient, method: str, target: str, body: bytes = b"", **headers: str) -> TestResponse:

@@ -9,6 +9,7 @@ from typing import Any
 from openapi_schema_validator import OAS31Validator
 
 from app import Settings, create_app
+from support.client import close
 from support.processes import RawResponse
 
 Node = dict[str, Any]
@@ -88,7 +89,9 @@ class Contract:
 @functools.cache
 def document(**settings: Any) -> Node:
     """Return the document of a service with these settings; callers share it, so do not change it."""
-    got = create_app(Settings(**settings)).test_client().get("/openapi.json")
+    app = create_app(Settings(**settings))
+    got = app.test_client().get("/openapi.json")
+    close(app)
     assert got.status == "200 OK"
     assert isinstance(got.json, dict)
     return got.json

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from support.client import ask, error_of
 from support.logs import LoggedService
 from support.theeye import JOB
 
-from app import Settings, create_app, errors
+from app import errors
 
 
 def test_every_answer_carries_the_id(logged: LoggedService) -> None:
@@ -27,7 +28,7 @@ def test_every_answer_carries_the_id(logged: LoggedService) -> None:
 
 
 @pytest.fixture
-def flask(monkeypatch: pytest.MonkeyPatch) -> Flask:
+def flask(make_app: Callable[..., Flask]) -> Flask:
     """Return the application without a server, with a view that fails."""
 
     def fail(how: str) -> None:
@@ -37,7 +38,7 @@ def flask(monkeypatch: pytest.MonkeyPatch) -> Flask:
 
         raise {"crash": RuntimeError("boom"), "hopeless": Hopeless("x"), "end": SystemExit(1)}[how]
 
-    app = create_app(Settings(log="json"))
+    app = make_app(log="json")
     app.add_url_rule("/fail/<how>", view_func=fail)
     return app
 
@@ -114,8 +115,8 @@ def test_an_answer_does_not_depend_on_standard_output(
     assert json.loads(sys.stdout.getvalue())["status"] == 404  # type: ignore[attr-defined]
 
 
-def test_the_log_can_be_turned_off(capfd: pytest.CaptureFixture[str]) -> None:
-    got = create_app(Settings(log="off")).test_client().get("/nothing")
+def test_the_log_can_be_turned_off(make_app: Callable[..., Flask], capfd: pytest.CaptureFixture[str]) -> None:
+    got = make_app(log="off").test_client().get("/nothing")
     assert got.status_code == 404
     assert "X-Request-Id" in got.headers
     assert capfd.readouterr() == ("", "")

@@ -1,10 +1,11 @@
 """Test tokens in their proper places, and elsewhere: in a path, after any of their names."""
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
-from support.client import ask, error_of, post
+from support.client import ask, close, error_of, post
 from support.theeye import JOB, TASK, Reply, StandIn
 from support.workflows import WORKFLOW_JOB
 
@@ -44,8 +45,10 @@ NAMED = """
 
 
 @pytest.fixture(scope="module")
-def shared_client(shared_theeye: StandIn) -> FlaskClient:
-    return create_app(Settings(gateway_url=shared_theeye.url, supervisor_url=shared_theeye.url)).test_client()
+def shared_client(shared_theeye: StandIn) -> Iterator[FlaskClient]:
+    app = create_app(Settings(gateway_url=shared_theeye.url, supervisor_url=shared_theeye.url))
+    yield app.test_client()
+    close(app)
 
 
 @pytest.mark.parametrize("target", ["/acme{}/task/x/job", "/acme/workflow/x{}/job", JOB + "{}", JOB + "/x{}", "{}"])
