@@ -211,9 +211,11 @@ def test_the_page_in_spanish(page: Page, site: Service) -> None:
     page.locator("#token").fill("wrong")
     run(page, TASK, [100], status="Status 401")
     expect(page.locator(".advice")).to_contain_text("TheEye no conoce este token")
+    expect(page.locator("#clock")).to_contain_text(",")  # the decimal comma
     page.locator("#language").select_option("en")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
     expect(page.locator(".advice")).to_contain_text("TheEye does not know this token")
+    expect(page.locator("#clock")).to_contain_text(".")
 
 
 def test_by_keyboard_alone(page: Page, site: Service) -> None:

@@ -1,7 +1,7 @@
 // Show an answer. A job's output is inserted as text; pages and pictures are shown so that no script can run.
 import { blobAddress, element } from "./element.js";
 import { jsonTree } from "./json_tree.js";
-import { advice, say } from "./words.js";
+import { advice, decimal, say } from "./words.js";
 
 const MOST_TEXT = 500_000; // characters shown
 
@@ -70,8 +70,8 @@ function bars(timing) {
   const times = [...timing.matchAll(/([\w-]+)[^,]*?;dur=([\d.]+)/g)].map(([, name, time]) => [name, Number(time)]);
   const most = Math.max(...times.map(([, time]) => time), 1);
   const rows = times.map(([name, time]) => {
-    const bar = element("meter", { max: most, value: time }, `${time} ms`);
-    const cells = [element("td", {}, bar), element("td", {}, `${time} ms`)];
+    const bar = element("meter", { max: most, value: time }, `${decimal(time)} ms`);
+    const cells = [element("td", {}, bar), element("td", {}, `${decimal(time)} ms`)];
     return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
   });
   return element("table", { class: "timing" }, element("tbody", {}, ...rows));

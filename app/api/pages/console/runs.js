@@ -3,7 +3,7 @@ import { download, shownAnswer } from "./answer.js";
 import { address, call, curlLine, errorAnswer, eventAnswer, events, isLong, plainAnswer } from "./calls.js";
 import { $, element, forgetBlobs } from "./element.js";
 import { drawGraph } from "./graph.js";
-import { say } from "./words.js";
+import { decimal, say } from "./words.js";
 
 const MOST_RUNS = 20; // kept, with their answers
 const TICK = 250; // milliseconds
@@ -11,7 +11,7 @@ const TICK = 250; // milliseconds
 let runs = [];
 let shown; // the run on the screen
 
-const seconds = (milliseconds) => (milliseconds / 1000).toFixed(1);
+const seconds = (milliseconds) => decimal(milliseconds / 1000);
 const isOver = ({ answer, problem }) => Boolean(answer ?? problem);
 
 // Make the call {title, customer, kind, id, workflow, method, path, body} with this token; return when it has ended.
@@ -145,6 +145,6 @@ function showProgress(run) {
     bar.max = run.expected * 1000;
     bar.value = passed;
   } else bar.removeAttribute("value");
-  const usually = run.expected ? say("usually", run.expected.toFixed(1)) : "";
+  const usually = run.expected ? say("usually", decimal(run.expected)) : "";
   $("clock").textContent = [run.job, `${seconds(passed)} s`, usually].filter(Boolean).join(" · ");
 }

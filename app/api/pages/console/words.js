@@ -96,6 +96,11 @@ export function advice(status, code) {
   return say(names.find((name) => name in WORDS.en));
 }
 
+// Return the number with one decimal, after a point or after a comma.
+export function decimal(number) {
+  return number.toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+}
+
 // Change the language: write all texts of the page again.
 export function speak(tag) {
   language = tag;
