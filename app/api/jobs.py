@@ -62,7 +62,7 @@ def _run_request(wanted: JobRequest) -> RunRequest:
         caller,
         query,
         body,
-        key=read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), wanted.session, caller.runs.name, query, body),
+        key=read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), wanted.session, caller.runs, query, body),
         seconds=wanted.budget.seconds,
         at_once=wanted.budget.at_once,
         watched=events.are_wanted(),

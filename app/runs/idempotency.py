@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from app.errors import BadRequest, KeyRefused, KeysUnavailable, RunUnknown, StillStarting, SyncError
 from app.runs.redis_scripts import CALL_SECONDS, RedisScripts, RedisUnavailable
-from app.theeye.callers import Session
+from app.theeye.callers import TASK, Runnable, Session
 from app.waiter.redis_names import PREFIX
 
 KEPT_SECONDS = 24 * 3600  # a record is deleted after this time
@@ -37,10 +37,10 @@ class Key:
     fingerprint: str
 
 
-def read_key(header: str | None, session: Session, runs: str, query: str, body: bytes | None) -> Key | None:
+def read_key(header: str | None, session: Session, runs: Runnable, query: str, body: bytes | None) -> Key | None:
     """Return the request's key, or None without the header. Raise BadRequest for an invalid one.
 
-    `runs` is the name of the task or workflow.
+    The keys of workflows differ from those of tasks.
     """
     if header is None:
         return None
@@ -49,8 +49,9 @@ def read_key(header: str | None, session: Session, runs: str, query: str, body: 
         key = key[1:-1]
     if not _KEY.fullmatch(key):
         raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters")
-    scope = _digest(session.customer_id, session.user_id, key)
-    return Key(f"{PREFIX}:key:{scope}", _digest(runs, query, (body or b"").decode("latin-1")))
+    kind = () if runs.kind == TASK else (runs.kind,)  # so that the names in Redis of tasks stay
+    scope = _digest(session.customer_id, session.user_id, key, *kind)
+    return Key(f"{PREFIX}:key:{scope}", _digest(runs.name, query, (body or b"").decode("latin-1")))
 
 
 def _digest(*parts: str) -> str:

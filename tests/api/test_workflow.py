@@ -359,10 +359,13 @@ def test_keys_of_tasks_and_workflows_differ(
 ) -> None:
     client = make_app(redis_url=redis_server.url).test_client()
     theeye.workflow(TASK)
-    first = post(client, WORKFLOW_JOB.replace(WORKFLOW, TASK), Idempotency_Key="both")
-    again = post(client, WORKFLOW_JOB.replace(WORKFLOW, TASK.upper()), Idempotency_Key="both")
-    assert (again.headers["Idempotency-Replayed"], again.data) == ("true", first.data)
-    error_of(post(client, Idempotency_Key="both"), 422, "EKEYREUSED")
+    task, workflow = f"/acme/task/{TASK}/job", WORKFLOW_JOB.replace(WORKFLOW, TASK)
+    for path, same in ((task, task), (workflow, WORKFLOW_JOB.replace(WORKFLOW, TASK.upper()))):
+        first = post(client, path, Idempotency_Key="both")
+        assert (first.status_code, first.headers.get("Idempotency-Replayed")) == (200, None)
+        again = post(client, same, Idempotency_Key="both")
+        assert (again.headers["Idempotency-Replayed"], again.data) == ("true", first.data)
+    error_of(post(client, WORKFLOW_JOB, Idempotency_Key="both"), 422, "EKEYREUSED")
     assert len(theeye.calls_of("workflow_create")) == 1
 
 

@@ -10,6 +10,7 @@ from support.processes import Redis
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.runs import idempotency
 from app.runs.idempotency import Key, Keys, Reservation, read_key
+from app.theeye.callers import Runnable
 from app.runs.redis_scripts import RedisScripts
 from app.theeye.callers import Session
 
@@ -17,10 +18,10 @@ SESSION = Session("user", "customer", "acme")
 
 
 def test_quotes_are_part_of_the_headers_form_and_not_of_the_key() -> None:
-    assert read_key('"abc"', SESSION, "t", "", None) == read_key("abc", SESSION, "t", "", None)
-    assert read_key(None, SESSION, "t", "", None) is None
+    assert read_key('"abc"', SESSION, Runnable(), "", None) == read_key("abc", SESSION, Runnable(), "", None)
+    assert read_key(None, SESSION, Runnable(), "", None) is None
     with pytest.raises(BadRequest):
-        read_key("se\xf1al", SESSION, "t", "", None)
+        read_key("se\xf1al", SESSION, Runnable(), "", None)
 
 
 @pytest.fixture
