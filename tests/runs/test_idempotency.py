@@ -10,9 +10,8 @@ from support.processes import Redis
 from app.errors import BadRequest, KeysUnavailable, RunUnknown, StillStarting
 from app.runs import idempotency
 from app.runs.idempotency import Key, Keys, Reservation, read_key
-from app.theeye.callers import Runnable
 from app.runs.redis_scripts import RedisScripts
-from app.theeye.callers import Session
+from app.theeye.callers import Runnable, Session
 
 SESSION = Session("user", "customer", "acme")
 
