@@ -198,6 +198,7 @@ class StandIn(Workflows):
         self._connection_numbers, self._job_numbers = itertools.count(1), itertools.count(1)
         self._server: Server | None = None
         self._publisher: Publisher | None = None
+        self._closed = False
         self.task()
 
     # -- life ---------------------------------------------------------------------------------------
@@ -229,7 +230,8 @@ class StandIn(Workflows):
             server.stop()
 
     def close(self) -> None:
-        """Stop and free everything."""
+        """Stop and free everything; no job ends any more, so that no workflow goes on and on."""
+        self._closed = True
         self.stop()
         publisher, self._publisher = self._publisher, None
         if publisher:
@@ -526,7 +528,7 @@ class StandIn(Workflows):
             return self._jobs[next(reversed(self._jobs)) if job_id is None else job_id]
 
     def _end_if_running(self, job: Job) -> None:
-        if not job.has_ended:
+        if not job.has_ended and not self._closed:
             self._end(job)
 
     def _end(self, job: Job, publish: bool = True, **changes: Any) -> None:
