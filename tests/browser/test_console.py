@@ -87,6 +87,9 @@ def test_a_field_for_each_argument(page: Page, site: Service) -> None:
     fields = page.locator("#arguments :is(input, select)")
     for index, value in ((3, "2026-11-25"), (5, "s3cret")):
         fields.nth(index).fill(value)
+    with page.expect_response("**/task?limit=*"), page.expect_response("**/workflow?limit=*"):
+        page.get_by_role("button", name="List the tasks").click()  # what was typed stays
+    expect(page.locator("#listed")).to_contain_text("1 task")
     with page.expect_request("**/job?parse") as sent:
         page.locator("#run").click()
     assert sent.value.post_data_json == {"task_arguments": [None, None, "7", "2026-11-25", "2", "s3cret", None]}

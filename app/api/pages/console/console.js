@@ -8,6 +8,7 @@ import { advice, currentLanguage, say, speak } from "./words.js";
 const OTHER = ""; // the choice of a task by its id
 
 let listed = []; // tasks and workflows, each with its kind
+let lists = 0; // so many were asked for
 let fields;
 
 const token = () => $("token").value.trim();
@@ -23,14 +24,16 @@ function showArguments() {
 
 // Offer TheEye's lists by name; if the token may not read them, the user types an id.
 async function list() {
+  const number = ++lists;
   $("listed").textContent = token() && customer() ? say("listing") : "";
   const found = token() && customer() ? await Promise.all([ask("task"), ask("workflow")]) : [];
+  if (number !== lists) return; // the token or the customer is another one by now
   const before = chosen();
   listed = found.flatMap((each) => each.found).sort((one, other) => String(one.name).localeCompare(String(other.name)));
   $("task").replaceChildren($("task").firstElementChild, ...["task", "workflow"].flatMap(group));
   $("task").value = listed.find(({ id }) => id === before?.id)?.id ?? OTHER;
   $("listed").textContent = found.map(({ problem }) => problem).find(Boolean) ?? counted();
-  if (before) showArguments();
+  if (JSON.stringify(before) !== JSON.stringify(chosen())) showArguments(); // else what the user has typed stays
 }
 
 const listedOf = (kind) => listed.filter((each) => each.kind === kind);
