@@ -74,9 +74,12 @@ def test_sigterm_while_the_supervisor_is_frozen(theeye: Recorder, services: Flee
 
 @pytest.mark.settings(workers=2, grace_seconds=2)
 def test_sighup(theeye: Recorder, services: Fleet) -> None:
-    theeye.task(delay=1.5)
+    theeye.task(delay=None)
     loads = services.park(200)
+    parked = list(theeye.jobs)
     signal_all(services, signal.SIGHUP)
+    for job in parked:
+        theeye.finish(job)
     theeye.task(delay=0.3)
     meanwhile = services.send(50)
     settle("SIGHUP, the jobs end within the grace", theeye, loads)
