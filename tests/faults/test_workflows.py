@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.load import Fleet, Recorder, fleet, settle, why_not_unknown
-from support.processes import Redis
+from support.processes import Redis, wait_until
 from support.theeye import CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence
 from support.workflows import FIRST, SECOND, WORKFLOW_JOB
 
@@ -62,11 +62,13 @@ def test_redis_dies_between_the_steps(theeye: Recorder, services: Fleet, redis: 
 
 def test_the_supervisor_is_down_while_a_step_ends(theeye: Recorder, services: Fleet) -> None:
     take(theeye, 1.0)
+    known = len(theeye.ended_at)
     loads = services.park(MANY, target=WORKFLOW_JOB)
     theeye.stop()
-    time.sleep(1.5)  # the first step's end is within
+    ended = known + 2 * MANY * len(loads)  # of each run the first step and the workflow's own job are noted
+    wait_until(lambda: len(theeye.ended_at) >= ended, 20, "the ends of the first steps")
     theeye.start()
-    settle("Workflows: supervisor down for 1.5 s, the first step ends meanwhile", theeye, loads)
+    settle("Workflows: supervisor down while the first step ends", theeye, loads)
 
 
 ODD = [Reply(500, {}), Html(200), HalfBody(), Drip(1.0), Silence(5), CloseBefore(), Reset()]
