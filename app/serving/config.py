@@ -84,6 +84,13 @@ def when_ready(server: Arbiter) -> None:
     server.log.info("TheEye Sync at %s; workers: %s%s", ", ".join(map(str, server.LISTENERS)), server.num_workers, tied)
 
 
+def pre_fork(server: Arbiter, worker: Worker) -> None:
+    """Choose a core for a new threaded worker, in the master."""
+    worker.core = None
+    if hasattr(worker, "tpool") and not cores.reason_to_roam(server.num_workers):  # a threaded worker
+        worker.core = cores.choose(other.core for other in server.WORKERS.values() if other.core is not None)
+
+
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Prepare a new worker."""
     gc.freeze()  # garbage collection writes to every object, and so would copy the pages shared with the master
@@ -91,8 +98,8 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     stopping.reset_signals()
     for listener in worker.sockets:
         keep_alive(listener)
-    if hasattr(worker, "tpool") and not cores.reason_to_roam(server.num_workers):  # a threaded worker
-        cores.take_one(server.WORKERS, worker.log)
+    if worker.core is not None:
+        cores.tie(worker.core, worker.log)
 
 
 def post_worker_init(worker: Worker) -> None:

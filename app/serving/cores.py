@@ -10,7 +10,6 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
 
 from app import cpus
 
@@ -30,19 +29,20 @@ def reason_to_roam(workers: int) -> str:
     return ""
 
 
-def take_one(siblings: Iterable[int], log: logging.Logger) -> None:
-    """Tie this process to the core that the fewest other workers (given by pid) are tied to."""
-    cores, taken = os.sched_getaffinity(0), Counter(chain.from_iterable(map(_cores_of, siblings)))
-    least = min(taken[core] for core in cores)
-    try:
-        os.sched_setaffinity(0, {random.choice([core for core in cores if taken[core] == least])})
-    except PermissionError:
-        log.info("this worker may not pin itself to one core, and uses more CPU on several")
+def choose(taken: Iterable[int]) -> int:
+    """Return the core that the fewest of the other workers have; of several, one at random: they serve other masters.
+
+    The master chooses, before it forks: two workers that choose for themselves at the same moment take the same core.
+    """
+    counts = Counter(taken)
+    cores = os.sched_getaffinity(0)
+    least = min(counts[core] for core in cores)
+    return random.choice([core for core in cores if counts[core] == least])
 
 
-def _cores_of(pid: int) -> set[int]:
-    """Return the cores that a process may run on; none if it has ended."""
+def tie(core: int, log: logging.Logger) -> None:
+    """Tie this process to a core."""
     try:
-        return os.sched_getaffinity(pid)
-    except ProcessLookupError:
-        return set()
+        os.sched_setaffinity(0, {core})
+    except OSError as error:  # forbidden (a seccomp profile), or a core that has been taken from this container
+        log.info("this worker stays on all cores, and uses more CPU there: %s", error.strerror)

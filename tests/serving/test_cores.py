@@ -1,5 +1,6 @@
 """Test that threaded workers divide the cores, and that greenlets may run on any core."""
 
+import logging
 import os
 import signal
 from contextlib import suppress
@@ -44,6 +45,19 @@ def test_each_worker_has_a_core_of_its_own_and_so_has_its_successor() -> None:
 def test_more_workers_than_cores_share_them_evenly() -> None:
     with Service(worker="gthread", workers=2 * len(CORES)) as service:
         wait_until(lambda: sorted(map(min, taken(service))) == sorted([*CORES, *CORES]), 60, "two on each core")
+
+
+def test_the_core_with_the_fewest_workers_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+    assert cores.choose([0, 0, 1, 2, 2]) == 1
+    assert cores.choose([0, 1, 5]) == 2
+    assert {cores.choose([1]) for _ in range(200)} == {0, 2}
+
+
+def test_a_core_that_may_not_be_taken_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        cores.tie(2**16, logging.getLogger("worker"))
+    assert "this worker stays on all cores, and uses more CPU there: Invalid argument" in caplog.text
 
 
 def test_greenlets_run_anywhere() -> None:
