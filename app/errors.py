@@ -32,8 +32,6 @@ SyncError                                     EINTERNAL: an unexpected error of 
 ├── OutcomeUnknown      504  EOUTCOMEUNKNOWN  the create's answer was lost: the job may have started
 └── TimeIsUp            504  ETIMEISUP        the answer was not ready in time; the job's id is in `job`
     └── Accepted        202                   the same, for a client that preferred not to wait
-
-Crashed                                       an unexpected error after a job was created; Flask handles it as usual
 """
 
 from collections.abc import Iterable
@@ -244,12 +242,3 @@ class Accepted(TimeIsUp, status=202, code="", retry_after=1):
     """Give a client that preferred not to wait the URL of the result; this is not an error."""
 
     words = "The job"
-
-
-class Crashed(Exception):
-    """Report an unexpected error after a job was created, so that the client still gets the job's id."""
-
-    def __init__(self, job: Job) -> None:
-        """Take the job as last read; raise it `from` the unexpected error."""
-        super().__init__(f"unexpected error with job {job.id}")
-        self.job = job

@@ -17,6 +17,7 @@ from app.api.request import current_services
 from app.api.responses import Response, error_response, json_response
 from app.api.sending import held_until_sent
 from app.health.status import original_status
+from app.runs.job_in_errors import Crashed
 from app.telemetry.tokens import cut_path, names_token
 from app.telemetry.trace import current
 from app.telemetry.wsgi import raw_path, wsgi_text
@@ -157,7 +158,7 @@ def refused(error: HTTPException) -> Response:
 def crashed(error: InternalServerError) -> Response:
     """Answer 500 after an unexpected error, which Flask has logged and sent as a signal (Sentry listens to it)."""
     original, asked = error.original_exception, g.get("theeye_sync_run")
-    job: errors.Job | None = original.job if isinstance(original, errors.Crashed) else None
+    job: errors.Job | None = original.job if isinstance(original, Crashed) else None
     if job is None and asked is not None and asked.job_id:  # a hook failed after the view
         job = Job(asked.job_id)
     response = error_response(errors.SyncError("Internal Server Error", job=job))

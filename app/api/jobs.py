@@ -20,7 +20,8 @@ from app.api.request import JobRequest, current_services
 from app.api.responses import Headers, Response, job_headers, respond
 from app.api.sending import held_until_sent
 from app.runs.idempotency import read_key
-from app.runs.runs import RunRequest, job_in_errors
+from app.runs.job_in_errors import job_in_errors
+from app.runs.runs import RunRequest
 from app.theeye.callers import Runnable
 from app.theeye.jobs import Job
 from app.waiter.bodies import HeldBody

@@ -7,10 +7,11 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from app.errors import ClientGone, Crashed, JobGone, NoFreeSlot, NotSupported, RunGone, SyncError, TooBusy
+from app.errors import ClientGone, JobGone, NoFreeSlot, NotSupported, RunGone, SyncError, TooBusy
 from app.runs.durations import Durations
 from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
+from app.runs.job_in_errors import job_in_errors
 from app.runs.tasks import Tasks
 from app.telemetry.trace import Trace
 from app.theeye.callers import Caller
@@ -233,19 +234,3 @@ def _as_of(time: float, follower: Follower) -> Follower:
 def _confirm(reservation: Reservation | None, job_id: str) -> None:
     if reservation is not None:
         reservation.confirm(job_id)
-
-
-@contextmanager
-def job_in_errors(job: Job) -> Iterator[None]:
-    """Add the job to every error from here on, so that the client gets the job's id."""
-    try:
-        yield
-    except SyncError as error:
-        seen = error.job
-        if seen is None:
-            error.job = job
-        elif seen.lifecycle is None:
-            error.job = replace(job, id=seen.id)
-        raise
-    except Exception as error:
-        raise Crashed(job) from error
