@@ -1,23 +1,12 @@
-"""Make the calls for workflows, and determine when a workflow's job is over.
+"""Make the calls for workflows. A workflow's job consists of steps, which are the jobs of its tasks.
 
-A workflow's job consists of steps, which are the jobs of its tasks. TheEye starts the first step with the job, and each
-other one when a step before it has ended. The job is over when no step runs and TheEye has set its final lifecycle.
-
-TheEye sets that only for workflows of its second version (`version: 2`). The job of a workflow of the first version
-keeps its first lifecycle. It counts as over when no step runs, and
-
-- the graph demands no other step: for each event that has ended a step, its next tasks are among the steps;
-- else SETTLE_SECONDS after a wait has seen the last change, since an event of the graph may be switched off;
-- or, for a request that does not wait, OLD_SECONDS after the end of the last step by TheEye's date.
-
-The same holds for any workflow whose job TheEye does not end for STUCK_SECONDS after the end of all its paths.
-So the service does not wait for a task that TheEye starts later than that (`grace_time`).
+TheEye starts the first step with the job, and each other one when a step before it has ended.
 """
 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -25,13 +14,11 @@ from app.errors import JobGone, JobTooLarge, Refused, Unavailable, UpstreamFaile
 from app.theeye.callers import WORKFLOW, Caller
 from app.theeye.graph import Graph, Graphs
 from app.theeye.jobs import WORKFLOW_JOB, Job
-from app.theeye.steps import ENDED, Steps, date, id_of
+from app.theeye.steps import ENDED, Steps, id_of
 from app.theeye.supervisor import Supervisor, path_of
+from app.theeye.workflow_end import has_settled, is_over, is_silent
 
 MOST_STEPS = 1000  # the limit for one job; a graph with a circle would run for ever
-SETTLE_SECONDS = 3.0  # shorter than the time for which a wait polls after the end of a step
-OLD_SECONDS = 60.0
-STUCK_SECONDS = 10.0
 CANCEL_SECONDS = 2.0  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
 
@@ -81,7 +68,7 @@ class WorkflowRunner:
             raise JobGone("The job is not the workflow's", job=Job(job.id))
         shown = self._jobs(caller, own.id, left)  # read after the job's own document, so that no step is missing
         steps = self._steps(caller, job, shown, left)
-        if not _is_over(own, steps, old_is_enough=job.steps is None):
+        if not is_over(own, steps, old_is_enough=job.steps is None):
             running = steps.running
             lifecycle = running[-1].lifecycle if running and own.has_ended else own.lifecycle
             return replace(own, lifecycle=None if lifecycle in ENDED else lifecycle, steps=steps)
@@ -176,8 +163,8 @@ class WorkflowRunner:
             words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
             raise JobTooLarge(words, job=job.without_document())
         steps = replace(steps, awaited=graph.awaits(steps.all))
-        silent = not graph.tells_end or _is_stuck(graph, steps) or any(step.was_not_started for step in steps.all)
-        if silent and not steps.all and (job.steps is None or _is_quiet(steps, SETTLE_SECONDS)):
+        silent = is_silent(graph, steps)
+        if silent and not steps.all and (job.steps is None or has_settled(steps)):
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
         return replace(steps, silent=silent)
 
@@ -207,34 +194,6 @@ def _left(timeout: float | None) -> Left:
     """Return a function that returns the seconds left of a timeout, which all calls of one look share."""
     until = None if timeout is None else monotonic() + timeout
     return lambda: None if until is None else max(until - monotonic(), 0.0)
-
-
-def _is_stuck(graph: Graph, steps: Steps) -> bool:
-    """Return whether TheEye should have set the end long ago.
-
-    It sets the end when its count of running paths is 0, but begins to count only after it has started the first task,
-    which may have ended by then (`setActivePaths` in its core/service/job/index.js).
-    """
-    has_come_to_rest = bool(graph.tasks and steps.all) and not steps.running and not steps.awaited
-    return has_come_to_rest and _is_quiet(steps, STUCK_SECONDS)
-
-
-def _is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
-    """Return whether the job is over: no step runs or will follow. `old_is_enough` is for a job not seen before."""
-    if steps.running:
-        return False
-    if own.has_ended and not (own.was_canceled and steps.awaited):
-        return True
-    if not steps.all or not (own.has_ended or steps.silent):
-        return own.has_ended
-    ended = date(steps.last.get("last_update"))
-    is_old = old_is_enough and ended is not None and time() - ended > OLD_SECONDS
-    return is_old or not steps.awaited or _is_quiet(steps, SETTLE_SECONDS)
-
-
-def _is_quiet(steps: Steps, seconds: float) -> bool:
-    """Return whether no step has started or ended for so long."""
-    return monotonic() - steps.changed_at > seconds
 
 
 def _is_of_workflow(caller: Caller, workflow_id: Any) -> bool:

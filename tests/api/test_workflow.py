@@ -16,7 +16,7 @@ from support.workflows import ADMIN, FIRST, SECOND, THIRD, WORKFLOW, WORKFLOW_JO
 from werkzeug.test import TestResponse
 
 from app import Services
-from app.theeye import workflows
+from app.theeye import workflow_end, workflows
 from app.theeye.callers import WORKFLOW as KIND
 from app.theeye.callers import Caller, Runnable
 
@@ -134,7 +134,7 @@ def test_a_workflow_whose_end_theeye_forgets_is_over_some_time_after_its_last_ta
 ) -> None:
     theeye.workflow(tasks=[FIRST], by_hand=True)
     assert post(client, f"{WORKFLOW_JOB}?wait=0.5").status_code == 504
-    monkeypatch.setattr(workflows, "STUCK_SECONDS", 0.3)
+    monkeypatch.setattr(workflow_end, "STUCK_SECONDS", 0.3)
     got = post(client, WORKFLOW_JOB)
     assert (got.status_code, got.get_json(), got.headers["X-Job-State"]) == (200, OUTPUT[FIRST], "success")
 
@@ -143,7 +143,7 @@ def test_a_workflow_whose_end_theeye_forgets_is_over_some_time_after_its_last_ta
 def test_a_step_that_should_follow_is_waited_for_so_long(
     settles: float, client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflows, "SETTLE_SECONDS", settles)
+    monkeypatch.setattr(workflow_end, "SETTLE_SECONDS", settles)
     theeye.workflow(version=None, by_hand=True)
     got = post(client, f"{WORKFLOW_JOB}?wait=1")
     run = got.get_json()["job"]["id"] if settles == 60 else got.headers["X-Job-Id"]
