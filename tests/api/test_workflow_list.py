@@ -1,7 +1,5 @@
 """Test the list of a customer's workflows, in the form that the console draws."""
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
 from support.client import ask, error_of
@@ -49,8 +47,23 @@ def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: Flask
     assert theeye.calls_of("tasks") == []
 
 
-def test_a_step_is_not_among_the_tasks(client: FlaskClient, theeye: StandIn) -> None:
-    """TheEye ends each job of such a task that no workflow has started."""
-    tasks: list[Any] = [{"id": "a", "workflow_id": WORKFLOW}, {"id": "b", "workflow_id": None}]
-    theeye.fault("tasks", Reply(200, tasks))
-    assert [task["id"] for task in ask(client, "GET", "/acme/task").get_json()] == ["b"]
+@pytest.mark.parametrize(
+    ("query", "all_tasks", "shown", "limits"),
+    [
+        ("", "sat", "at", [1000]),
+        ("?limit=2", "satb", "at", [2, 1000]),
+        ("?limit=3", "sats", "at", [3, 1000]),
+        ("?limit=2", "ats", "at", [2]),
+        ("?limit=2", "s", "", [2]),
+        ("?limit=1000", "s" * 1000 + "a", "", [1000]),
+    ],
+)
+def test_a_step_is_not_among_the_tasks(
+    query: str, all_tasks: str, shown: str, limits: list[int], client: FlaskClient, theeye: StandIn
+) -> None:
+    """TheEye ends each job of such a task that no workflow has started, and counts it among those of a limit."""
+    tasks = [{"id": name, "workflow_id": WORKFLOW if name == "s" else None} for name in all_tasks]
+    for limit in limits:
+        theeye.fault("tasks", Reply(200, tasks[:limit]), times=1)
+    assert [task["id"] for task in ask(client, "GET", f"/acme/task{query}").get_json()] == list(shown)
+    assert [call.target for call in theeye.calls_of("tasks")] == [f"/acme/task?limit={limit}" for limit in limits]
