@@ -26,6 +26,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     left = FORK.Value("i", len(session.items))
     running = dict(_start(session, left) for _ in range(option.forks))
+    died = []
     while running:
         for reports in wait(list(running)):
             assert isinstance(reports, Connection)
@@ -35,7 +36,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
                 process = running.pop(reports)
                 process.join()
                 if process.exitcode:
-                    raise RuntimeError(f"a process of the tests has ended with {process.exitcode}") from None
+                    died.append(process.exitcode)
+    if died:
+        raise RuntimeError(f"a process of the tests has ended with {died[0]}")
     return True
 
 
