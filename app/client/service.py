@@ -7,7 +7,8 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 import requests
-from requests.utils import get_environ_proxies, select_proxy
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from urllib3.exceptions import NewConnectionError
 
 from app.client.misuse import Misuse
@@ -32,9 +33,9 @@ class Service:
     """Call one service with one token."""
 
     def __init__(self, url: str, token: str, insecure: bool = False) -> None:
-        """Connect to nothing yet. Raise Misuse for an invalid URL, or one that would send the token unencrypted."""
-        parts = _split(url)
-        if parts.scheme == "http" and not insecure and not _stays_here(url, parts):
+        """Connect to nothing yet. Raise Misuse for an unusable URL or proxy, or one that would show the token."""
+        parts, proxy = _split(url), _proxy_for(url)
+        if parts.scheme == "http" and not insecure and not _stays_here(parts, proxy):
             raise Misuse("with plain http the network can read the token: use https, or `--insecure`")
         self.url = url.rstrip("/")
         self._token = token
@@ -106,17 +107,30 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _stays_here(url: str, parts: SplitResult) -> bool:
-    """Return whether a request stays on this machine, also if a proxy is used."""
-    proxy = select_proxy(url, get_environ_proxies(url))
-    return _is_here(parts.hostname) and (not proxy or _is_here(_host_of(proxy)))
+def _proxy_for(url: str) -> str:
+    """Return the URL of the proxy that requests will use, or an empty text. Raise Misuse if it cannot be used.
 
-
-def _host_of(proxy: str) -> str | None:
+    The errors of requests for such a URL may contain its password.
+    """
     try:
-        return urlsplit(proxy).hostname
-    except ValueError:
-        return None
+        proxy = select_proxy(url, get_environ_proxies(url)) or ""
+        if not proxy:
+            return proxy
+        proxy = str(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
+        usable = urlsplit(proxy).hostname and HTTPAdapter().proxy_manager_for(proxy)
+    except (OSError, TypeError, ValueError):  # OSError: all errors of requests
+        usable = None
+    if not usable:
+        raise Misuse(
+            "the proxy in the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) cannot be used: "
+            "write http://[USER:PASSWORD@]HOST[:PORT], with special characters of the password percent-encoded"
+        )
+    return proxy
+
+
+def _stays_here(parts: SplitResult, proxy: str) -> bool:
+    """Return whether a request stays on this machine, also if a proxy is used."""
+    return _is_here(parts.hostname) and (not proxy or _is_here(urlsplit(proxy).hostname))
 
 
 def _is_here(host: str | None) -> bool:

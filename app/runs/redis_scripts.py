@@ -18,7 +18,7 @@ BREAK_SECONDS = 2.0  # circuit breaker: skip Redis for this many seconds after a
 
 
 class RedisUnavailable(Exception):
-    """Report that Redis did not answer; it is unknown whether the script ran."""
+    """Report that Redis did not run a script, or did not answer; it may have run. The words are for clients."""
 
 
 class RedisScripts:
@@ -65,7 +65,7 @@ class RedisScripts:
             answer = self._script(name)(keys=keys, args=arguments)
         except (redis.RedisError, OSError) as error:
             self._break(error)
-            raise RedisUnavailable(f"Redis did not answer: {type(error).__name__}") from None
+            raise RedisUnavailable(_failure(error)) from None
         self._failed = False
         return answer
 
@@ -81,7 +81,8 @@ class RedisScripts:
             self._skip_until = monotonic() + BREAK_SECONDS
         log.log(
             logging.WARNING if first else logging.DEBUG,
-            "Redis did not answer: %s",
+            "%s: %s",
+            _failure(error),
             getattr(error, "words", repr(error)),
         )
 
@@ -97,3 +98,14 @@ class RedisScripts:
         from app.waiter.redis_client import make_client
 
         return make_client(self._url, CALL_SECONDS, CALL_SECONDS, CONNECTIONS)
+
+
+def _failure(error: Exception) -> str:
+    """Return what has failed, in words for clients: Redis's own words may name its host, its user or a key."""
+    import redis
+
+    if isinstance(error, TimeoutError | redis.TimeoutError):
+        return "Redis did not answer in time"
+    if isinstance(error, redis.ResponseError | redis.AuthenticationError | redis.BusyLoadingError):
+        return "Redis answered with an error"  # for example: it is full, read-only, or its user lacks a right
+    return "Redis cannot be reached"

@@ -69,7 +69,7 @@ ERRORS: dict[str, SyncError] = {
     "TheEyeBusy": errors.TheEyeBusy("TheEye is too busy, nothing was started"),
     "EHISTORY": errors.NoFreeSlot(),
     "EKEYSDOWN": errors.KeysUnavailable(
-        "Idempotency keys cannot be kept just now, nothing was started: Redis did not answer: TimeoutError"
+        "Idempotency keys cannot be kept just now, nothing was started: Redis did not answer in time"
     ),
     "ETIMEISUP": errors.TimeIsUp(RUNNING, 0.2, LATER, expected=4.2),
     "EOUTCOMEUNKNOWN_504": errors.OutcomeUnknown(

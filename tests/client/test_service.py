@@ -75,8 +75,15 @@ def test_a_host_or_a_proxy_that_cannot_be_one(url: str) -> None:
     assert "hunter2" not in ran.stderr
 
 
+@pytest.mark.parametrize("rest", ["@", "@h:port", "@h:99999", "@[::1", "#er2@h", "\u20ac@h"])
+def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(rest: str) -> None:
+    ran = command("https://x", "run", HERE, HTTPS_PROXY=f"http://user:hunt{rest}")
+    assert (ran.exit_code, "HTTPS_PROXY" in ran.stderr) == (2, True)
+    assert "hunt" not in ran.stderr
+
+
 def test_plain_http_through_a_proxy_on_another_machine_is_refused_too() -> None:
-    for proxy in ("http://proxy.invalid:3128", "proxy.invalid:3128", "http://[x"):
+    for proxy in ("http://proxy.invalid:3128", "proxy.invalid:3128"):
         ran = command("http://127.0.0.1:1", "run", HERE, HTTP_PROXY=proxy)
         assert (ran.exit_code, "plain http" in ran.stderr) == (2, True)
     allowed = command("http://127.0.0.1:1", "run", HERE, "--insecure", HTTP_PROXY="http://proxy.invalid:3128")

@@ -196,4 +196,4 @@ def test_without_redis_a_process_knows_its_own(
         learn(known, 1, 2, 3)
         wait_until(lambda: len(tried) > 2, 30, "a few failures")
         assert expected(known) == 2
-    assert [record.getMessage()[:20] for record in caplog.records] == ["Redis did not answer"]
+    assert [record.getMessage()[:23] for record in caplog.records] == ["Redis cannot be reached"]

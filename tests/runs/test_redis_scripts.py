@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 import pytest
-from support.processes import Redis
+from support.processes import Redis, full_listener, user_of
 from support.sockets import serving
 
 from app.runs import redis_scripts
@@ -86,5 +86,21 @@ def test_a_failure_is_logged_without_the_password(failing: Failing, caplog: pyte
     scripts = RedisScripts(failing.url.replace("//", "//user:hunter2@"))
     with pytest.raises(RedisUnavailable) as raised:
         scripts.run(*RELEASE)
-    assert "Redis did not answer" in caplog.text
+    assert "Redis cannot be reached: " in caplog.text
     assert "hunter2" not in caplog.text + str(raised.value)
+
+
+def test_a_failure_is_explained_without_the_names_of_redis_and_python(
+    failing: Failing, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explained(url: str) -> str:
+        with pytest.raises(RedisUnavailable) as raised:
+            RedisScripts(url).run(*RELEASE)
+        return str(raised.value)
+
+    assert explained(failing.url) == "Redis cannot be reached"
+    with user_of(redis_server, "~* &* +@all -evalsha") as url:
+        assert explained(url) == explained(url.replace("hunter2", "x")) == "Redis answered with an error"
+    monkeypatch.setattr(redis_scripts, "CALL_SECONDS", 0.1)
+    with full_listener() as port:
+        assert explained(f"redis://127.0.0.1:{port}") == "Redis did not answer in time"
