@@ -23,6 +23,9 @@ def test_a_call_from_the_page_as_its_example_is_filled_in(path: str, page: Page,
         assert json.loads(run.json()[0])["name"] == "tomer"
         again = execute(page, "GET", "/{customer}/task/{task}/job/{job}")
         assert (again.status, again.json()) == (200, run.json())
+        run = execute(page, "POST", "/{customer}/workflow/{workflow}/job")
+        again = execute(page, "GET", "/{customer}/workflow/{workflow}/job/{job}")
+        assert (run.status, again.status, again.json()) == (200, 200, run.json())
         tasks = execute(page, "GET", "/{customer}/task")
         assert "Rest API Response" in [task["name"] for task in tasks.json()]
         assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]

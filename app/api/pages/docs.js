@@ -2,7 +2,6 @@
 "use strict";
 
 let ui;
-const JOB = "/{customer}/task/{task}/job/{job}";
 
 // Programs and browsers send these automatically; for readers they are only another row for each path.
 function leaveOutUnseenMethods(spec) {
@@ -10,6 +9,8 @@ function leaveOutUnseenMethods(spec) {
     delete path.head;
     delete path.options;
   }
+  const used = Object.values(spec.paths).flatMap((path) => Object.values(path)).flatMap(({ tags }) => tags);
+  spec.tags = spec.tags.filter(({ name }) => used.includes(name));
 }
 
 // Swagger UI sends every example that it fills in, but all optional parameters together contradict each other.
@@ -24,10 +25,12 @@ function leaveOptionalEmpty(spec) {
   }
 }
 
-// Fill in the last job: the example's job does not exist.
+// Fill in the last job of the task or workflow: the example's job does not exist.
 function fillInJob(response) {
   const job = response.headers["x-job-id"];
-  for (const method of job ? ["get", "delete"] : []) ui.specActions.changeParam([JOB, method], "job", "path", job, false);
+  const kind = /\/(task|workflow)\/[^/]+\/job\b/.exec(response.url)?.[1];
+  const path = `/{customer}/${kind}/{${kind}}/job/{job}`;
+  for (const method of job && kind ? ["get", "delete"] : []) ui.specActions.changeParam([path, method], "job", "path", job, false);
   return response;
 }
 
