@@ -95,7 +95,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     """Prepare a new worker."""
     gc.freeze()  # garbage collection writes to every object, and so would copy the pages shared with the master
     memory.give_back_large_blocks()
-    stopping.reset_signals()
+    stopping.reset_signals(server.SIG_QUEUE)
     for listener in worker.sockets:
         keep_alive(listener)
     if worker.core is not None:

@@ -2,21 +2,28 @@
 
 import signal
 import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 from app.services import EXTENSION, Services
 
 LOOK_SECONDS = 0.2
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 
 
-def reset_signals() -> None:
-    """Let a signal to stop end a worker that is still starting.
+def reset_signals(inherited: SimpleQueue[int]) -> None:
+    """Let a signal to stop end a worker that is still starting. Raise SystemExit if one has come since the fork.
 
-    It has inherited the master's handlers, which put signals into a queue that a worker never reads
-    (benoitc/gunicorn#1910).
+    The worker has inherited the master's handlers, which put signals into a queue that a worker never reads: the
+    master would kill it after `graceful_timeout` (benoitc/gunicorn#1910).
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+    for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
+    with suppress(Empty):
+        while True:
+            if inherited.get_nowait() in STOPS:
+                raise SystemExit
 
 
 def watch(worker: Any) -> None:

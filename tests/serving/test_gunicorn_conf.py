@@ -43,10 +43,11 @@ def test_a_stop_leaves_time_for_the_last_reads(grace: str, call: str) -> None:
 def test_a_workers_collections_leave_the_masters_objects_alone() -> None:
     program = (
         "import gc, runpy\n"
+        "from queue import SimpleQueue\n"
         "from types import SimpleNamespace\n"
         "hooks = runpy.run_path('gunicorn.conf.py')\n"
         "inherited = len(gc.get_objects())\n"
-        "hooks['post_fork'](SimpleNamespace(), SimpleNamespace(sockets=[], core=None))\n"
+        "hooks['post_fork'](SimpleNamespace(SIG_QUEUE=SimpleQueue()), SimpleNamespace(sockets=[], core=None))\n"
         "assert gc.get_freeze_count() > inherited // 2, (gc.get_freeze_count(), inherited)\n"
     )
     run_python("-c", program)
