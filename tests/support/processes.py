@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import random
@@ -27,11 +29,23 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def free_port() -> int:
-    """Return a free TCP port, below those that the kernel gives to outgoing connections."""
-    while True:
-        port = random.randrange(20000, 32000)
+    """Return a free TCP port, below those that the kernel gives to outgoing connections.
+
+    No other test gets it while its server starts again, or while the test relies on nobody listening there: the
+    workers of pytest-xdist have different ports, and each worker takes them in turn.
+    """
+    for port in _ports(os.getpid()):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+    raise RuntimeError("no TCP port is free")
+
+
+@functools.cache
+def _ports(process: int) -> Iterator[int]:
+    """Return the ports of this process, in an order of its own: another checkout may run its tests here, too."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = range(20000 + worker % 8, 32000, 8)
+    return itertools.cycle(random.sample(own, len(own)))
 
 
 @contextmanager

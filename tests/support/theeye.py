@@ -115,7 +115,6 @@ class Server:
         self._changed = threading.Condition()
         self._connections: set[Connection] = set()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
-        self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=accept, args=(self._listener, self._run), daemon=True)
         self._thread.start()
 
@@ -197,6 +196,7 @@ class StandIn(Workflows):
         self._armed: list[Armed] = []
         self._connection_numbers, self._job_numbers = itertools.count(1), itertools.count(1)
         self._server: Server | None = None
+        self._held: socket.socket | None = None  # bound to the port: nobody else gets it after stop()
         self._publisher: Publisher | None = None
         self._closed = False
         self.task()
@@ -219,9 +219,13 @@ class StandIn(Workflows):
         raise_file_limit()
         if self._redis_url and not self._publisher:
             self._publisher = Publisher(self._redis_url)
+        if not self._held:
+            self._held = socket.socket()
+            self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._held.bind(("127.0.0.1", self.port))
+            self.port = self._held.getsockname()[1]
         if not self._server:
             self._server = Server(self.port, self._serve, self._connection_numbers)
-            self.port = self._server.port
 
     def stop(self) -> None:
         """Break connections and refuse new ones; jobs still end, but their ends are not published."""
@@ -233,6 +237,8 @@ class StandIn(Workflows):
         """Stop and free everything; no job ends any more, so that no workflow goes on and on."""
         self._closed = True
         self.stop()
+        if self._held:
+            self._held.close()
         publisher, self._publisher = self._publisher, None
         if publisher:
             publisher.close()
