@@ -7,6 +7,8 @@ from flask.testing import FlaskClient
 from support.client import ask, error_of
 from support.theeye import Reply, Silence, StandIn
 
+from app import Services
+
 LIST = "/acme/task"
 FREE = {"id": 1, "order": 1, "type": "select", "label": "Region", "value": "eu", "required": True, "options": ["eu"]}
 
@@ -71,8 +73,10 @@ def test_what_theeye_refuses(reply: Reply, status: int, code: str, client: Flask
     assert status == 429 or "started" not in error["message"]
 
 
-@pytest.mark.settings(call_timeout=0.2)
-def test_a_list_that_does_not_come(client: FlaskClient, theeye: StandIn, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_list_that_does_not_come(
+    client: FlaskClient, services: Services, theeye: StandIn, capfd: pytest.CaptureFixture[str]
+) -> None:
+    services.supervisor._call_timeout = 0.2
     theeye.fault("tasks", Silence())
     assert error_of(ask(client, "GET", LIST), 502, "ESUPERVISOR")["message"] == "TheEye did not answer: timed out"
     assert "mode=" not in capfd.readouterr().out

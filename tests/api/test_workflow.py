@@ -145,7 +145,7 @@ def test_a_step_that_should_follow_is_waited_for_so_long(
 ) -> None:
     monkeypatch.setattr(workflow_end, "SETTLE_SECONDS", settles)
     theeye.workflow(version=None, by_hand=True)
-    got = post(client, f"{WORKFLOW_JOB}?wait=1")
+    got = post(client, f"{WORKFLOW_JOB}?wait={1 if settles == 60 else 30}")
     run = got.get_json()["job"]["id"] if settles == 60 else got.headers["X-Job-Id"]
     assert (got.status_code, len(theeye.steps(run))) == (504 if settles == 60 else 200, 1)
     assert ask(client, "GET", f"{WORKFLOW_JOB}/{run}?wait=0").status_code == 200, "it is old by TheEye's date"

@@ -29,7 +29,16 @@ class Terminal:
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
         self.process = process
         self._master = master
-        self.shown = ""
+        self._read_so_far = b""
+
+    @property
+    def shown(self) -> str:
+        """What was shown, without escape sequences; a read may end within one, or within a character."""
+        text = self._read_so_far.decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r\n", "\n")
+
+    def forget(self) -> None:
+        self._read_so_far = b""
 
     def wait_for(self, words: str) -> None:
         """Read until these words appear; the end of the terminal is an error."""
@@ -51,7 +60,7 @@ class Terminal:
         piece = b""
         with suppress(OSError):  # on Linux the end of a terminal is EIO
             piece = os.read(self._master, 65536)
-        self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece.decode()).replace("\r\n", "\n")
+        self._read_so_far += piece
         return bool(piece)
 
 
@@ -112,7 +121,7 @@ def test_ctrl_c_asks_once(gunicorn: Service, its_theeye: StandIn, answers: tuple
         shown.type("\x03")
         for answer in answers:
             shown.wait_for("Cancel the job? [y/N]")
-            shown.shown = ""
+            shown.forget()
             shown.type(answer)
         assert shown.exit(repeated="\x03" if answers == ("\x03",) else "") == 130
     [job] = its_theeye.jobs

@@ -3,12 +3,13 @@
 import logging
 import re
 import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import monotonic, time
 
 import pytest
-from support.client import error_of
+from support.client import close_durations, error_of
 from support.processes import Redis, wait_until
 from support.sockets import serving
 from support.theeye import ACME, TASK, StandIn
@@ -21,6 +22,7 @@ from app.runs.durations import Durations
 from app.runs.redis_scripts import RedisScripts
 from app.theeye.jobs import Job
 
+Process = Callable[[str], Durations]
 DATES = {"creation_date": "2022-01-28T17:00:00.500Z", "last_update": "2022-01-28T17:00:05.000Z"}
 
 
@@ -147,14 +149,30 @@ def test_retry_after_is_what_is_left(running_for: float, told: str) -> None:
 
 
 @pytest.fixture
-def redis(redis_server: Redis) -> Redis:
-    redis_server.client().flushall()
-    return redis_server
+def redis() -> Iterator[Redis]:
+    with Redis() as server:  # of the test's own: other applications merge their durations in the shared one
+        yield server
 
 
-def test_processes_learn_from_each_other_in_the_background(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def process() -> Iterator[Process]:
+    """Return a function that makes the durations of a process with this Redis; they merge until the test ends."""
+    made: list[Durations] = []
+
+    def make(url: str) -> Durations:
+        made.append(Durations(RedisScripts(url)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        close_durations(each)
+
+
+def test_processes_learn_from_each_other_in_the_background(
+    redis: Redis, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(durations, "MERGE_SECONDS", 0.05)
-    one, other = Durations(RedisScripts(redis.url)), Durations(RedisScripts(redis.url))
+    one, other = process(redis.url), process(redis.url)
     learn(one, 1, 2)
     learn(other, 8, first=1)  # the job that the first one knows, as another request saw it
     learn(other, 4, first=2)
@@ -162,7 +180,7 @@ def test_processes_learn_from_each_other_in_the_background(redis: Redis, monkeyp
     learn(other, *[5.0] * 30, first=3)
     wait_until(lambda: expected(one) == 5, 30, "the newest")
     monkeypatch.setattr(durations, "MERGE_SECONDS", 600)
-    third = Durations(RedisScripts(redis.url))
+    third = process(redis.url)
     third.recall("acme", TASK)
     wait_until(lambda: expected(third) == 5, 30, "what is asked for at once")
     client = redis.client()
@@ -172,8 +190,8 @@ def test_processes_learn_from_each_other_in_the_background(redis: Redis, monkeyp
     assert 29 < client.ttl(name) / 86400 <= 30
 
 
-def test_a_task_is_written_at_most_once_in_ten_seconds(redis: Redis) -> None:
-    known, client = Durations(RedisScripts(redis.url)), redis.client()
+def test_a_task_is_written_at_most_once_in_ten_seconds(redis: Redis, process: Process) -> None:
+    known, client = process(redis.url), redis.client()
     client.config_resetstat()
     known.recall("acme", TASK)
     wait_until(lambda: "cmdstat_zrange" in client.info("commandstats"), 30, "the first read")
@@ -186,13 +204,13 @@ def test_a_task_is_written_at_most_once_in_ten_seconds(redis: Redis) -> None:
 
 
 def test_without_redis_a_process_knows_its_own(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    process: Process, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(durations, "MERGE_SECONDS", 0.02)
     monkeypatch.setattr(redis_scripts, "BREAK_SECONDS", 0)
     tried: list[socket.socket] = []
     with serving(tried.append) as port, caplog.at_level(logging.INFO):
-        known = Durations(RedisScripts(f"redis://127.0.0.1:{port}"))
+        known = process(f"redis://127.0.0.1:{port}")
         learn(known, 1, 2, 3)
         wait_until(lambda: len(tried) > 2, 30, "a few failures")
         assert expected(known) == 2

@@ -41,7 +41,6 @@ def test_a_task_that_theeye_shows_to_another_organisation_is_not_run(client: Fla
     assert not theeye.jobs
 
 
-@pytest.mark.settings(call_timeout=0.5)
 @pytest.mark.parametrize(
     ("fault", "status", "code", "words"),
     [
@@ -61,10 +60,12 @@ def test_a_task_that_theeye_shows_to_another_organisation_is_not_run(client: Fla
     ],
 )
 def test_a_task_that_cannot_be_read_is_not_run(
-    fault: Fault, status: int, code: str, words: str, client: FlaskClient, theeye: StandIn
+    fault: Fault, status: int, code: str, words: str, client: FlaskClient, services: Services, theeye: StandIn
 ) -> None:
     theeye.fault("task", fault, times=1)
-    assert words in error_of(post(client, f"{JOB}?wait=5"), status, code)["message"]
+    with pytest.MonkeyPatch.context() as short:
+        short.setattr(services.supervisor, "_call_timeout", 0.5)
+        assert words in error_of(post(client, f"{JOB}?wait=5"), status, code)["message"]
     assert not theeye.calls_of("create")
     assert post(client).status_code == 200, "only a success is remembered"
 
@@ -104,8 +105,8 @@ def test_a_caller_who_gets_no_answer_holds_up_no_other(client: FlaskClient, thee
     assert post(client, Authorization="Bearer tok-shut-out").status_code == 403, "the create tells who may run it"
 
 
-@pytest.mark.settings(call_timeout=0.5)
-def test_all_callers_who_get_no_answer_are_told_the_same(app: Flask, theeye: StandIn) -> None:
+def test_all_callers_who_get_no_answer_are_told_the_same(app: Flask, services: Services, theeye: StandIn) -> None:
+    services.supervisor._call_timeout = 0.5
     theeye.fault("task", Silence())
     with ThreadPoolExecutor(3) as pool:
         for got in pool.map(lambda _: post(app.test_client(), f"{JOB}?wait=1"), range(3)):

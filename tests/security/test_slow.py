@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from itertools import repeat
+from itertools import chain, repeat
 
 import pytest
 from support.processes import Service, raw_request, wait_until
@@ -65,8 +65,7 @@ FRAMINGS = {  # the head, and bytes without an end
 def test_a_body_that_drips_is_cut_off_and_starts_nothing(framing: str, service: Service, its_theeye: StandIn) -> None:
     head, piece = FRAMINGS[framing]
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
-        sock.sendall(head)
-        assert 0.9 < drip(sock, repeat(piece)) < 15
+        assert 0.9 < drip(sock, chain([head], repeat(piece))) < 15
         answer, _, body = rest(sock).partition(b"\r\n\r\n")  # and then it hangs up
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     assert json.loads(body)["code"] == "ETOOSLOW"
@@ -95,8 +94,7 @@ def test_a_large_body_may_take_longer_than_a_small_one(service: Service) -> None
 def test_headers_that_drip_are_cut_off(service: Service) -> None:
     """Our threaded worker does it; gevent's has gunicorn's `keepalive`, which covers the next request's head."""
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
-        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
-        assert 0.9 < drip(sock, [b"a"] * 100) < 15
+        assert 0.9 < drip(sock, [b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ", *[b"a"] * 100]) < 15
         assert rest(sock) == b""
 
 

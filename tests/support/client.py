@@ -9,6 +9,7 @@ from werkzeug import Response
 from werkzeug.test import TestResponse
 
 from app import EXTENSION, Services
+from app.runs.durations import Durations
 from support.processes import RawResponse
 from support.theeye import JOB
 
@@ -16,11 +17,18 @@ RUN = b'{"task_arguments":[100]}'
 
 
 def close(app: Flask) -> None:
-    """Close an application's connections, and end its threads: one for each probe of TheEye."""
+    """Close an application's connections, and end its threads: one for each probe of TheEye, and one for durations."""
     services: Services = app.extensions[EXTENSION]
     services.health.stop()
+    close_durations(services.durations)
     services.supervisor.transport.close()
     services.sessions._gateway.transport.close()
+
+
+def close_durations(durations: Durations) -> None:
+    """End the thread that merges them in Redis, for the sake of later tests with the same Redis."""
+    if durations._merger is not None:
+        durations._merger.stop()
 
 
 def ask(client: FlaskClient, method: str, target: str, body: bytes = b"", **headers: str) -> TestResponse:

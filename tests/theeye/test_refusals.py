@@ -1,6 +1,6 @@
 """Test refusals by TheEye or a proxy in front of it: they are passed on, and a lost session is read again."""
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.client import RUN, error_of
@@ -120,10 +120,12 @@ def test_a_session_that_theeye_calls_anothers_is_asked_about_again(world: World)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_viewer_who_may_not_see_the_lifecycle_gets_the_document(method: str, world: World) -> None:
     world.theeye.fault("lifecycle", Reply(403, {"message": "Forbidden", "stack": "x"}))
-    world.theeye.task(delay=0.3)
-    job_id = world.post(Prefer="respond-async").headers["X-Job-Id"]
-    with world.calls() as calls:
-        got: Any = world.post() if method == "POST" else world.get(job_id)
+    job_id, looks = world.start(), len(world.theeye.calls_of("lifecycle"))
+    with world.calls() as calls, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(world.post) if method == "POST" else pool.submit(world.get, job_id)
+        world.theeye.wait_for_calls("lifecycle", looks + 1)
+        world.theeye.finish()
+        got = answer.result(30)
     assert (got.status_code, got.headers["X-Job-State"]) == (200, "success")
     assert [call.kind for call in calls].count("lifecycle") == 1
 

@@ -170,10 +170,10 @@ def test_those_who_queue_get_theirs_in_turn() -> None:
     assert not shares._queues
 
 
-@pytest.mark.settings(call_timeout=0.1)
 def test_a_call_without_a_connection_starts_nothing(world: World, services: Services, theeye: StandIn) -> None:
     job_id, calls = world.start(), len(theeye.calls)
-    services.supervisor._shares = services.sessions._gateway._shares = Shares(0)
+    for each in (services.supervisor, services.sessions._gateway):
+        each._shares, each._call_timeout = Shares(0), 0.1
     for got in (
         world.ask("POST", target(TASK), "tok-new"),
         world.post(),

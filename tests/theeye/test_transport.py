@@ -17,7 +17,6 @@ from support.theeye import (
     CloseBefore,
     Drip,
     HalfBody,
-    Late,
     Redirect,
     Reply,
     Reset,
@@ -136,9 +135,12 @@ def test_calls_share_a_connection_until_the_other_side_closes_it(theeye: StandIn
 
 
 def test_several_connections_closed_while_idle_cost_nothing(theeye: StandIn, transport: Transport) -> None:
-    theeye.fault("any", Late(0.1), times=5)
+    theeye.freeze()
     with ThreadPoolExecutor(5) as pool:
-        list(pool.map(lambda _: transport.call("GET", "/x"), range(5)))
+        for _ in range(5):
+            pool.submit(transport.call, "GET", "/x")
+        theeye.wait_for_calls("any", 5)  # each on a connection of its own
+        theeye.thaw()
     assert theeye.drop_idle() == 5
     assert transport.call("GET", "/y").status == 404
     assert len(theeye.calls) == 6

@@ -13,7 +13,7 @@ from app.waiter.pauses import POLLING, BackOff
 
 MAX_JOB = 100_000
 
-pytestmark = pytest.mark.settings(wait_seconds=1, max_job=MAX_JOB, max_waiting=2)
+pytestmark = pytest.mark.settings(wait_seconds=20, max_job=MAX_JOB, max_waiting=2)
 
 
 ENDED = ["finished", "terminated", "canceled", "expired", "completed"]

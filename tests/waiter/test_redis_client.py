@@ -112,8 +112,8 @@ def test_a_cluster_is_refused_with_words(theeye: StandIn, caplog: pytest.LogCapt
 def test_the_documented_user_may_do_all_and_is_told_of_a_flush(redis_server: Redis) -> None:
     assert f"ACL SETUSER sync on >PASSWORD {RIGHTS}\n" in (CHECKOUT / "docs" / "redis.md").read_text()
     root = redis_server.client()
-    root.acl_log_reset()
     with user_of(redis_server, RIGHTS) as url:
+        root.acl_log_reset()
         notifications = RedisNotifications(url)
         notifications.listen()
         with notifications.watch("a", notifications.epoch) as told, notifications.watch_changes("a", Waker()):
