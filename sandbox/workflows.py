@@ -97,6 +97,6 @@ def _first_task(workflow: Workflow, body: Any, query: dict[str, Any]) -> Task:
     named = query.get("task") if named is None else named
     if named is None:
         return workflow.first
-    if named not in workflow.tasks:
+    if not isinstance(named, str) or named not in workflow.tasks:
         raise Refused(404, "task not found")
     return workflow.tasks[named]

@@ -60,7 +60,7 @@ class WorkflowRunner:
 
     def read(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
         """Return the whole job; an ended job has the output and result of its last step."""
-        return self._read(caller, job, _left(timeout))
+        return _bounded(self._read(caller, job, _left(timeout)))
 
     def _read(self, caller: Caller, job: Job, left: Left) -> Job:
         own = self._supervisor.read(caller, job.id, left())
@@ -79,7 +79,7 @@ class WorkflowRunner:
         """Return the job with its steps; read the whole job if no step runs and it may be over."""
         left = _left(timeout)
         steps = self._steps(caller, job, self._jobs(caller, job.id, left), left)
-        seen = replace(job, steps=steps, seen_at=monotonic())
+        seen = _bounded(replace(job, steps=steps, seen_at=monotonic()))
         if steps.running:
             return seen
         if not steps.silent:
@@ -155,13 +155,10 @@ class WorkflowRunner:
     def _steps(self, caller: Caller, job: Job, shown: list[Document], left: Left) -> Steps:
         """Return the job's steps, updated by the documents that TheEye shows now.
 
-        Raise JobTooLarge for too many steps, UpstreamFailed if TheEye shows none, so that the end cannot be known.
+        Raise UpstreamFailed if TheEye shows none, so that the end cannot be known.
         """
         graph = self._graph(caller, job.id, left)
         steps = (job.steps or Steps()).seen(shown, is_chain=graph.is_chain)
-        if len(steps.all) > MOST_STEPS:
-            words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
-            raise JobTooLarge(words, job=job.without_document())
         steps = replace(steps, awaited=graph.awaits(steps.all))
         silent = is_silent(graph, steps)
         if silent and not steps.all and (job.steps is None or has_settled(steps)):
@@ -194,6 +191,14 @@ def _left(timeout: float | None) -> Left:
     """Return a function that returns the seconds left of a timeout, which all calls of one look share."""
     until = None if timeout is None else monotonic() + timeout
     return lambda: None if until is None else max(until - monotonic(), 0.0)
+
+
+def _bounded(job: Job) -> Job:
+    """Return the job. Raise JobTooLarge if it goes on after too many steps; the error has the job with its steps."""
+    if job.steps is not None and len(job.steps.all) > MOST_STEPS and not job.has_ended:
+        words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
+        raise JobTooLarge(words, job=job.without_document())
+    return job
 
 
 def _is_of_workflow(caller: Caller, workflow_id: Any) -> bool:

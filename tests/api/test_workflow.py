@@ -151,14 +151,23 @@ def test_a_step_that_should_follow_is_waited_for_so_long(
     assert ask(client, "GET", f"{WORKFLOW_JOB}/{run}?wait=0").status_code == 200, "it is old by TheEye's date"
 
 
-def test_a_circle_is_bounded(client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_circle_is_bounded_and_can_be_cancelled(
+    client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(workflows, "MOST_STEPS", 5)
     theeye.task(SECOND, delay=0.01)
     theeye.workflow(edges=[(FIRST, "success", SECOND), (SECOND, "success", FIRST)])
     error = error_of(post(client, WORKFLOW_JOB), 502, "EJOBTOOLARGE")
     assert "more than 5 tasks have run" in error["message"]
-    assert error["job"]["id"] == theeye.wait_for_jobs(1)[0]
-    theeye.workflow(edges=[])  # ends the circle
+    run = error["job"]["id"]
+    assert run == theeye.wait_for_jobs(1)[0]
+    hold(theeye, SECOND)
+    wait_until(lambda: (states(theeye, run)[-1], theeye.steps(run)[-1]["task_id"]) == ("ready", SECOND), 20, "the hold")
+    for query in ("", "?wait=0"):
+        error_of(ask(client, "GET", f"{WORKFLOW_JOB}/{run}{query}"), 502, "EJOBTOOLARGE")
+    error_of(ask(client, "DELETE", f"{WORKFLOW_JOB.replace(WORKFLOW, TASK)}/{run}"), 404, "ENOTFOUND")
+    assert delete(client, run).status_code == 204
+    assert ask(client, "GET", f"{WORKFLOW_JOB}/{run}").headers["X-Job-State"] == "canceled"
 
 
 @pytest.mark.parametrize(
