@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl, unquote, urlencode
 SENTINEL_PORT = 26379
 CLUSTER = "must not name a Redis Cluster, which is not supported, but one Redis or its Sentinels"
 FORM = "redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/DB"
+SEVERAL = f"must name one Redis, or its Sentinels like {FORM}; a Redis Cluster is not supported"
 
 _SENTINELS = re.compile(
-    r"(?P<redis>rediss?)\+sentinel://(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]+)/(?P<name>[^/?#]+)"
+    r"(?P<redis>rediss?)\+sentinel://(?P<user>[^/?#@]*@)?(?P<hosts>[^/?#@]+)/(?P<name>[^/?#]+)"
     r"(?P<db>/[0-9]*)?(\?(?P<query>[^#]*))?",
     re.IGNORECASE,
 )

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from app.redis_url import read_redis_url
+from app.redis_url import SEVERAL, read_redis_url
 
 AUTO = "auto"
 
@@ -100,7 +100,9 @@ def redis_address(text: str) -> str:
     if find_spec("redis") is None:
         raise ValueError("needs redis-py: pip install 'theeye-sync[redis]'")
     if not re.match(r"unix://|[a-z+-]*(\+sentinel|cluster)://", text, re.IGNORECASE):
-        _check_url(text, "redis", "rediss")
+        if re.match(r"rediss?://([^/?#]*@)?[^/?#@]*,[^/?#@]*([/?#]|$)", text, re.IGNORECASE):
+            raise ValueError(SEVERAL)
+        _check_url(text, "redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
         if not re.fullmatch("/?[0-9]*", urlsplit(text).path):
             raise ValueError("must end with the number of a database, or have none")
     read_redis_url(text)

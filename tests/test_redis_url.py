@@ -25,7 +25,10 @@ LOGIN = {"username": "sync", "password": "p@ss:/1"}
             {"username": "watch", "password": "a b", "ssl": True, "ssl_ca_certs": CA},
         ),
         ("REDIS://sync:p%40ss%3A%2F1@h:7/1", [], "", {**LOGIN, "host": "h", "port": 7, "db": 1}, {}),
-        ("redis://:p,w@h", [], "", {"password": "p,w"}, {}),
+        *(
+            (f"redis://:{text}@h/0?client_name=a,b", [], "", {"password": text, "db": 0, "client_name": "a,b"}, {})
+            for text in ("p,w", "p@q,w")
+        ),
         ("redis://h?decode_responses=1&socket_timeout=9&protocol=3&client_name=s", [], "", {"client_name": "s"}, {}),
     ],
 )
@@ -44,6 +47,7 @@ def test_nothing_secret_is_shown() -> None:
     assert repr(read_redis_url(text)) == str(RedisUrl({}, (("h", 26379),), "x"))
 
 
+SEVERAL = "must name one Redis, or its Sentinels like .*; a Redis Cluster is not supported"
 CLUSTER = "must not name a Redis Cluster, which is not supported"
 
 
@@ -78,8 +82,9 @@ CLUSTER = "must not name a Redis Cluster, which is not supported"
             (f"unix://{rest}", "must be like unix://")
             for rest in ("", "/", "hunter2/redis.sock", ":hunter2@h/x", "?db=2")
         ),
-        *((f"redis://:hunter2@h{rest}", "must be a URL that begins with") for rest in (":1,h:2", ",h2/0")),
-        ("sentinel://:hunter2@h/name", "must be a URL that begins with"),
+        *((f"{start}hunter2@h{rest}", SEVERAL) for start in ("redis://:", "REDISS://") for rest in (":1,h:2", ",h2/0")),
+        ("sentinel://:hunter2@h/name", "must be a URL that begins with .* or redis[+]sentinel://"),
+        ("redis+sentinel://:hunter2@h:1,:hunter2@h:2/name", "must be like redis"),
     ],
 )
 def test_what_is_refused(text: str, words: str) -> None:

@@ -83,7 +83,7 @@ class RedisScripts:
             logging.WARNING if first else logging.DEBUG,
             "%s: %s",
             _failure(error),
-            getattr(error, "words", repr(error)),
+            getattr(error, "words", f"{type(error).__name__}: {error}"),
         )
 
     def _script(self, name: str) -> Any:

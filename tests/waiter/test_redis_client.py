@@ -56,7 +56,7 @@ def test_a_master_that_has_become_a_replica_is_left(redis_server: Redis) -> None
 
 @pytest.mark.parametrize("answer", [b"-MOVED 1 127.0.0.1:1\r\n", b"-READONLY You can't write.\r\n"])
 def test_the_answer_of_a_server_that_is_no_master_any_more_closes_its_connection(
-    redis_server: Redis, answer: bytes
+    redis_server: Redis, answer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     accepted, answers = [], []
 
@@ -70,6 +70,7 @@ def test_the_answer_of_a_server_that_is_no_master_any_more_closes_its_connection
         answers.append(answer)
         with pytest.raises(RedisUnavailable):
             reserve(scripts)
+        assert answer.decode().strip().partition(" ")[2] in caplog.text
         assert reserve(scripts, despite_failure=True) == 1
         assert len(accepted) == 2
 
