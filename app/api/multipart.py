@@ -9,7 +9,6 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import MultiPartParser
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
@@ -22,6 +21,7 @@ _PIECE = 64 * 1024  # bytes parsed in one step
 _PADDING = 80  # bytes that may follow a boundary on its line
 _OTHER = "application/octet-stream"
 _UNCHANGED = ("7bit", "8bit", "binary")  # of Content-Transfer-Encoding, which RFC 7578 (4.7) has given up
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[a-z0-9][\w.+-]*", re.ASCII | re.IGNORECASE)  # the form that agents accept
 
 
@@ -93,10 +93,18 @@ def _check(part: Field | File) -> None:
 def _value(part: Field | File, data: bytes) -> tuple[str, str]:
     _check(part)
     if isinstance(part, Field):
-        return part.name, data.decode(MultiPartParser().get_part_charset(part.headers))
+        return part.name, data.decode(_charset(part))
     if not (part.filename or data):  # the user chose no file in an HTML form
         return part.name, ""
     return part.name, f"data:{_media_type(part)};base64,{b64encode(data).decode()}"
+
+
+def _charset(part: Field) -> str:
+    """Return the charset of a field. Raise BadRequest for one that werkzeug's parser would take for UTF-8."""
+    charset = parse_options_header(part.headers.get("Content-Type"))[1].get("charset", "utf-8").lower()
+    if charset not in _CHARSETS:
+        raise BadRequest("A field of the form has a charset other than UTF-8, US-ASCII and ISO-8859-1")
+    return charset
 
 
 def _media_type(part: File) -> str:

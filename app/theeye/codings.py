@@ -31,7 +31,8 @@ def decoded(body: bytes, coding: str, most: int) -> bytes:
 def inflated(body: bytes, coding: str) -> Iterator[bytes]:
     """Yield the decoded body in pieces; the coding is one of CODINGS. Raise ValueError for broken data.
 
-    The body may consist of several streams, with zeros after the last (RFC 1952, 2.2; gzip and Node accept both).
+    With gzip the body may consist of several streams, with zeros after the last (RFC 1952, 2.2). With deflate the data
+    after the first stream is left out. Node reads both in the same way.
     """
     form = _form(body, coding)
     unzip = zlib.decompressobj(form)
@@ -40,7 +41,7 @@ def inflated(body: bytes, coding: str) -> Iterator[bytes]:
         while data:
             if unzip.eof:
                 data = data.lstrip(b"\0")
-                if not data:
+                if not data or form != _GZIP:
                     break
                 unzip = zlib.decompressobj(form)
             yield from _given(unzip, data)

@@ -27,11 +27,12 @@ LIMIT = 300_000
         ("identity, gzip ", GZIP),
         ("gzip", gzip.compress(BODY[:9]) + gzip.compress(BODY[9:]) + bytes(5000)),
         ("deflate", ZLIB),
+        ("deflate", ZLIB + b"x" + ZLIB),
         ("deflate", RAW),
         ("identity", BODY),
         ("", BODY),
     ],
-    ids=["gzip", "x-gzip", "identity first", "two streams and zeros", "zlib", "raw", "identity", "none"],
+    ids=["gzip", "x-gzip", "identity first", "two streams and zeros", "zlib", "zlib+", "raw", "identity", "none"],
 )
 def test_a_compressed_body_is_read(coding: str, sent: bytes, client: FlaskClient, theeye: StandIn) -> None:
     assert post(client, body=sent, Content_Encoding=coding).status_code == 200

@@ -83,6 +83,7 @@ def test_a_media_type_that_is_none_is_not_passed_on(media_type: str) -> None:
         (form(part("a" * 200_000)), FORM, "too long names"),
         (form(*[part("a" * 2000)] * 600), FORM, "too long names"),
         (form(part("a", b"\xff")), FORM, "UTF-8"),
+        (form(part("a", b"a\0", None, "text/plain; charset=utf-16")), FORM, "charset"),
         (form(part("a", b"eA==", "f", "x/y\r\nContent-Transfer-Encoding: Base64")), FORM, "Content-Transfer-Encoding"),
         (form(part("a", b"--z--", None, "multipart/mixed; boundary=z")), FORM, "consists of parts"),
         (form(part("a"), part("a[b]")), FORM, "both a value and an object"),
