@@ -22,6 +22,7 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
         if arguments or files:
             raise Misuse("--json is the whole body: no ARGUMENT and no --file beside it")
         return stdin().read() if json_file == "-" else _content(json_file, "--json")
+    _check_texts([*arguments, *(file.partition("=")[0] for file in files)])
     named = [_data_url(file) for file in files]
     placed = [(position, url) for name, url in named if (position := _position(name)) is not None]
     if not named or len(placed) == len(named):
@@ -29,6 +30,14 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
     if arguments or placed:
         raise Misuse(f"named files are fields of one argument, the only one; for several use --file {POSITIONAL}=PATH")
     return json.dumps(_fields(named)).encode()
+
+
+def _check_texts(typed: Sequence[str]) -> None:
+    """Raise Misuse for bytes that are no text: Python decodes them to surrogates, and the task would get those."""
+    try:
+        "".join(typed).encode()
+    except UnicodeEncodeError:
+        raise Misuse("an argument or a name of a file is not text: send other bytes as the content of a file") from None
 
 
 def _position(name: str) -> float | None:

@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Callable
 from functools import partial, wraps
+from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ DEFAULT_URL = "http://127.0.0.1:6090"  # the default of SYNC_BIND
 EXITS = """Exit status: 0 success, 1 the job failed, 2 misuse, 3 the time is up, 4 refused, 5 TheEye or the service
 failed, 130 Ctrl-C."""
 _MODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(=(0|[1-9][0-9]*))?")
+_LONGEST_WAIT = 999_999_999.0  # seconds; the service reads nine digits
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Command = Callable[..., Exit]
@@ -45,7 +47,7 @@ def _connected(command: Command) -> Callable[..., None]:
             raise Misuse(f"there is no token: set {CLIENT_TOKEN}, or use `--token -` or `--token-file FILE`")
         raise SystemExit(command(Service(url, token, insecure), **rest))
 
-    connect.__doc__ = f"{command.__doc__}\n\n{EXITS}"
+    connect.__doc__ = f"{getdoc(command)}\n\n{EXITS}"
     where = click.option(
         "--url", envvar=CLIENT_URL, default=DEFAULT_URL, help=f"The service's URL; or set {CLIENT_URL}."
     )
@@ -70,7 +72,7 @@ def _read_wait(context: click.Context, parameter: click.Parameter, value: str | 
         seconds = -1.0
     if seconds is not None and not 0 <= seconds < math.inf:
         raise Misuse("--wait takes seconds")
-    return seconds
+    return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
 def _read_key(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -64,11 +64,15 @@ def tell_cancel(call: Call, answer: Answer) -> Exit:
 def tell_error(call: Call, answer: Answer) -> Exit:
     """Write the service's own error, and what is known of the job."""
     say(answer.words)
-    may_exist = (call.target.job or call.was_sent or answer.may_have_started) and answer.code != GONE
+    may_have_started = call.was_sent or answer.may_have_started
     if answer.code == UNKNOWN:  # for each request with the key, too
         call.key = ""
-    if answer.exit in (Exit.TIME_IS_UP, Exit.SERVICE_FAILED) and may_exist:
-        say(_whereabouts(call, may_have_started=True, mode="" if answer.code == "EFORMATTER" else call.mode))
+    if answer.exit is Exit.REFUSED:  # but an earlier request of this run may have been accepted
+        tells_job = call.was_sent and not call.target.job
+    else:
+        tells_job = answer.code != GONE and bool(call.target.job or may_have_started or not answer.tells_start)
+    if tells_job:
+        say(_whereabouts(call, may_have_started, mode="" if answer.code == "EFORMATTER" else call.mode))
     return answer.exit
 
 

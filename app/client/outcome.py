@@ -9,6 +9,7 @@ from typing import Any
 OWN_CODES = ("EFORMATTER", "EJOBENDED", "EINTERNAL")  # the service's own errors about a job that has ended
 LATE_CODES = ("ETIMEISUP", "ESTARTING")
 UNKNOWN, GONE = "EOUTCOMEUNKNOWN", "EJOBGONE"
+OPEN_CODES = (UNKNOWN, "ESTARTING", "EINTERNAL")  # without a job's id they do not say whether there is a job
 FAILURES = (UNKNOWN, GONE)  # also with the statuses 409 and 410
 
 
@@ -46,9 +47,19 @@ class Answer:
         return ": ".join([*filter(None, [self.code]), str(error.get("message", self.status)), *value])
 
     @property
+    def is_ours(self) -> bool:
+        """Return whether the error is the service's own; all of them but the bare string of 401 have a code."""
+        return "code" in (self.error or {})
+
+    @property
+    def tells_start(self) -> bool:
+        """Return whether the service's own words say that nothing, or perhaps a job, was started."""
+        return self.is_ours and self.code != "EGATEWAY"  # which is known before anything is started
+
+    @property
     def may_have_started(self) -> bool:
         """Return whether a job may exist although its id is not known."""
-        return self.code in (UNKNOWN, "ESTARTING")
+        return self.code in OPEN_CODES or (not self.is_ours and self.status < 300)
 
     @property
     def exit(self) -> Exit:

@@ -16,7 +16,6 @@ from app.client.outcome import Answer, answer_of
 
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 120.0  # beyond the time that it may queue a request; a stream sends a comment every 10 s
-PROXY_STATUSES = (502, 503, 504)
 NOT_SENT = "EUNREACHABLE"
 LOST_CODES = ("EOUTCOMEUNKNOWN", NOT_SENT)
 
@@ -90,10 +89,16 @@ def read_answer(response: requests.Response) -> Answer:
     """
     headers = {name.lower(): value for name, value in response.headers.items()}
     answer = answer_of(response.status_code, headers, response.content)
-    error = answer.error
-    if answer.status in PROXY_STATUSES and error is not None and ("code" not in error or answer.code in LOST_CODES):
+    if _is_of_proxy(answer):
         raise Cut(answer.words, sent=answer.code != NOT_SENT)
     return answer
+
+
+def _is_of_proxy(answer: Answer) -> bool:
+    """Return whether a proxy reports a service that it has lost; 501 is the answer of a server without POST."""
+    if answer.error is None or answer.status < 500 or answer.status == 501:
+        return False
+    return not answer.is_ours or answer.code in LOST_CODES
 
 
 def _split(url: str) -> SplitResult:

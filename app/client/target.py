@@ -30,6 +30,11 @@ class Target(NamedTuple):
         return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
+def is_name(part: str) -> bool:
+    """Return whether a text can be a segment of a path; requests would resolve one of dots to another path."""
+    return bool(part.strip(".")) and part.isprintable()
+
+
 def target_of(form: str) -> Callable[[click.Context, click.Parameter, str], Target]:
     """Return a reader of a form, CUSTOMER/TASK or CUSTOMER/TASK/JOB; the reader raises Misuse.
 
@@ -39,9 +44,7 @@ def target_of(form: str) -> Callable[[click.Context, click.Parameter, str], Targ
     def read(context: click.Context, parameter: click.Parameter, value: str) -> Target:
         parts = value.split("/")
         kind = parts.pop(1) if len(parts) > 2 and parts[1] in KINDS else TASK
-        # requests would resolve a segment of dots to another path
-        are_names = all(part.strip(".") and part.isprintable() for part in parts)
-        if len(parts) != len(form.split("/")) or parts[1] in KINDS or not are_names:
+        if len(parts) != len(form.split("/")) or parts[1] in KINDS or not all(map(is_name, parts)):
             raise Misuse(f"name it as {form}, or as {form.replace('TASK', 'workflow/WORKFLOW')}")
         customer, identifier, job = [*parts, ""][:3]
         return Target(customer, identifier, job, kind)

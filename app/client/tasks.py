@@ -10,6 +10,7 @@ from app.client.outcome import Answer, Exit
 from app.client.service import Cut, Service
 from app.client.streams import say, write
 from app.client.tables import table
+from app.client.target import is_name
 from app.telemetry.text import escape
 
 COLUMNS = ("ID", "NAME", "ARGUMENTS")
@@ -17,7 +18,7 @@ COLUMNS = ("ID", "NAME", "ARGUMENTS")
 
 def list_runnable(service: Service, customer: str, kind: str, as_json: bool) -> Exit:
     """Write the tasks or workflows that the token may see: a table, or the service's own JSON."""
-    if not customer.strip(".") or "/" in customer:
+    if not is_name(customer) or "/" in customer:
         raise Misuse(f"name one customer, whose {kind}s to list: CUSTOMER")
     try:
         answer = service.ask("GET", f"/{quote(customer, safe='')}/{kind}")

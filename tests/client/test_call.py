@@ -79,6 +79,13 @@ def test_a_key_whose_create_was_lost_finds_no_job(with_keys: Service, theeye_wit
     assert len(theeye_with_keys.calls_of("create")) == 1
 
 
+def test_a_refusal_after_a_cut_does_not_say_what_became_of_the_first_request() -> None:
+    with recorder(b"", b"", f'HTTP/1.1 403 X{END}{{"message":"no","code":""}}'.encode()) as (url, heads):
+        ran = command(url, "run", HERE, "--key", "cli-4711")
+    assert (ran.exit_code, len(heads)) == (4, 3)
+    assert "may have started; the same command with --key cli-4711 gets" in ran.stderr
+
+
 def test_a_job_that_is_gone_cannot_be_fetched_later(gunicorn: Service, its_theeye: StandIn) -> None:
     its_theeye.task(delay=None)
     with ThreadPoolExecutor() as pool:
@@ -112,23 +119,29 @@ def test_a_service_that_is_not_there_has_started_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "tries", "words"),
+    ("answer", "tries", "words", "may_have_started"),
     [
-        (f"HTTP/1.1 504 X{END}<html>", 3, "status 504"),
-        (f'HTTP/1.1 502 X{END}{{"message":"gone","code":"EOUTCOMEUNKNOWN"}}', 3, "EOUTCOMEUNKNOWN: gone"),
-        (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EUNREACHABLE"}}', 0, "nothing was started"),
-        (f"HTTP/1.1 200 X{END}<html>", 1, "the answer is not from TheEye Sync"),
-        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "the answer is not from TheEye Sync"),
+        *((f"HTTP/1.1 {status} X{END}<html>", 3, f"status {status}", True) for status in (500, 504, 524)),
+        (f'HTTP/1.1 502 X{END}{{"message":"gone","code":"EOUTCOMEUNKNOWN"}}', 3, "EOUTCOMEUNKNOWN: gone", True),
+        (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EUNREACHABLE"}}', 0, "EUNREACHABLE: down", False),
+        (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EGATEWAY"}}', 1, "EGATEWAY: down", False),
+        (f'HTTP/1.1 500 X{END}{{"message":"bug","code":"EINTERNAL"}}', 1, "EINTERNAL: bug", True),
+        (f"HTTP/1.1 200 X{END}<html>", 1, "the answer is not from TheEye Sync", True),
+        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "the answer is not from TheEye Sync", False),
+        (f"HTTP/1.1 501 X{END}<html>", 1, "the answer is not from TheEye Sync", False),
     ],
 )
-def test_an_answer_of_another_server(answer: str, tries: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_another_server_or_about_no_job(
+    answer: str, tries: int, words: str, may_have_started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An answer by which deploy/nginx.conf or another proxy reports a lost service counts as a cut."""
     monkeypatch.setattr(call, "PAUSES", (0, 0))
     with recorder(answer.encode()) as (url, heads):
         ran = command(url, "run", HERE)
     assert (ran.exit_code, ran.stdout, len(heads) - 1) == (5, "", tries), ran.stderr
     assert words in ran.stderr
-    assert ("may have started" in ran.stderr) == (tries > 1)
+    assert ("may have started" if may_have_started else "nothing was started") in ran.stderr
+    assert ("nothing was started" if may_have_started else "may have started") not in ran.stderr
     keys = {line for head in heads for line in head.split(b"\r\n") if b"Idempotency-Key" in line}
     assert len(keys) == min(tries, 1)
 

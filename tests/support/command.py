@@ -53,15 +53,18 @@ def body_length(head: bytes) -> int:
 
 
 @contextmanager
-def recorder(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """Run a server that gives one answer to every request; yield its URL and the heads of the requests."""
+def recorder(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Run a server that gives these answers, the last to all further requests; yield its URL and the requests' heads.
+
+    An empty answer cuts the connection.
+    """
     heads: list[bytes] = []
 
     def serve(sock: socket.socket) -> None:
         with sock.makefile("rb") as stream:
             heads.append(b"".join(iter(stream.readline, b"\r\n")))
             stream.read(body_length(heads[-1]))  # else the end of the connection may overtake the answer
-            sock.sendall(answer)
+            sock.sendall(answers[min(len(heads), len(answers)) - 1])
 
     with serving(serve) as port:
         yield f"http://127.0.0.1:{port}", heads
