@@ -33,8 +33,13 @@ help:
 	@echo "make screenshots  draw the pictures in docs/images"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
 
+# Runs sandbox.demo. Until it handles signals itself, Ctrl-C ends it at once: while Python imports modules, it would
+# print a traceback.
+DEMO := import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+	import runpy; runpy.run_module("sandbox.demo", run_name="__main__", alter_sys=True)
+
 run: $(VENV)/.run
-	@exec $(BIN)/python -m sandbox.demo $(if $(TASKS),--tasks "$$TASKS")
+	@exec $(BIN)/python -c '$(DEMO)' $(if $(TASKS),--tasks "$$TASKS")
 
 serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn

@@ -25,7 +25,9 @@ from formatters import Mode, Registry
 COLUMNS = ("MODE", "PRECEDENCE", "SELECTED BY", "PLUGIN", "VERSION")
 CONFIGURATION = "python:app.serving.config"
 BASE = "`from app.serving.config import *`"
-CHECK_HELP = f"""Verify settings, gateway, supervisor, Redis, plugins and the limit of open files.
+CHECK_HELP = f"""Check whether the service is set up well.
+
+It verifies settings, gateway, supervisor, Redis, plugins and the limit of open files.
 
 A token is optional. The command also checks the one in {TOKEN_VARIABLE}, or on standard input with `--token -`.
 

@@ -118,7 +118,8 @@ def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path |
     programs.wait_until(lambda: _answers(f"{address}/api/status"), address)
     _say("  the service")
     programs.start([sys.executable, "-m", "gunicorn"], environment)
-    programs.wait_until(lambda: _answers(f"{url}/readyz"), url)
+    # Not /readyz: its 503 while the service starts would be a line in the log, and look like an error.
+    programs.wait_until(lambda: _answers(f"{url}/healthz"), url)
     sys.stdout.write(ready_text(url, own, has_console=_answers(f"{url}/console", 400)))
     sys.stdout.flush()
     programs.watch()

@@ -1,6 +1,7 @@
 """Start the programs of `make run` in order, watch them, and end them in reverse order."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -82,7 +83,8 @@ class Programs:
         for process in self._running:
             status = process.poll()
             if status is not None:
-                raise Failed(f"{process.args!r} ended with status {status}, see above")
+                command = shlex.join(process.args)  # type: ignore[arg-type] # they are strings
+                raise Failed(f"`{command}` ended with status {status}, see above")
 
 
 def _end(process: Process) -> None:

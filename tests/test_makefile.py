@@ -1,5 +1,6 @@
 """Test what `make run` prints on a machine that lacks something, or has no network."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -15,9 +16,9 @@ exit 0
 """
 
 
-def make_run(python: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def make_run(python: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [need("make", "make"), "-s", "run", f"PYTHON={python}", f"VENV={folder / 'venv'}"]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=CHECKOUT, env=os.environ | env, capture_output=True, text=True, timeout=60)
 
 
 def test_a_missing_python(tmp_path: Path) -> None:
@@ -38,6 +39,18 @@ def test_a_python_that_does_not_do(script: str, words: str, tmp_path: Path) -> N
     said = make_run(str(python), tmp_path)
     assert said.returncode != 0
     assert words in said.stderr
+
+
+def test_ctrl_c_while_make_run_imports_its_modules(tmp_path: Path) -> None:
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/python").symlink_to(sys.executable)
+    (tmp_path / "flask.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    for name in ("bin/pip", ".run"):
+        (tmp_path / "venv" / name).touch()
+    said = make_run(sys.executable, tmp_path, PYTHONPATH=str(tmp_path))
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "Interrupt" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
 INSTALL = CHECKOUT / ".ci/install.py"

@@ -114,9 +114,9 @@ def run(
     key: str | None,
     at_once: bool,
 ) -> Exit:
-    """Run a task through a service and print its answer. Arguments that begin with - come after --.
+    """Run a task through a service and print its answer.
 
-    CUSTOMER/workflow/WORKFLOW runs a workflow.
+    CUSTOMER/workflow/WORKFLOW runs a workflow. Put -- before arguments that begin with -.
     """
     from app.client.arguments import body_of
     from app.client.call import Call
@@ -159,7 +159,10 @@ def cancel(service: "Service", target: Target) -> Exit:
 @click.option("--json", "as_json", is_flag=True, help="Print the service's JSON.")
 @_connected
 def tasks(service: "Service", customer: str, as_json: bool) -> Exit:
-    """List the tasks that the token may see: id, name, and arguments: [may be null], (fixed)."""
+    """List the tasks that the token may see.
+
+    The table has id, name and arguments: [name] may be null, (name) is fixed.
+    """
     from app.client.tasks import list_runnable
 
     return list_runnable(service, customer, TASK, as_json)
@@ -170,7 +173,10 @@ def tasks(service: "Service", customer: str, as_json: bool) -> Exit:
 @click.option("--json", "as_json", is_flag=True, help="Print the service's JSON.")
 @_connected
 def workflows(service: "Service", customer: str, as_json: bool) -> Exit:
-    """List the workflows that the token may see: id, name, and the arguments of the first task."""
+    """List the workflows that the token may see.
+
+    The table has id, name and the arguments of the first task: [name] may be null, (name) is fixed.
+    """
     from app.client.tasks import list_runnable
 
     return list_runnable(service, customer, WORKFLOW, as_json)
