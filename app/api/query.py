@@ -46,8 +46,9 @@ class Query:
 
     @property
     def repeated(self) -> frozenset[str]:
-        """Return the names that occur several times."""
-        return frozenset(name for name, count in Counter(name for name, _ in self.pairs).items() if count > 1)
+        """Return the names that occur several times, also as `name[]` or `name[x]`."""
+        counts = Counter(base_name(name) for name, _ in self.pairs)
+        return frozenset(name for name, count in counts.items() if count > 1)
 
     def without(self, names: Collection[str]) -> str:
         """Return the query without these names, ready for a URL; `name[]` and `name[x]` count as `name`, as with qs."""

@@ -40,7 +40,7 @@ def test_formatters_never_see_the_token() -> None:
 
 def test_the_first_of_several_values_counts() -> None:
     assert Query("parse=1&parse=2").first["parse"] == "1"
-    assert Query("parse=1&a&parse=2").repeated == {"parse"}
+    assert Query("parse=1&a&parse=2&b[]=1&b=2").repeated == {"parse", "b"}
 
 
 @pytest.mark.parametrize(
