@@ -54,6 +54,29 @@ def test_a_script_that_crashed(page: Page, site: Service) -> None:
     expect(page.locator("#answer .advice")).to_have_count(0)
 
 
+def test_the_log_of_a_job_that_failed(page: Page, site: Service) -> None:
+    """It is fetched, in another mode: the task does not run again."""
+    open_console(page, site.url)
+    run(page, FAILURE, [], status="Status 500 · failure")
+    expect(page.locator("#answer .advice")).to_contain_text("choose the mode “result” and fetch")
+    page.locator("#mode").select_option("result")
+    page.get_by_role("button", name="Fetch the answer").click()
+    expect(page.locator("#answer .advice")).to_contain_text("in the answer below")
+    assert "about to fail\\n\nsomething is wrong" in page.locator("#answer .tree").inner_text()
+    [again, first] = page.locator("#runs button span").all_inner_texts()
+    assert again == first
+
+
+def test_a_call_that_is_refused(page: Page, site: Service) -> None:
+    open_console(page, site.url)
+    run(page, TASK, [], status="Status 400")
+    expect(page.locator(".advice")).to_contain_text("An array of length 1 is required")
+    page.locator("#token").fill("a\u200bb")  # pasted with a character that a header does not take
+    page.locator("#run").click()
+    assert "a character that no token has" in page.locator("#token").evaluate("(field) => field.validationMessage")
+    expect(page.locator("#runs li")).to_have_count(1)
+
+
 @pytest.mark.parametrize("path", ["/", "/console", "/console/"])
 def test_the_page_at_each_of_its_paths(path: str, page: Page, site: Service) -> None:
     open_console(page, site.url, path)
@@ -134,6 +157,7 @@ def test_a_wait_that_is_watched_and_cancelled(page: Page, site: Service) -> None
     expect(page.locator("#shown-title")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    expect(page.locator("#shown-title")).to_be_focused()  # the button goes
     expect(page.locator("#lifecycles li")).to_contain_text(["ready", "assigned", "terminated"])
     expect(page.locator("#state")).to_contain_text("Status 500 · canceled · Cancelled")
     expect(page.locator(".advice")).to_have_count(0)
@@ -215,7 +239,10 @@ def test_the_page_in_spanish(page: Page, site: Service) -> None:
     run(page, TASK, [100], status="Status 401")
     expect(page.locator(".advice")).to_contain_text("TheEye no conoce este token")
     expect(page.locator("#clock")).to_contain_text(",")  # the decimal comma
+    page.locator("#language").focus()
     page.locator("#language").select_option("en")
+    expect(page.locator("#language")).to_be_focused()
+    expect(page.locator("#listed")).to_contain_text("TheEye does not know this token")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
     expect(page.locator(".advice")).to_contain_text("TheEye does not know this token")
     expect(page.locator("#clock")).to_contain_text(".")

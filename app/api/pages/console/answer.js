@@ -5,11 +5,11 @@ import { advice, decimal, say } from "./words.js";
 
 const MOST_TEXT = 500_000; // characters shown
 
-// Return the parts of the page that show an answer, below its status.
-export function shownAnswer({ status, headers, body }) {
+// Return the parts of the page that show an answer, below its status; `hasLog` tells whether its mode shows the job's log.
+export function shownAnswer({ status, headers, body }, hasLog) {
   const type = headers.get("Content-Type") ?? "";
   const text = isText(type) ? new TextDecoder().decode(body) : undefined;
-  const parts = [...whatToDo(status, headers, text), element("h3", {}, say("answer")), ...shownBody(body, type, text)];
+  const parts = [...whatToDo(status, headers, text, hasLog), element("h3", {}, say("answer")), ...shownBody(body, type, text)];
   if (body.length) parts.push(download(body, fileName(headers, type)));
   const timing = headers.get("Server-Timing");
   if (timing) parts.push(element("h3", {}, say("timing")), bars(timing));
@@ -18,15 +18,28 @@ export function shownAnswer({ status, headers, body }) {
 }
 
 // Explain an error of the service, or how to find out why a job failed. A cancel, or a status chosen by the job, needs no words.
-function whatToDo(status, headers, text) {
+function whatToDo(status, headers, text, hasLog) {
   const state = headers.get("X-Job-State");
-  const exit = headers.get("X-Job-Exit-Code") ?? "0";
-  if (state === "success" && exit !== "0") return [element("p", { class: "advice" }, say("hintCrash", exit))];
-  const byJob = state !== null && status !== 502;
-  if (status < 400 || state === "canceled" || (byJob && status !== 500)) return [];
-  const { code, message } = byJob ? {} : errorObject(text);
-  const words = message ? [element("strong", {}, message), element("br")] : [];
-  return [element("p", { class: "advice" }, ...words, advice(status, code))];
+  if (state !== null && status !== 502) {
+    const how = howJobFailed(status, state, headers.get("X-Job-Exit-Code") ?? "0");
+    return how ? [element("p", { class: "advice" }, `${how} ${say(hasLog ? "logBelow" : "logElsewhere")}`)] : [];
+  }
+  if (status < 400) return [];
+  const words = errorWords(status, text);
+  const facts = words.slice(0, -1).flatMap((word) => [element("strong", {}, word), element("br")]);
+  return [element("p", { class: "advice" }, ...facts, words.at(-1))];
+}
+
+function howJobFailed(status, state, exit) {
+  if (state === "success" && exit !== "0") return say("hintCrash", exit);
+  return status === 500 && state !== "canceled" ? say("hintFailed") : "";
+}
+
+// Return what an error says, what TheEye says in it, and last what to do.
+export function errorWords(status, text) {
+  const { code, message, value } = errorObject(text);
+  const told = [message, value?.message ?? value].filter((word) => typeof word === "string" && word);
+  return [...told, advice(status, code)];
 }
 
 function errorObject(text) {
@@ -53,7 +66,7 @@ function page(text) {
 
 function textBlock(text) {
   const rest = text.length - MOST_TEXT;
-  return element("pre", { tabindex: "0" }, text.slice(0, MOST_TEXT), rest > 0 ? `\n${say("more", rest)}` : "");
+  return element("pre", { tabindex: "0", role: "group", "aria-label": say("answer") }, text.slice(0, MOST_TEXT), rest > 0 ? `\n${say("more", rest)}` : "");
 }
 
 export function download(body, name) {
@@ -62,7 +75,7 @@ export function download(body, name) {
 
 function headerTable(headers) {
   const rows = [...headers].map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value)));
-  return element("table", {}, element("tbody", {}, ...rows));
+  return element("table", { "aria-label": say("headers") }, element("tbody", {}, ...rows));
 }
 
 // Show each time of Server-Timing (W3C), in milliseconds, as a bar.
@@ -70,11 +83,11 @@ function bars(timing) {
   const times = [...timing.matchAll(/([\w-]+)[^,]*?;dur=([\d.]+)/g)].map(([, name, time]) => [name, Number(time)]);
   const most = Math.max(...times.map(([, time]) => time), 1);
   const rows = times.map(([name, time]) => {
-    const bar = element("meter", { max: most, value: time }, `${decimal(time)} ms`);
-    const cells = [element("td", {}, bar), element("td", {}, `${decimal(time)} ms`)];
+    const bar = element("meter", { max: most, value: time, "aria-label": name }, `${decimal(time, 1)} ms`);
+    const cells = [element("td", {}, bar), element("td", {}, `${decimal(time, 1)} ms`)];
     return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
   });
-  return element("table", { class: "timing" }, element("tbody", {}, ...rows));
+  return element("table", { class: "timing", "aria-label": say("timing") }, element("tbody", {}, ...rows));
 }
 
 function isText(type) {

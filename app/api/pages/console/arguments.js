@@ -40,7 +40,8 @@ function field(argument, index) {
 const isClosed = ({ type, readonly }) => type === "fixed" || Boolean(readonly);
 
 function closed({ type }) {
-  const input = element("input", { disabled: "", placeholder: say(type === "fixed" ? "fixed" : "readOnly") });
+  const words = type === "fixed" ? "fixed" : "readOnly";
+  const input = element("input", { disabled: "", placeholder: say(words), "data-placeholder": words });
   return [input, async () => null];
 }
 
@@ -65,8 +66,9 @@ function line(argument) {
   return element("input", { type, autocomplete: "off", spellcheck: "false" });
 }
 
-function isSecret({ type, label }) {
-  return /pass|secret|token|clave|contraseña/i.test(`${type} ${label}`);
+// By the same words as app/api/tasks.py, which shows no default of these arguments.
+function isSecret({ id, type, label }) {
+  return [id, type, label].some((name) => /pass|secret|token|credential|api.?key|\bpin\b|clave|contrase/i.test(name));
 }
 
 // Return a file as a `data:` URL with `;base64,`, which TheEye's agents write to disk.

@@ -2,13 +2,14 @@
 import { argumentFields } from "./arguments.js";
 import { address, call } from "./calls.js";
 import { $, element } from "./element.js";
-import { cancel, follow, refresh } from "./runs.js";
+import { cancel, chosenQuery, fetchAnswer, follow, refresh } from "./runs.js";
 import { advice, currentLanguage, say, speak } from "./words.js";
 
 const OTHER = ""; // the choice of a task by its id
 
 let listed = []; // tasks and workflows, each with its kind
 let lists = 0; // so many were asked for
+let refusal; // of the list: {status, code} of an answer, or {message} without one
 let fields;
 
 const token = () => $("token").value.trim();
@@ -22,18 +23,36 @@ function showArguments() {
   $("task-id").required = !chosen();
 }
 
+// A header takes no other characters: fetch would fail as if there were no connection.
+function checkToken() {
+  $("token").setCustomValidity(/[^!-~]/.test(token()) ? say("badToken") : "");
+  return $("token").checkValidity();
+}
+
 // Offer TheEye's lists by name; if the token may not read them, the user types an id.
 async function list() {
   const number = ++lists;
-  $("listed").textContent = token() && customer() ? say("listing") : "";
-  const found = token() && customer() ? await Promise.all([ask("task"), ask("workflow")]) : [];
+  const possible = token() && customer() && checkToken();
+  $("listed").textContent = possible ? say("listing") : "";
+  const found = possible ? await Promise.all([ask("task"), ask("workflow")]) : [];
   if (number !== lists) return; // the token or the customer is another one by now
   const before = chosen();
   listed = found.flatMap((each) => each.found).sort((one, other) => String(one.name).localeCompare(String(other.name)));
-  $("task").replaceChildren($("task").firstElementChild, ...["task", "workflow"].flatMap(group));
-  $("task").value = listed.find(({ id }) => id === before?.id)?.id ?? OTHER;
-  $("listed").textContent = found.map(({ problem }) => problem).find(Boolean) ?? counted();
+  refusal = found.map((each) => each.refusal).find(Boolean);
+  showList(before?.id);
   if (JSON.stringify(before) !== JSON.stringify(chosen())) showArguments(); // else what the user has typed stays
+}
+
+// Show the lists in the current language, with this task or workflow chosen if it is there.
+function showList(wanted) {
+  $("task").replaceChildren($("task").firstElementChild, ...["task", "workflow"].flatMap(group));
+  $("task").value = listed.find(({ id }) => id === wanted)?.id ?? OTHER;
+  $("listed").textContent = refusal ? refused(refusal) : counted();
+}
+
+function refused({ status, code, message }) {
+  if (!status) return say("unreachable", message);
+  return [advice(status, code), status === 401 ? "" : say("useId")].join(" ");
 }
 
 const listedOf = (kind) => listed.filter((each) => each.kind === kind);
@@ -49,9 +68,9 @@ async function ask(kind) {
     const response = await call("GET", `${address(customer(), kind)}?limit=1000`, token());
     const found = await response.json();
     if (response.ok) return { found: found.map((each) => ({ ...each, kind })) };
-    return { found: [], problem: [advice(response.status, found.code), response.status === 401 ? "" : say("useId")].join(" ") };
-  } catch (error) {
-    return { found: [], problem: say("unreachable", error.message) };
+    return { found: [], refusal: { status: response.status, code: found.code } };
+  } catch ({ message }) {
+    return { found: [], refusal: { message } };
   }
 }
 
@@ -66,13 +85,6 @@ async function listModes() {
   if (names.includes("parse")) $("mode").value = "parse";
 }
 
-function query() {
-  const found = [];
-  if ($("mode").value) found.push(encodeURIComponent($("mode").value));
-  if ($("wait").value) found.push(`wait=${encodeURIComponent($("wait").value)}`);
-  return found.length ? `?${found.join("&")}` : "";
-}
-
 // Read an id: the id of a task, or workflow/ID.
 function byId(text) {
   const [, kind, id] = /^(task|workflow)\/(.*)$/.exec(text) ?? ["", "task", text];
@@ -82,7 +94,7 @@ function byId(text) {
 async function run(event) {
   event.preventDefault();
   const { kind, id } = chosen() ?? byId($("task-id").value.trim());
-  const path = address(customer(), kind, id, "job") + query();
+  const path = address(customer(), kind, id, "job") + chosenQuery();
   const known = listed.find((each) => each.id === id);
   const workflow = known?.tasks?.length ? known : undefined;
   const wanted = { title: known?.name ?? id, customer: customer(), kind, id, workflow, method: "POST", path };
@@ -98,12 +110,15 @@ async function run(event) {
 $("language").value = currentLanguage();
 $("language").addEventListener("change", () => {
   speak($("language").value);
+  showList(chosen()?.id);
   refresh();
 });
+$("token").addEventListener("input", checkToken);
 for (const id of ["token", "customer"]) $(id).addEventListener("change", list);
 $("list").addEventListener("click", () => $("token").reportValidity() && $("customer").reportValidity() && list());
 $("task").addEventListener("change", showArguments);
 $("cancel").addEventListener("click", () => cancel(token()));
+$("fetch").addEventListener("click", () => fetchAnswer(token()));
 $("call").addEventListener("submit", run);
 window.addEventListener("pagehide", () => $("call").reset()); // a page from the browser's cache must ask for the token again
 speak(currentLanguage());

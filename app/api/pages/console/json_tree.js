@@ -15,7 +15,7 @@ class Digits {
 export function jsonTree(text) {
   try {
     const value = JSON.parse(text, (key, found, context) => (typeof found === "number" && context ? new Digits(context.source) : found));
-    return element("div", { class: "tree", tabindex: "0" }, node(value, { left: MOST_NODES }));
+    return element("div", { class: "tree", tabindex: "0", role: "group", "aria-label": say("answer") }, node(value, { left: MOST_NODES }));
   } catch {
     return undefined;
   }
@@ -24,7 +24,7 @@ export function jsonTree(text) {
 function node(value, budget, open = true) {
   budget.left -= 1;
   if (value instanceof Digits) return element("span", { class: "number" }, value.text);
-  if (value === null || typeof value !== "object") return element("span", { class: typeof value }, JSON.stringify(value));
+  if (value === null || typeof value !== "object") return element("span", { class: typeof value }, inLines(JSON.stringify(value)));
   const entries = Object.entries(value);
   const list = element("ul");
   for (const [index, [key, child]] of entries.entries()) {
@@ -36,4 +36,9 @@ function node(value, budget, open = true) {
   }
   const size = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
   return element("details", open ? { open: "" } : {}, element("summary", {}, size), list);
+}
+
+// Begin a new line after each \n but the last character, so that a log can be read.
+function inLines(text) {
+  return text.replace(/\\.(?!"$)/g, (escape) => (escape === "\\n" ? "\\n\n" : escape));
 }

@@ -1,5 +1,5 @@
 // The runs of this page: make their calls, show events as they arrive, and keep the last runs with their answers.
-import { download, shownAnswer } from "./answer.js";
+import { download, errorWords, shownAnswer } from "./answer.js";
 import { address, call, curlLine, errorAnswer, eventAnswer, events, isLong, plainAnswer } from "./calls.js";
 import { $, element, forgetBlobs } from "./element.js";
 import { drawGraph } from "./graph.js";
@@ -58,17 +58,33 @@ function hear(run, { lifecycle, task }) {
 // Cancel the run on the screen. Its answer shows how it ended.
 export async function cancel(token) {
   const run = shown;
+  $("shown-title").focus(); // a button that is hidden or disabled loses the focus
   $("cancel").disabled = true;
   run.note = say("canceling");
   update(run);
   try {
     const response = await call("DELETE", jobPath(run), token);
-    run.note = response.ok ? say("canceled") : (await response.json()).message;
+    if (response.status === 204) run.note = say("canceled");
+    if (!response.ok) run.note = errorWords(response.status, await response.text()).join(" · ");
   } catch (error) {
     run.note = say("unreachable", error.message);
   }
   $("cancel").disabled = false;
   update(run);
+}
+
+// Fetch the answer of the run on the screen, in the mode that is chosen now.
+export async function fetchAnswer(token) {
+  const { title, customer, kind, id, workflow, job } = shown;
+  await follow({ title, customer, kind, id, workflow, job, method: "GET", path: jobPath(shown) + chosenQuery() }, token);
+}
+
+// Return the query for the chosen mode and wait.
+export function chosenQuery() {
+  const found = [];
+  if ($("mode").value) found.push(encodeURIComponent($("mode").value));
+  if ($("wait").value) found.push(`wait=${encodeURIComponent($("wait").value)}`);
+  return found.length ? `?${found.join("&")}` : "";
 }
 
 const jobPath = ({ customer, kind, id, job }) => address(customer, kind, id, "job", job);
@@ -85,6 +101,14 @@ function keep(run) {
 // Show this run, and move the focus there for keyboards and screen readers.
 function select(run) {
   shown = run;
+  refresh();
+  $("shown-title").focus();
+}
+
+// Show the run on the screen again, perhaps in another language.
+export function refresh() {
+  const run = shown;
+  if (!run) return;
   forgetBlobs();
   $("shown").hidden = false;
   $("shown-title").textContent = run.title;
@@ -95,12 +119,6 @@ function select(run) {
   $("curl").replaceChildren(element("pre", { tabindex: "0" }, curlLine(run.method, run.path, run.body)), ...file);
   for (const { button } of runs) button.setAttribute("aria-current", String(button === run.button));
   update(run);
-  $("shown-title").focus();
-}
-
-// Show the run on the screen again, in another language.
-export function refresh() {
-  if (shown) select(shown);
 }
 
 function update(run) {
@@ -110,30 +128,17 @@ function update(run) {
   $("state").className = !over ? "" : run.answer?.status < 400 ? "good" : "bad";
   $("state").textContent = stateWords(run);
   $("cancel").hidden = over || !run.job;
+  $("fetch").hidden = !over || !run.job;
   const news = run.lifecycles.slice($("lifecycles").children.length);
   $("lifecycles").append(...news.map(([name, time]) => element("li", {}, `${name} `, element("small", {}, `${seconds(time)} s`))));
   run.graph?.light([...run.steps.values()]);
   showProgress(run);
-  $("answer").replaceChildren(...(run.answer ? shownAnswer(run.answer) : []), ...(isUnread(run) ? [fetchButton(run)] : []));
+  $("answer").replaceChildren(...(run.answer ? shownAnswer(run.answer, /[?&](result|full)\b/.test(run.path)) : []));
 }
 
 function stateWords({ answer, problem, job, note }) {
   const ended = answer && [`${say("status")} ${answer.status}`, answer.headers.get("X-Job-State")].filter(Boolean).join(" · ");
   return [problem ?? ended ?? say(job ? "running" : "starting"), note].filter(Boolean).join(" · ");
-}
-
-// Return whether the job's answer can perhaps be fetched later.
-function isUnread({ job, answer, problem }) {
-  if (!job || !(answer ?? problem)) return false;
-  return !answer || ((answer.status === 202 || answer.status >= 500) && !answer.headers.has("X-Job-State"));
-}
-
-function fetchButton({ title, customer, kind, id, workflow, job, path }) {
-  const button = element("button", { type: "button" }, say("fetchLater"));
-  const query = new URL(path, document.baseURI).search;
-  const wanted = { title, customer, kind, id, workflow, job, method: "GET", path: jobPath({ customer, kind, id, job }) + query };
-  button.addEventListener("click", () => follow(wanted, $("token").value.trim()));
-  return element("p", {}, button);
 }
 
 function showProgress(run) {
