@@ -15,7 +15,10 @@ MAX_LISTED = 1000  # tasks or workflows in one answer
 _TASK = ("id", "name", "type")
 _ARGUMENT = ("id", "order", "type", "label", "required", "readonly")
 _DEFAULTS = ("value", "options")  # shown if the caller may change the argument's value
-_SECRET = re.compile(r"pass|secret|token|credential|api.?key|\bpin\b|clave|contrase", re.IGNORECASE)
+_SECRET = re.compile(
+    r"pass|pwd|secret|token|creden[tc]ial|(api|private|access).?key|(?<![a-z])pin(?![a-z])|clave|contrase",
+    re.IGNORECASE,
+)
 
 
 def list_tasks(customer: str) -> Response:

@@ -28,6 +28,8 @@ def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
         *((changes, False) for changes in ({}, {"readonly": False, "masked": False})),
         *((changes, True) for changes in ({"type": "fixed"}, {"readonly": True}, {"masked": True})),
         *(({"label": label}, True) for label in ("API key", "Contraseña", "ACCESS_TOKEN")),
+        *(({"id": name}, True) for name in ("db_pwd", "user_pin", "Credencial")),
+        ({"label": "Shipping"}, False),
         ({"type": "password"}, True),
     ],
 )

@@ -68,7 +68,8 @@ function line(argument) {
 
 // By the same words as app/api/tasks.py, which shows no default of these arguments.
 function isSecret({ id, type, label }) {
-  return [id, type, label].some((name) => /pass|secret|token|credential|api.?key|\bpin\b|clave|contrase/i.test(name));
+  const words = /pass|pwd|secret|token|creden[tc]ial|(api|private|access).?key|(?<![a-z])pin(?![a-z])|clave|contrase/i;
+  return [id, type, label].some((name) => words.test(name));
 }
 
 // Return a file as a `data:` URL with `;base64,`, which TheEye's agents write to disk.
