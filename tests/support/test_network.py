@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import requests
 
 from support.caller import NO_JOB, Caller, ask, listening, raw_get
 from support.processes import Redis, read_response
-from support.theeye import Late, Silence, StandIn
+from support.theeye import Gate, Late, Silence, StandIn
 
 
 def test_a_stop_breaks_what_is_under_way_and_a_start_takes_the_same_port(theeye: StandIn, caller: Caller) -> None:
@@ -75,15 +76,23 @@ def publishing(theeye_redis: StandIn) -> Iterator[Caller]:
 
 @pytest.mark.parametrize(("delay", "early"), [(0.02, False), (0, False), (0, True)])
 def test_the_end_of_a_job_is_published(
-    theeye_redis: StandIn, publishing: Caller, redis_server: Redis, delay: float, early: bool
+    theeye_redis: StandIn,
+    publishing: Caller,
+    redis_server: Redis,
+    delay: float,
+    early: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     theeye_redis.task(delay=delay, early=early)
     theeye_redis.fault("create", Late(0.3))
+    heard = threading.Event()
+    monkeypatch.setattr(Gate, "pause", lambda *_: not early or heard.wait(20))
     with listening(redis_server) as next_message, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(publishing.post)
         message = next_message()
         assert theeye_redis.jobs
         assert not (early and answer.done()), "an early notification comes before the answer"
+        heard.set()
         created = answer.result(20).json()
     assert created["lifecycle"] == "ready"
     assert message is not None
