@@ -16,7 +16,6 @@ from support.load import (
     fleet,
     get,
     lateness,
-    record,
     request_bytes,
     run,
     settle,
@@ -199,10 +198,9 @@ def check_cancelled(theeye: Recorder, worker: str, jobs: list[str], began: float
     wait_until(lambda: number_of(theeye, jobs, "canceled") == PLACES - 1, 20, "all cancelled")
     at = [call.at - began for call in theeye.calls_of("cancel") if call.path.split("/")[3] in jobs]
     fault = "clients gone with on_disconnect=cancel: jobs cancelled"
-    record(fault, worker, PLACES - 1, number_of(theeye, jobs, "canceled"), max(at))
+    check(fault, worker, PLACES - 1, number_of(theeye, jobs, "canceled"), max(at))
     assert len(at) == PLACES - 1
     assert min(at) > 2.5
-    assert max(at) <= 6
 
 
 def number_of(theeye: Recorder, jobs: list[str], lifecycle: str) -> int:
@@ -214,7 +212,7 @@ def number_of(theeye: Recorder, jobs: list[str], lifecycle: str) -> int:
 
 @pytest.mark.settings(max_waiting=100)
 def test_too_many(theeye: Recorder, services: Fleet) -> None:
-    theeye.task(delay=3)
+    theeye.task(delay=None)
     loads = services.park(100)
     for worker, service in services.items():
         before = len(theeye.calls_of("create"))
@@ -227,6 +225,8 @@ def test_too_many(theeye: Recorder, services: Fleet) -> None:
         healthy = [timed(service, path) for path in ("/healthz", "/readyz", "/api/status") for _ in range(20)]
         right = [took for status, took in healthy if status == 200]
         check("all 100 slots taken: health is answered", worker, 60, len(right), max(right))
+    for job in theeye.jobs:
+        theeye.finish(job)
     settle("all 100 slots taken: those that have one", theeye, loads)
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 from soak.world import World
 from support.proc import accepts, connections
@@ -15,6 +16,8 @@ def kill_worker(world: World, name: str) -> None:
     service = world.services[name]
     victim = world.rng.choice(sorted(service.worker_pids()))
     os.kill(victim, signal.SIGSTOP)  # so that what it holds is what it takes with it
+    status = Path(f"/proc/{victim}/status")
+    wait_until(lambda: "State:\tT" in status.read_text(), 20, "the worker to stop")
     world.windows.cut |= {(name, client.remote_port) for client in connections(victim, service.port)}
     os.kill(victim, signal.SIGKILL)
     wait_for_workers(world, name, {victim})
