@@ -197,7 +197,7 @@ def _owned(found: Job, wanted: JobRequest) -> Job:
 
 
 def _found_to_cancel(follower: Follower, job: str, wanted: JobRequest) -> Job:
-    """Return the job, also one with too many steps to wait for: only a cancel ends a circle of tasks."""
+    """Return the job, also one with too many steps to wait for: only a cancel ends a cycle of tasks."""
     try:
         return _owned(current_services().waiter.fetch(follower, job), wanted)
     except errors.JobTooLarge as error:

@@ -18,7 +18,7 @@ from app.theeye.steps import ENDED, Steps, id_of
 from app.theeye.supervisor import Supervisor, path_of
 from app.theeye.workflow_end import has_settled, is_over, is_silent
 
-MOST_STEPS = 1000  # the limit for one job; a graph with a circle would run for ever
+MOST_STEPS = 1000  # the limit for one job; a graph with a cycle would run for ever
 CANCEL_SECONDS = 2.0  # a step that ends while its job is being cancelled may still start others
 CANCEL_PAUSE = 0.2  # seconds between two rounds
 
@@ -196,7 +196,7 @@ def _left(timeout: float | None) -> Left:
 def _bounded(job: Job) -> Job:
     """Return the job. Raise JobTooLarge if it goes on after too many steps; the error has the job with its steps."""
     if job.steps is not None and len(job.steps.all) > MOST_STEPS and not job.has_ended:
-        words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Is there a circle?"
+        words = f"The workflow's job is too large: more than {MOST_STEPS} tasks have run in it. Has its graph a cycle?"
         raise JobTooLarge(words, job=job.without_document())
     return job
 

@@ -29,7 +29,7 @@ export function drawGraph(workflow) {
   return { shown, light: (jobs) => jobs.forEach((job) => boxes.has(job.id) && lightUp(boxes.get(job.id), job)) };
 }
 
-// Place each task one column to the right of the first task that leads to it; this also ends for a circle.
+// Place each task one column to the right of the first task that leads to it; this also ends for a cycle.
 function arrange({ tasks, edges }) {
   const columns = new Map();
   let next = tasks.slice(0, 1).map(({ id }) => id);
