@@ -1,8 +1,6 @@
 """Make the WSGI application: Flask with its blueprints, and the layers around it."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import flask
@@ -23,6 +21,8 @@ from app.unknown_variables import warn_of_unknown_variables
 
 __all__ = ["EXTENSION", "Services", "Settings", "SettingsError", "create_app"]
 
+TEARDOWN_FAILED = "a teardown function failed"
+
 
 class SyncFlask(Flask):
     """Set the response class and the answer to OPTIONS, and keep the answer if a teardown function fails."""
@@ -31,25 +31,21 @@ class SyncFlask(Flask):
 
     def do_teardown_request(self, *arguments: Any) -> None:
         """Run the teardown functions of extensions. If one raises, log it and send the answer, which may be a job's."""
-        with _logged():
+        try:
             super().do_teardown_request(*arguments)
+        except Exception:
+            self.logger.exception(TEARDOWN_FAILED)
 
     def do_teardown_appcontext(self, *arguments: Any) -> None:
         """Run the teardown functions of extensions, with the same protection."""
-        with _logged():
+        try:
             super().do_teardown_appcontext(*arguments)
+        except Exception:
+            self.logger.exception(TEARDOWN_FAILED)
 
     def make_default_options_response(self) -> flask.Response:
         """Answer OPTIONS on every route like a CORS preflight."""
         return responses.preflight()
-
-
-@contextmanager
-def _logged() -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        logging.getLogger("theeye_sync").exception("a teardown function failed")
 
 
 def create_app(settings: Settings | None = None) -> Flask:

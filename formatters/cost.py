@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -131,15 +131,19 @@ def budget() -> Iterator[None]:
         _budget.reset(token)
 
 
-@contextmanager
-def one_at_a_time(size: int) -> Iterator[None]:
+_AT_ONCE = nullcontext()
+
+
+def one_at_a_time(size: int) -> AbstractContextManager[None]:
     """Parse large texts one at a time, so that their memory does not add up and other requests run in between."""
-    if size <= HEAD:
+    return _AT_ONCE if size <= HEAD else _alone()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    with _reading():
         yield
-    else:
-        with _reading():
-            yield
-        time.sleep(0)  # under gevent other requests go on here
+    time.sleep(0)  # under gevent other requests go on here
 
 
 @cache

@@ -150,4 +150,5 @@ def etag(body: bytes) -> str:
 
 def visible(text: str) -> str:
     """Percent-encode a text to visible ASCII, and cut it to 100 characters, but not inside an escape."""
-    return re.sub(r"%.?$", "", percent_encode(text[:100])[:100])
+    encoded = percent_encode(text[:100])
+    return encoded if len(encoded) <= 100 else re.sub(r"%.?$", "", encoded[:100])

@@ -1,7 +1,7 @@
 """Turn a request into a job: send at most one create, under the history guard and the request's idempotency key."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
@@ -13,7 +13,6 @@ from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
 from app.runs.job_in_errors import job_in_errors
 from app.runs.tasks import Tasks
-from app.telemetry.trace import Trace
 from app.theeye.callers import Caller
 from app.theeye.jobs import Job
 from app.theeye.runner import Runner, Runners
@@ -90,6 +89,8 @@ class Runs:
         try:
             return Run((yield from self._start(request, follower, reservation, began)))
         except SyncError as error:
+            if not trace.create:  # the request has failed before its create: in the queue
+                trace.queue = monotonic() - began
             if reservation is not None:
                 reservation.settle(error)
             if isinstance(error, NoFreeSlot):
@@ -129,14 +130,14 @@ class Runs:
         """Create the job when the history guard permits, and follow it."""
         caller = request.caller
         with ExitStack() as stack:
-            with _queueing(caller.trace, began):
-                self._check_task(request, follower)
-                guarded = self._guard.protect(request.name, partial(self._left, follower, reservation))
-                protection = stack.enter_context(guarded)
-                since = self._admit(follower.client, reservation)
+            self._check_task(request, follower)
+            guarded = self._guard.protect(request.name, partial(self._left, follower, reservation))
+            protection = stack.enter_context(guarded)
+            since = self._admit(follower.client, reservation)
             sent = monotonic()
             job = self._create(request, protection.queued, began)
-            with job_in_errors(job.without_document()):
+            light = job.without_document()
+            with job_in_errors(light):
                 confirm = partial(_confirm, reservation, job.id)
                 confirm()  # before anything else can fail: then a repeated request joins the job
                 protection.created()
@@ -145,7 +146,7 @@ class Runs:
                     yield job
                     return job
                 if not job.has_ended:
-                    job = job.without_document()
+                    job = light
                 job = yield from self._follow_created(_as_of(sent, follower), job, since, confirm)
                 self._learn_limit(request, job)
                 self._durations.learn(caller.customer_id, caller.runs.name, job, monotonic() - sent)
@@ -214,16 +215,6 @@ class Runs:
         if reservation is not None:
             reservation.creating()
         return since
-
-
-@contextmanager
-def _queueing(trace: Trace, began: float) -> Iterator[None]:
-    """Record the time in the queue of a request that fails before its create."""
-    try:
-        yield
-    except SyncError:
-        trace.queue = monotonic() - began
-        raise
 
 
 def _as_of(time: float, follower: Follower) -> Follower:

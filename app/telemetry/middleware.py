@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from functools import partial
 from time import monotonic, time
 from typing import Any
 
@@ -56,16 +56,20 @@ class Tracing:
                 headers.append(("Server-Timing", timing))
             return start_response(status, headers, exc_info)
 
-        with ExitStack() as ending:
-            ending.callback(self._end, trace)
-            try:
-                parts = self._application(environ, start)
-            except Exception as error:
-                log.error("unexpected error outside of a view", exc_info=error)
-                if trace.status:  # the answer has begun: the host can only cut it off
-                    raise
-                return _internal(trace, start)
-            return ClosingIterator(parts, [ending.pop_all().close]) if is_stream else parts
+        ends_later = False
+        try:
+            parts = self._application(environ, start)
+            if is_stream:
+                parts, ends_later = ClosingIterator(parts, [partial(self._end, trace)]), True
+            return parts
+        except Exception as error:
+            log.error("unexpected error outside of a view", exc_info=error)
+            if trace.status:  # the answer has begun: the host can only cut it off
+                raise
+            return _internal(trace, start)
+        finally:
+            if not ends_later:
+                self._end(trace)
 
     def _end(self, trace: Trace) -> None:
         trace.status = trace.status or 500  # the host has ended the request
