@@ -104,6 +104,10 @@ class Store:
         with self._lock:
             return [json.loads(row[0]) for row in self._db.execute(query, (run_id,))]
 
+    def newest_step(self, run_id: str) -> str | None:
+        """Return the id of a run's newest job, or None."""
+        return self._value("SELECT id FROM jobs JOIN steps USING (id) WHERE run_id = ? ORDER BY seq DESC", run_id)
+
     def settle(self, job_id: str, following: list[Document]) -> bool:
         """Store the jobs that follow an ended job, in one transaction; return whether the run is over."""
         with self._lock, self._db:

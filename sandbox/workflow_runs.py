@@ -60,8 +60,8 @@ class WorkflowRuns:
 
     def cancel(self, run: Document) -> bool:
         """Cancel only the newest job of a run, as TheEye does; return whether it was canceled."""
-        newest = self._store.steps_of(run["id"])[-1]["id"]
-        if not self._agent.cancel(newest):
+        newest = self._store.newest_step(run["id"])
+        if newest is None or not self._agent.cancel(newest):
             return False
         self._store.change(run["id"], ("ready", "onhold"), partial(jobs.move, lifecycle="terminated", state="canceled"))
         return True
