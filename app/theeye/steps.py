@@ -58,13 +58,15 @@ class Steps:
     """Hold all steps in order of creation; `last` is the document of the step that ended last, or empty if unread.
 
     `changed_at` is when a step was last found to start or end, in seconds of `monotonic`. `awaited` is whether the
-    graph demands another step. `silent` means that TheEye announces no end: the workflow is of its first version.
+    graph may demand another step, `lacking` whether it surely does. `silent` means that TheEye announces no end: the
+    workflow is of its first version.
     """
 
     all: tuple[Step, ...] = ()
     last: Document = field(default_factory=dict)
     changed_at: float = field(default_factory=monotonic)
     awaited: bool = False
+    lacking: bool = False
     silent: bool = False
 
     @property
@@ -89,7 +91,7 @@ class Steps:
             last = max(reversed(ended), key=_end_of)
         changed = bool(ended or lost or len(steps) > len(known))
         changed_at = monotonic() if changed else self.changed_at
-        return Steps(tuple(steps.values()), last, changed_at, self.awaited, self.silent)
+        return replace(self, all=tuple(steps.values()), last=last, changed_at=changed_at)
 
 
 def _in_order(documents: Iterable[Document]) -> list[Document]:

@@ -7,6 +7,9 @@ keeps its first lifecycle. It counts as over when no step runs, and
 - else SETTLE_SECONDS after a wait has seen the last change, since an event of the graph may be switched off;
 - or, for a request that does not wait, OLD_SECONDS after the end of the last step by TheEye's date.
 
+The same holds if TheEye has set the end although the graph demands another step: it does so too early if the first task
+ends at once (see `_is_stuck`), and also after a cancel.
+
 The same holds for any workflow whose job TheEye does not end for STUCK_SECONDS after the end of all its paths.
 So the service does not wait for a task that TheEye starts later than that (`grace_time`).
 """
@@ -26,7 +29,7 @@ def is_over(own: Job, steps: Steps, old_is_enough: bool) -> bool:
     """Return whether the job is over: no step runs or will follow. `old_is_enough` is for a job not seen before."""
     if steps.running:
         return False
-    if own.has_ended and not (own.was_canceled and steps.awaited):
+    if own.has_ended and not (steps.awaited if own.was_canceled else steps.lacking):
         return True
     if not steps.all or not (own.has_ended or steps.silent):
         return own.has_ended

@@ -159,7 +159,8 @@ class WorkflowRunner:
         """
         graph = self._graph(caller, job.id, left)
         steps = (job.steps or Steps()).seen(shown, is_chain=graph.is_chain)
-        steps = replace(steps, awaited=graph.awaits(steps.all))
+        awaited, lacking = (graph.awaits(steps.all, surely=surely) for surely in (False, True))
+        steps = replace(steps, awaited=awaited, lacking=lacking)
         silent = is_silent(graph, steps)
         if silent and not steps.all and (job.steps is None or has_settled(steps)):
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=job.without_document())
@@ -169,15 +170,18 @@ class WorkflowRunner:
         """Raise JobGone if the last step was deleted unread, UpstreamFailed if TheEye does not show it."""
         if not steps.last and any(step.gone for step in steps.all):
             raise JobGone(_LOST, job=own.without_document())
-        graph = self._graph(caller, own.id, left)
-        hides_next = own.has_ended and not own.was_canceled and graph.awaits(steps.all, surely=True)
+        hides_next = steps.lacking and own.has_ended and not own.was_canceled
+        if hides_next:  # unless the graph was changed since it was read
+            hides_next = self._read_graph(caller, own.id, left).awaits(steps.all, surely=True)
         if not steps.last or hides_next:
             raise UpstreamFailed(_HIDDEN, code=JobGone.code, job=own.without_document())
 
     def _graph(self, caller: Caller, job_id: str, left: Left) -> Graph:
         """Return the workflow's graph, remembered or read now."""
-        if (graph := self._graphs.get(caller)) is not None:
-            return graph
+        return self._graphs.get(caller) or self._read_graph(caller, job_id, left)
+
+    def _read_graph(self, caller: Caller, job_id: str, left: Left) -> Graph:
+        """Read the workflow's graph, and remember it."""
         try:
             document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, left())
         except (Refused, JobGone):  # TheEye may show the job and not the workflow: then its own end is all to go by

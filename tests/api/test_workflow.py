@@ -240,6 +240,25 @@ def test_a_list_that_lacks_the_last_job_is_told(shown: int, version: Any, client
     assert got.get_json()["job"]["id"] == run
 
 
+def test_an_end_that_theeye_sets_too_early(app: Flask, theeye: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a first task that ends at once: TheEye ends the workflow's job before it starts the next task."""
+    monkeypatch.setattr(workflow_end, "SETTLE_SECONDS", 60)
+    theeye.workflow(by_hand=True)
+    with waiting(app, theeye, 1) as ([run, _], answer):
+        theeye.finish(run)
+        looks = len(theeye.calls_of("workflow_jobs"))
+        theeye.wait_for_calls("workflow_jobs", looks + 2)
+        assert not answer.done()
+        theeye.follow(SECOND)
+        assert answer.result(20).get_json() == OUTPUT[SECOND]
+    monkeypatch.setattr(workflow_end, "SETTLE_SECONDS", 0.2)
+    with waiting(app, theeye, 1) as ([run, _], answer):
+        theeye.finish(run)
+        assert "shuts the caller out" in error_of(answer.result(20), 502, "EJOBGONE")["message"]
+    theeye.workflow(edges=[])
+    assert post(app.test_client(), WORKFLOW_JOB).get_json() == OUTPUT[FIRST], "the graph was changed"
+
+
 @pytest.mark.parametrize("read", [True, False])
 def test_the_last_job_is_read_before_it_is_pushed_out(
     read: bool, app: Flask, services: Services, theeye: StandIn
