@@ -16,7 +16,7 @@ from app.runs.redis_scripts import RedisScripts
 from app.runs.runs import Runs
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
-from app.telemetry.metrics_folder import FOLDER_VARIABLE
+from app.telemetry.metrics_folder import FOLDER_VARIABLE, reserve_space
 from app.theeye.callers import TASK, WORKFLOW
 from app.theeye.gateway import Gateway
 from app.theeye.runner import Runners, TaskRunner
@@ -100,7 +100,9 @@ def _metrics(settings: Settings) -> Metrics | None:
     if FOLDER_VARIABLE not in os.environ:
         log.warning("SYNC_METRICS_BIND needs gunicorn with this service's gunicorn.conf.py: there are no metrics")
         return None
-    return Metrics()
+    metrics = Metrics()
+    reserve_space()
+    return metrics
 
 
 def _probes(gateway: Gateway, supervisor: Supervisor) -> tuple[Probe, Probe]:

@@ -9,11 +9,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client
 _MADE_VARIABLE = "THEEYE_SYNC_METRICS_FOLDER"  # equal to FOLDER_VARIABLE if the folder is ours and not the operator's
 _PREFIX = "theeye-sync-metrics-"
+_SPACE = 1 << 20  # bytes that must be free at the start; each process needs four files of 64 KiB
 
 
 def prepare() -> None:
@@ -26,6 +28,18 @@ def prepare() -> None:
         raise SystemExit(f"theeye-sync: no folder for metrics in {named or 'TMPDIR'}: {error.strerror}") from None
     os.environ[FOLDER_VARIABLE] = os.environ[_MADE_VARIABLE] = folder
     atexit.register(_remove_of, os.getpid())
+    _check_space(folder)
+
+
+def reserve_space() -> None:
+    """Allocate the blocks of this process's files.
+
+    prometheus_client makes sparse files and maps them into memory. If the file system is full at the first write to a
+    block, the kernel kills the process (SIGBUS), and with it all its waiting requests.
+    """
+    for file in Path(os.environ[FOLDER_VARIABLE]).glob(f"*_{os.getpid()}.db"):
+        with suppress(OSError, AttributeError), file.open("r+b") as opened:  # not every system can allocate
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def forget_process(pid: int) -> None:
@@ -60,6 +74,15 @@ def _make_in(named: Path) -> str:
     finally:
         os.close(one_at_a_time)
     return folder
+
+
+def _check_space(folder: str) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_SPACE))
+    except OSError as error:
+        words = f"metrics cannot be written in {Path(folder).parent}"
+        raise SystemExit(f"theeye-sync: {words}: {error.strerror}") from None
 
 
 def _make(parent: Path | None) -> str:

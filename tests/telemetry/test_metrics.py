@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
@@ -26,7 +28,9 @@ from support.processes import (
     RawResponse,
     Redis,
     Service,
+    clean_environment,
     free_port,
+    need,
     raw_request,
     read_response,
     request_bytes,
@@ -342,6 +346,35 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     program = "from app.telemetry import metrics_folder\nmetrics_folder.prepare()"
     ran = run_python("-c", program, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "file"), status=1)
     assert ran.stderr == f"theeye-sync: no folder for metrics in {tmp_path}/file: File exists\n"
+
+
+FILLS_THE_DISK = """
+import os
+from contextlib import suppress
+from app import Settings, services
+from app.telemetry import metrics_folder
+
+metrics_folder.prepare()
+metrics = services._metrics(Settings(metrics_bind="127.0.0.1:1"))
+with suppress(OSError), open(os.environ["TMPDIR"] + "/file", "wb", 0) as file:
+    while file.write(bytes(4096)):
+        pass
+for number in range(300):  # of several blocks
+    metrics.call("read", f"status {number}")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize(
+    ("size", "status", "told"), [("2m", 0, ""), ("512k", 1, "metrics cannot be written in {}: No")]
+)
+def test_a_full_file_system_kills_no_process(size: str, status: int, told: str, tmp_path: Path) -> None:
+    script = f'mount --make-rprivate / && mount -t tmpfs -o size={size} tmpfs {tmp_path} && exec "$@"'
+    command = [need("unshare", "util-linux"), "--mount", "sh", "-c", script, "-", sys.executable, "-c", FILLS_THE_DISK]
+    env = clean_environment() | {"PYTHONPATH": str(CHECKOUT), "TMPDIR": str(tmp_path)}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (status, "")
+    assert told.format(tmp_path) in ran.stderr
 
 
 def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path) -> None:
