@@ -3,7 +3,10 @@
 import os
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
+
+from app.telemetry.metrics_folder import FOLDER_VARIABLE
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})
 
@@ -34,7 +37,6 @@ class MetricsSocket:
     def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer `/metrics` with the metrics of all processes, in the format that the client accepts."""
         from prometheus_client import CollectorRegistry, make_wsgi_app
-        from prometheus_client.multiprocess import MultiProcessCollector
 
         if environ.get("PATH_INFO") != "/metrics":  # prometheus_client answers every path
             start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "10")])
@@ -42,9 +44,32 @@ class MetricsSocket:
         if environ["REQUEST_METHOD"] == "HEAD":  # prometheus_client does not know HEAD; gunicorn drops the body
             environ = environ | {"REQUEST_METHOD": "GET"}
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(AllProcesses())
         answered: Iterable[bytes] = make_wsgi_app(registry)(environ, start_response)
         return answered
+
+
+class AllProcesses:
+    """Collect the metrics of all processes.
+
+    prometheus_client's own collector fails if a file is empty (prometheus/client_python#1199): a process that starts
+    makes its files and fills them a moment later, and one that is killed in that moment leaves an empty file for ever.
+    """
+
+    def collect(self) -> Iterable[Any]:
+        """Return the sums and values of the files that are not empty."""
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        files = [str(file) for file in Path(os.environ[FOLDER_VARIABLE]).glob("*.db") if _is_filled(file)]
+        metrics: Iterable[Any] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return metrics
+
+
+def _is_filled(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # its process has just ended
+        return False
 
 
 def _addresses(host: str) -> frozenset[str]:

@@ -382,6 +382,8 @@ def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path)
         [folder] = tmp_path.glob("theeye-sync-metrics-*")
         assert oct(folder.stat().st_mode & 0o777) == "0o700"
         assert world.ask() == 200
+        (folder / "counter_1.db").touch()  # as a process leaves it that is killed while it starts
+        world.wait_for("theeye_sync_requests_total{mode=output,outcome=success}", 1)
         [worker] = world.service.worker_pids()
         os.kill(worker, signal.SIGTERM)  # a worker's end is not the service's
         wait_until(lambda: worker not in world.service.worker_pids(), 20, "its end")
