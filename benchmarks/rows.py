@@ -10,8 +10,9 @@ from benchmarks.processes import Service, client, task_id
 CPU = "CPU ms a request"
 TASK_MS = 50
 OUTPUT_CONNECTIONS = 8
-LISTENER = {"psubscribe", "ping"}
-NOT_THE_SERVICES = {"publish", "info", "config|resetstat"}  # commands of TheEye and of this benchmark
+# Commands to Redis that are sent for no request: by TheEye, this benchmark, the listener, and on a new connection.
+NOT_COUNTED = {b"publish", b"config", b"slowlog", b"psubscribe", b"ping", b"info"}
+MERGE = b":durations:"  # in the keys of a script that a thread runs every 10 s, also for no request
 
 Shared = Callable[[Bench, str, Service], list[Figure]]
 Alone = Callable[[Bench, str], list[Figure]]
@@ -20,13 +21,14 @@ Alone = Callable[[Bench, str], list[Figure]]
 def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
     """Count the calls and Redis commands of a request with a known session."""
     row, redis = "warm request", bench.redis.client()
-    redis.ping()
-    redis.config_resetstat()
+    redis.config_set("slowlog-max-len", 1_000_000)
+    redis.config_set("slowlog-log-slower-than", 0)  # every command is logged, with its keys
+    redis.slowlog_reset()
     load = client("load", "latency", port=service.port, task=INSTANT, seconds=min(bench.options.seconds, 2))
     used = bench.used(service, lambda: bench.run(load))
-    stats = {name.removeprefix("cmdstat_"): found["calls"] for name, found in redis.info("commandstats").items()}
+    commands = sum(_is_of_request(entry["command"]) for entry in redis.slowlog_get(1_000_000))
+    redis.config_set("slowlog-log-slower-than", -1)
     today = bench.today(INSTANT, bench.options.connections[0], min(bench.options.seconds, 3))
-    commands = sum(calls for name, calls in stats.items() if name not in LISTENER | NOT_THE_SERVICES)
     requests = used.calls["create"]
     return [
         Figure(row, worker, "requests", requests),
@@ -35,6 +37,11 @@ def warm(bench: Bench, worker: str, service: Service) -> list[Figure]:
         ).at_most(2),
         Figure(row, worker, "Redis commands a request", commands / requests, 0, 0).at_most(0),
     ]
+
+
+def _is_of_request(command: bytes) -> bool:
+    """Return whether the service ran a command of Redis for a request."""
+    return command.partition(b" ")[0].lower() not in NOT_COUNTED and MERGE not in command
 
 
 def throughput(bench: Bench, worker: str, service: Service) -> list[Figure]:
