@@ -33,13 +33,12 @@ help:
 	@echo "make screenshots  draw the pictures in docs/images"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
 
-# Runs sandbox.demo. Until it handles signals itself, Ctrl-C ends it at once: while Python imports modules, it would
-# print a traceback.
-DEMO := import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
-	import runpy; runpy.run_module("sandbox.demo", run_name="__main__", alter_sys=True)
+# Runs a module as `python -m` does, but Ctrl-C ends it without a traceback, unless the module handles Ctrl-C itself.
+QUIET := import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); del sys.argv[0]; \
+	import runpy; runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 run: $(VENV)/.run
-	@exec $(BIN)/python -c '$(DEMO)' $(if $(TASKS),--tasks "$$TASKS")
+	@exec $(BIN)/python -c '$(QUIET)' sandbox.demo $(if $(TASKS),--tasks "$$TASKS")
 
 serve: $(VENV)/.run
 	@exec $(BIN)/gunicorn
@@ -112,4 +111,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make: $(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "make: making a virtual environment in $(VENV), about 5 seconds"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c '$(QUIET)' venv $(VENV)
