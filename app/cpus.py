@@ -78,6 +78,7 @@ def _quotas_of(group: Path) -> Iterator[float]:
 def _lines(file: Path) -> list[str]:
     """Return a file's lines, or none if it cannot be read: a system without control groups has no quota."""
     try:
-        return file.read_text(errors="replace").splitlines()  # the name of a mount may be any bytes
+        text = file.read_bytes().decode(errors="replace")  # the name of a mount may be any bytes
     except OSError:
         return []
+    return [line for line in text.split("\n") if line]  # splitlines() would also split within such a name
