@@ -60,8 +60,8 @@ def address(text: str) -> str:
     """Read an address to listen on, in gunicorn's form; `:PORT` means all IPv4 addresses."""
     if text.startswith(":"):
         text = f"0.0.0.0{text}"
-    if not re.fullmatch(r"(unix:.+|fd://[0-9]+|(\[[0-9a-fA-F:.]+\]|[^\s:/*]+):[0-9]{1,5})", text):
-        raise ValueError("must be HOST:PORT, :PORT, unix:PATH or fd://NUMBER")
+    if not re.fullmatch(r"(unix:[^,\n]+|fd://[0-9]+|(?!fd:)(\[[0-9a-fA-F:.]+\]|[^\s:/*]+):[0-9]{1,5})", text):
+        raise ValueError("must be one address: HOST:PORT, :PORT, unix:PATH or fd://NUMBER")
     digits = text.rpartition(":")[2]
     if digits.isdigit() and int(digits) > 65535:
         raise ValueError("must have a port of at most 65535")

@@ -62,6 +62,7 @@ def test_each_kind_of_value(variable: str, text: str, value: object) -> None:
         ("SYNC_BIND", ":99999"),
         ("SYNC_BIND", ":"),
         ("SYNC_BIND", "*:6090"),
+        *(("SYNC_BIND", text) for text in ("fd:3", ":1,:2", "unix:/a,127.0.0.1:1")),
         ("SYNC_CONTAINER", "yes"),
         ("SYNC_WORKERS", "0"),
         ("SYNC_WORKERS", "two"),
