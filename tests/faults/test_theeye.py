@@ -106,12 +106,14 @@ def test_supervisor_frozen_past_the_deadline(theeye: Recorder, services: Fleet) 
     theeye.thaw()
 
 
-def test_a_warm_request_makes_two_calls(theeye: Recorder, services: Fleet) -> None:
-    services.warm()
-    theeye.task(delay=0.3)
-    before = len(theeye.calls)
-    settle("no fault: two calls to TheEye a request", theeye, services.send(100))
-    kinds = [call.kind for call in theeye.calls[before:]]
+def test_a_warm_request_makes_two_calls(redis_server: Redis) -> None:
+    """The services are new: they know the session for 30 s from their first request on, and the task for 60 s."""
+    with Recorder(redis_server.url) as theeye, fleet(theeye, redis_server.url) as services:
+        services.warm()
+        theeye.task(delay=0.3)
+        before = len(theeye.calls)
+        settle("no fault: two calls to TheEye a request", theeye, services.send(100))
+        kinds = [call.kind for call in theeye.calls[before:]]
     assert {kind: kinds.count(kind) for kind in kinds} == {"create": 200, "read": 200}
 
 

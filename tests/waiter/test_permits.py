@@ -1,5 +1,6 @@
 """Test looks at jobs: two calls within one deadline, the limit per second, and how notifications count."""
 
+import os
 import queue
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -79,9 +80,12 @@ def asked(all_permits: Permits, *priorities: tuple[float, bool]) -> list[tuple[f
     given: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
     with ExitStack() as stack:
         permits = [stack.enter_context(all_permits.permit(partial(given.put, each))) for each in priorities]
+        all_permits._giving_in = os.getpid()  # as if a thread gave permits: none does before all have asked
         for permit, (last_look, first) in zip(permits, priorities, strict=True):
             permit.ask(last_look, first)
             assert permit.is_asked
+        all_permits._giving_in = 0
+        all_permits._ensure_giving()
         return [given.get(timeout=30) for _ in priorities]
 
 
