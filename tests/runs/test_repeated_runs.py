@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from support.client import error_of, post
+from support.client import close, error_of, post
 from support.load import record
 from support.processes import Redis, Service, free_port, wait_until
 from support.redis_layout import job_ids
@@ -246,3 +246,4 @@ def test_a_bug_right_after_the_create_leaves_the_key_with_its_job(
     again = post(client, Idempotency_Key="k-bug")
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
     assert again.headers["X-Job-Id"] == failed.headers["X-Job-Id"]
+    close(app)
