@@ -151,7 +151,7 @@ def test_a_step_that_should_follow_is_waited_for_so_long(
     assert ask(client, "GET", f"{WORKFLOW_JOB}/{run}?wait=0").status_code == 200, "it is old by TheEye's date"
 
 
-def test_a_circle_is_bounded_and_can_be_cancelled(
+def test_a_cycle_is_bounded_and_can_be_cancelled(
     client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workflows, "MOST_STEPS", 5)

@@ -136,6 +136,28 @@ def test_a_workflow_lights_up(page: Page, site: Service) -> None:
     expect(page.locator("#graph .bad")).to_contain_text("Check the stock")
 
 
+def test_a_workflow_whose_tasks_are_not_shown_to_the_token(page: Page, site: Service) -> None:
+    ids = {SHIPPING: ["a" * 24], BRANCHES: []}
+    listed = [
+        {
+            "id": key,
+            "name": key,
+            "task_arguments": [],
+            "tasks": [{"id": task, "name": None} for task in tasks],
+            "edges": [],
+        }
+        for key, tasks in ids.items()
+    ]
+    page.route("**/workflow?limit=1000", lambda route: route.fulfill(json=listed))
+    open_console(page, site.url)
+    page.get_by_role("button", name="List the tasks").click()
+    expect(page.locator("#task option", has_text=SHIPPING)).to_have_count(1)
+    for workflow, status, boxes in ((SHIPPING, "Status 409 · failure", 1), (BRANCHES, "Status 200 · success", 0)):
+        page.get_by_role("combobox", name="Task").select_option("")
+        run(page, f"workflow/{workflow}", [200], "parse", status)
+        expect(page.locator("#graph g")).to_have_count(boxes)
+
+
 def test_a_number_keeps_all_its_digits(page: Page, site: Service) -> None:
     open_console(page, site.url)
     run(page, ECHO, [{"id": 12345678901234567890}], "parse")

@@ -46,10 +46,11 @@ function arrange({ tasks, edges }) {
   }));
 }
 
-function box({ name }, { x, y }) {
+function box({ id, name }, { x, y }) {
+  const known = name ?? id; // TheEye does not show every task to every token
   const state = svg("text", { x: 12, y: 36, class: "state" });
-  const label = svg("text", { x: 12, y: 19 }, short(name));
-  const group = svg("g", { transform: `translate(${x} ${y})` }, svg("title", {}, name), svg("rect", { ...BOX, rx: 6 }), label, state);
+  const label = svg("text", { x: 12, y: 19 }, short(known));
+  const group = svg("g", { transform: `translate(${x} ${y})` }, svg("title", {}, known), svg("rect", { ...BOX, rx: 6 }), label, state);
   return { group, state };
 }
 

@@ -113,7 +113,7 @@ export function refresh() {
   $("shown").hidden = false;
   $("shown-title").textContent = run.title;
   $("lifecycles").replaceChildren();
-  run.graph = run.workflow && drawGraph(run.workflow);
+  run.graph = run.workflow?.tasks.length ? drawGraph(run.workflow) : undefined;
   $("graph").replaceChildren(...(run.graph ? [run.graph.shown] : []));
   const file = isLong(run.body) ? [download(run.body, "body.json")] : [];
   $("curl").replaceChildren(element("pre", { tabindex: "0" }, curlLine(run.method, run.path, run.body)), ...file);
