@@ -1,5 +1,6 @@
 """Run or follow one job until its answer arrives; reconnect when a connection is cut."""
 
+import re
 from time import monotonic, sleep
 from typing import Protocol
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from app.client.target import Target
 
 EVENTS = "text/event-stream"
 PAUSES = (0.5, 1, 2, 4, 8, 8, 8)  # seconds to wait before each reconnection
+_WHOLE_ID = re.compile("[0-9a-f]{24}")  # TheEye's ids of jobs
 
 
 class Shown(Protocol):
@@ -86,10 +88,13 @@ class Call:
         body = self._body if method == "POST" else None
         target = self.target.path + self._query()
         with self.service.call(method, target, body, headers, silent_seconds) as response:
-            self._know(unquote(response.headers.get("X-Job-Id", "")), shown)
+            job = unquote(response.headers.get("X-Job-Id", ""))
+            if _WHOLE_ID.fullmatch(job):  # the connection's end may have cut it, see read_answer
+                self._know(job, shown)
             if response.headers.get("Content-Type", "").partition(";")[0] == EVENTS:
                 return self._watch(response, shown)
             answer = read_answer(response)
+            self._know(job, shown)
         if answer.code == "ENOKEYS" and (self._own_key or self.was_sent):
             self.key, self._own_key = "", False
             if self.was_sent:  # to another instance, which may have keys

@@ -83,15 +83,24 @@ class Service:
 
 
 def read_answer(response: requests.Response) -> Answer:
-    """Return the answer of a response that is no stream. Raise Cut if a proxy in front of the service answered instead.
+    """Return the answer of a response that is no stream.
 
-    With deploy/nginx.conf the proxy's answer says whether the service may have received the request.
+    Raise Cut if the answer is not whole, or if a proxy in front of the service answered instead. With deploy/nginx.conf
+    the proxy's answer says whether the service may have received the request.
     """
     headers = {name.lower(): value for name, value in response.headers.items()}
+    if not (response.content or _tells_end(response)):
+        raise Cut("the connection ended within the answer's headers", sent=True)
     answer = answer_of(response.status_code, headers, response.content)
     if _is_of_proxy(answer):
         raise Cut(answer.words, sent=answer.code != NOT_SENT)
     return answer
+
+
+def _tells_end(response: requests.Response) -> bool:
+    """Return whether an answer without content is whole; http.client accepts headers that the connection's end cuts."""
+    length, coding = (response.headers.get(name, "") for name in ("Content-Length", "Transfer-Encoding"))
+    return response.status_code in (204, 304) or length.isdigit() or coding.lower() == "chunked"
 
 
 def _is_of_proxy(answer: Answer) -> bool:

@@ -17,6 +17,7 @@ from app.client.offer import Offer, read_offer
 from app.client.service import Service as Client
 
 END = "\r\nConnection: close\r\n\r\n"
+CUT_ID = "HTTP/1.1 200 X\r\nX-Job-State: success\r\nX-Job-Id: 61f42186c38"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,8 @@ def test_a_service_that_is_not_there_has_started_nothing() -> None:
         (f'HTTP/1.1 502 X{END}{{"message":"down","code":"EGATEWAY"}}', 1, "EGATEWAY: down", False),
         (f'HTTP/1.1 500 X{END}{{"message":"bug","code":"EINTERNAL"}}', 1, "EINTERNAL: bug", True),
         (f"HTTP/1.1 200 X{END}<html>", 1, "the answer is not from TheEye Sync", True),
-        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}", 1, "the answer is not from TheEye Sync", False),
+        *((cut, 3, "within the answer's headers", True) for cut in (CUT_ID, f"{CUT_ID}\r\nContent-Length:")),
+        (f"HTTP/1.1 301 X\r\nLocation: http://127.0.0.1:1/{END}moved", 1, "the answer is not from TheEye Sync", False),
         (f"HTTP/1.1 501 X{END}<html>", 1, "the answer is not from TheEye Sync", False),
     ],
 )
