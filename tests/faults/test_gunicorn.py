@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.load import (
@@ -298,12 +299,16 @@ def usage(pid: int) -> tuple[int, int]:
 def test_one_subscription_a_process() -> None:
     with Redis() as redis, Recorder(redis.url) as theeye, fleet(theeye, redis.url, workers=3) as services:
         theeye.task(delay=0.5)
-        for _ in range(2):
-            settle("no fault, three workers: one subscription each", theeye, services.send(200))
         client = redis.client()
-        # not PUBSUB NUMPAT: from Redis 7 on it counts a pattern once, however many subscribe to it
-        listeners = client.client_list(_type="pubsub")
-        assert len(listeners) == 6, "one for each worker process"
-        assert len({listener["psub"] for listener in listeners}) == 1
+
+        def listeners() -> list[Any]:
+            settle("no fault, three workers: one subscription each", theeye, services.send(200))
+            # not PUBSUB NUMPAT: from Redis 7 on it counts a pattern once, however many subscribe to it
+            return list(client.client_list(_type="pubsub"))
+
+        wait_until(lambda: len(listeners()) == 6, 60, "a request at each worker: the kernel distributes them")
+        found = listeners()
+        assert len(found) == 6, "one for each worker process"
+        assert len({listener["psub"] for listener in found}) == 1
         calls = client.info("commandstats")["cmdstat_psubscribe"]["calls"]
         assert calls == 2 * 6, "to workflows and to jobs, which older rules of Redis refuse apart; never again"
