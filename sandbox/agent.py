@@ -62,7 +62,7 @@ class Agent:
             self._submit(job["id"])
 
     def cancel(self, job_id: str) -> bool:
-        """Cancel a job if its lifecycle allows that; return whether it was canceled."""
+        """Cancel a job if its lifecycle allows that; return whether it was cancelled."""
         canceled = self._end(job_id, jobs.cancel, _CANCELLABLE)
         with self._lock:
             script = self._running.get(job_id)

@@ -22,7 +22,7 @@ _CHANGED_AT_THE_END = (
     "onhold",
     "terminated",
     "canceled",
-)  # also a canceled run, if one of its branches continued
+)  # also a cancelled run, if one of its branches continued
 
 
 class WorkflowRuns:
@@ -59,7 +59,7 @@ class WorkflowRuns:
         return run
 
     def cancel(self, run: Document) -> bool:
-        """Cancel only the newest job of a run, as TheEye does; return whether it was canceled."""
+        """Cancel only the newest job of a run, as TheEye does; return whether it was cancelled."""
         newest = self._store.newest_step(run["id"])
         if newest is None or not self._agent.cancel(newest):
             return False

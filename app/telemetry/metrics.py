@@ -24,20 +24,20 @@ class Metrics:
         registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
-        words = "Requests answered; health checks that succeed aside."
+        words = "Answered requests, without successful health checks."
         self._requests = counter("theeye_sync_requests", words, ["mode", "outcome"])
-        self._refused = counter("theeye_sync_refused", "Requests refused, by error code.", ["code"])
-        self._joins = counter("theeye_sync_idempotent_joins", "Requests that joined the job of an earlier one.")
+        self._refused = counter("theeye_sync_refused", "Requests that the service refused, by error code.", ["code"])
+        self._joins = counter("theeye_sync_idempotent_joins", "Requests that got the job of an earlier one by its key.")
         self._calls = counter("theeye_sync_theeye_calls", "Calls to TheEye.", ["kind", "status"])
-        sessions = counter("theeye_sync_sessions", "Sessions looked up.", ["cache"])
+        sessions = counter("theeye_sync_sessions", "Lookups of sessions.", ["cache"])
         self._hits, self._misses = sessions.labels("hit"), sessions.labels("miss")
-        self._wait = histogram("theeye_sync_wait_seconds", "Waiting for the end of a job.", buckets=WAITS)
-        words = "A request about a job, without its waiting and queueing."
+        self._wait = histogram("theeye_sync_wait_seconds", "Seconds of waiting for the end of a job.", buckets=WAITS)
+        words = "Seconds of a request about a job, without waiting and queueing."
         self._overhead = histogram("theeye_sync_overhead_seconds", words, buckets=OVERHEADS)
-        self._parked = gauge("theeye_sync_parked", "Requests about a job under way.", multiprocess_mode="livesum")
-        words = "Jobs whose end a look found while notifications were heard, but none of it."
+        self._parked = gauge("theeye_sync_parked", "Current requests about a job.", multiprocess_mode="livesum")
+        words = "Jobs whose end was found by polling although Redis was connected."
         self._unheard = counter("theeye_sync_unheard_ends", words)
-        words = "1 while every process that listens for notifications hears Redis."
+        words = "1 while every process that listens is connected to Redis."
         self._new_listener = partial(gauge, "theeye_sync_listener_up", words, multiprocess_mode="livemin")
         self._listener: Any = None
         self._known: dict[tuple[str, int | str], Counter] = {}  # labels() takes longer than inc()

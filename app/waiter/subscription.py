@@ -136,7 +136,7 @@ def _try_pattern(connection: Any, pattern: str) -> None:
     try:
         _call(connection, "PSUBSCRIBE", pattern)
     except ResponseError as error:
-        log.warning("Redis does not tell of %s, waits look instead: %s", pattern, error)
+        log.warning("Redis refuses the notifications %s, the service polls instead: %s", pattern, error)
 
 
 def _track_flushes(connection: Any) -> None:
@@ -147,7 +147,7 @@ def _track_flushes(connection: Any) -> None:
         _call(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", _call(connection, "CLIENT", "ID"))
         _call(connection, "SUBSCRIBE", FLUSHED)
     except ResponseError as error:
-        log.debug("Redis does not tell of a flush: %s", error)
+        log.debug("Redis does not notify of a flush: %s", error)
 
 
 def _call(connection: Any, *command: Any) -> Any:

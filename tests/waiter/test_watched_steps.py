@@ -75,4 +75,4 @@ def test_a_user_with_the_rights_of_an_older_version(
         assert post(app.test_client(), WORKFLOW_JOB).status_code == 200
         services: Services = app.extensions[EXTENSION]
         assert services.waiter._notifications.live
-    assert f"Redis does not tell of {WORKFLOW_FINISHED}" in caplog.text
+    assert f"Redis refuses the notifications {WORKFLOW_FINISHED}" in caplog.text
