@@ -1,6 +1,6 @@
 """Call TheEye's supervisor: create, read and cancel jobs, show tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -115,8 +115,12 @@ class Supervisor(Server):
         return lifecycle
 
     def cancel(self, caller: Caller, job_id: str, timeout: float | None = None) -> None:
-        """Ask TheEye to cancel a job; its answer does not tell if that had an effect. Raise as `read` does."""
-        self.ask(caller, "cancel", "PUT", path_of(caller.customer, "job", job_id, "cancel"), job_id, timeout)
+        """Ask TheEye to cancel a job; its answer does not tell if that had an effect. Raise as `read` does.
+
+        Some versions answer 204, others 400, if the lifecycle allows no cancel, for example because the job has ended.
+        """
+        path = path_of(caller.customer, "job", job_id, "cancel")
+        self.ask(caller, "cancel", "PUT", path, job_id, timeout, accepted=(400,))
 
     def value(self, caller: Caller, kind: str, path: str, job_id: str, timeout: float | None = None) -> Any:
         """Return TheEye's answer about a job, or None if it is not JSON. Raise as `read` does."""
@@ -147,9 +151,16 @@ class Supervisor(Server):
         return reply, None
 
     def ask(
-        self, caller: Caller, kind: str, method: str, path: str, job_id: str, timeout: float | None = None
+        self,
+        caller: Caller,
+        kind: str,
+        method: str,
+        path: str,
+        job_id: str,
+        timeout: float | None = None,
+        accepted: Collection[int] = (),
     ) -> Reply:
-        """Make a call about a job; such a call may be repeated. Raise as `read` does."""
+        """Make a call about a job, which may be repeated. Raise as `read` does, but for no `accepted` status."""
         job = Job(job_id)
         try:
             reply = self._call(caller, _names(caller), kind, method, path, timeout=timeout)
@@ -159,7 +170,7 @@ class Supervisor(Server):
             raise NotAsked(f"TheEye was not asked: {error}", job=job) from None
         except TransportError as error:
             raise Unavailable(f"The supervisor did not answer: {error}", job=job) from None
-        if 200 <= reply.status < 300:
+        if 200 <= reply.status < 300 or reply.status in accepted:
             return reply
         if reply.status in (400, 404) and value_of(reply) is not None:  # 400: invalid id; without JSON a proxy's answer
             raise JobGone(GONE.format(kind=caller.runs.kind), job=job)

@@ -76,19 +76,21 @@ def test_a_cancelled_job_in_any_of_theeyes_words_is_204(lifecycle: str, state: s
 
 @dataclass(frozen=True)
 class TooLate:
-    """Accept a cancel, although the job has just ended."""
+    """Answer a cancel of a job that has just ended, as one of TheEye's versions does."""
 
     theeye: StandIn
     job_id: str
+    answer: Answer
 
     def play(self, exchange: Exchange) -> bool:
         self.theeye.finish(self.job_id)
-        return exchange.reply(Answer(204))
+        return exchange.reply(self.answer)
 
 
-def test_a_cancel_that_came_too_late_is_409(world: World) -> None:
+@pytest.mark.parametrize("answer", [Answer(204), Answer(400, b'"cannot cancel job"')])
+def test_a_cancel_that_came_too_late_is_409(answer: Answer, world: World) -> None:
     job_id = world.start()
-    world.theeye.fault("cancel", TooLate(world.theeye, job_id), times=1)
+    world.theeye.fault("cancel", TooLate(world.theeye, job_id, answer), times=1)
     ended(world.delete(job_id), job_id, "finished", "success")
 
 
@@ -111,10 +113,12 @@ def test_a_cancel_that_theeye_refuses_or_cannot_take(answer: Any, status: int, c
     assert world.theeye.jobs[job_id]["lifecycle"] == "ready"
 
 
-def test_a_cancel_whose_job_goes_on_is_202(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [204, 400])
+def test_a_cancel_whose_job_goes_on_is_202(status: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "CANCEL_SECONDS", 0.1)
     job_id = world.start()
     world.theeye.change(job_id, lifecycle="started")
+    world.theeye.fault("cancel", Reply(status, "cannot cancel job"), times=1)
     got = world.delete(job_id)
     assert (got.status_code, got.headers["Location"], got.headers["Retry-After"]) == (202, f"{JOB}/{job_id}", "1")
     assert got.get_json()["job"] == {"id": job_id, "lifecycle": "started", "state": "in_progress"}
