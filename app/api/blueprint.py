@@ -82,7 +82,7 @@ def match_no_odd_path(endpoint: str | None, segments: dict[str, Any] | None) -> 
     WSGI's PATH_INFO is decoded: an encoded slash looks like a separator there, and hosts may resolve dot segments.
     The routes of extensions (`/static/<path:filename>`) are not checked.
     """
-    if endpoint is not None and request.blueprint != blueprint.name:
+    if endpoint is not None and endpoint.rpartition(".")[0] != blueprint.name:
         return
     odd = _ODD_PATH.search(raw_path(request.environ)) or any(map(_is_odd, (segments or {}).values()))
     if odd or names_token(_path()):  # a token in the path must not go on to TheEye in a URL

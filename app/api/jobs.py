@@ -42,8 +42,8 @@ def run(customer: str, **named: str) -> Response:
 
 def _run(wanted: JobRequest, client: Client) -> Following[Response]:
     with consequences(wanted):
-        g.theeye_sync_run = _run_request(wanted)  # for `crashed`, which tells the client its job
-        ran = yield from current_services().runs.follow(g.theeye_sync_run, client)
+        asked = g.theeye_sync_run = _run_request(wanted)  # for `crashed`, which tells the client its job
+        ran = yield from current_services().runs.follow(asked, client)
     late = errors.Accepted if wanted.budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
     return _answer(wanted, ran.job, late, headers)
@@ -66,7 +66,7 @@ def _run_request(wanted: JobRequest) -> RunRequest:
         key=read_key(environ.get("HTTP_IDEMPOTENCY_KEY"), wanted.session, caller.runs, query, body),
         seconds=wanted.budget.seconds,
         at_once=wanted.budget.at_once,
-        watched=events.are_wanted(),
+        watched=wanted.watched,
         release=held.release,
     )
 
@@ -84,7 +84,7 @@ def _read(wanted: JobRequest, client: Client, job: str) -> Following[Response]:
     waiter, durations = services.waiter, services.durations
     with consequences(wanted), _gone_as_not_found():
         deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
-        follower = Follower(wanted.caller, client, deadline, events.are_wanted())
+        follower = Follower(wanted.caller, client, deadline, wanted.watched)
         since = waiter.listen()
         found = _owned(waiter.fetch(follower, job), wanted)
         durations.recall(wanted.session.customer_id, wanted.caller.runs.name)
@@ -119,7 +119,7 @@ def cancel(customer: str, job: str, **named: str) -> Response:
 
 def _outcome_or_events(following: Following[Response], wanted: JobRequest) -> Response:
     """Return the outcome, or a stream if the client prefers events."""
-    if not events.are_wanted():
+    if not wanted.watched:
         return outcome(following)
     return events.stream(following, partial(_location, wanted), partial(_expected, wanted))
 

@@ -10,6 +10,7 @@ from app.api.query import Query
 from app.errors import BadRequest
 
 WAIT_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class Budget(NamedTuple):
@@ -35,7 +36,7 @@ def read_budget(query: Query, prefer: str | None, most: float) -> Budget:
         raise BadRequest("wait must be a number of seconds, with three decimals at the most")
     preferred = _preferences(prefer) if prefer else {}
     by_header = preferred.get("wait", "")
-    header_wait = float(by_header) if re.fullmatch("[0-9]{1,9}", by_header, re.ASCII) else None
+    header_wait = float(by_header) if _SECONDS.fullmatch(by_header) else None
     waits = [float(wait) for wait in (asked, header_wait) if wait is not None]
     return Budget(
         seconds=min([most, *waits]),

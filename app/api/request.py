@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Request, current_app
 
+from app.api.events import are_wanted
 from app.api.formatting import choose
 from app.api.preferences import Budget, cancels_on_disconnect, read_budget
 from app.api.query import Query
@@ -22,7 +23,10 @@ from formatters import Formatter
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Hold a request: caller, task or workflow, mode, and how long it may wait; the customer is that of the path."""
+    """Hold a request: caller, task or workflow, mode, and how long it may wait; the customer is that of the path.
+
+    `watched` means that the client wants each change of the job as an event.
+    """
 
     customer: str
     query: Query
@@ -33,6 +37,7 @@ class JobRequest:
     budget: Budget
     cancels_on_disconnect: bool
     is_strict: bool
+    watched: bool
 
 
 def current_services() -> Services:
@@ -57,7 +62,7 @@ def read_request(request: Request, customer: str, runs: Runnable) -> JobRequest:
     trace.mode = formatter.name if runs.id else ""  # a list of tasks has no mode
     caller = Caller(session.customer, token, trace, runs, session.customer_id)
     strict = is_strict(query, settings.strict)
-    return JobRequest(customer, query, caller, session, formatter, accept, budget, cancels, strict)
+    return JobRequest(customer, query, caller, session, formatter, accept, budget, cancels, strict, are_wanted())
 
 
 def token_of(authorization: str | None, query: Query, query_token: bool) -> str:

@@ -1,7 +1,6 @@
 """Turn a request into a job: send at most one create, under the history guard and the request's idempotency key."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
@@ -129,10 +128,8 @@ class Runs:
     ) -> Following[Job]:
         """Create the job when the history guard permits, and follow it."""
         caller = request.caller
-        with ExitStack() as stack:
-            self._check_task(request, follower)
-            guarded = self._guard.protect(request.name, partial(self._left, follower, reservation))
-            protection = stack.enter_context(guarded)
+        self._check_task(request, follower)
+        with self._guard.protect(request.name, partial(self._left, follower, reservation)) as protection:
             since = self._admit(follower.client, reservation)
             sent = monotonic()
             job = self._create(request, protection.queued, began)

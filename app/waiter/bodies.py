@@ -42,4 +42,5 @@ class HeldBody:
 
     def release(self) -> None:
         """Count the body no longer."""
-        self.resize(0)
+        if self._counted:
+            self.resize(0)

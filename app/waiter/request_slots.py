@@ -1,7 +1,6 @@
 """Limit the requests about jobs that one process handles at once: all of them, and those of one customer."""
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +18,7 @@ class RequestSlots:
         self._metrics = metrics
         self._lock = threading.Lock()
         self.in_use = 0
-        self._by_customer: Counter[str] = Counter()
+        self._by_customer: dict[str, int] = {}
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -43,9 +42,10 @@ class RequestSlots:
         """Count a slot for its customer, once the session is known. Raise TooBusy if the customer has too many."""
         most = self._most_of_customer
         with self._lock:
-            if self._by_customer[customer_id] >= most:
+            held = self._by_customer.get(customer_id, 0)
+            if held >= most:
                 raise TooBusy(f"{most} requests of this customer are waiting already, nothing was started")
-            self._by_customer[customer_id] += 1
+            self._by_customer[customer_id] = held + 1
         try:
             yield
         finally:
