@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import JobGone, JobTooLarge, Refused, Unavailable, UpstreamFailed
+from app.errors import JobGone, JobTooLarge, Refused, SyncError, Unavailable, UpstreamFailed
 from app.theeye.callers import WORKFLOW, Caller
 from app.theeye.graph import Graph, Graphs
 from app.theeye.jobs import WORKFLOW_JOB, Job
@@ -125,19 +125,19 @@ class WorkflowRunner:
         return {}
 
     def _cancel_steps(self, caller: Caller, job: Job, left: Left) -> int:
-        """Cancel the steps that run; return how many. Raise Refused, or Unavailable."""
-        cancelled, refusal = 0, None
+        """Cancel the steps that run; return how many. Raise SyncError, after all were tried."""
+        cancelled, failure = 0, None
         for step in job.steps.running if job.steps is not None else ():
             try:
                 self._supervisor.cancel(caller, step.id, left())
                 cancelled += 1
             except JobGone:  # the step was deleted meanwhile
                 continue
-            except Refused as error:
-                refusal = error
-        if refusal is not None:
-            refusal.job = job.without_document()
-            raise refusal
+            except SyncError as error:
+                failure = error
+        if failure is not None:
+            failure.job = job.without_document()  # the client knows no step
+            raise failure
         return cancelled
 
     def _jobs(self, caller: Caller, job_id: str, left: Left) -> list[Document]:

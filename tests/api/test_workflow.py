@@ -318,6 +318,7 @@ def test_a_branch_that_cannot_be_cancelled_is_told(
     app: Flask, client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.api.jobs.CANCEL_SECONDS", 0.2)
+    monkeypatch.setattr(workflows, "CANCEL_SECONDS", 0.5)
     hold(theeye, SECOND, THIRD)
     theeye.workflow(tasks=[FIRST, SECOND, THIRD], edges=FORK)
     with waiting(app, theeye, 3) as ([run, *_], answer):
@@ -325,6 +326,9 @@ def test_a_branch_that_cannot_be_cancelled_is_told(
         theeye.fault("cancel", Reply(403, {"statusCode": 403, "message": "Job is not cancellable"}), times=1)
         refused = delete(client, run)
         assert error_of(refused, 403, "")["job"]["id"] == run
+        theeye.fault("cancel", Reply(500, {"message": "oops"}))
+        assert error_of(delete(client, run), 502, "ESUPERVISOR")["job"]["id"] == run
+        theeye.heal()
         theeye.fault("cancel", Reply(204, None))
         late = delete(client, run)
         assert (late.status_code, late.headers["Location"]) == (202, f"{WORKFLOW_JOB}/{run}")
