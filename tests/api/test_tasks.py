@@ -8,6 +8,7 @@ from support.client import ask, error_of
 from support.theeye import Reply, Silence, StandIn
 
 from app import Services
+from app.api import tasks
 
 LIST = "/acme/task"
 FREE = {"id": 1, "order": 1, "type": "select", "label": "Region", "value": "eu", "required": True, "options": ["eu"]}
@@ -96,3 +97,8 @@ def test_it_holds_a_slot_while_theeye_is_asked(client: FlaskClient, theeye: Stan
     for _ in range(3):
         assert ask(client, "GET", LIST).status_code == 200
     assert ask(client, "GET", "/beta/task").status_code == 403
+
+
+def test_the_console_hides_what_is_typed_by_the_same_words(client: FlaskClient) -> None:
+    with ask(client, "GET", "/console/arguments.js") as script:
+        assert f"const words = /{tasks._SECRET.pattern}/i;" in script.get_data(as_text=True)
