@@ -7,11 +7,12 @@ keeps its first lifecycle. It counts as over when no step runs, and
 - else SETTLE_SECONDS after a wait has seen the last change, since an event of the graph may be switched off;
 - or, for a request that does not wait, OLD_SECONDS after the end of the last step by TheEye's date.
 
-The same holds if TheEye has set the end although the graph demands another step: it does so too early if the first task
-ends at once (see `_is_stuck`), and also after a cancel.
+These rules also serve for two other kinds of job:
 
-The same holds for any workflow whose job TheEye does not end for STUCK_SECONDS after the end of all its paths.
-So the service does not wait for a task that TheEye starts later than that (`grace_time`).
+- TheEye has set the end although the graph demands another step. It does so too early if the first task ends at once
+  (see `_is_stuck`), and also after a cancel.
+- TheEye has not set the end for STUCK_SECONDS after the end of all paths. So the service does not wait for a task that
+  TheEye starts later than that (`grace_time`).
 """
 
 from time import monotonic, time
@@ -59,4 +60,5 @@ def _is_stuck(graph: Graph, steps: Steps) -> bool:
 
 
 def _is_quiet(steps: Steps, seconds: float) -> bool:
+    """Return whether no step has started or ended for so long."""
     return monotonic() - steps.changed_at > seconds
