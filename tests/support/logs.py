@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support.processes import Service, wait_until
+from support.processes import Service, wait_until, whole_lines
 from support.settings import environment
 from support.theeye import StandIn
 
@@ -55,7 +55,7 @@ class LoggedService:
         return found
 
     def messages(self) -> str:
-        return self._errors.read_text()
+        return whole_lines(self._errors)
 
 
 def serve(theeye: StandIn, home: Path, worker: str, form: str, **env: str) -> Service:

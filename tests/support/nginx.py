@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 from support.host_checks import CORS, DEPLOY
-from support.processes import Process, RawResponse, free_port, need, wait_until
+from support.processes import Process, RawResponse, free_port, need, wait_until, whole_lines
 from support.sockets import serving
 
 SHAPE = ["message", "statusCode", "name", "code", "status"]
@@ -52,8 +52,7 @@ class Nginx(Process):
         return f"http://127.0.0.1:{self.port}"
 
     def access_log(self) -> str:
-        path = self.directory / "theeye-sync.access.log"
-        return path.read_text() if path.exists() else ""
+        return whole_lines(self.directory / "theeye-sync.access.log")
 
     def _nobody(self) -> dict[str, Any]:
         """Return options to start nginx as `nobody` if the tests run as root: it must not need root."""

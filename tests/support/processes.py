@@ -83,6 +83,12 @@ def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
         time.sleep(0.01)
 
 
+def whole_lines(path: Path) -> str:
+    """Return a log without a line that is still being written: at the end of a page (4 KiB) half of it can be read."""
+    text = path.read_text(errors="replace") if path.exists() else ""
+    return text[: text.rfind("\n") + 1]
+
+
 class Process:
     """Run a subprocess in a process group of its own, with both streams in one file."""
 
@@ -124,8 +130,7 @@ class Process:
             )
 
     def log_text(self) -> str:
-        path = self.directory / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return whole_lines(self.directory / "log")
 
     def signal(self, number: int) -> None:
         self._running().send_signal(number)

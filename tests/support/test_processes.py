@@ -3,6 +3,7 @@
 import os
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_redis_freezes_and_thaws() -> None:
         sock.settimeout(5)
         assert sock.recv(64) == b"+PONG\r\n"
         server.freeze()  # a frozen one can be stopped, too
+
+
+def test_a_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert processes.whole_lines(log) == ""
+    log.write_text('{"one": 1}\n{"tw')
+    assert processes.whole_lines(log) == '{"one": 1}\n'
 
 
 def test_a_process_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
