@@ -5,11 +5,17 @@ Kubernetes). Python's own count reads the affinity only (python/cpython#80235).
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
+
+_MEMBERSHIP = re.compile(r"[0-9]+:([^:]*):(/.*)")  # cgroups(7)
+_MOUNT = re.compile(  # proc_pid_mountinfo(5)
+    r"(?:[^ ]+ ){3}(?P<top>[^ ]+) (?P<folder>[^ ]+) .*? - (?P<kind>[^ ]+) [^ ]* (?P<options>[^ ]+)"
+)
 
 
 def allowed() -> int:
@@ -48,28 +54,24 @@ def _groups(root: Path) -> Iterator[Path]:
 
 def _memberships(root: Path) -> Iterator[tuple[str, PurePosixPath]]:
     """Yield the controllers of each hierarchy (an empty text in version 2) and the group of this process in it."""
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        yield controllers, PurePosixPath(path)
+    for found in filter(None, map(_MEMBERSHIP.fullmatch, _lines(root / "proc/self/cgroup"))):
+        yield found[1], PurePosixPath(found[2])
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, PurePosixPath, str]]:
     """Yield the mounts of the hierarchies with a CPU quota: controller, group at the top of the mount, folder."""
-    for line in _lines(root / "proc/self/mountinfo"):  # proc_pid_mountinfo(5)
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        top, mounted = before.split(" ")[3:5]
-        if kind == "cgroup2":
-            yield "", PurePosixPath(top), mounted
-        elif kind == "cgroup" and "cpu" in options.split(","):
-            yield "cpu", PurePosixPath(top), mounted
+    for found in filter(None, map(_MOUNT.fullmatch, _lines(root / "proc/self/mountinfo"))):
+        if found["kind"] == "cgroup2":
+            yield "", PurePosixPath(found["top"]), found["folder"]
+        elif found["kind"] == "cgroup" and "cpu" in found["options"].split(","):
+            yield "cpu", PurePosixPath(found["top"]), found["folder"]
 
 
 def _quotas_of(group: Path) -> Iterator[float]:
     """Yield the quota of one group in cores, if it has one; `max` (version 2) and `-1` (version 1) mean none."""
     texts = [_lines(group / name) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
     for numbers in ([" ".join(text) for text in texts], " ".join(_lines(group / "cpu.max")).split()):
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             share, period = map(int, numbers[:2])
             if share > 0 and period > 0:
                 yield share / period

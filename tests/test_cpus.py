@@ -8,7 +8,7 @@ from app import cpus
 
 V2 = "29 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 V1 = "33 25 0:28 {} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct"
-ODD = "40 23 0:9 / /mnt/\x85a\x0c\rb\u2028c rw - ext4 /dev/vdb rw"
+ODD = "odd\n40 23 0:9 / - cgroup2\n40 23 0:9 / /mnt/\x85a\x0c\rb\u2028c rw - ext4 /dev/vdb rw"
 MEMORY = "34 25 0:29 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory"
 ROOT = "23 1 0:20 / / rw,relatime shared:1 - ext4 /dev/vda1 rw"
 
@@ -36,12 +36,13 @@ def tree(root: Path, groups: str, *mounts: str, **files: str) -> Path:
         ({"other__cpu.max": "100000 100000\n"}, None),  # not on the way up
         ({"cpu.max": "50000\n"}, None),
         ({"cpu.max": "50000 0\n"}, None),
+        ({"cpu.max": f"{'9' * 400} 1\n"}, None),
         ({"cpu.max": ""}, None),
         ({}, None),
     ],
 )
 def test_version_2(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
-    assert cpus.quota(tree(tmp_path, "0::/pod/box\n", ODD, V2, **files)) == quota
+    assert cpus.quota(tree(tmp_path, "odd\n0::/pod/box\n", ODD, V2, **files)) == quota
 
 
 @pytest.mark.parametrize(
