@@ -1,6 +1,6 @@
 """Define the views about jobs: run a task or workflow, fetch its job's answer later, cancel its job."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic, perf_counter
@@ -104,12 +104,12 @@ def cancel(customer: str, job: str, **named: str) -> Response:
     with consequences(wanted), _gone_as_not_found():
         follower = Follower(wanted.caller, Client(), monotonic() + CANCEL_SECONDS)
         since = waiter.listen()
-        found = _found_to_cancel(follower, job, wanted)
+        found = _found_to_cancel(lambda: _owned(waiter.fetch(follower, job), wanted))
         if found.has_ended:
             raise errors.AlreadyEnded("The job had already ended", job=found)
         with job_in_errors(found.without_document()):
             services.runners[wanted.caller.runs.kind].cancel(wanted.caller, found)
-            found = waiter.wait(follower, found, since, look_first=True)
+            found = _found_to_cancel(partial(waiter.wait, follower, found, since, look_first=True))
     if not found.has_ended:
         raise errors.Accepted(found, found.age, _location(wanted, job), expected=_expected(wanted))
     if not found.was_canceled:
@@ -196,10 +196,10 @@ def _owned(found: Job, wanted: JobRequest) -> Job:
     return found
 
 
-def _found_to_cancel(follower: Follower, job: str, wanted: JobRequest) -> Job:
+def _found_to_cancel(find: Callable[[], Job]) -> Job:
     """Return the job, also one with too many steps to wait for: only a cancel ends a cycle of tasks."""
     try:
-        return _owned(current_services().waiter.fetch(follower, job), wanted)
+        return find()
     except errors.JobTooLarge as error:
         if isinstance(error.job, Job) and error.job.steps is not None:  # then it is known to be the workflow's
             return error.job

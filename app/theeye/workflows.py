@@ -107,7 +107,7 @@ class WorkflowRunner:
                 if self._cancel_steps(caller, job, left):
                     failure = None
             except Unavailable as error:
-                failure = error
+                failure = error if left() else failure  # at the end of CANCEL_SECONDS it is no failure of TheEye
             if job.has_ended:
                 return
             threading.Event().wait(CANCEL_PAUSE)

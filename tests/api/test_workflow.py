@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from support.client import RUN, ask, error_of, post
 from support.events import stream
 from support.processes import Redis, wait_until
-from support.theeye import ACME, BETA, JOB, TASK, Answer, Exchange, Reply, StandIn
+from support.theeye import ACME, BETA, JOB, TASK, Answer, Exchange, Reply, Silence, StandIn
 from support.workflows import ADMIN, FIRST, SECOND, THIRD, WORKFLOW, WORKFLOW_JOB
 from werkzeug.test import TestResponse
 
@@ -166,6 +166,11 @@ def test_a_cycle_is_bounded_and_can_be_cancelled(
     for query in ("", "?wait=0"):
         error_of(ask(client, "GET", f"{WORKFLOW_JOB}/{run}{query}"), 502, "EJOBTOOLARGE")
     error_of(ask(client, "DELETE", f"{WORKFLOW_JOB.replace(WORKFLOW, TASK)}/{run}"), 404, "ENOTFOUND")
+    monkeypatch.setattr(workflows, "CANCEL_SECONDS", 0.3)
+    theeye.fault("workflow_cancel", Reply(400, "cannot cancel job"))
+    theeye.fault("cancel", Reply(204, None))
+    assert delete(client, run).status_code == 202, "its tasks go on"
+    theeye.heal()
     assert delete(client, run).status_code == 204
     assert ask(client, "GET", f"{WORKFLOW_JOB}/{run}").headers["X-Job-State"] == "canceled"
 
@@ -336,6 +341,24 @@ def test_a_branch_that_cannot_be_cancelled_is_told(
         theeye.heal()
         assert delete(client, run).status_code == 204
         answer.result(20)
+
+
+def test_a_cancel_whose_effect_is_not_shown(
+    client: FlaskClient, theeye: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.jobs.CANCEL_SECONDS", 0.2)
+    monkeypatch.setattr(workflows, "CANCEL_SECONDS", 0.3)
+    hold(theeye, FIRST)
+    theeye.workflow()
+    run = post(client, WORKFLOW_JOB, Prefer="respond-async").headers["X-Job-Id"]
+
+    class ThenSilent:
+        def play(self, exchange: Exchange) -> bool:
+            theeye.fault("workflow_jobs", Silence())
+            return exchange.reply(Answer())
+
+    theeye.fault("workflow_cancel", ThenSilent())
+    assert delete(client, run).status_code == 202
 
 
 def test_a_client_that_has_gone_cancels_every_branch(services: Services, client: FlaskClient, theeye: StandIn) -> None:
