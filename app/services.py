@@ -94,15 +94,18 @@ def assemble(settings: Settings) -> Services:
 
 
 def _metrics(settings: Settings) -> Metrics | None:
-    """Return the metrics for Prometheus, or None if they are off or the host has made no folder for them."""
+    """Return the metrics for Prometheus, or None if they are off or there is no folder or no room for them."""
     if not settings.metrics_bind:
         return None
     if FOLDER_VARIABLE not in os.environ:
         log.warning("SYNC_METRICS_BIND needs gunicorn with this service's gunicorn.conf.py: there are no metrics")
         return None
-    metrics = Metrics()
-    reserve_space()
-    return metrics
+    try:
+        reserve_space()
+    except OSError as error:
+        log.warning("this process is not in the metrics, their directory cannot be written: %s", error.strerror)
+        return None
+    return Metrics()
 
 
 def _probes(gateway: Gateway, supervisor: Supervisor) -> tuple[Probe, Probe]:

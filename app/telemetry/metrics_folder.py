@@ -9,13 +9,15 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client
 _MADE_VARIABLE = "THEEYE_SYNC_METRICS_FOLDER"  # equal to FOLDER_VARIABLE if the folder is ours and not the operator's
 _PREFIX = "theeye-sync-metrics-"
-_SPACE = 1 << 20  # bytes that must be free at the start; each process needs four files of 64 KiB
+_SPACE = 1 << 20  # bytes that must be free at the start
+# The files of a process as prometheus_client names them, and their bytes: enough for every combination of labels
+# (about 200 bytes each), so that no file has to grow.
+_FILES = {"counter": 128 << 10, "histogram": 64 << 10, "gauge_livesum": 64 << 10, "gauge_livemin": 64 << 10}
 
 
 def prepare() -> None:
@@ -32,14 +34,20 @@ def prepare() -> None:
 
 
 def reserve_space() -> None:
-    """Allocate the blocks of this process's files.
+    """Make this process's files with all their blocks, before prometheus_client does. Raise OSError for lack of room.
 
     prometheus_client makes sparse files and maps them into memory. If the file system is full at the first write to a
     block, the kernel kills the process (SIGBUS), and with it all its waiting requests.
     """
-    for file in Path(os.environ[FOLDER_VARIABLE]).glob(f"*_{os.getpid()}.db"):
-        with suppress(OSError, AttributeError), file.open("r+b") as opened:  # not every system can allocate
-            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    files = {Path(os.environ[FOLDER_VARIABLE], f"{kind}_{os.getpid()}.db"): size for kind, size in _FILES.items()}
+    try:
+        for path, size in files.items():
+            with path.open("ab") as file:  # an earlier process with the same id may have left it: its counts go on
+                file.write(bytes(max(0, size - file.tell())))
+    except OSError:
+        for path in files:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def forget_process(pid: int) -> None:

@@ -16,6 +16,7 @@ from werkzeug.wsgi import ClosingIterator
 from app.errors import SyncError
 from app.telemetry.access_log import json_line, text_line
 from app.telemetry.metrics import Metrics
+from app.telemetry.metrics_folder import FOLDER_VARIABLE
 from app.telemetry.metrics_socket import MetricsSocket
 from app.telemetry.trace import Trace, begin, end
 from app.telemetry.wsgi import Wsgi
@@ -35,7 +36,8 @@ class Tracing:
     def __init__(self, application: Wsgi, form: str, metrics: Metrics | None = None, bind: str = "") -> None:
         """Wrap an application; `form` is that of the log lines or `off`, `bind` the address of `/metrics`."""
         self._metrics = metrics
-        self._metrics_socket = MetricsSocket(bind) if metrics is not None else None
+        # A process that does not count, because its disk is full, shows what the others have counted.
+        self._metrics_socket = MetricsSocket(bind) if bind and FOLDER_VARIABLE in os.environ else None
         self._application = application
         self._line = LINES.get(form)
         self._out = StandardOutput()

@@ -355,18 +355,24 @@ from app import Settings, services
 from app.telemetry import metrics_folder
 
 metrics_folder.prepare()
-metrics = services._metrics(Settings(metrics_bind="127.0.0.1:1"))
+settings = Settings(metrics_bind="127.0.0.1:1")
+metrics = services._metrics(settings)
 with suppress(OSError), open(os.environ["TMPDIR"] + "/file", "wb", 0) as file:
     while file.write(bytes(4096)):
         pass
-for number in range(300):  # of several blocks
+for number in range(600):  # of several blocks
     metrics.call("read", f"status {number}")
+metrics.listener(True)  # its file is not used before
+if (late := os.fork()) == 0:
+    os._exit(services._metrics(settings) is not None)
+assert os.waitpid(late, 0)[1] == 0
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 @pytest.mark.parametrize(
-    ("size", "status", "told"), [("2m", 0, ""), ("512k", 1, "metrics cannot be written in {}: No")]
+    ("size", "status", "told"),
+    [("2m", 0, "this process is not in the metrics, "), ("512k", 1, "metrics cannot be written in {}: No")],
 )
 def test_a_full_file_system_kills_no_process(size: str, status: int, told: str, tmp_path: Path) -> None:
     script = f'mount --make-rprivate / && mount -t tmpfs -o size={size} tmpfs {tmp_path} && exec "$@"'
@@ -375,6 +381,18 @@ def test_a_full_file_system_kills_no_process(size: str, status: int, told: str, 
     ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout) == (status, "")
     assert told.format(tmp_path) in ran.stderr
+
+
+def test_a_process_that_cannot_count_shows_what_the_others_have_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(metrics_folder.FOLDER_VARIABLE, str(tmp_path / "removed"))
+    client = create_app(Settings(metrics_bind="127.0.0.1:9090")).test_client()
+    assert "this process is not in the metrics" in caplog.text
+    sock = Mock(getsockname=Mock(return_value=("127.0.0.1", 9090)))
+    there = {"SERVER_PORT": "9090", "gunicorn.socket": sock}
+    assert client.get("/metrics", environ_overrides=there).status_code == 200
+    assert [client.get("/healthz", environ_overrides=each).status_code for each in (there, {})] == [404, 200]
 
 
 def test_a_folder_of_ours_is_removed_at_the_end(theeye: StandIn, tmp_path: Path) -> None:
