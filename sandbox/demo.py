@@ -1,6 +1,7 @@
 """Run `python -m sandbox.demo`, which `make run` starts: a sandbox and the service, and print example commands."""
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -11,7 +12,6 @@ import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 import requests
 
@@ -52,8 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     folder: Path | None = _parser().parse_args(arguments).tasks
     own = load_recipes([folder] if folder else [])
     service_bind = os.environ.get("SYNC_BIND", "").strip() or "127.0.0.1:6090"
-    for bind, variable in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
-        _check_free(bind, variable)
+    with ExitStack() as listeners:  # both at once: they must not be the same
+        for bind, name in ((SANDBOX_BIND, "the sandbox's port"), (service_bind, "SYNC_BIND")):
+            listeners.enter_context(_listener(bind, name))
     try:
         with ExitStack() as stack:
             redis_folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="theeye-redis-"))
@@ -125,17 +126,18 @@ def _serve(programs: Programs, service_bind: str, redis_url: str, folder: Path |
     programs.watch()
 
 
-def _check_free(bind: str, name: str) -> None:
-    if not re.fullmatch(r"[^\s:/]*:[0-9]{1,5}", bind):
+def _listener(bind: str, name: str) -> socket.socket:
+    """Return a socket that listens on an address, to check it. Raise SystemExit."""
+    host, _, port = bind.rpartition(":")
+    if not re.fullmatch(r"[^\s:/]*:[0-9]{1,5}", bind) or int(port) > 65535:
         raise SystemExit(f"make run: {name} must be HOST:PORT")
-    url = urlsplit(f"//{bind}")
     try:
-        with closing(socket.create_server((url.hostname or "", url.port or 0), reuse_port=False)):
-            pass
+        return socket.create_server((host, int(port)))
     except OSError as error:
-        raise SystemExit(
-            f"make run: cannot listen on {bind} ({name}): {os.strerror(error.errno or 0)}. Is it running already?"
-        ) from None
+        # `create_server` adds its own words to strerror; os.strerror does not know the errors of name resolution.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        hint = ". Is it running already?" if error.errno == errno.EADDRINUSE else ""
+        raise SystemExit(f"make run: cannot listen on {bind} ({name}): {reason}{hint}") from None
 
 
 def _reachable(bind: str) -> str:

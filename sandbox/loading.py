@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.recipes import BrokenRecipe, Task, read_recipe, task_of
+from sandbox.recipes import Task, read_recipe, task_of
 from sandbox.workflow_recipes import Workflow, workflow_of
 
 BUILT_IN = Path(__file__).parent / "tasks"
@@ -30,7 +30,7 @@ def load_recipes(folders: Iterable[Path]) -> Recipes:
     for path in (path for folder in folders for path in _recipe_files(folder)):
         try:
             loaded = load_recipe(path)
-        except (BrokenRecipe, OSError) as error:
+        except (ValueError, OSError) as error:  # ValueError also for a file name with a null byte
             _logger.warning("skipped the recipe %s: %s", path, error)
             continue
         known: dict[str, Task] | dict[str, Workflow]

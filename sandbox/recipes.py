@@ -126,9 +126,13 @@ def _task_document(task: dict[str, Any]) -> dict[str, Any]:
         "customer_id": CUSTOMER_ID,
         "customer_name": CUSTOMER,
     }
-    if not all(isinstance(argument, dict) for argument in document["task_arguments"]):
-        raise BrokenRecipe("task.task_arguments must be an array of objects")
+    if not all(map(_is_argument, document["task_arguments"])):
+        raise BrokenRecipe("task.task_arguments must be an array of objects; the order of each is a number")
     return document
+
+
+def _is_argument(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("order") or 0, int | float)
 
 
 def derived_id(name: str) -> str:

@@ -204,6 +204,23 @@ def test_make_run_says_that_a_port_is_taken(whose: str) -> None:
     need_nobody(SANDBOX_PORT)
 
 
+@pytest.mark.parametrize(
+    ("bind", "words"),
+    [
+        ("127.0.0.1:65536", "SYNC_BIND must be HOST:PORT$"),
+        ("192.0.2.1:7000", r"\(SYNC_BIND\): Cannot assign requested address$"),  # TEST-NET-1 of RFC 5737
+        ("the sandbox's", r"\(SYNC_BIND\): Address already in use"),
+    ],
+)
+def test_an_address_that_cannot_be_used(bind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        sandbox_bind = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(demo_module, "SANDBOX_BIND", sandbox_bind)
+    monkeypatch.setenv("SYNC_BIND", sandbox_bind if bind == "the sandbox's" else bind)
+    with pytest.raises(SystemExit, match=words):
+        demo_module.main([])
+
+
 @pytest.mark.skipif(os.environ.get("CI") != "true", reason="installs everything anew: CI=true runs it")
 def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
     need_free(SANDBOX_PORT, SERVICE_PORT)

@@ -194,18 +194,19 @@ def test_a_broken_recipe_says_why(name: str, reason: str) -> None:
         load_recipe(RECIPES / "broken" / f"{name}.json")
 
 
-def test_broken_recipes_are_skipped_and_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_broken_recipes_are_skipped_and_named(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    (tmp_path / "null_byte.json").write_text('{"task": {"name": "x"}, "file": {"filename": "\\u0000"}}')
     with caplog.at_level(logging.WARNING):
-        tasks = load_recipes([RECIPES / "broken", RECIPES / "nowhere"]).tasks
+        tasks = load_recipes([RECIPES / "broken", RECIPES / "nowhere", tmp_path]).tasks
     identifier = hashlib.sha1(b"Fine among broken ones").hexdigest()[:24]
     assert [(task.id, task.name) for task in tasks.values()] == [(identifier, "Fine among broken ones")]
-    for name in [*BROKEN, "no_script", "nowhere"]:
+    for name in [*BROKEN, "no_script", "nowhere", "null_byte"]:
         assert name in caplog.text
 
 
 WRONG_TYPES: list[dict[str, Any]] = [
     *({"timeout": "soon"}, {"env": []}, {"task_arguments": {}}, {"task_arguments": [1]}, {"source_model_id": 5}),
-    {"script_runas": 1},
+    *({"script_runas": 1}, {"task_arguments": [{"order": "1"}]}),
 ]
 
 
