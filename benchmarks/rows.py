@@ -64,9 +64,8 @@ def _throughput(bench: Bench, worker: str, service: Service, connections: int) -
     if worker == "gevent":
         rate, cpu = rate.at_least(1300), cpu.at_most_times(4.5, floor["cpu_ms"], "the floor")
     else:
-        gevents = bench.times_floor.get(
-            (row, "gevent")
-        )  # relative to the floor: the machine's speed changes from row to row
+        # Relative to the floor: the machine's speed changes from row to row.
+        gevents = bench.times_floor.get((row, "gevent"))
         cpu = cpu.at_most_times(1.6, gevents and gevents * floor["cpu_ms"], "gevent's")
     return [
         rate,

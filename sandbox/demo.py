@@ -46,9 +46,8 @@ The sandbox keeps its jobs in .sandbox/. Ctrl-C stops everything; waiting reques
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C; return the exit status."""
-    logging.getLogger("sandbox").addHandler(
-        logging.NullHandler()
-    )  # the sandbox itself says what is wrong with a recipe
+    # The sandbox itself says what is wrong with a recipe.
+    logging.getLogger("sandbox").addHandler(logging.NullHandler())
     folder: Path | None = _parser().parse_args(arguments).tasks
     own = load_recipes([folder] if folder else [])
     service_bind = os.environ.get("SYNC_BIND", "").strip() or "127.0.0.1:6090"
@@ -79,19 +78,8 @@ def _redis(programs: Programs, folder: Path) -> str:
         return ""
     _say("  a Redis")
     path = folder / "redis.sock"  # a socket in a private folder: no port is used, and no other user can connect
-    command = [
-        server,
-        "--port",
-        "0",
-        "--unixsocket",
-        str(path),
-        "--dir",
-        str(folder),
-        "--save",
-        "",
-        "--loglevel",
-        "warning",
-    ]
+    options = {"port": "0", "unixsocket": str(path), "dir": str(folder), "save": "", "loglevel": "warning"}
+    command = [server, *(word for name, value in options.items() for word in (f"--{name}", value))]
     programs.start(command, os.environ, quiet=True)
     try:
         programs.wait_until(lambda: _listens(path), str(path))

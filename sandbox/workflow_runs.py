@@ -17,12 +17,8 @@ from sandbox.store import Document, Store
 from sandbox.workflow_recipes import Workflow
 
 _logger = logging.getLogger(__name__)
-_CHANGED_AT_THE_END = (
-    "ready",
-    "onhold",
-    "terminated",
-    "canceled",
-)  # also a cancelled run, if one of its branches continued
+# also a cancelled run, if one of its branches continued
+_CHANGED_AT_THE_END = ("ready", "onhold", "terminated", "canceled")
 
 
 class WorkflowRuns:

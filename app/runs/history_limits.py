@@ -59,6 +59,5 @@ def _kept_jobs(document: Mapping[str, Any]) -> float | None:
         return inf
     if not isinstance(limit, int) or isinstance(limit, bool):
         return None
-    return (
-        limit or DEFAULT_LIMIT if limit >= 0 else inf
-    )  # as in TheEye: 0 means the default, a negative limit deletes nothing
+    # As in TheEye: 0 means the default, a negative limit deletes nothing.
+    return limit or DEFAULT_LIMIT if limit >= 0 else inf

@@ -47,9 +47,8 @@ class RedisScripts:
         if not self._free.acquire(timeout=QUEUE_SECONDS):
             raise RedisUnavailable("all connections to Redis are in use")
         try:
-            self._check_breaker(
-                despite_failure
-            )  # calls that waited while Redis failed do not try it one after the other
+            # Again: calls that waited while Redis failed do not try it one after the other.
+            self._check_breaker(despite_failure)
             return self._answer(name, keys, arguments)
         finally:
             self._free.release()
