@@ -165,6 +165,7 @@ def _pieces(value: Any) -> Iterator[bytes]:
         for start in range(0, len(value), MANY):
             yield b"," if start else b"["
             yield from _items(value[start : start + MANY])
+            time.sleep(0)
         yield b"]"
     else:
         for number, (name, item) in enumerate(value.items()):

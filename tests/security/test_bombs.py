@@ -223,6 +223,13 @@ def test_a_long_text_is_written_in_pieces_as_it_is_as_a_whole(letters: str, coun
     assert jsontext.dumps(value) == whole.encode()
 
 
+def test_a_long_list_is_written_with_pauses_for_other_greenlets(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    assert jsontext.dumps({"a": [7] * 10_000}) == b'{"a":[' + b"7," * 9_999 + b"7]}"
+    assert len(pauses) > 10
+
+
 @pytest.mark.parametrize("shift", range(4))
 def test_a_long_form_is_read_in_pieces_as_it_is_as_a_whole(shift: int) -> None:
     form = b"a=" + b"x" * shift + b"%C3%A9%+" * 40_000 + b"&b&a=%4&c%5B%5D=1"
