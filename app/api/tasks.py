@@ -13,7 +13,7 @@ from app.theeye.callers import Caller
 MAX_LISTED = 1000  # tasks or workflows in one answer
 
 _TASK = ("id", "name", "type")
-_ARGUMENT = ("id", "order", "type", "label", "required", "readonly")
+_ARGUMENT = ("id", "order", "type", "label", "required", "readonly", "multiple", "masked")
 _DEFAULTS = ("value", "options")  # shown if the caller may change the argument's value
 _SECRET = re.compile(
     r"pass|pwd|secret|token|creden[tc]ial|(api|private|access).?key|(?<![a-z])pin(?![a-z])|clave|contrase",

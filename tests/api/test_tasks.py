@@ -11,7 +11,10 @@ from app import Services
 from app.api import tasks
 
 LIST = "/acme/task"
-FREE = {"id": 1, "order": 1, "type": "select", "label": "Region", "value": "eu", "required": True, "options": ["eu"]}
+FREE = {"id": 1, "order": 1, "type": "select", "label": "Region", "required": True, "multiple": True} | {
+    "value": "eu",
+    "options": ["eu"],
+}
 
 
 def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
@@ -35,8 +38,8 @@ def shown(client: FlaskClient, theeye: StandIn, arguments: Any) -> Any:
     ],
 )
 def test_values_that_are_not_the_callers(changes: Any, hidden: bool, client: FlaskClient, theeye: StandIn) -> None:
-    [argument] = shown(client, theeye, [FREE | changes])
-    expected = {name: value for name, value in (FREE | changes).items() if name != "masked"}
+    [argument] = shown(client, theeye, [FREE | changes | {"help": "x"}])
+    expected = {**FREE, **changes}
     if hidden:
         del expected["value"], expected["options"]
     assert argument == expected

@@ -102,22 +102,33 @@ def test_a_field_for_each_argument(page: Page, site: Service) -> None:
     kinds = [{"type": "fixed"}, {"type": "input", "readonly": True}, {"type": "input", "value": 7}, {"type": "date"}]
     kinds += [{"type": "select", "value": 2, "options": [{"id": 1, "label": "one"}, {"id": 2, "label": "two"}]}]
     kinds += [{"type": "input", "label": "Password"}, {"type": "input"}]
+    kinds += [
+        {"type": "select", "value": ["a"], "multiple": True, "options": ["a", "b"]},
+        {"type": "input", "masked": True},
+    ]
+    kinds += [{"type": "json", "value": {"a": [1]}}, {"type": "json"}]
+    kinds += [{"type": "date", "value": "2026-11-25T10:00:00Z"}, {"type": "input", "value": "two\nlines"}]
     task = {"id": TASK, "name": "All", "task_arguments": [{"order": order, **kind} for order, kind in enumerate(kinds)]}
     page.route("**/task?limit=*", lambda route: route.fulfill(json=[task]))
     open_console(page, site.url)
     page.get_by_role("button", name="List the tasks").click()
     page.get_by_role("combobox", name="Task").select_option("All")
-    fields = page.locator("#arguments :is(input, select)")
-    for index, value in ((3, "2026-11-25"), (5, "s3cret")):
+    fields = page.locator("#arguments :is(input, select, textarea)")
+    for index, value in ((3, "2026-11-25"), (5, "s3cret"), (10, "{")):
         fields.nth(index).fill(value)
+    fields.nth(7).select_option(["a", "b"])
     with page.expect_response("**/task?limit=*"), page.expect_response("**/workflow?limit=*"):
         page.get_by_role("button", name="List the tasks").click()  # what was typed stays
     expect(page.locator("#listed")).to_contain_text("1 task")
+    page.locator("#run").click()
+    assert fields.nth(10).evaluate("(field) => field.validationMessage") == "This is not JSON."
+    fields.nth(10).fill("")
     with page.expect_request("**/job?parse") as sent:
         page.locator("#run").click()
-    assert sent.value.post_data_json == {"task_arguments": [None, None, "7", "2026-11-25", "2", "s3cret", None]}
-    assert [fields.nth(index).is_disabled() for index in range(7)] == [True, True, *[False] * 5]
-    assert fields.nth(5).get_attribute("type") == "password"
+    values = [None, None, "7", "2026-11-25", "2", "s3cret", None, ["a", "b"], None, '{"a":[1]}', None]
+    assert sent.value.post_data_json == {"task_arguments": [*values, "2026-11-25T10:00:00Z", "two\nlines"]}
+    assert [index for index in range(len(kinds)) if fields.nth(index).is_disabled()] == [0, 1]
+    assert [index for index in range(len(kinds)) if fields.nth(index).get_attribute("type") == "password"] == [5, 8]
 
 
 def test_a_workflow_lights_up(page: Page, site: Service) -> None:

@@ -13,17 +13,23 @@ export function argumentFields(task) {
 }
 
 function freeArguments() {
-  const input = element("textarea", { rows: "3", spellcheck: "false" });
+  const input = jsonText("badJson", Array.isArray);
   input.value = "[]";
-  input.addEventListener("input", () => input.setCustomValidity(isJsonArray(input.value) ? "" : say("badJson")));
   // Unchanged: a number with many digits must not be rounded.
   const label = element("span", { "data-words": "argumentsJson" }, say("argumentsJson"));
   return { shown: [element("label", {}, label, input)], read: async () => input.value };
 }
 
-function isJsonArray(text) {
+// Return a field for JSON of a kind; with another text the browser says `wrong`. An empty field is null.
+function jsonText(wrong, isKind) {
+  const input = element("textarea", { rows: "3", spellcheck: "false" });
+  input.addEventListener("input", () => input.setCustomValidity(isJson(input.value || "null", isKind) ? "" : say(wrong)));
+  return input;
+}
+
+function isJson(text, isKind) {
   try {
-    return Array.isArray(JSON.parse(text));
+    return isKind(JSON.parse(text));
   } catch {
     return false;
   }
@@ -50,26 +56,41 @@ function inputFor(argument) {
     const input = element("input", { type: "file" });
     return [input, async () => (input.files.length ? dataUrl(input.files[0]) : null)];
   }
-  const input = argument.type === "select" && Array.isArray(argument.options) ? choice(argument) : line(argument);
-  if (argument.value !== undefined && argument.value !== null) input.value = String(argument.value);
+  if (argument.type === "select" && Array.isArray(argument.options)) return choice(argument);
+  const input = line(argument);
+  input.value = textOf(argument.value);
   return [input, async () => (input.value === "" && !argument.required ? null : input.value)];
 }
 
-function choice({ options, required }) {
+function choice({ options, required, multiple, value }) {
   const shown = options.map((option) => element("option", { value: option?.id ?? option }, String(option?.label ?? option)));
-  if (!required) shown.unshift(element("option", { value: "" }));
-  return element("select", {}, ...shown);
+  if (!required && !multiple) shown.unshift(element("option", { value: "" }));
+  const input = element("select", multiple ? { multiple: "" } : {}, ...shown);
+  const chosen = () => [...input.selectedOptions].map((option) => option.value).filter((text) => text || required);
+  for (const option of shown) option.selected = [value ?? []].flat().map(String).includes(option.value);
+  return [input, async () => (multiple && chosen().length ? chosen() : chosen()[0] ?? null)];
 }
 
 function line(argument) {
-  const type = { date: "date", email: "email" }[argument.type] ?? (isSecret(argument) ? "password" : "text");
-  return element("input", { type, autocomplete: "off", spellcheck: "false" });
+  const text = textOf(argument.value);
+  if (argument.type === "json") return jsonText("badJsonText", () => true);
+  if (text.includes("\n")) return element("textarea", { rows: "3", spellcheck: "false" }); // an <input> would join the lines
+  return element("input", { type: lineType(argument, text), autocomplete: "off", spellcheck: "false" });
 }
 
+// A default with a time of day stays: a field for dates would drop it.
+function lineType(argument, text) {
+  if (argument.type === "date" && /^([0-9]{4}-[0-9]{2}-[0-9]{2})?$/.test(text)) return "date";
+  if (argument.type === "email") return "email";
+  return isSecret(argument) ? "password" : "text";
+}
+
+const textOf = (value) => (value && typeof value === "object" ? JSON.stringify(value) : String(value ?? ""));
+
 // By the same words as app/api/tasks.py, which shows no default of these arguments.
-function isSecret({ id, type, label }) {
+function isSecret({ id, type, label, masked }) {
   const words = /pass|pwd|secret|token|creden[tc]ial|(api|private|access).?key|(?<![a-z])pin(?![a-z])|clave|contrase/i;
-  return [id, type, label].some((name) => words.test(name));
+  return masked || [id, type, label].some((name) => words.test(name));
 }
 
 // Return a file as a `data:` URL with `;base64,`, which TheEye's agents write to disk.
