@@ -18,13 +18,13 @@ _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*")  # the value of SYNC_PORT
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return each SYNC_* variable that is no setting, with the most similar name of a setting."""
+    """Return each SYNC_* variable in any case that is no setting, with the most similar name of a setting."""
     known = [variable_of(each.name) for each in fields(Settings)]
     no_settings = (TOKEN_VARIABLE, CLIENT_URL, CLIENT_TOKEN)
     return {
         name: _nearest(name, known)
         for name, value in sorted(environ.items())
-        if name.startswith("SYNC_") and name not in (*known, *no_settings) and not _is_kubernetes(name, value)
+        if name.upper().startswith("SYNC_") and name not in (*known, *no_settings) and not _is_kubernetes(name, value)
     }
 
 
@@ -36,13 +36,13 @@ def warn_of_unknown_variables() -> None:
 
 
 def has_its_words(setting: str, name: str) -> bool:
-    """Return whether a setting's name contains every word of another name, as SYNC_WAIT_SECONDS those of SYNC_WAIT."""
-    return set(name.split("_")) <= set(setting.split("_"))
+    """Return whether a setting's name contains every word of another name, as SYNC_WAIT_SECONDS those of sync_wait."""
+    return set(name.upper().split("_")) <= set(setting.split("_"))
 
 
 def _nearest(name: str, known: list[str]) -> str:
     candidates = [setting for setting in known if has_its_words(setting, name)] or known
-    return get_close_matches(name, candidates, 1, 0)[0]
+    return get_close_matches(name.upper(), candidates, 1, 0)[0]
 
 
 def _is_kubernetes(name: str, value: str) -> bool:

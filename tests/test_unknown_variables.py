@@ -34,7 +34,12 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
         "SYNC_PORT": "SYNC_LOG",
         "SYNC_REDIS": "SYNC_REDIS_URL",
     }
-    for name, setting in (("SYNC_WAIT", "SYNC_WAIT_SECONDS"), ("SYNC_TTL", "SYNC_SESSION_TTL")):
+    for name, setting in (
+        ("SYNC_WAIT", "SYNC_WAIT_SECONDS"),
+        ("SYNC_TTL", "SYNC_SESSION_TTL"),
+        ("SYNC_Strict", "SYNC_STRICT"),
+        ("sync_redis", "SYNC_REDIS_URL"),
+    ):
         assert unknown_variables({name: ""}) == {name: setting}
 
 

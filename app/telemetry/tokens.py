@@ -11,7 +11,7 @@ ROUNDS = 6  # how often percent-encoding is undone; a text that was encoded more
 
 _COMPOUND = r"(?:access[\W_]{0,3}|(?<![^\W_])(?:auth|id|refresh|session|api|integration)[_-]?)tokens?"
 _NAMES = (
-    rf"(?:{_COMPOUND}|authorization)\W*[=:/;,|][^\w*]*(?:(?:bearer|basic|token)\W+)?"
+    rf"(?:{_COMPOUND}|authorization)(?:\[\w{{1,20}}\])*\W*[=:/;,|][^\w*]*(?:(?:bearer|basic|token)\W+)?"
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
     r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )

@@ -121,6 +121,7 @@ def test_a_request_that_has_ended_is_not_told_of() -> None:
         "POST /x?%61ccess_token=tok-acme&a=1",
         "POST /x?access%5Ftoken=tok-acme",
         "POST /x?access_token[]=tok-acme",
+        "POST /x?access_token[0]=tok-acme",
         "POST /x?access_token%5B%5D=tok-acme",
         "POST /x?access_token=ab,tok-acme",
         "POST /x?access_token=ab)tok-acme",
