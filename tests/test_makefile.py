@@ -29,7 +29,10 @@ def test_a_missing_python(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("script", "words"),
-    [("#!/bin/sh\nexit 1\n", "is older than 3.11"), (NO_VENV, "has no venv module. On Debian and Ubuntu: apt-get")],
+    [
+        ("#!/bin/sh\nexit 1\n", "is not Python 3.11 or newer"),
+        (NO_VENV, "has no venv module. On Debian and Ubuntu: apt-get"),
+    ],
     ids=["an old Python", "no venv module"],
 )
 def test_a_python_that_does_not_do(script: str, words: str, tmp_path: Path) -> None:

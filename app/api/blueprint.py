@@ -157,10 +157,10 @@ def refused(error: HTTPException) -> Response:
 @blueprint.app_errorhandler(InternalServerError)
 def crashed(error: InternalServerError) -> Response:
     """Answer 500 after an unexpected error, which Flask has logged and sent as a signal (Sentry listens to it)."""
-    original, asked = error.original_exception, g.get("theeye_sync_run")
+    original, run = error.original_exception, g.get("theeye_sync_run")
     job: errors.Job | None = original.job if isinstance(original, Crashed) else None
-    if job is None and asked is not None and asked.job_id:  # a hook failed after the view
-        job = Job(asked.job_id)
+    if job is None and run is not None and run.job_id:  # a hook failed after the view
+        job = Job(run.job_id)
     response = error_response(errors.SyncError("Internal Server Error", job=job))
     return add_common_headers(response)  # after a hook that fails Flask runs no other hooks, ours included
 

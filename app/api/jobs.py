@@ -42,8 +42,8 @@ def run(customer: str, **named: str) -> Response:
 
 def _run(wanted: JobRequest, client: Client) -> Following[Response]:
     with consequences(wanted):
-        asked = g.theeye_sync_run = _run_request(wanted)  # for `crashed`, which tells the client its job
-        ran = yield from current_services().runs.follow(asked, client)
+        request_to_run = g.theeye_sync_run = _run_request(wanted)  # for `crashed`, which tells the client its job
+        ran = yield from current_services().runs.follow(request_to_run, client)
     late = errors.Accepted if wanted.budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
     return _answer(wanted, ran.job, late, headers)

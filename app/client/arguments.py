@@ -13,7 +13,7 @@ from app.client.misuse import Misuse
 from app.client.streams import stdin
 
 POSITIONAL = "task_arguments"  # with this name a file is an argument of its own
-_PLACE = re.compile(rf"{POSITIONAL}(?:\[\]|\[([0-9]{{1,3}})\])?")
+_POSITION = re.compile(rf"{POSITIONAL}(?:\[\]|\[([0-9]{{1,3}})\])?")
 
 
 def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str]) -> bytes:
@@ -24,10 +24,10 @@ def body_of(arguments: Sequence[str], json_file: str | None, files: Sequence[str
         return stdin().read() if json_file == "-" else _content(json_file, "--json")
     _check_texts([*arguments, *(file.partition("=")[0] for file in files)])
     named = [_data_url(file) for file in files]
-    placed = [(position, url) for name, url in named if (position := _position(name)) is not None]
-    if not named or len(placed) == len(named):
-        return json.dumps({POSITIONAL: _with_files(arguments, placed)}).encode()
-    if arguments or placed:
+    values = [(position, url) for name, url in named if (position := _position(name)) is not None]
+    if not named or len(values) == len(named):
+        return json.dumps({POSITIONAL: _with_files(arguments, values)}).encode()
+    if arguments or values:
         raise Misuse(f"named files are fields of one argument, the only one; for several use --file {POSITIONAL}=PATH")
     return json.dumps(_fields(named)).encode()
 
@@ -45,13 +45,13 @@ def _position(name: str) -> float | None:
 
     A name with an index, `task_arguments[2]`, is written as in a form.
     """
-    found = _PLACE.fullmatch(name)
+    found = _POSITION.fullmatch(name)
     return None if found is None else float(found[1] or math.inf)
 
 
-def _with_files(arguments: Sequence[str], placed: Sequence[tuple[float, str]]) -> list[str]:
+def _with_files(arguments: Sequence[str], files: Sequence[tuple[float, str]]) -> list[str]:
     values = list(arguments)
-    for position, url in sorted(placed, key=itemgetter(0)):
+    for position, url in sorted(files, key=itemgetter(0)):
         values.insert(int(min(position, len(values))), url)
     return values
 

@@ -133,7 +133,7 @@ def _context(bundle: Bundle, client_cert: str) -> ssl.SSLContext:
     context = _trusting(bundle)
     context.set_alpn_protocols(["http/1.1"])
     if client_cert:
-        _show(context, client_cert)
+        _add_certificate(context, client_cert)
     return context
 
 
@@ -149,7 +149,7 @@ def _trusting(bundle: Bundle) -> ssl.SSLContext:
         raise SettingsError(f"{variable} names {bundle.path}, which cannot be read: {error.strerror}") from None
 
 
-def _show(context: ssl.SSLContext, client_cert: str) -> None:
+def _add_certificate(context: ssl.SSLContext, client_cert: str) -> None:
     """Add the client's certificate. Raise SettingsError if its file has changed since the settings were read."""
     try:
         context.load_cert_chain(client_cert, password="")

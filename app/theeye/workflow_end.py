@@ -55,8 +55,8 @@ def _is_stuck(graph: Graph, steps: Steps) -> bool:
     It sets the end when its count of running paths is 0, but begins to count only after it has started the first task,
     which may have ended by then (`setActivePaths` in its core/service/job/index.js).
     """
-    has_come_to_rest = bool(graph.tasks and steps.all) and not steps.running and not steps.awaited
-    return has_come_to_rest and _is_quiet(steps, STUCK_SECONDS)
+    have_all_ended = bool(graph.tasks and steps.all) and not steps.running and not steps.awaited
+    return have_all_ended and _is_quiet(steps, STUCK_SECONDS)
 
 
 def _is_quiet(steps: Steps, seconds: float) -> bool:

@@ -184,7 +184,7 @@ class WorkflowRunner:
         """Read the workflow's graph, and remember it."""
         try:
             document = self._supervisor.value(caller, WORKFLOW, _path(caller), job_id, left())
-        except (Refused, JobGone):  # TheEye may show the job and not the workflow: then its own end is all to go by
+        except (Refused, JobGone):  # TheEye may show the job and not the workflow: then only the job's own end counts
             return Graph({"version": 2})
         if not isinstance(document, dict):
             raise Unavailable("The supervisor answered with something that is no workflow", job=Job(job_id))
