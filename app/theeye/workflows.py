@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import JobGone, JobTooLarge, Refused, SyncError, Unavailable, UpstreamFailed
+from app.errors import JobGone, JobTooLarge, NotFound, Refused, SyncError, Unauthorized, Unavailable, UpstreamFailed
 from app.theeye.callers import WORKFLOW, Caller
 from app.theeye.graph import Graph, Graphs
 from app.theeye.jobs import WORKFLOW_JOB, Job
@@ -44,8 +44,12 @@ class WorkflowRunner:
         self._graphs = Graphs()
 
     def show(self, caller: Caller, timeout: float) -> Document:
-        """Return the workflow's document."""
-        document = self._supervisor.show(caller, _path(caller), timeout)
+        """Return the workflow's document. Raise NotFound if it is another customer's."""
+        try:
+            document = self._supervisor.show(caller, _path(caller), timeout)
+        except Unauthorized:  # TheEye answers 401 for another organisation's workflow too
+            self._supervisor.workflows(caller, 1)  # raises Unauthorized if it is the token
+            raise NotFound("Workflow not found") from None
         self._graphs.remember(caller, document)
         return document
 

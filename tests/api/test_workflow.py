@@ -193,6 +193,12 @@ def test_what_is_passed_on(
 
 
 def test_another_organisations_workflow_is_not_run(client: FlaskClient, theeye: StandIn) -> None:
+    theeye.workflow(owner=BETA)
+    assert error_of(post(client, WORKFLOW_JOB), 404, "ENOTFOUND")["message"] == "Workflow not found"
+    del theeye.tokens["tok-acme"]
+    assert post(client, WORKFLOW_JOB).status_code == 401, "the session is remembered, and TheEye refuses the token"
+    theeye.tokens["tok-acme"] = ACME
+    theeye.workflow()
     theeye.fault("workflow", Reply(200, {"id": WORKFLOW, "customer_id": BETA.customer_id}), times=1)
     assert error_of(post(client, WORKFLOW_JOB), 404, "ENOTFOUND")["message"] == "Workflow not found"
     theeye.fault("workflow", Reply(200, {"id": TASK, "graph": {}}), times=1)
