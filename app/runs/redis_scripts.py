@@ -30,6 +30,7 @@ class RedisScripts:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(CONNECTIONS)  # waiting for a connection is no failure of Redis
         self._skip_until = 0.0
+        self._reason = ""  # of the last failure
         self._failed = False
         self._scripts: dict[str, Any] = {}
 
@@ -55,7 +56,7 @@ class RedisScripts:
 
     def _check_breaker(self, despite_failure: bool) -> None:
         if monotonic() < self._skip_until and not despite_failure:
-            raise RedisUnavailable("Redis did not answer a moment ago")
+            raise RedisUnavailable(f"{self._reason} (tried a moment ago)")
 
     def _answer(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         import redis
@@ -77,6 +78,7 @@ class RedisScripts:
         self._client.connection_pool.disconnect(inuse_connections=False)
         with self._lock:
             first, self._failed = not self._failed, True
+            self._reason = _failure(error)
             self._skip_until = monotonic() + BREAK_SECONDS
         log.log(
             logging.WARNING if first else logging.DEBUG,
