@@ -371,6 +371,7 @@ def test_a_client_that_has_gone_cancels_every_branch(services: Services, client:
     hold(theeye, SECOND, THIRD)
     theeye.workflow(tasks=[FIRST, SECOND, THIRD], edges=FORK)
     run = post(client, WORKFLOW_JOB, Prefer="respond-async").headers["X-Job-Id"]
+    theeye.wait_for_steps(run, 3)  # they start after the create's answer
     caller = Caller("acme", "tok-admin", runs=Runnable(KIND, WORKFLOW), customer_id=ACME.customer_id)
     services.cancellations.later(caller, run)
     services.cancellations.all_now()
@@ -411,7 +412,7 @@ def test_what_has_not_ended_is_fetched_later(query: str, client: FlaskClient, th
     run = error_of(got, 504, "ETIMEISUP")["job"]["id"]
     assert got.headers["Location"] == f"{WORKFLOW_JOB}/{run}?parse"
     assert ask(client, "GET", f"{WORKFLOW_JOB}/{run}{query}").status_code == 202
-    theeye.finish()
+    theeye.finish(theeye.wait_for_steps(run, 2)[1]["id"])
     assert ask(client, "GET", got.headers["Location"]).get_json() == {"step": 2}
 
 

@@ -20,6 +20,7 @@ from app.errors import Accepted
 from app.runs import durations, redis_scripts
 from app.runs.durations import Durations
 from app.runs.redis_scripts import RedisScripts
+from app.theeye import jobs
 from app.theeye.jobs import Job
 
 Process = Callable[[str], Durations]
@@ -124,7 +125,7 @@ def test_retry_after_comes_from_it(
     with ThreadPoolExecutor(1) as pool:
         theeye.task(delay=None, history=1)
         waiting = pool.submit(world.post, Prefer="respond-async, wait=60")
-        wait_until(lambda: len(theeye.calls_of("create")) == 3, 30, "the create")
+        wait_until(lambda: theeye.jobs[world.last_job()]["lifecycle"] == "ready", 30, "the job")
         running = world.last_job()
         refused = world.post("?wait=0.1")
         shown = world.get(running, "?wait=0")
@@ -138,8 +139,10 @@ def test_retry_after_comes_from_it(
 @pytest.mark.parametrize(
     ("running_for", "told"), [(0.0, "13"), (2.5, "10"), (12.2, "1"), (12.3, "13"), (1e9, "13"), (-5.0, "13")]
 )
-def test_retry_after_is_what_is_left(running_for: float, told: str) -> None:
-    created = datetime.fromtimestamp(time() - running_for - 0.001, UTC).isoformat()
+def test_retry_after_is_what_is_left(running_for: float, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time()
+    monkeypatch.setattr(jobs, "time", lambda: now)
+    created = datetime.fromtimestamp(now - running_for - 0.001, UTC).isoformat()
     running = Job.of({"id": "1", "lifecycle": "assigned", "creation_date": created})
     late = Accepted(running, 0, "/x", expected=12.3)
     assert late.headers["Retry-After"] == told

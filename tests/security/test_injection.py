@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.client import error_of
-from support.processes import RawResponse, Service, raw_request, wait_until
+from support.processes import RawResponse, Service, free_port, raw_request, wait_until
 from support.theeye import JOB, TASK, Redirect, Reply, StandIn
 from support.wire import HEAD, request, send, talk
 
@@ -118,7 +118,7 @@ def test_no_header_of_the_client_goes_on_to_theeye(gunicorn: Service, its_theeye
 @pytest.fixture
 def trap() -> Iterator[int]:
     """Yield a port to which no client may connect."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", free_port())) as listener:  # no other test's port until a moment ago
         yield listener.getsockname()[1]
         listener.settimeout(0.2)
         with pytest.raises(TimeoutError):

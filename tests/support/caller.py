@@ -47,4 +47,4 @@ def listening(redis_server: Redis, pattern: str = "*:job-finished:*") -> Iterato
     with redis_server.client().pubsub() as pubsub:
         pubsub.psubscribe(pattern)
         assert pubsub.get_message(timeout=20)["type"] == "psubscribe"
-        yield lambda: pubsub.get_message(timeout=2)
+        yield lambda: pubsub.get_message(timeout=20)

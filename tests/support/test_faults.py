@@ -63,6 +63,7 @@ def test_no_answer(
         caller.post(timeout=timeout)
     assert time.monotonic() - began >= least
     assert ("ConnectionResetError" in repr(caught.value)) is isinstance(fault, Reset)
+    theeye.wait_for_jobs(jobs)  # the client may give up first
     assert (len(theeye.calls_of("create")), len(theeye.jobs)) == (1, jobs)
 
 

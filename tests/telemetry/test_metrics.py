@@ -66,7 +66,7 @@ class World:
 
     def wait_for(self, name: str, value: float) -> dict[str, float]:
         """Wait for a number: a request is counted a moment after it was answered."""
-        wait_until(lambda: self.scrape().get(name) == value, 10, f"{name} {value}, {self.scrape().get(name)}")
+        wait_until(lambda: self.scrape().get(name) == value, 30, f"{name} {value}, {self.scrape().get(name)}")
         return self.scrape()
 
 
