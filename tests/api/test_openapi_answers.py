@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from support.contract import Contract, document, documented_codes
 from support.processes import RawResponse, Redis, Service, wait_until
 from support.settings import environment
-from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Late, Reply, StandIn
+from support.theeye import JOB, TASK, Big, CloseAfter, CloseBefore, Held, Reply, StandIn
 from support.wire import send
 
 from app.api.events import EVENTS
@@ -160,12 +160,12 @@ def keys(caller: Caller, theeye: StandIn) -> None:
     theeye.fault("create", CloseAfter(), times=1)
     caller.post("", "EOUTCOMEUNKNOWN", 504, Idempotency_Key="b")
     caller.post("", "EOUTCOMEUNKNOWN", 409, Idempotency_Key="b")
-    theeye.fault("create", Late(2), times=1)
+    theeye.fault("create", held := Held(), times=1)
     with ThreadPoolExecutor() as pool:
-        creates = len(theeye.calls_of("create"))
         first = pool.submit(caller.post, Idempotency_Key="c")
-        theeye.wait_for_calls("create", creates + 1)
+        assert held.arrived.wait(20)
         caller.post("?wait=0", "ESTARTING", 409, Idempotency_Key="c")
+        held.released.set()
         assert first.result().status == 200
 
 

@@ -10,23 +10,20 @@ import itertools
 import shutil
 import subprocess
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis as Client
 from support.client import error_of
-from support.faults import Exchange
 from support.load import Recorder
 from support.processes import CHECKOUT, RawResponse, Redis, Service, wait_until
 from support.redis_layout import GUARDED, RECORDED, job_ids, layout, messages, restore
 from support.settings import environment
-from support.theeye import CloseAfter, Late, StandIn
+from support.theeye import CloseAfter, Held, Late, StandIn
 from support.wire import run
 
 BEFORE = "6bed629"
@@ -112,19 +109,6 @@ def post(service: Service, key: str | None = None, query: str = "?color=red", **
 # -- what is left in Redis ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Held:
-    """Carry out and answer a create when the test says so."""
-
-    arrived: threading.Event = field(default_factory=threading.Event)
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def play(self, exchange: Exchange) -> bool:
-        self.arrived.set()
-        assert self.released.wait(30)
-        return exchange.reply(exchange.carry_out())
-
-
 def steps(first: Service, second: Service, theeye: StandIn, client: Any) -> dict[str, Any]:
     """Return what Redis has after each step of two requests to a task that keeps one job, each to its own service."""
     seen: dict[str, Any] = {}
@@ -145,7 +129,7 @@ def steps(first: Service, second: Service, theeye: StandIn, client: Any) -> dict
         theeye.finish(job_ids(client)[0])
         assert [one.result().status, other.result().status] == [200, 200]
         seen["all is read"] = layout(client)
-        seen["messages"] = messages(pubsub)
+        seen["messages"] = messages(client, pubsub)
     client.flushall()
     theeye.fault("create", CloseAfter(), times=1)
     assert post(first, "lost").status == 504

@@ -312,6 +312,20 @@ class Late:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Carry out and answer a request when the test says so; if `lost`, close the connection then."""
+
+    lost: bool = False
+    arrived: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def play(self, exchange: Exchange) -> bool:
+        self.arrived.set()
+        assert self.released.wait(30)
+        return not self.lost and exchange.reply(exchange.carry_out())
+
+
+@dataclass(frozen=True)
 class Big:
     """Send the right JSON object with at least `size` bytes of padding; `chunked` sends no Content-Length."""
 

@@ -7,6 +7,7 @@ id, and "<soon>" for a time in milliseconds of Redis's clock, at most a minute f
 import json
 import re
 from collections.abc import Callable
+from itertools import takewhile
 from time import time
 from typing import Any
 from uuid import uuid4
@@ -38,10 +39,12 @@ def job_ids(client: Any) -> list[str]:
     return [job for name in client.keys("theeye-sync:key:*") if (job := client.hget(name, "job"))]
 
 
-def messages(pubsub: Any) -> list[str]:
-    """Return the channels of the messages so far, without their random parts."""
-    got = iter(lambda: pubsub.get_message(timeout=0.5), None)
-    return [RANDOM.sub("<id>", message["channel"]) for message in got if message["type"] == "pmessage"]
+def messages(client: Any, pubsub: Any) -> list[str]:
+    """Return the channels of the messages so far, without their random parts; `pubsub` listens to theeye-sync:*."""
+    client.publish(last := "theeye-sync:last", "")
+    told = iter(lambda: pubsub.get_message(timeout=20), None)
+    got = [message["channel"] for message in takewhile(lambda message: message["channel"] != last, told)]
+    return [RANDOM.sub("<id>", channel) for channel in got[1:]]  # the first acknowledges the subscription
 
 
 def layout(client: Any) -> dict[str, Any]:
