@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.client import error_of
 from support.health import when_known
-from support.load import Recorder, record
+from support.load import RawClient, Recorder, record, request_bytes
 from support.processes import Redis, Service
 from support.settings import environment
 from support.theeye import StandIn
@@ -84,9 +84,14 @@ def test_a_wait_that_is_over_no_longer_holds_the_task_up(service: Service, its_t
 
 
 def test_queueing_is_told_and_advice_is_given_once(service: Service, its_theeye: StandIn) -> None:
-    its_theeye.task(delay=0.5, history=1)
-    with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(run, [service] * 3))
+    its_theeye.task(delay=None, history=1)
+    first = RawClient(service, request_bytes())
+    its_theeye.wait_for_jobs(1)
+    its_theeye.task(history=1)
+    others = [RawClient(service, request_bytes()) for _ in range(2)]
+    error_of(run(service, query="?wait=0"), 503, "EHISTORY")  # it came after them, so they queue
+    its_theeye.finish()
+    answers = [client.read() for client in (first, *others)]
     assert [answer.status for answer in answers] == [200, 200, 200]
     timings = [answer.header("Server-Timing") or "" for answer in answers]
     assert sorted("queue;dur=" in timing for timing in timings) == [False, True, True]

@@ -86,8 +86,8 @@ def test_what_follows_a_body_that_was_cut_off_is_no_request(service: Service, it
 
 def test_a_large_body_may_take_longer_than_a_small_one(service: Service) -> None:
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
-        sock.sendall(HEAD + b"Content-Length: 6002\r\n\r\n")
-        assert drip(sock, [b"[", *[b" " * 600] * 10, b"]"]) > 2
+        sock.sendall(HEAD + b"Content-Length: 20002\r\n\r\n")
+        assert drip(sock, [b"[", *[b" " * 1000] * 20, b"]"], 0.1) > 2
         assert sock.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.load import RawClient
 from support.logs import FIELDS, LoggedService, newest
 from support.processes import CHECKOUT, request_bytes, wait_until
-from support.theeye import ACME, JOB, TASK, Reply, Stack
+from support.theeye import ACME, JOB, TASK, Late, Reply, Stack
 
 from app.telemetry.access_log import LONGEST, json_line, text_line
 from app.telemetry.trace import Trace
@@ -21,7 +21,7 @@ from app.telemetry.trace import Trace
 
 
 def test_the_line_of_an_answer(logged: LoggedService) -> None:
-    logged.theeye.task(output=['{"a":1}'], delay=0.5)
+    logged.theeye.fault("lifecycle", Late(0.5), times=1)  # the first look, within the wait
     assert logged.ask("POST", f"{JOB}?parse&access_token=", "r-answer", b"[1]", Authorization="") == 401
     assert logged.ask("POST", f"{JOB}?parse", "r-good", b"[1]") == 200
     line = logged.line_of("r-good")

@@ -119,6 +119,7 @@ def test_errors_have_what_was_measured(gunicorn: Service, its_theeye: StandIn) -
     refused = post(gunicorn)
     assert (refused.status, list(timing(refused))) == (400, ["session", "create"])
     its_theeye.task(delay=None)
+    its_theeye.fault("lifecycle", Reply(403, {"message": "Forbidden"}))  # then each look reads, also the last one
     late = post(gunicorn, "?wait=1")
     assert (late.status, list(timing(late))) == (504, ["session", "create", "wait", "read"])
     assert timing(late)["wait"] >= 100
