@@ -30,6 +30,8 @@ def main() -> int:
     purpose = _parser().parse_args().purpose
     stamp = Path(sys.prefix) / f".{purpose}"
     _say(f"installing packages, {DURATION[purpose]}; only this time, and when setup.cfg has changed")
+    if _has_service():
+        _say("without a network pip gives up after 10 to 20 seconds; then this goes on with the installed packages")
     status, errors = _install(EXTRAS[purpose], wheels_only=purpose == "run")
     if status == 0:
         stamp.touch()

@@ -86,6 +86,9 @@ def test_the_first_time_needs_a_network_and_shows_what_it_does(tmp_path: Path) -
 
 def test_later_it_starts_without_a_network(tmp_path: Path) -> None:
     said = install(Path(sys.executable), OFFLINE, tmp_path)
+    begin, wait, *_ = said.stdout.splitlines()
+    assert begin.startswith("make: installing packages")
+    assert wait.startswith("make: without a network pip gives up after")
     assert "Starting with the installed ones" in said.stdout
     assert (said.returncode, "setup.cfg requires" in said.stdout) == (0, False)
 

@@ -12,7 +12,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import Request
 from gunicorn.workers.base import Worker
 
-from app.serving import cores, memory, open_files, scratch, stopping
+from app.serving import cores, listening, memory, open_files, scratch, stopping
 from app.serving.closing import refuse_max_requests
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics_folder
@@ -56,6 +56,7 @@ def on_starting(server: Arbiter) -> None:
     """Prepare the master and what its workers inherit."""
     warn_of_unknown_variables()
     scratch.prepare()
+    listening.refuse_unusable(server.cfg.address)
     refuse_max_requests(server.cfg)  # gunicorn's own worker classes do not check it
     open_files.raise_limit(_settings.open_files)
     if _settings.redis_url:

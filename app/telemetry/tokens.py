@@ -17,7 +17,9 @@ _NAMES = (
 )
 # No route has such a name there.
 _BELOW_ID = r"^/[^/]+/(?:task|workflow)/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"
-_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|token\s+|{_NAMES}[=:][^\w*]*|{_BELOW_ID}", re.IGNORECASE)
+# A customer may be called token-team or jwt.io.
+_ANYWHERE = r"(?:tokens?|bearer|api[\W_]?key|jwt)[^\w/.-]+"
+_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|{_ANYWHERE}|{_NAMES}[=:][^\w*]*|{_BELOW_ID}", re.IGNORECASE)
 _WORDS = ("token", "authorization", "bearer", "basic", "key", "jwt")  # whatever `_IN_PATH` finds has one of them
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -73,10 +75,17 @@ def names_token(text: str) -> bool:
 
 
 def mask_named(text: str) -> str:
-    """Return a message with every token after its name masked; in a percent-encoded word mask the whole rest."""
-    if "%" in text:
-        text = _WORD.sub(lambda found: cut_path(found[0]) if "%" in found[0] else found[0], text)
+    """Mask every token after its name in a message, and the whole rest in a percent-encoded word or a path."""
+    if "%" in text or "/" in text:
+        text = _WORD.sub(lambda found: _cut_word(found[0]), text)
     return _IN_MESSAGE.sub(r"\1***", text)
+
+
+def _cut_word(word: str) -> str:
+    if "%" in word:
+        return cut_path(word)
+    path, mark, query = word.partition("?")
+    return f"{cut_path(path)}{mark}{query}" if "/" in path else word
 
 
 def _in_path(path: str) -> Iterator[str]:
@@ -85,7 +94,7 @@ def _in_path(path: str) -> Iterator[str]:
     for found in _IN_PATH.finditer(decoded):
         rest = decoded[found.end() :]
         yield rest
-        yield re.split(r"[/&;,\s]", rest, maxsplit=1)[0]
+        yield re.split(r"[^\w.~+=-]", rest, maxsplit=1)[0]
 
 
 def _decode(text: str) -> str | None:
