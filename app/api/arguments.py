@@ -7,13 +7,14 @@ from typing import Any
 
 from app.api.forms import arranged, read_form
 from app.api.multipart import read_parts
-from app.api.query import BLOCKED_NAMES
+from app.api.query import BLOCKED_NAMES, Query, base_name
 from app.errors import BadRequest, TooLarge, UnsupportedType
 from formatters.cost import TooCostly
 from formatters.jsontext import TooLong, dumps, loads_body
 
 _JSON_TYPE = re.compile(r"(application/json|text/json|application/[\w.-]+\+json)?")  # a missing type counts as JSON
 _NO_ARGUMENTS = BLOCKED_NAMES | {"access_token"}  # a second token: TheEye would refuse the request (RFC 6750, 2)
+_ID = re.compile("[0-9a-fA-F]{24}")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)")
 
 
@@ -28,6 +29,16 @@ def for_supervisor(body: bytes, content_type: str, most: int = sys.maxsize) -> b
         return _json_of(body, content_type, most)
     except TooLong:
         raise TooLarge(f"The body as JSON is larger than {most} bytes (a file grows by a third in it)") from None
+
+
+def first_tasks(body: bytes | None, query: Query) -> list[str]:
+    """Return the ids of the tasks with which a workflow may begin, since body or query (as `task`) names them."""
+    value = loads_body(body) if body is not None else None
+    named = [value.get("task")] if isinstance(value, dict) else []
+    in_query = [text for name, text in query.pairs if base_name(name) == "task"]
+    if len(in_query) == 1:  # TheEye gets several as an array, and refuses that
+        named += in_query
+    return [task for task in named if isinstance(task, str) and _ID.fullmatch(task)]
 
 
 def _json_of(body: bytes, content_type: str, most: int) -> bytes:

@@ -11,7 +11,7 @@ from app import errors
 from app.api import events, strict
 from app.api.addresses import job_address
 from app.api.admission import admit, consequences
-from app.api.arguments import for_supervisor
+from app.api.arguments import first_tasks, for_supervisor
 from app.api.body import read_body
 from app.api.codings import decode
 from app.api.formatting import render
@@ -22,7 +22,7 @@ from app.api.sending import held_until_sent
 from app.runs.idempotency import read_key
 from app.runs.job_in_errors import job_in_errors
 from app.runs.runs import RunRequest
-from app.theeye.callers import Runnable
+from app.theeye.callers import WORKFLOW, Runnable
 from app.theeye.jobs import Job
 from app.waiter.bodies import HeldBody
 from app.waiter.clients import Client
@@ -67,6 +67,7 @@ def _run_request(wanted: JobRequest) -> RunRequest:
         seconds=wanted.budget.seconds,
         at_once=wanted.budget.at_once,
         watched=wanted.watched,
+        first_tasks=first_tasks(body, wanted.query) if caller.runs.kind == WORKFLOW else (),
         release=held.release,
     )
 

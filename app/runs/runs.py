@@ -1,6 +1,6 @@
 """Turn a request into a job: send at most one create, under the history guard and the request's idempotency key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
@@ -12,7 +12,7 @@ from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
 from app.runs.job_in_errors import job_in_errors
 from app.runs.tasks import Tasks
-from app.theeye.callers import Caller
+from app.theeye.callers import TASK, Caller, Runnable
 from app.theeye.jobs import Job
 from app.theeye.runner import Runner, Runners
 from app.waiter.clients import Client
@@ -26,8 +26,9 @@ TASK_SECONDS = 2.0, 8.0  # reading a task may take: at least, also at the deadli
 class RunRequest:
     """Hold what to run and how long to wait; `query` and `body` are for TheEye, the body is dropped after the create.
 
-    `at_once` means only to create the job, `watched` that the client wants each of its changes. `job_id` is empty until
-    the job exists. `release` is called when the body has been dropped.
+    `at_once` means only to create the job, `watched` that the client wants each of its changes. `first_tasks` are those
+    with which the client wants a workflow to begin. `job_id` is empty until the job exists. `release` is called when
+    the body has been dropped.
     """
 
     caller: Caller
@@ -37,13 +38,14 @@ class RunRequest:
     seconds: float
     at_once: bool
     watched: bool = False
+    first_tasks: Sequence[str] = ()
     job_id: str = ""
     release: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:
         """Return this service's own name of the task or workflow, unique among those of all customers."""
-        return f"{self.caller.customer_id}:{self.caller.runs.name}"
+        return _name(self.caller)
 
 
 class Run(NamedTuple):
@@ -155,8 +157,11 @@ class Runs:
         """Check that TheEye shows the caller what to run, and ask Redis how long runs take. Raise as Tasks.check."""
         caller = request.caller
         least, most = TASK_SECONDS
-        seconds = min(max(self._left(follower), least), most)
-        self._tasks.check(caller, request.name, seconds)
+        deadline = monotonic() + min(max(self._left(follower), least), most)
+        self._tasks.check(caller, request.name, deadline - monotonic())
+        for task in request.first_tasks:
+            of_task = replace(caller, runs=Runnable(TASK, task))
+            self._tasks.check(of_task, _name(of_task), deadline - monotonic())
         self._durations.recall(caller.customer_id, caller.runs.name)
 
     def _learn_limit(self, request: RunRequest, job: Job) -> None:
@@ -212,6 +217,10 @@ class Runs:
         if reservation is not None:
             reservation.creating()
         return since
+
+
+def _name(caller: Caller) -> str:
+    return f"{caller.customer_id}:{caller.runs.name}"
 
 
 def _as_of(time: float, follower: Follower) -> Follower:

@@ -206,6 +206,23 @@ def test_another_organisations_workflow_is_not_run(client: FlaskClient, theeye: 
     assert not theeye.jobs
 
 
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("", f'{{"task":"{TASK}"}}'.encode()),
+        (f"?task={TASK}", f'{{"task":"{SECOND}"}}'.encode()),
+        (f"?[task]={TASK.upper()}", b""),
+    ],
+)
+def test_it_does_not_begin_with_another_organisations_task(
+    query: str, body: bytes, client: FlaskClient, theeye: StandIn
+) -> None:
+    theeye.workflow()
+    theeye.task(TASK, owner=BETA)
+    assert post(client, WORKFLOW_JOB + query, body).status_code == 404
+    assert not theeye.calls_of("workflow_create")
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_only_a_job_of_this_workflow_and_customer_is_shown(method: str, client: FlaskClient, theeye: StandIn) -> None:
     theeye.workflow()
