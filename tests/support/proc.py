@@ -43,16 +43,19 @@ def open_files(pid: int) -> dict[str, str]:
     return found
 
 
-def sockets() -> list[Socket]:
-    """Return the sockets of all processes."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [Socket(int(line[1][-4:], 16), int(line[2][-4:], 16), line[3], f"socket:[{line[9]}]") for line in lines]
+def sockets() -> set[Socket]:
+    """Return the sockets of all processes.
+
+    While others come and go, one reading may have a socket twice, or leave it out: there are several, as a set.
+    """
+    lines = [line.split() for _ in range(2) for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {Socket(int(line[1][-4:], 16), int(line[2][-4:], 16), line[3], f"socket:[{line[9]}]") for line in lines}
 
 
-def connections(pid: int, port: int) -> list[Socket]:
+def connections(pid: int, port: int) -> set[Socket]:
     """Return a process's connections to a local port."""
     held = set(open_files(pid).values())
-    return [each for each in sockets() if each.port == port and each.state == CONNECTED and each.name in held]
+    return {each for each in sockets() if each.port == port and each.state == CONNECTED and each.name in held}
 
 
 def accepts(pid: int, port: int) -> bool:
