@@ -32,13 +32,13 @@ def redis(redis_server: Redis) -> Redis:
 
 def wait_for_listeners(redis: Redis, count: int) -> None:
     client = redis.client()
-    wait_until(lambda: len(client.client_list(_type="pubsub")) == count, 10, f"{count} subscriptions")
+    wait_until(lambda: len(client.client_list(_type="pubsub")) == count, 30, f"{count} subscriptions")
 
 
 def wait_for_readiness(services: Fleet, redis: bool) -> None:
     """Wait until `readyz` of each service reports that Redis is up, or is not."""
     for worker in services:
-        wait_until(lambda worker=worker: says_redis_is_there(services, worker) is redis, 20, f"readyz of {worker}")
+        wait_until(lambda worker=worker: says_redis_is_there(services, worker) is redis, 60, f"readyz of {worker}")
 
 
 def says_redis_is_there(services: Fleet, worker: str) -> bool:
@@ -94,7 +94,7 @@ def test_redis_killed_and_restarted(redis: Redis, theeye: Recorder, services: Fl
     during, after = parked_for(1.0, theeye, services), parked_for(3.0, theeye, services)
     redis.kill()
     wait_for_readiness(services, redis=False)
-    assert all(CARRIED in service.log_text() for service in services.values())
+    wait_until(lambda: all(CARRIED in service.log_text() for service in services.values()), 20, "the log lines")
     theeye.wait_for_ended(200)
     redis.start()
     settle("Redis killed, the jobs end while it is down", theeye, during)
@@ -171,6 +171,7 @@ def test_redis_wants_a_password_that_we_lack() -> None:
         theeye.task(delay=1.0)
         settle("Redis wants a password that we lack", theeye, services.send(200))
         wait_for_readiness(services, redis=False)
+        wait_until(lambda: all(CARRIED in service.log_text() for service in services.values()), 20, "the log lines")
         for service in services.values():
             assert service.log_text().count(CARRIED) == 1, "told once"
             assert "secret" not in service.log_text()
