@@ -1,11 +1,11 @@
 """Test faults of the supervisor and the gateway while requests wait."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from support.load import (
+    CALL_SECONDS,
     Fleet,
     Recorder,
     argument_of,
@@ -22,7 +22,8 @@ from support.load import (
 from support.processes import Redis, wait_until
 from support.theeye import Call, CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence, Stack, StandIn
 
-SECONDS = 2 if "DRILL_WAITS" in os.environ else 5  # for a call; 400 creates at once take longer on a busy machine
+from app.theeye.sessions import RETRY_SECONDS
+
 Step = Callable[[StandIn], None]
 
 
@@ -32,7 +33,7 @@ def answer_500(theeye: StandIn) -> None:
 
 @pytest.fixture(scope="module")
 def shared(redis_server: Redis) -> Iterator[tuple[Recorder, Fleet]]:
-    with Recorder(redis_server.url) as theeye, fleet(theeye, redis_server.url, call_timeout=SECONDS) as services:
+    with Recorder(redis_server.url) as theeye, fleet(theeye, redis_server.url, call_timeout=CALL_SECONDS) as services:
         services.warm()
         yield theeye, services
 
@@ -186,10 +187,11 @@ def test_gateway_down(redis_server: Redis) -> None:
 
 
 def test_gateway_frozen(redis_server: Redis) -> None:
+    call = CALL_SECONDS / 2
     with (
         StandIn() as gateway,
         Recorder(redis_server.url) as theeye,
-        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl=0.001, call_timeout=1) as services,
+        fleet(theeye, redis_server.url, gateway_url=gateway.url, session_ttl=0.001, call_timeout=call) as services,
     ):
         services.warm()
         gateway.freeze()
@@ -198,4 +200,5 @@ def test_gateway_frozen(redis_server: Redis) -> None:
             right = sum(not why_wrong(theeye, run(service)) for _ in range(3))
             took = time.monotonic() - began
             check("gateway frozen, three requests of a known session in turn", worker, 3, right, took)
-            assert len(gateway.calls_of("profile")) == asked + 1, "only the first of them waits for the gateway"
+            calls = len(gateway.calls_of("profile")) - asked
+            assert 1 <= calls <= 1 + int(took / RETRY_SECONDS), "only the first of them waits for the gateway"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from support.load import Fleet, Recorder, fleet, settle, why_not_unknown
+from support.load import CALL_SECONDS, Fleet, Recorder, fleet, settle, why_not_unknown
 from support.processes import Redis, wait_until
 from support.theeye import CloseAfter, CloseBefore, Drip, HalfBody, Html, Reply, Reset, Silence
 from support.workflows import FIRST, SECOND, WORKFLOW_JOB
@@ -26,7 +26,7 @@ def theeye(redis: Redis) -> Iterator[Recorder]:
 
 @pytest.fixture
 def services(theeye: Recorder, redis: Redis) -> Iterator[Fleet]:
-    with fleet(theeye, redis.url, call_timeout=2) as services:
+    with fleet(theeye, redis.url, call_timeout=CALL_SECONDS) as services:
         services.warm()
         yield services
 
