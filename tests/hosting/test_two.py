@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.host_checks import TOKEN, ask, check_logs, check_parallel_waits, check_seed_examples
 from support.nginx import Nginx, Upstream
+from support.proc import connections
 from support.processes import RawResponse, Redis, Service, free_port, wait_until
 from support.settings import environment
 from support.theeye import ACME, TASK, StandIn
@@ -139,10 +140,12 @@ def test_one_of_two_is_killed_and_started_again_under_load(pair: Pair) -> None:
         waits = {number: park(pair, pool, number) for number in range(20)}
         try:
             wait_until(lambda: pair.keys_with_jobs() == 20, 60, "the keys of 20 parked requests")
+            held = sum(len(connections(pid, killed.port)) for pid in killed.worker_pids())
             with load.running():
                 load.more(30)
                 killed.kill()
                 load.more(30)
+                wait_until(lambda: len(finished(waits)) >= held, 30, "the answers to what was in the killed one")
                 lost = finished(waits)
                 again = {number: park(pair, pool, number) for number in lost}
                 killed.__enter__()
@@ -154,7 +157,7 @@ def test_one_of_two_is_killed_and_started_again_under_load(pair: Pair) -> None:
                     pair.theeye.finish(job_id, output=job["task_arguments_values"])
         answers = {number: wait.result(60) for number, wait in (waits | again).items()}
 
-    assert 0 < len(lost) < 20
+    assert 0 < len(lost) == held < 20
     assert {waits[number].result().status for number in lost} == {502}
     for number, got in answers.items():
         assert (got.status, json.loads(got.body)) == (200, [f"parked-{number}"])
