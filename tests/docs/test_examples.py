@@ -85,7 +85,7 @@ class Installed(Process):
 
     def start(self) -> None:
         self.launch(self._command, cwd=self.directory, env=self._env)
-        wait_until(self._is_up, 20, "gunicorn")
+        wait_until(self._is_up, 60, "gunicorn")
 
     def _is_up(self) -> bool:
         self._check_early_exit()

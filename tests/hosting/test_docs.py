@@ -39,7 +39,7 @@ def test_an_ordinary_user_starts_nginx(tmp_path: Path) -> None:
         ["bash", "-euc", block.replace("/tmp/theeye-nginx", str(tmp_path)).replace(":8080", f":{port}")], cwd=CHECKOUT
     )
     try:
-        wait_until(lambda: (tmp_path / "nginx.pid").exists(), 10, "nginx")
+        wait_until(lambda: (tmp_path / "nginx.pid").exists(), 30, "nginx")
         got = ask(f"http://127.0.0.1:{port}", "/api/status")
         assert got.status in (200, 502), "as its gunicorn is there or not"
         assert got.header("Server") == "nginx"

@@ -14,7 +14,7 @@ def test_flasks_own_server_logs_no_token(theeye: StandIn) -> None:
     try:
         command = [sys.executable, "-m", "flask", "--app", "wsgi", "run", "--port", str(port)]
         process.launch(command, cwd=CHECKOUT, env=environ)
-        wait_until(lambda: "Running on" in process.log_text(), 20, "flask run")
+        wait_until(lambda: "Running on" in process.log_text(), 60, "flask run")
         url = f"http://127.0.0.1:{port}{JOB}?access_token=tok-acme&wait=1"
         assert requests.post(url, timeout=30).status_code == 200
         wait_until(lambda: "POST" in process.log_text(), 20, "the request's line")

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from support.processes import RawResponse, Redis, raw_request
 from support.theeye import TASK, StandIn
 
 from app import Settings
+from app.waiter.pauses import SAFETY
 
 THREADED = [ModWsgi, Uwsgi, Waitress]
 HOSTS = {host.name: host for host in (*THREADED, WaitressServe, Wsgiref)}
@@ -60,8 +62,10 @@ def test_the_token_in_the_header(host: LegacyHost) -> None:
 
 
 def test_fifty_waits_at_once_each_told_by_redis(host: LegacyHost) -> None:
+    before, began = len(host.theeye.calls_of("lifecycle")), time.monotonic()
     check_parallel_waits(host.url, host.theeye)
-    assert len(host.theeye.calls_of("lifecycle")) < 50, "polling would look again and again"
+    looks = 50 * (1 + (time.monotonic() - began) / SAFETY[0])  # a wait that is told looks rarely, for a lost message
+    assert len(host.theeye.calls_of("lifecycle")) - before < looks, "polling would look again and again"
 
 
 def test_a_wait_that_is_watched(host: LegacyHost) -> None:
@@ -77,7 +81,7 @@ def test_answers_without_a_body(host: LegacyHost) -> None:
         cancelled = ask(host.url, f"{JOB}/{job_id}", "DELETE")
         assert cancelled.status_line == "HTTP/1.1 204 No Content"
         assert cancelled.header("X-Job-State") == "canceled"
-        assert wait.result(10).status == 500
+        assert wait.result(30).status == 500
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_apaches_reload_answers_the_waits_at_once() -> None:
     with running("mod_wsgi") as host:
         with parked(host.url, host.theeye, 5) as waits:
             host.signal(signal.SIGUSR1)  # what `apachectl graceful` sends
-            answers = [wait.result(10) for wait in waits]
+            answers = [wait.result(30) for wait in waits]
         assert [(got.status, got.json()["code"]) for got in answers] == [(504, "ETIMEISUP")] * 5
         assert ask(host.url, "/healthz").status == 200
 

@@ -75,7 +75,7 @@ class Unit(Process):
         super().__init__()
         self._service = unit["Service"]
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.settimeout(20)
+        self._notify.settimeout(60)
         self._notify.bind(str(self.directory / "notify"))
         self._environment = clean_environment() | env | {"NOTIFY_SOCKET": str(self.directory / "notify")}
 

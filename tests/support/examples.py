@@ -21,6 +21,7 @@ LIVE = [  # what differs from run to run, with what stands for it
     (r"dur=\d+\.\d\b", "dur=<ms>"),
     (r'"theeye_version":"[^"]+"', '"theeye_version":<version>'),
     (r'"age":\d+\.\d', '"age":<seconds>'),
+    (r"\b\d+ s ago\b", "<seconds> s ago"),
     (r',"expected_seconds":[\d.]+', ""),  # known or not
     (r'"load_average":\[\d+\.\d+,\d+\.\d+,\d+\.\d+\]', '"load_average":<load>'),
 ]

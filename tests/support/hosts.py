@@ -43,7 +43,7 @@ class LegacyHost(Process):
     def start(self) -> None:
         env = clean_environment() | environment(self.theeye, bind=self.address, **self._settings) | self.more()
         self.launch(self.command(), cwd=self.directory, env=env)
-        wait_until(self._is_up, 20, "GET /healthz")
+        wait_until(self._is_up, 60, "GET /healthz")
 
     def readyz(self) -> Any:
         return when_known(lambda: ask(self.url, "/readyz").json())

@@ -42,7 +42,7 @@ class Nginx(Process):
 
     def start(self) -> None:
         self.launch([need("nginx", "nginx-light"), "-p", str(self.directory), "-c", "nginx.conf"], **self._nobody())
-        wait_until(self._listens, 10, "nginx")
+        wait_until(self._listens, 30, "nginx")
 
     def log_text(self) -> str:
         return super().log_text() + self.access_log()

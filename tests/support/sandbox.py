@@ -29,7 +29,7 @@ ID = "c" * 24  # the id of a test's recipe
 IN_PROGRESS = ("ready", "assigned", "onhold", "syncing", "locked", "started")
 
 
-def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
+def eventually(look: Callable[[], Any], seconds: float = 60) -> Any:
     """Call `look` until it returns a true value, and return that. Raise AssertionError after some seconds."""
     deadline = time.monotonic() + seconds
     while not (value := look()):
