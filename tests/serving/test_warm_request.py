@@ -32,7 +32,7 @@ def theeye(redis_server: Redis) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module", params=WORKERS)
 def service(request: pytest.FixtureRequest, theeye: StandIn, redis_server: Redis) -> Iterator[Service]:
-    env = environment(theeye, redis_url=redis_server.url)
+    env = environment(theeye, redis_url=redis_server.url, session_ttl=600)  # on a busy machine they take half a minute
     service = start(env, request.param, workers=1)
     try:
         with redis_server.client().monitor() as monitor:

@@ -45,7 +45,7 @@ class Recorder(StandIn):
         self._answered: set[str] = set()
         super().__init__(redis_url, port)
 
-    def wait_for_answered(self, arguments: Iterable[str], timeout: float = 20.0) -> None:
+    def wait_for_answered(self, arguments: Iterable[str], timeout: float = 40.0) -> None:
         """Wait until the creates with all these arguments were answered."""
         wanted = set(arguments)
         self._wait(lambda: list(wanted & self._answered), len(wanted), "answered creates", timeout)
