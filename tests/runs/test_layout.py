@@ -1,4 +1,4 @@
-"""Test the data in Redis: the code before issue 13 and this code work side by side on it.
+"""Test the data in Redis: an older version of the code and this one work side by side on it.
 
 tests/data/redis_layout.json holds what commit BEFORE leaves in Redis, step by step. This code must leave the same, and
 must go on from there. Where the clone has that commit, both also run at the same time; a shallow clone lacks it.
