@@ -70,7 +70,7 @@ class WorkflowRunner:
         own = self._supervisor.read(caller, job.id, left())
         if not self.owns(caller, own):
             raise JobGone("The job is not the workflow's", job=Job(job.id))
-        shown = self._jobs(caller, own.id, left)  # read after the job's own document, so that no step is missing
+        shown = self._jobs(caller, own, left)  # read after the job's own document, so that no step is missing
         steps = self._steps(caller, job, shown, left)
         if not is_over(own, steps, old_is_enough=job.steps is None):
             running = steps.running
@@ -82,7 +82,7 @@ class WorkflowRunner:
     def peek(self, caller: Caller, job: Job, timeout: float | None = None) -> Job:
         """Return the job with its steps; read the whole job if no step runs and it may be over."""
         left = _left(timeout)
-        steps = self._steps(caller, job, self._jobs(caller, job.id, left), left)
+        steps = self._steps(caller, job, self._jobs(caller, job, left), left)
         seen = _bounded(replace(job, steps=steps, seen_at=monotonic()))
         if steps.running:
             return seen
@@ -112,6 +112,8 @@ class WorkflowRunner:
                     failure = None
             except Unavailable as error:
                 failure = error if left() else failure  # at the end of CANCEL_SECONDS it is no failure of TheEye
+            except JobTooLarge:  # too many steps to read: a cycle that has run for long
+                break
             if job.has_ended:
                 return
             threading.Event().wait(CANCEL_PAUSE)
@@ -144,10 +146,14 @@ class WorkflowRunner:
             raise failure
         return cancelled
 
-    def _jobs(self, caller: Caller, job_id: str, left: Left) -> list[Document]:
+    def _jobs(self, caller: Caller, job: Job, left: Left) -> list[Document]:
         """Return the documents of a job's steps. Raise JobGone if one belongs to another job or customer."""
-        path = _path(caller, "job", job_id, "jobs")
-        documents = self._supervisor.value(caller, "jobs", path, job_id, left())
+        job_id = job.id
+        try:
+            documents = self._supervisor.value(caller, "jobs", _path(caller, "job", job_id, "jobs"), job_id, left())
+        except JobTooLarge as error:
+            error.job = replace(job.without_document(), steps=job.steps or Steps())  # a cancel needs no more
+            raise
         if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
             raise Unavailable("The supervisor answered with something that is no list of jobs", job=Job(job_id))
         for document in documents:

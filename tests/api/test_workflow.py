@@ -384,6 +384,18 @@ def test_a_cancel_whose_effect_is_not_shown(
     assert delete(client, run).status_code == 202
 
 
+def test_a_job_with_too_large_steps_can_be_cancelled(make_app: Callable[..., Flask], theeye: StandIn) -> None:
+    """As a cycle that has run for long."""
+    client = make_app(max_job=9999).test_client()
+    hold(theeye, FIRST)
+    theeye.workflow()
+    run = post(client, WORKFLOW_JOB, Prefer="respond-async").headers["X-Job-Id"]
+    theeye.fault("workflow_jobs", Reply(200, b" " * 10_000))
+    error_of(ask(client, "GET", f"{WORKFLOW_JOB}/{run}"), 502, "EJOBTOOLARGE")
+    assert (delete(client, run).status_code, states(theeye, run)) == (204, ["canceled"])
+    error_of(delete(client, run), 409, "EJOBENDED")
+
+
 def test_a_client_that_has_gone_cancels_every_branch(services: Services, client: FlaskClient, theeye: StandIn) -> None:
     hold(theeye, SECOND, THIRD)
     theeye.workflow(tasks=[FIRST, SECOND, THIRD], edges=FORK)
