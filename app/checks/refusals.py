@@ -34,6 +34,12 @@ _STATES = (
         "answers only its own machine (protected mode)",
         "Set a password in its redis.conf, and write it in SYNC_REDIS_URL",
     ),
+    ("DB index is out of range", "has no database of this number", "Correct the number at the end of SYNC_REDIS_URL"),
+    (
+        "unknown command",
+        "lacks a command that the service needs",
+        "Does a proxy in between not support it, or rename-command in its redis.conf remove it?",
+    ),
     ("BUSY", "is busy with a script", "SCRIPT KILL ends it; its log says how long it has run"),
 )
 

@@ -53,6 +53,8 @@ def test_the_rights_that_are_advised_suffice(guarded: Redis, theeye: StandIn) ->
         (exceptions.ResponseError("Error running script: MISCONF Errors writing"), "cannot save to its disk"),
         (exceptions.ResponseError("BUSY Redis is busy running a script"), "is busy with a script. SCRIPT KILL"),
         (exceptions.ResponseError("DENIED Redis is running in protected mode"), "answers only its own machine"),
+        (exceptions.ResponseError("DB index is out of range"), "has no database of this number. Correct the number"),
+        (exceptions.ResponseError("unknown command 'EVALSHA', with args"), "lacks a command that the service needs"),
         (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "is still loading its data"),
     ],
 )
