@@ -5,8 +5,10 @@ import socket
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any
+from weakref import WeakSet
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -16,7 +18,19 @@ from app.serving.silence import SPARE_CONNECTIONS, longest_silent
 HEAD_SECONDS = 20.0  # the request line and headers must arrive within this time
 SLOW_HEADS = 32  # so many threads may wait HEAD_SECONDS; there are 256 beside those for waiting requests
 CROWDED_HEAD_SECONDS = 5.0  # the limit of other threads; one with a whole head waits less for Python's lock
+CROWDED_REST_SECONDS = 1.0  # their limit for the rest of a body, after the answer
+HEAD_BYTES = 32768  # a longer head gets a thread before it is whole; the kernel keeps more than this for a socket
 SILENT_SECONDS = 1.0  # when the worker stops, the first byte of a new connection must arrive within this time
+
+
+def _left_over(conn: Any) -> bytes:
+    """Return the bytes that were read together with the last request."""
+    left: bytes = conn.parser.unreader.buf.getvalue() if conn.initialized else b""
+    return left
+
+
+def _is_half(head: bytes) -> bool:
+    return 0 < len(head) < HEAD_BYTES and b"\r\n\r\n" not in head
 
 
 class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
@@ -25,7 +39,9 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take gunicorn's arguments."""
         super().__init__(*args, **options)
-        self._reading: dict[Any, float] = {}  # connections whose head is being read, and since when
+        self._reading: dict[Any, float] = {}  # connections with a thread that reads a head, and since when
+        self._halves: WeakSet[Any] = WeakSet()  # connections without a thread that have sent a part of a head
+        self._dropping: dict[Any, float] = {}  # those with a thread that reads and drops the rest of a body
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -39,12 +55,42 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         gunicorn gives it a thread at once, and it may hold it for 5 s: benoitc/gunicorn#3518.
         """
         if conn.initialized or conn.data_ready:
+            self._reading[conn] = inf  # it waits for a thread
             super().enqueue_req(conn)
         else:
             conn.set_timeout()
             self.pending_conns.append(conn)
             readable = partial(self.on_pending_socket_readable, conn)
             self.poller.register(conn.sock, selectors.EVENT_READ, readable)
+
+    def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        """Give a new connection a thread; if too many threads wait for heads, only when its head is whole."""
+        if not self._keeps_waiting(conn):
+            super().on_pending_socket_readable(conn, client)
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        """Do the same for the next request of a connection."""
+        if not self._keeps_waiting(conn):
+            super().on_client_socket_readable(conn, client)
+
+    def _is_crowded(self, conn: Any) -> bool:
+        """Return whether a connection gets a thread only for a whole head; it has to be TCP for `_keeps_waiting`."""
+        return len(self._reading) >= SLOW_HEADS and not self.cfg.is_ssl and conn.sock.family != socket.AF_UNIX
+
+    def _keeps_waiting(self, conn: Any) -> bool:
+        """Return whether only a part of a head has arrived; then let the poller report the next byte (SO_RCVLOWAT)."""
+        if not (self._is_crowded(conn) or conn in self._halves):
+            return False
+        try:
+            head = conn.sock.recv(HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            # Without a new byte the client has closed its side.
+            is_new = len(head) >= conn.sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+            is_half = is_new and self._is_crowded(conn) and _is_half(_left_over(conn) + head)
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(head) + 1 if is_half else 1)
+        except OSError:
+            is_half = False
+        (self._halves.add if is_half else self._halves.discard)(conn)
+        return is_half
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection; its head must arrive within HEAD_SECONDS.
@@ -56,6 +102,7 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             return super().handle(conn)
         finally:
             self._reading.pop(conn, None)
+            self._dropping.pop(conn, None)
 
     def handle_request(self, request: Any, conn: Any) -> Any:
         """Serve one request, whose head has arrived."""
@@ -66,7 +113,7 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             cut_off(conn.sock, self.log)
             return False
         finally:
-            self._reading[conn] = monotonic()  # gunicorn now reads and drops the rest of the body
+            self._dropping[conn] = monotonic()
 
     def notify(self) -> None:
         """Report to the master once a second that the worker lives; close silent connections and those with late heads.
@@ -79,11 +126,19 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
             for conn in self.pending_conns:
                 conn.timeout = min(conn.timeout, monotonic() + SILENT_SECONDS)
         self._end_silent()
-        reading, earliest = list(self._reading.copy().items()), monotonic() - HEAD_SECONDS
-        late = [conn for conn, since in reading if since < earliest]
-        for conn in late or longest_silent(reading, len(reading) - SLOW_HEADS, CROWDED_HEAD_SECONDS):
+        for conn in self._late():
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RD)
+
+    def _late(self) -> list[Any]:
+        """Return the connections whose thread waits for too long."""
+        reading = [(conn, since) for conn, since in self._reading.copy().items() if since < inf]
+        dropping, earliest = self._dropping.copy().items(), monotonic() - HEAD_SECONDS
+        if late := [conn for conn, since in reading if since < earliest]:
+            return late
+        excess = len(reading) + len(dropping) - SLOW_HEADS
+        late = longest_silent(dropping, excess, CROWDED_REST_SECONDS)
+        return late or longest_silent(reading, excess, CROWDED_HEAD_SECONDS)
 
     def _end_silent(self) -> None:
         """Let gunicorn's loop close the connections that are silent for longest, if there are too many."""
@@ -116,8 +171,16 @@ class Worker(QuitsOnce, ThreadWorker):  # type: ignore[misc]
         Closing may take 2 s, so a thread of the pool does it. gunicorn closes in the worker's loop (since
         benoitc/gunicorn#3590); meanwhile the loop accepts no connection and does not report to the master.
         """
-        if future.cancelled() or future.exception() or future.result():
+        if future.cancelled() or future.exception():
             super().finish_request(conn, future)
+        elif future.result():
+            if self.alive and self._is_crowded(conn) and _is_half(_left_over(conn)):  # it came with the last request
+                conn.sock.setblocking(False)
+                conn.set_timeout()
+                self.keepalived_conns.append(conn)
+                self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+            else:
+                super().finish_request(conn, future)
         else:
             self.nr_conns -= 1
             self.tpool.submit(close_after_client, conn.sock)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from support.processes import Service, raw_request
+from support.processes import Service, raw_request, read_response
 from support.settings import environment
 from support.theeye import StandIn, raise_file_limit
 from support.tls import make_certificate
@@ -38,6 +38,27 @@ def test_a_crowd_does_not_stop_a_worker(
         assert not waiting.done()
         theeye.finish(job_id, output=["1"])
         assert waiting.result(20).get_json() == ["1"]
+
+
+HALF = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: y\r\n"
+
+
+def test_halves_of_heads_take_few_threads_and_are_served_once_they_are_whole(service: Callable[..., Service]) -> None:
+    running = service("gthread")
+    [pid] = running.worker_pids()
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", running.port), 20)) for _ in range(150)]
+        for sock in socks[:100]:
+            sock.sendall(HALF)
+        for sock in socks[100:]:
+            sock.sendall(HALF + b"\r\n" + HALF)
+            assert read_response(sock).status == 200
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) < 80
+        for sock in socks:
+            sock.sendall(b"X-Token: y\r\n")
+        for sock in socks:
+            sock.sendall(b"\r\n")
+        assert [read_response(sock).status for sock in socks] == [200] * 150
 
 
 class SecureService(Service):
