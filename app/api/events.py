@@ -50,7 +50,8 @@ def refuse_last_event() -> None:
 
 def are_complete(job_id: str) -> bool:
     """Return whether the client has received the last event of a job: then 204 makes an EventSource stop."""
-    return are_wanted() and _last_event() == f"{visible(job_id)}:answer"
+    complete = f"{visible(job_id)}:answer"
+    return are_wanted() and _last_event().lower() == complete.lower()  # TheEye's ids may be written in upper case
 
 
 def stream(

@@ -47,7 +47,8 @@ def test_the_seeds_examples(mode: str, argument: int, status: str, shown: str, p
     times = page.locator("#answer .timing")
     expect(times.locator("th")).to_have_text(["session", "create", "wait", "read", "format"])
     assert float(times.locator("meter").nth(2).get_attribute("value") or 0) > 0
-    expect(page.locator("#answer details table")).to_contain_text("x-job-state")
+    for header in ("x-job-state", "x-request-id"):
+        expect(page.locator("#answer details table")).to_contain_text(header)
 
 
 def test_a_script_that_crashed(page: Page, site: Service) -> None:
@@ -264,6 +265,10 @@ def test_a_picture_and_a_file(page: Page, site: Service) -> None:
     with page.expect_download() as saved:
         page.get_by_role("link", name="Download").click()
     assert (saved.value.suggested_filename, saved.value.path().read_bytes()) == ("answer.csv", b"a,b\r\n")
+    encoded = {"body": "6Q==", "isBase64Encoded": True, "headers": {"Content-Type": "text/javascript; charset=latin1"}}
+    run(page, ECHO, [json.dumps(encoded)], "response")
+    expect(page.locator("#answer pre").first).to_have_text("\xe9")
+    expect(page.get_by_role("link", name="Download answer.js")).to_be_visible()
 
 
 # -- whoever uses it ----------------------------------------------------------------------------------------------

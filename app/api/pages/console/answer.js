@@ -8,7 +8,7 @@ const MOST_TEXT = 500_000; // characters shown
 // Return the parts of the page that show an answer, below its status; `hasLog` tells whether its mode shows the job's log.
 export function shownAnswer({ status, headers, body }, hasLog) {
   const type = headers.get("Content-Type") ?? "";
-  const text = isText(type) ? new TextDecoder().decode(body) : undefined;
+  const text = isText(type) ? decoded(body, type) : undefined;
   const parts = [...whatToDo(status, headers, text, hasLog), element("h3", {}, say("answer")), ...shownBody(body, type, text)];
   if (body.length) parts.push(download(body, fileName(headers, type)));
   const timing = headers.get("Server-Timing");
@@ -90,6 +90,16 @@ function bars(timing) {
   return element("table", { class: "timing", "aria-label": say("timing") }, element("tbody", {}, ...rows));
 }
 
+// Decode a text in the charset of its media type, in UTF-8 if that has none or an unknown one.
+function decoded(body, type) {
+  const [, charset] = /;\s*charset="?([\w:.-]+)/i.exec(type) ?? [];
+  try {
+    return new TextDecoder(charset).decode(body);
+  } catch {
+    return new TextDecoder().decode(body);
+  }
+}
+
 function isText(type) {
   return /^text\/|[/+](json|xml|javascript|csv|yaml)\b/i.test(type) && !/^image\//i.test(type);
 }
@@ -97,6 +107,6 @@ function isText(type) {
 function fileName(headers, type) {
   const named = /\bfilename="?([^";]+)/i.exec(headers.get("Content-Disposition") ?? "");
   if (named) return named[1];
-  const kind = /^[a-z]+\/(?:[a-z.-]+\+)?([a-z0-9]{1,8})\b/i.exec(type)?.[1];
+  const kind = /^[a-z]+\/(?:[a-z.-]+\+)?([a-z0-9]{1,10})\b/i.exec(type)?.[1];
   return `answer.${{ plain: "txt", jpeg: "jpg", javascript: "js" }[kind] ?? kind ?? "bin"}`;
 }

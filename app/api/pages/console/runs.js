@@ -37,6 +37,7 @@ async function receive(run, response) {
     run.answer = await plainAnswer(response);
     return;
   }
+  const requestId = response.headers.get("X-Request-Id");
   for await (const { event, data } of events(response)) {
     if (event === "job") run.job = data.id;
     if (event === "lifecycle") hear(run, data);
@@ -46,6 +47,7 @@ async function receive(run, response) {
     if (!isOver(run)) update(run);
   }
   if (!run.answer) run.problem = say("cutOff");
+  else if (requestId) run.answer.headers.set("X-Request-Id", requestId); // the events do not repeat it
 }
 
 // Keep a lifecycle, of the job or of a task of the workflow.
