@@ -1,6 +1,7 @@
 """Keep the connections of one base URL between calls."""
 
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 
 from app.theeye.connection import Connection
@@ -32,20 +33,16 @@ class IdleConnections:
         """Keep a connection for the next call, and close those that were idle for long, for example after a burst."""
         connection.idle_since = monotonic()
         self._idle.append(connection)
+        oldest = connection.idle_since - IDLE_SECONDS
+        with suppress(IndexError):  # another thread may take the last one at any time
+            while self._idle[0].idle_since < oldest:
+                self._idle.popleft().close()
         if self._is_closed:
             self.close()
-        while True:
-            try:
-                oldest = self._idle.popleft()
-            except IndexError:
-                return
-            if oldest.idle_since >= connection.idle_since - IDLE_SECONDS:
-                self._idle.appendleft(oldest)
-                return
-            oldest.close()
 
     def close(self) -> None:
         """Close all connections, and from now on each one passed to `keep`."""
         self._is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()

@@ -30,6 +30,7 @@ from support.transport import LIMIT, opened
 
 from app.theeye import idle
 from app.theeye import transport as module
+from app.theeye.connection import Connection
 from app.theeye.transport import AnswerLost, AnswerTooLarge, NotSent, Transport, TransportError
 
 HANGS = 6.0  # seconds after which a call has not kept to its deadline of half a second, on the busiest machine
@@ -181,6 +182,23 @@ def quiet(transport: Transport) -> bool:
         return not sock.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return True
+
+
+def test_a_pool_that_closes_while_a_connection_is_kept_leaves_none_open() -> None:
+    class Closing(Connection):
+        @property
+        def idle_since(self) -> float:
+            pool.close()  # as another thread, in the middle of `keep`
+            return 0.0
+
+        @idle_since.setter
+        def idle_since(self, value: float) -> None:
+            """Ignore the value."""
+
+    pool, (ours, theirs) = idle.IdleConnections(), socket.socketpair()
+    with theirs:
+        pool.keep(kept := Closing(ours, 0.0))
+        assert kept.closed
 
 
 def test_idle_connections_end(theeye: StandIn, transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
