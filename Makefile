@@ -32,6 +32,8 @@ help:
 	@echo "make openapi write app/api/openapi.json and docs/postman.json from app/api/openapi.yaml"
 	@echo "make screenshots  draw the pictures in docs/images"
 	@echo "make audit   ask pip-audit about the packages that the service runs with"
+	@echo "make format  format the code with ruff, and let ruff mend what it can"
+	@echo "make clean   remove the virtual environment and everything that was built or cached"
 
 # Runs a module as `python -m` does, but Ctrl-C ends it without a traceback, unless the module handles Ctrl-C itself.
 QUIET := import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); del sys.argv[0]; \

@@ -118,7 +118,7 @@ def _listener(bind: str, name: str) -> socket.socket:
     """Return a socket that listens on an address, to check it. Raise SystemExit."""
     host, _, port = bind.rpartition(":")
     if not re.fullmatch(r"[^\s:/]*:[0-9]{1,5}", bind) or int(port) > 65535:
-        raise SystemExit(f"make run: {name} must be HOST:PORT")
+        raise SystemExit(f"make run: {name} must be HOST:PORT here, with a name or an IPv4 address")
     try:
         return socket.create_server((host, int(port)))
     except OSError as error:
