@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from math import isinf
 from typing import Any, NoReturn
 
 from formatters.cost import HEAD, PIECE, check, one_at_a_time
 
 LONG = 4096  # characters; a longer text is written in pieces
-MANY = 256  # items of a list that are written in one step
+MANY = 256  # items of a list, or members of an object, that are written in one step
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -168,11 +169,24 @@ def _pieces(value: Any) -> Iterator[bytes]:
             time.sleep(0)
         yield b"]"
     else:
-        for number, (name, item) in enumerate(value.items()):
-            yield b"," if number else b"{"
-            yield _utf8(_encode({name: 0})[1:-2])
-            yield from _pieces(item)
+        members, before = iter(value.items()), b"{"
+        while some := dict(islice(members, MANY)):
+            yield before
+            yield from _members(some)
+            time.sleep(0)
+            before = b","
         yield b"}"
+
+
+def _members(some: dict[Any, Any]) -> Iterator[bytes]:
+    """Yield the JSON of some members of an object, without brackets."""
+    if not any(map(_is_long, some.values())):
+        yield _utf8(_javascript(_encode(some))[1:-1])
+        return
+    for number, (name, item) in enumerate(some.items()):
+        yield b"," if number else b""
+        yield _utf8(_encode({name: 0})[1:-2])
+        yield from _pieces(item)
 
 
 def _items(items: list[Any]) -> Iterator[bytes]:
@@ -190,9 +204,11 @@ def _is_long(value: Any, depth: int = 4) -> bool:
     """Return whether a value has to be written in pieces; look at `depth` levels only."""
     if type(value) is str:
         return len(value) > LONG
-    if type(value) is list and len(value) > MANY:
+    if type(value) not in (list, dict):
+        return False
+    if len(value) > MANY:
         return True
-    if not depth or type(value) not in (list, dict) or len(value) > MANY:
+    if not depth:
         return False
     return any(_is_long(item, depth - 1) for item in (value if type(value) is list else value.values()))
 

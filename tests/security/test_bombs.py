@@ -218,15 +218,22 @@ def test_a_costly_document_is_502_with_its_id(query: str, client: FlaskClient, t
 @pytest.mark.parametrize("letters", ["x", "\U0001f600", '"e-05', "\x01"])
 @pytest.mark.parametrize("count", [1, 300])
 def test_a_long_text_is_written_in_pieces_as_it_is_as_a_whole(letters: str, count: int) -> None:
-    value = {"a": [letters * 10_000, 1e-5] * count, letters: "e-05"}
+    value = {"a": [letters * 10_000, 1e-5] * count, letters: "e-05", **{f"k{number}": 1 for number in range(count)}}
     whole = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace(",1e-05", ",0.00001")
     assert jsontext.dumps(value) == whole.encode()
 
 
-def test_a_long_list_is_written_with_pauses_for_other_greenlets(monkeypatch: pytest.MonkeyPatch) -> None:
+WIDE = "\U0001f600" + "a" * 1000
+
+
+@pytest.mark.parametrize("value", [[WIDE] * 4000, {f"k{number}": WIDE for number in range(4000)}], ids=type)
+def test_many_items_are_written_with_pauses_for_other_greenlets(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece is short, so that Python's own form of it, with four bytes a character, takes little memory."""
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
-    assert jsontext.dumps({"a": [7] * 10_000}) == b'{"a":[' + b"7," * 9_999 + b"7]}"
+    with takes_at_most(3 * 4000 * len(WIDE)):
+        written = jsontext.dumps(value)
+    assert json.loads(written) == value
     assert len(pauses) > 10
 
 
