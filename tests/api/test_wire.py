@@ -17,7 +17,7 @@ CORS = {
     "Access-Control-Allow-Headers": "Origin, Accept, User-Agent, Accept-Charset, Cache-Control, Accept-Encoding, "
     "Content-Type, Authorization, Content-Length, X-Requested-With",
 }
-pytestmark = pytest.mark.settings(session_ttl=0, call_timeout=2, max_body=300_000)
+pytestmark = pytest.mark.settings(session_ttl=0, max_body=300_000)
 
 
 # -- as the original ------------------------------------------------------------------------------------

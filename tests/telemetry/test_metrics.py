@@ -93,7 +93,7 @@ def of(found: dict[str, float], metric: str) -> dict[str, float]:
 @contextmanager
 def serving(theeye: StandIn, worker: str = "gevent", workers: int = 1, **env: str) -> Iterator[World]:
     port = free_port()
-    env = environment(theeye, call_timeout=2, grace_seconds=1, metrics_bind=f"127.0.0.1:{port}") | env
+    env = environment(theeye, grace_seconds=1, metrics_bind=f"127.0.0.1:{port}") | env
     with Service(env, worker=worker, workers=workers) as service:
         yield World(service, theeye, port)
 

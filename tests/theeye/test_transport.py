@@ -340,21 +340,21 @@ SLOW = {
 @pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW.keys())
 def test_the_deadline_is_for_the_whole_call(fault: Any, theeye: StandIn) -> None:
     theeye.fault("any", fault)
-    with opened(theeye.url, call_timeout=0.2) as transport:
+    with opened(theeye.url, call_timeout=0.5) as transport:
         began = time.monotonic()
         with pytest.raises(AnswerLost, match="timed out"):
             transport.call("GET", "/x")
-        assert 0.15 <= time.monotonic() - began < HANGS
+        assert 0.45 <= time.monotonic() - began < HANGS
 
 
-@pytest.mark.parametrize(("call_timeout", "timeout"), [(60.0, 0.2), (0.2, 60.0)])
+@pytest.mark.parametrize(("call_timeout", "timeout"), [(60.0, 0.5), (0.5, 60.0)])
 def test_a_call_can_have_an_earlier_deadline_but_no_later(call_timeout: float, timeout: float, theeye: StandIn) -> None:
     theeye.fault("any", Silence())
     with opened(theeye.url, call_timeout=call_timeout) as transport:
         began = time.monotonic()
         with pytest.raises(AnswerLost, match="timed out"):
             transport.call("GET", "/x", timeout=timeout)
-        assert 0.15 <= time.monotonic() - began < HANGS
+        assert 0.45 <= time.monotonic() - began < HANGS
 
 
 def test_a_slow_answer_within_the_deadline_is_whole(theeye: StandIn, transport: Transport) -> None:

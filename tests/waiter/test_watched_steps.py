@@ -74,5 +74,5 @@ def test_a_user_with_the_rights_of_an_older_version(
         app = make_app(redis_url=url, gateway_url=theeye_redis.url, supervisor_url=theeye_redis.url)
         assert post(app.test_client(), WORKFLOW_JOB).status_code == 200
         services: Services = app.extensions[EXTENSION]
-        assert services.waiter._notifications.live
+        wait_until(lambda: services.waiter._notifications.live, 30, "the other notifications")
     assert f"Redis refuses the notifications {WORKFLOW_FINISHED}" in caplog.text
