@@ -85,6 +85,7 @@ def serve(options: tuple[str, ...]) -> None:
     _check_options(options)
     # Process 1 of a container loses a SIGTERM that it has no handler for: keep it until gunicorn has one (when_ready).
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.environ["PYTHONSAFEPATH"] = "1"  # at SIGUSR2 gunicorn runs its own __main__.py: `http` beside it is not Python's
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", CONFIGURATION, *options])
 
 

@@ -1,5 +1,7 @@
 """Test the command `theeye-sync`: how it starts, what it lists, and that it never repeats typed words."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +50,25 @@ def test_a_sigterm_during_the_start_is_not_lost(theeye: StandIn, tmp_path: Path)
         _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert b"Handling signal: term" in log
+
+
+def test_sigusr2_starts_a_second_gunicorn(theeye: StandIn) -> None:
+    environ = clean_environment() | environment(theeye, bind="127.0.0.1:0", workers=1)
+    command = [sys.executable, "-m", "app", "serve"]
+    with subprocess.Popen(command, env=environ, cwd=CHECKOUT, stderr=-1, text=True) as process:
+        assert process.stderr is not None
+        pids = []
+        for line in process.stderr:
+            if found := re.search(r"\[(\d+)\] \[INFO\] TheEye Sync at", line):
+                pids.append(int(found[1]))
+                if pids == [process.pid]:
+                    process.send_signal(signal.SIGUSR2)
+            if len(pids) == 2 or "Error" in line:
+                break
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert (pids[0], len(pids)) == (process.pid, 2)
 
 
 def test_ctrl_c_ends_it_at_once_and_cleanly(theeye: StandIn) -> None:
