@@ -15,11 +15,17 @@ _NAMES = (
     r"|bearer(?:[\s+:=,;\"']|\\t)+"
     r"|(?:tokens?|api[\W_]?key|jwt)\W{0,3}"
 )
-# No route has such a name there.
-_BELOW_ID = r"^/[^/]+/(?:task|workflow)/[^/]+/(?:.*/)?(?:tokens?|bearer|basic|api[\W_]?key|jwt)/+"
+# A name as a segment of its own: a customer or an id may be called so, but then `task`, `workflow` or `job` follows.
+_SEGMENT = r"(?:tokens?|bearer|basic|api[\W_]?key|jwt)/++"
+_AS_CUSTOMER = rf"{_SEGMENT}(?!(?:task|workflow)(?:/|$))"
+_AS_ID = rf"[^/]+/(?:task|workflow)/{_SEGMENT}(?!job(?:/|$))"
+_ELSEWHERE = rf"[^/]+/(?:(?:task|workflow)/[^/]+/(?:.*/)?)?{_SEGMENT}"
+_OWN_SEGMENT = rf"^/(?:{_AS_CUSTOMER}|{_AS_ID}|{_ELSEWHERE})"
 # A customer may be called token-team or jwt.io.
 _ANYWHERE = r"(?:tokens?|bearer|api[\W_]?key|jwt)[^\w/.-]+"
-_IN_PATH = re.compile(rf"(?:{_COMPOUND}|authorization)\W+|{_ANYWHERE}|{_NAMES}[=:][^\w*]*|{_BELOW_ID}", re.IGNORECASE)
+_IN_PATH = re.compile(
+    rf"(?:{_COMPOUND}|authorization)\W+|{_ANYWHERE}|{_NAMES}[=:][^\w*]*|{_OWN_SEGMENT}", re.IGNORECASE
+)
 _WORDS = ("token", "authorization", "bearer", "basic", "key", "jwt")  # whatever `_IN_PATH` finds has one of them
 _IN_MESSAGE = re.compile(rf"({_NAMES}(?:=[^\w*]*|:(?=\S)))[^&\s\"]+", re.IGNORECASE)  # not "Invalid token: expired"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
