@@ -121,10 +121,9 @@ def _listener(bind: str, name: str) -> socket.socket:
         raise SystemExit(f"make run: {name} must be HOST:PORT here, with a name or an IPv4 address")
     try:
         return socket.create_server((host, int(port)))
-    except OSError as error:
-        # `create_server` adds its own words to strerror; os.strerror does not know the errors of name resolution.
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        hint = ". Is it running already?" if error.errno == errno.EADDRINUSE else ""
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host can have this name
+        reason = str(getattr(error, "strerror", error)).partition(" (")[0]  # `create_server` adds words in parentheses
+        hint = ". Is it running already?" if getattr(error, "errno", 0) == errno.EADDRINUSE else ""
         raise SystemExit(f"make run: cannot listen on {bind} ({name}): {reason}{hint}") from None
 
 

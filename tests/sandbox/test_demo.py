@@ -209,6 +209,7 @@ def test_make_run_says_that_a_port_is_taken(whose: str) -> None:
     [
         ("127.0.0.1:65536", "SYNC_BIND must be HOST:PORT here"),
         ("192.0.2.1:7000", r"\(SYNC_BIND\): Cannot assign requested address$"),  # TEST-NET-1 of RFC 5737
+        ("a..b:7000", r"\(SYNC_BIND\): [A-Z][a-z ]+$"),  # an error of name resolution, without a network
         ("the sandbox's", r"\(SYNC_BIND\): Address already in use"),
     ],
 )
