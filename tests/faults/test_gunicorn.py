@@ -74,8 +74,8 @@ def test_sigterm_while_the_supervisor_is_frozen(theeye: Recorder, services: Flee
     settle(fault, theeye, loads, why_not_time_is_up, began)
 
 
-@pytest.mark.settings(workers=2, grace_seconds=2)
-def test_sighup(theeye: Recorder, services: Fleet) -> None:
+@pytest.mark.settings(workers=2)
+def test_sighup_when_the_jobs_end_in_time(theeye: Recorder, services: Fleet) -> None:
     theeye.task(delay=None)
     loads = services.park(200)
     parked = list(theeye.jobs)
@@ -86,6 +86,10 @@ def test_sighup(theeye: Recorder, services: Fleet) -> None:
     meanwhile = services.send(50)
     settle("SIGHUP, the jobs end within the grace", theeye, loads)
     settle("SIGHUP, requests that come meanwhile", theeye, meanwhile)
+
+
+@pytest.mark.settings(workers=2, grace_seconds=2)
+def test_sighup_when_the_grace_is_over(theeye: Recorder, services: Fleet) -> None:
     theeye.task(delay=None)
     loads = services.park(200)
     began = signal_all(services, signal.SIGHUP)
