@@ -119,8 +119,10 @@ def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
             "SYNC_REDIS_URL is set, but redis-py is not installed: pip install 'theeye-sync[redis]'"
         ) from None
     try:
-        # One retry: a restart of Redis may have closed the connection.
-        client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1))
+        # One retry: a restart of Redis may have closed the connection. None after a timeout: Redis may yet read the
+        # first message, and would publish it twice.
+        retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+        client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=1, retry=retry)
     except ValueError as error:
         raise NotifierError(f"SYNC_REDIS_URL is not a Redis URL: {error}") from error
     return client, (redis.RedisError, OSError)
