@@ -121,14 +121,16 @@ class Cost:
 _budget: ContextVar[Cost | None] = ContextVar("theeye_sync_budget", default=None)
 
 
-@contextmanager
-def budget() -> Iterator[None]:
-    """Apply the limit of one text to the sum of all texts parsed in this context."""
-    token = _budget.set(Cost())
-    try:
-        yield
-    finally:
-        _budget.reset(token)
+class Budget:
+    """Apply the limit of one text to the sum of all texts parsed in a `with` block."""
+
+    def __enter__(self) -> None:
+        """Start at zero."""
+        self._token = _budget.set(Cost())
+
+    def __exit__(self, *_: object) -> None:
+        """Restore the budget from before."""
+        _budget.reset(self._token)
 
 
 _AT_ONCE = nullcontext()
@@ -153,8 +155,11 @@ def _reading() -> threading.Lock:
 
 
 def check(text: str, encoded: bytes) -> None:
-    """Raise TooCostly if a JSON text costs too much to parse, alone or together with others in the same `budget`."""
-    cost = _budget.get() or Cost()
+    """Raise TooCostly if a JSON text costs too much to parse, alone or together with others in the same `Budget`."""
+    cost = _budget.get()
+    if cost is None and len(encoded) <= HEAD:
+        return
+    cost = cost or Cost()
     cost.free -= len(encoded)
     if cost.free < 0:
         cost.add_text(encoded, sys.getsizeof(text) > 3 * len(text) or bool(_SURROGATE.search(encoded)))

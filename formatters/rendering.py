@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from formatters.contract import JSON_TYPE, Answer, BadAnswer, Context, Formatter
-from formatters.cost import budget
+from formatters.cost import Budget
 from formatters.jsontext import dumps
 
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
@@ -77,7 +77,7 @@ class Rendered:
 
 def answered(formatter: Formatter, context: Context) -> Rendered:
     """Return the formatter's answer to one request. Raise BadAnswer, TooCostly, and any error of the formatter."""
-    with budget():
+    with Budget():
         return rendered(formatter.format(context))
 
 

@@ -13,7 +13,7 @@ from app.api.compression import compress, may_be_compressed
 from app.api.conditional import is_known, make_not_modified
 from app.api.openapi import document
 from app.api.query import Query
-from app.api.request import current_services
+from app.api.request import current_environ, current_services
 from app.api.responses import Response, error_response, json_response
 from app.api.sending import held_until_sent
 from app.health.status import original_status
@@ -84,44 +84,48 @@ def match_no_odd_path(endpoint: str | None, segments: dict[str, Any] | None) -> 
     """
     if endpoint is not None and endpoint.rpartition(".")[0] != blueprint.name:
         return
-    odd = _ODD_PATH.search(raw_path(request.environ)) or any(map(_is_odd, (segments or {}).values()))
-    if odd or names_token(_path()):  # a token in the path must not go on to TheEye in a URL
+    environ = current_environ()
+    odd = _ODD_PATH.search(raw_path(environ)) or any(map(_is_odd, (segments or {}).values()))
+    if odd or names_token(_path(environ)):  # a token in the path must not go on to TheEye in a URL
         request.routing_exception, request.url_rule = NotFound(), None
 
 
 @blueprint.after_app_request
-def add_common_headers(response: AnyResponse) -> AnyResponse:
-    """Add the common headers, before the answer's own."""
-    environ, headers = request.environ, response.headers
-    origins = current_services().settings.cors_origins
-    common = responses.common_headers(environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN"), origins)
-    if list(headers)[: len(common)] == common:  # `crashed` has added them
-        return response
-    ours = {name for name, _ in common} - {"Vary"}
-    for name in [name for name, _ in headers if name in ours]:  # set by a hook
-        del headers[name]
-    headers[:0] = common
+def finish(response: AnyResponse) -> AnyResponse:
+    """Finish any answer. This is one hook, since Flask inspects each of them for each request."""
+    environ = current_environ()
+    length = _send_no_more_than_needed(response, environ)
+    held_until_sent(environ).close_if_small(length)
+    _add_common_headers(response, environ)
     return response
 
 
-@blueprint.after_app_request
-def free_slot_of_small_answer(response: AnyResponse) -> AnyResponse:
-    """Free the request's slot if the answer is small."""
-    held_until_sent(request.environ).close_if_small(response.content_length)
-    return response
-
-
-@blueprint.after_app_request
-def send_no_more_than_needed(response: AnyResponse) -> AnyResponse:
-    """Answer 304 if the client has the answer already, else compress it. Flask runs this hook before our others."""
-    is_compressible = may_be_compressed(response)
+def _send_no_more_than_needed(response: flask.Response, environ: dict[str, Any]) -> int | None:
+    """Answer 304 if the client has the answer already, else compress it; return its length, None if it is unknown."""
+    length = responses.length_of(response)
+    is_compressible = may_be_compressed(response, length)
     if is_compressible:
         response.vary.add("Accept-Encoding")
-    if is_known(response):
+    if is_known(response, environ):
         make_not_modified(response)
     elif is_compressible:
         compress(response)
-    return response
+    else:
+        return length
+    return responses.length_of(response)
+
+
+def _add_common_headers(response: flask.Response, environ: dict[str, Any]) -> None:
+    """Add the common headers, before the answer's own."""
+    headers, origins = response.headers, current_services().settings.cors_origins
+    common = responses.common_headers(environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN"), origins)
+    own = list(headers)
+    if own[: len(common)] == common:  # `crashed` has added them
+        return
+    ours = {name for name, _ in common} - {"Vary"}
+    for name in [name for name, _ in own if name in ours]:  # set by a hook
+        del headers[name]
+    headers[:0] = common
 
 
 @blueprint.app_errorhandler(errors.SyncError)
@@ -135,7 +139,7 @@ def no_such_path(error: NotFound) -> Response:
     """Answer 404 for a path without a route; answer a preflight on every path."""
     if request.method == "OPTIONS":
         return responses.preflight()
-    return error_response(errors.NotFound(f"{cut_path(_path())[:200]} not found"))
+    return error_response(errors.NotFound(f"{cut_path(_path(request.environ))[:200]} not found"))
 
 
 @blueprint.app_errorhandler(MethodNotAllowed)
@@ -162,12 +166,13 @@ def crashed(error: InternalServerError) -> Response:
     if job is None and run is not None and run.job_id:  # a hook failed after the view
         job = Job(run.job_id)
     response = error_response(errors.SyncError("Internal Server Error", job=job))
-    return add_common_headers(response)  # after a hook that fails Flask runs no other hooks, ours included
+    _add_common_headers(response, request.environ)  # after a hook that fails Flask runs no other hooks, ours included
+    return response
 
 
-def _path() -> str:
+def _path(environ: dict[str, Any]) -> str:
     """Return the decoded path of the request."""
-    return wsgi_text(request.environ.get("PATH_INFO", ""))
+    return wsgi_text(environ.get("PATH_INFO", ""))
 
 
 def _is_odd(segment: str) -> bool:

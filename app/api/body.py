@@ -1,9 +1,8 @@
 """Read the body of a request within limits of size and time."""
 
 import socket
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -34,29 +33,23 @@ class _SlowBodies:
 
     def __init__(self) -> None:
         self._ticker = Ticker("theeye-sync-bodies", self._cut_off)
-        self._lock = threading.Lock()
-        self._uploads: set[_Upload] = set()
+        self._uploads: set[_Upload] = set()  # its methods are atomic, also `copy`
 
-    @contextmanager
-    def watch(self, sock: socket.socket | None) -> Iterator[_Upload | None]:
-        """Cut the client off unless each BODY_PIECE arrives within BODY_SECONDS; without a socket do nothing."""
-        if sock is None:
-            yield None
-            return
+    def watch(self, sock: socket.socket) -> _Upload:
+        """Cut the client off unless each BODY_PIECE arrives within BODY_SECONDS, until `ignore`."""
+        self._ticker.ensure_running()
         upload = _Upload(sock, monotonic() + BODY_SECONDS)
-        with self._lock:
-            self._uploads.add(upload)
-        try:
-            self._ticker.ensure_running()
-            yield upload
-        finally:
-            with self._lock:
-                self._uploads.discard(upload)
+        self._uploads.add(upload)
+        return upload
+
+    def ignore(self, upload: _Upload) -> None:
+        """Watch the client no longer."""
+        self._uploads.discard(upload)
 
     def _cut_off(self) -> None:
-        with self._lock:
-            late = [upload for upload in self._uploads if upload.deadline < monotonic()]
-        for upload in late:
+        for upload in self._uploads.copy():
+            if upload.deadline >= monotonic():
+                continue
             upload.late = True
             with suppress(OSError):  # gevent's own shutdown would raise an error in the greenlet that reads
                 getattr(upload.sock, "_sock", upload.sock).shutdown(socket.SHUT_RD)
@@ -75,13 +68,17 @@ def read_body(environ: dict[str, Any], most: int, held: HeldBody) -> bytes:
         raise BadRequest("This server cannot read chunked bodies, send a Content-Length", status=411)
     if announced is not None and announced > most:
         raise TooLarge(f"The body is larger than {most} bytes")
-    with _slow_bodies().watch(client_socket(environ)) as upload:
-        try:
-            body = _receive(get_input_stream(environ), most + 1, upload, held)
-        except SyncError:
-            raise
-        except Exception:  # noqa: BLE001 - gunicorn raises errors of its own for malformed chunks
-            raise _broken_off(environ, upload) from None
+    sock = client_socket(environ)
+    upload = None if sock is None else _slow_bodies().watch(sock)
+    try:
+        body = _receive(get_input_stream(environ), most + 1 if announced is None else announced, upload, held)
+    except SyncError:
+        raise
+    except Exception:  # noqa: BLE001 - gunicorn raises errors of its own for malformed chunks
+        raise _broken_off(environ, upload) from None
+    finally:
+        if upload is not None:
+            _slow_bodies().ignore(upload)
     if len(body) > most:
         raise TooLarge(f"The body is larger than {most} bytes")
     if (upload is not None and upload.late) or (announced is not None and len(body) != announced):

@@ -6,6 +6,8 @@ from app.theeye.codings import CODINGS, inflated
 
 def decode(body: bytes, header: str, most: int) -> bytes:
     """Return the decoded body. Raise UnsupportedCoding, TooLarge, or BadRequest for broken data."""
+    if not header:
+        return body
     named = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in named if name not in ("", "identity")]
     if not body or not codings:

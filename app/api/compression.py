@@ -27,10 +27,10 @@ _GZIP = zlib.MAX_WBITS | 16
 _TEXT = re.compile(r"text/(?!event-stream$)|application/(json|javascript|xml)$|.*\+(json|xml)$")
 
 
-def may_be_compressed(response: flask.Response) -> bool:
-    """Return whether the response is compressed for a client that accepts it."""
+def may_be_compressed(response: flask.Response, length: int | None) -> bool:
+    """Return whether the response, with a body of `length` bytes, is compressed for a client that accepts it."""
     return (
-        (response.content_length or 0) > SMALLEST
+        (length or 0) > SMALLEST
         and _TEXT.match(response.mimetype or "") is not None
         and "Content-Encoding" not in response.headers
         and "Content-Range" not in response.headers

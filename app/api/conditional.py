@@ -1,6 +1,8 @@
 """Answer 304 to a client that already has the answer (RFC 9110, 13.1.2)."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import flask
 from flask import request
@@ -8,11 +10,11 @@ from flask import request
 from app.api.responses import status_line
 
 
-def is_known(response: flask.Response) -> bool:
+def is_known(response: flask.Response, environ: Mapping[str, Any]) -> bool:
     """Return whether the request's If-None-Match has the response's ETag; False for a job that did not succeed."""
     if response.status_code == HTTPStatus.NOT_MODIFIED:
         return response.direct_passthrough  # Flask's own 304 for a file: its Content-Length may be wrong
-    if "HTTP_IF_NONE_MATCH" not in request.environ or request.method not in ("GET", "HEAD"):
+    if "HTTP_IF_NONE_MATCH" not in environ or request.method not in ("GET", "HEAD"):
         return False
     tag, _ = response.get_etag()
     has_failed = "X-Job-Id" in response.headers and response.headers.get("X-Job-State") != "success"

@@ -3,7 +3,7 @@
 import base64
 import codecs
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
@@ -25,14 +25,14 @@ from app.waiter.following import Following
 from formatters.jsontext import dumps
 
 EVENTS = "text/event-stream"
-LAST_EVENT = "Last-Event-ID"
+LAST_EVENT, _LAST_EVENT_ID = "Last-Event-ID", "HTTP_LAST_EVENT_ID"  # the header, and its name in a WSGI environ
 BEAT = b": the job has not ended\n\n"  # a comment: clients skip it, and proxies do not close the connection as idle
 PIECE = 48 << 10  # bytes of a body sent at once; a multiple of 3, so that pieces in base64 join to one text
 
 
-def are_wanted() -> bool:
+def are_wanted(environ: Mapping[str, Any]) -> bool:
     """Return whether the client prefers events to a plain answer."""
-    return request.method in ("GET", "POST") and _prefer_events(request.environ.get("HTTP_ACCEPT", ""))
+    return environ["REQUEST_METHOD"] in ("GET", "POST") and _prefer_events(environ.get("HTTP_ACCEPT", ""))
 
 
 @lru_cache(maxsize=16)  # few headers are in use, and Flask's own parsed list would take memory while a request waits
@@ -42,16 +42,16 @@ def _prefer_events(accept: str) -> bool:
     return name.partition(";")[0].lower() == EVENTS and quality > 0
 
 
-def refuse_last_event() -> None:
+def refuse_last_event(environ: Mapping[str, Any]) -> None:
     """Refuse a client that wants to continue a stream with a POST: the task would run again. Raise BadRequest."""
-    if LAST_EVENT in request.headers:
+    if _LAST_EVENT_ID in environ:
         raise errors.BadRequest(f"{LAST_EVENT} is for a GET of the job; nothing was started")
 
 
-def are_complete(job_id: str) -> bool:
+def are_complete(environ: Mapping[str, Any], job_id: str) -> bool:
     """Return whether the client has received the last event of a job: then 204 makes an EventSource stop."""
-    complete = f"{visible(job_id)}:answer"
-    return are_wanted() and _last_event().lower() == complete.lower()  # TheEye's ids may be written in upper case
+    complete = f"{visible(job_id)}:answer".lower()  # TheEye's ids may be written in upper case
+    return are_wanted(environ) and _last_event(environ).lower() == complete
 
 
 def stream(
@@ -64,7 +64,7 @@ def stream(
     """
     job, trace = _first_seen(following), current() or Trace()
     # Needed if a hook replaces the answer or nobody reads it: Flask closes a generator only after it has begun.
-    held_until_sent(request.environ).callback(_close, following)
+    held_until_sent(request.environ).add(_close, following)
     headers: Headers = [("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
     headers.append(("X-Job-Id", visible(job.id)))
     stream = _Stream(job, following, address, expected, trace)
@@ -101,7 +101,7 @@ class _Stream:
         self._address = address
         self._expected = expected
         self._seconds: float | None = None  # the expected duration, once it is known
-        self._told = _last_event()
+        self._told = _last_event(request.environ)
         self._steps: dict[str, str] = {}  # the steps of a workflow's job, each with the lifecycle sent last
         self._end = b""  # the event of the last lifecycle, sent together with the answer to save CPU
         self._trace = trace
@@ -174,8 +174,9 @@ class _Stream:
             yield from parts if len(response.get_data()) > PIECE else (b"".join(parts),)
 
 
-def _last_event() -> str:
-    return request.headers.get(LAST_EVENT, "")
+def _last_event(environ: Mapping[str, Any]) -> str:
+    found: str = environ.get(_LAST_EVENT_ID, "")
+    return found
 
 
 def _response(error: Exception) -> flask.Response:

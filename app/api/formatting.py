@@ -62,9 +62,10 @@ def render(
         else:
             log.exception("formatter %s failed on job %s", formatter.name, job_id)
         raise _failed(formatter, error) from None
-    ours = {name.lower() for name, _ in headers}
-    own = [(name, value) for name, value in answer.headers if name.lower() not in ours]
-    return respond(answer.status, answer.body, answer.content_type, [*headers, *own])
+    if answer.headers:
+        ours = {name.lower() for name, _ in headers}
+        headers = [*headers, *(pair for pair in answer.headers if pair[0].lower() not in ours)]
+    return respond(answer.status, answer.body, answer.content_type, headers)
 
 
 def _answered(formatter: Formatter, context: Context, has_crashed: Callable[[], bool]) -> Rendered:

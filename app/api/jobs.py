@@ -5,22 +5,22 @@ from contextlib import contextmanager
 from functools import partial
 from time import monotonic, perf_counter
 
-from flask import g, request
+from flask import g
 
 from app import errors
 from app.api import events, strict
 from app.api.addresses import job_address
-from app.api.admission import admit, consequences
+from app.api.admission import Consequences, admit
 from app.api.arguments import first_tasks, for_supervisor
 from app.api.body import read_body
 from app.api.codings import decode
 from app.api.formatting import render
 from app.api.query import SERVICE_NAMES, STRICT, blocked_names
-from app.api.request import JobRequest, current_services
-from app.api.responses import Headers, Response, job_headers, respond
+from app.api.request import JobRequest, current_environ
+from app.api.responses import Headers, Response, job_headers, length_of, respond
 from app.api.sending import held_until_sent
 from app.runs.idempotency import read_key
-from app.runs.job_in_errors import job_in_errors
+from app.runs.job_in_errors import JobInErrors
 from app.runs.runs import RunRequest
 from app.theeye.callers import WORKFLOW, Runnable
 from app.theeye.jobs import Job
@@ -35,15 +35,16 @@ CANCEL_SECONDS = 5.0  # wait so long for the end of a cancelled job
 
 def run(customer: str, **named: str) -> Response:
     """Run the task or workflow, wait for its job, and answer in the mode that the query selects."""
-    events.refuse_last_event()
-    wanted, client = admit(customer, _runnable(named))
+    environ = current_environ()
+    events.refuse_last_event(environ)
+    wanted, client = admit(environ, customer, _runnable(named))
     return _outcome_or_events(_run(wanted, client), wanted)
 
 
 def _run(wanted: JobRequest, client: Client) -> Following[Response]:
-    with consequences(wanted):
+    with Consequences(wanted):
         request_to_run = g.theeye_sync_run = _run_request(wanted)  # for `crashed`, which tells the client its job
-        ran = yield from current_services().runs.follow(request_to_run, client)
+        ran = yield from wanted.services.runs.follow(request_to_run, client)
     late = errors.Accepted if wanted.budget.respond_async else errors.TimeIsUp
     headers = [("Idempotency-Replayed", "true")] if ran.replayed else []
     return _answer(wanted, ran.job, late, headers)
@@ -51,10 +52,10 @@ def _run(wanted: JobRequest, client: Client) -> Following[Response]:
 
 def _run_request(wanted: JobRequest) -> RunRequest:
     """Read body, arguments and key of the request. Raise BadRequest, TooLarge, TooSlow or UnsupportedType."""
-    services, environ, caller = current_services(), request.environ, wanted.caller
+    services, environ, caller = wanted.services, wanted.environ, wanted.caller
     most = services.settings.max_body
     held = HeldBody(services.bodies)
-    held_until_sent(environ).callback(held.release)
+    held_until_sent(environ).add(held.release)
     received = decode(read_body(environ, most, held), environ.get("HTTP_CONTENT_ENCODING", ""), most)
     body = for_supervisor(received, environ.get("CONTENT_TYPE", ""), most)
     held.resize(len(body or b""))
@@ -74,16 +75,16 @@ def _run_request(wanted: JobRequest) -> RunRequest:
 
 def read(customer: str, job: str, **named: str) -> Response:
     """Answer as the POST would have answered, in any mode."""
-    if events.are_complete(job):
+    environ = current_environ()
+    if events.are_complete(environ, job):
         return respond(204, b"", "", [])
-    wanted, client = admit(customer, _runnable(named), job)
+    wanted, client = admit(environ, customer, _runnable(named), job)
     return _outcome_or_events(_read(wanted, client, job), wanted)
 
 
 def _read(wanted: JobRequest, client: Client, job: str) -> Following[Response]:
-    services = current_services()
-    waiter, durations = services.waiter, services.durations
-    with consequences(wanted), _gone_as_not_found():
+    waiter, durations = wanted.services.waiter, wanted.services.durations
+    with Consequences(wanted), _gone_as_not_found():
         deadline = monotonic() + (0.0 if wanted.budget.at_once else wanted.budget.seconds)
         follower = Follower(wanted.caller, client, deadline, wanted.watched)
         since = waiter.listen()
@@ -99,17 +100,16 @@ def _read(wanted: JobRequest, client: Client, job: str) -> Following[Response]:
 
 def cancel(customer: str, job: str, **named: str) -> Response:
     """Cancel a job, then read it: TheEye's answer to a cancel does not tell if it had an effect."""
-    services = current_services()
-    waiter = services.waiter
-    wanted, _ = admit(customer, _runnable(named), job)
-    with consequences(wanted), _gone_as_not_found():
+    wanted, _ = admit(current_environ(), customer, _runnable(named), job)
+    waiter = wanted.services.waiter
+    with Consequences(wanted), _gone_as_not_found():
         follower = Follower(wanted.caller, Client(), monotonic() + CANCEL_SECONDS)
         since = waiter.listen()
         found = _found_to_cancel(lambda: _owned(waiter.fetch(follower, job), wanted))
         if found.has_ended:
             raise errors.AlreadyEnded("The job had already ended", job=found)
-        with job_in_errors(found.without_document()):
-            services.runners[wanted.caller.runs.kind].cancel(wanted.caller, found)
+        with JobInErrors(found.without_document()):
+            wanted.services.runners[wanted.caller.runs.kind].cancel(wanted.caller, found)
             found = _found_to_cancel(partial(waiter.wait, follower, found, since, look_first=True))
     if not found.has_ended:
         raise errors.Accepted(found, found.age, _location(wanted, job), expected=_expected(wanted))
@@ -135,18 +135,20 @@ def _answer(wanted: JobRequest, job: Job, late: type[errors.TimeIsUp], headers: 
     response = _rendered(wanted, job, headers)
     if (job.exit_code or response.status_code >= 400) and response.data in (b"null", b"[]"):
         response.headers.extend(_link_to_result(wanted, job.id))
+    answers, size = wanted.services.answers, length_of(response) or 0
     try:
-        held_until_sent(request.environ).enter_context(current_services().answers.hold(response.content_length or 0))
+        answers.count(size)
     except errors.TooBusy:
         words = "The job has ended, but other answers fill the memory: fetch it later"
         raise late(job, job.age, location(), headers, words) from None
+    held_until_sent(wanted.environ).add(answers.sent, size)
     wanted.caller.trace.by = "job"
     return response
 
 
 def _expected(wanted: JobRequest) -> float | None:
     """Return how many seconds a run usually takes, or None if too few runs are known."""
-    return current_services().durations.expected(wanted.session.customer_id, wanted.caller.runs.name)
+    return wanted.services.durations.expected(wanted.session.customer_id, wanted.caller.runs.name)
 
 
 def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
@@ -154,7 +156,7 @@ def _rendered(wanted: JobRequest, job: Job, headers: Headers) -> Response:
     trace, began = wanted.caller.trace, perf_counter()
     trace.job = job.id
     try:
-        with job_in_errors(job):
+        with JobInErrors(job):
             context = _context(wanted, job)
             has_crashed = partial(strict.has_crashed, job, wanted.formatter.name) if wanted.is_strict else lambda: False
             return render(wanted.formatter, context, [*job_headers(job), *headers], has_crashed)
@@ -170,13 +172,13 @@ def _context(wanted: JobRequest, job: Job) -> Context:
 
 def _location(wanted: JobRequest, job: str) -> str:
     """Return the address of the same answer, in the same mode and without the token."""
-    mode = wanted.query.only(current_services().formatters.queries | {STRICT})
+    mode = wanted.query.only(wanted.services.formatters.queries | {STRICT})
     return job_address(wanted.customer, wanted.caller.runs, job, mode)
 
 
 def _link_to_result(wanted: JobRequest, job: str) -> Headers:
     """Return a Link header (RFC 8288) to the agent's report, for an answer without content."""
-    if RESULT not in current_services().formatters.queries or wanted.formatter.name == RESULT:
+    if RESULT not in wanted.services.formatters.queries or wanted.formatter.name == RESULT:
         return []
     return [("Link", f'<{job_address(wanted.customer, wanted.caller.runs, job, RESULT)}>; rel="describedby"')]
 
@@ -192,7 +194,7 @@ def _gone_as_not_found() -> Iterator[None]:
 
 def _owned(found: Job, wanted: JobRequest) -> Job:
     """Return the job. Raise JobGone unless it belongs to the path's task or workflow and to the caller's customer."""
-    if not current_services().runners[wanted.caller.runs.kind].owns(wanted.caller, found):
+    if not wanted.services.runners[wanted.caller.runs.kind].owns(wanted.caller, found):
         raise errors.JobGone("The job is another's")
     return found
 

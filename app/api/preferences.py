@@ -32,6 +32,8 @@ class Budget(NamedTuple):
 def read_budget(query: Query, prefer: str | None, most: float) -> Budget:
     """Return the shortest of `most`, `?wait` and the header's wait. Raise BadRequest for an invalid `?wait`."""
     asked = query.first.get("wait")
+    if asked is None and not prefer:
+        return Budget(most)
     if asked is not None and not WAIT_PATTERN.fullmatch(asked):
         raise BadRequest("wait must be a number of seconds, with three decimals at the most")
     preferred = _preferences(prefer) if prefer else {}

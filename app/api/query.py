@@ -47,6 +47,8 @@ class Query:
     @property
     def repeated(self) -> frozenset[str]:
         """Return the names that occur several times, also as `name[]` or `name[x]`."""
+        if len(self.pairs) < 2:
+            return frozenset()
         counts = Counter(base_name(name) for name, _ in self.pairs)
         return frozenset(name for name, count in counts.items() if count > 1)
 
@@ -59,6 +61,8 @@ class Query:
         return self._joined(lambda key: key in names)
 
     def _joined(self, wanted: Callable[[str], bool]) -> str:
+        if not self._pieces:
+            return ""
         pairs = zip(self._pieces, self.pairs, strict=True)
         kept = (piece for piece, (key, _) in pairs if wanted(key) and not _hides_token(key))
         return "&".join(_UNSAFE.sub(lambda found: quote(found[0], encoding="latin-1"), piece) for piece in kept)

@@ -49,13 +49,20 @@ class Response(flask.Response):
         return self.headers if is_complete else super().get_wsgi_headers(environ)
 
 
+def length_of(response: flask.Response) -> int | None:
+    """Return the Content-Length, or None; werkzeug's `content_length` looks for the header twice."""
+    return response.headers.get("Content-Length", type=int)
+
+
 def respond(status: int, body: bytes, content_type: str, headers: Headers) -> Response:
     """Return a response with the original's ETag; leave out the body if the status allows none."""
     if status in BODILESS:
         length = [("Content-Length", "0")] if status == HTTPStatus.RESET_CONTENT else []
         return Response(None, status_line(status), [*headers, *length])
     entity = [("Content-Type", content_type), ("Content-Length", str(len(body))), ("ETag", etag(body))]
-    return Response(body, status_line(status), [*headers, *entity])
+    whole = datastructures.Headers()
+    whole[:] = [*headers, *entity]  # adds them together: the constructor would add each one alone
+    return Response([body], status_line(status), whole)  # with bytes alone, werkzeug would set the length again
 
 
 def json_response(status: int, value: Any, headers: Headers | None = None) -> Response:

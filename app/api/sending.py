@@ -5,9 +5,9 @@ memory for ever.
 """
 
 import socket
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from app.telemetry.wsgi import Wsgi
@@ -19,10 +19,26 @@ SLOW_WITHOUT_SLOT = 16  # so many answers without a slot have that timeout at on
 SECONDS_WITHOUT_SLOT = 1.0  # the timeout of other answers without a slot, which could block all spare threads
 
 
-class Held(ExitStack):
-    """Collect what has to be freed when an answer is sent."""
+class Held:
+    """Collect what has to be freed when an answer is sent. An ExitStack would take six calls for each."""
 
-    slot = False  # whether the answer holds one of the SYNC_MAX_WAITING slots
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self.slot = False  # whether the answer holds one of the SYNC_MAX_WAITING slots
+        self._to_free: list[Callable[[], object]] = []
+
+    def add(self, free: Callable[..., object], *arguments: Any) -> None:
+        """Call a function with these arguments at the end."""
+        self._to_free.append(partial(free, *arguments))
+
+    def close(self) -> None:
+        """Free everything, the newest first, and the rest also if one of the functions raises."""
+        try:
+            while self._to_free:
+                self._to_free.pop()()
+        except BaseException:
+            self.close()
+            raise
 
     def close_if_small(self, length: int | None) -> None:
         """Free everything for an answer of one piece: its client may need the slot for its next request."""
@@ -43,7 +59,8 @@ class Sending:
     def __init__(self, application: Wsgi) -> None:
         """Wrap an application."""
         self._application = application
-        self._slow = threading.Semaphore(SLOW_WITHOUT_SLOT)
+        # A semaphore of the standard library is Python code, and under gevent each `release` would switch greenlets.
+        self._slow: deque[None] = deque([None] * SLOW_WITHOUT_SLOT)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Return the application's answer in pieces."""
@@ -58,9 +75,10 @@ class Sending:
     def _seconds(self, held: Held) -> float:
         """Return the timeout of each piece."""
         if not held.slot:
-            if not self._slow.acquire(blocking=False):
+            try:
+                held.add(self._slow.append, self._slow.pop())
+            except IndexError:
                 return SECONDS_WITHOUT_SLOT
-            held.callback(self._slow.release)
         return PIECE_SECONDS
 
 

@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.api.admission import admit, consequences
-from app.api.request import current_services
+from flask import request
+
+from app.api.admission import Consequences, admit
 from app.api.responses import Response, json_response
 from app.errors import BadRequest
 from app.theeye.callers import Caller
+from app.theeye.supervisor import Supervisor
 
 MAX_LISTED = 1000  # tasks or workflows in one answer
 
@@ -23,17 +25,17 @@ _SECRET = re.compile(
 
 def list_tasks(customer: str) -> Response:
     """Answer with the tasks that the token may see: their id, name, type and arguments."""
-    wanted, _ = admit(customer)
-    with consequences(wanted):
-        found = _tasks(wanted.caller, limit_of(wanted.query.first.get("limit")))
+    wanted, _ = admit(request.environ, customer)
+    with Consequences(wanted):
+        found = _tasks(wanted.services.supervisor, wanted.caller, limit_of(wanted.query.first.get("limit")))
     return json_response(200, [_task(task) for task in found])
 
 
-def _tasks(caller: Caller, limit: int) -> list[dict[str, Any]]:
+def _tasks(supervisor: Supervisor, caller: Caller, limit: int) -> list[dict[str, Any]]:
     """Return at most `limit` tasks that are no workflow's own. TheEye's limit counts all: ask for more if some lack."""
     found: list[dict[str, Any]] = []
     for most in sorted({limit, MAX_LISTED}):
-        listed = current_services().supervisor.tasks(caller, most)
+        listed = supervisor.tasks(caller, most)
         found = [task for task in listed if isinstance(task, dict) and not _is_step(task)][:limit]
         if len(found) == limit or len(listed) < most:
             break

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.api.admission import admit, consequences
-from app.api.request import current_services
+from flask import request
+
+from app.api.admission import Consequences, admit
 from app.api.responses import Response, json_response
 from app.api.tasks import MAX_LISTED, limit_of, shown_arguments
 from app.theeye.graph import Graph
@@ -14,10 +15,10 @@ Document = Mapping[str, Any]
 
 def list_workflows(customer: str) -> Response:
     """Answer with the workflows that the token may see: id, name, arguments, tasks, and the edges between them."""
-    wanted, _ = admit(customer)
-    with consequences(wanted):
+    wanted, _ = admit(request.environ, customer)
+    with Consequences(wanted):
         limit = limit_of(wanted.query.first.get("limit"))
-        supervisor = current_services().supervisor
+        supervisor = wanted.services.supervisor
         found = supervisor.workflows(wanted.caller, limit)
         tasks = _by_id(supervisor.tasks(wanted.caller, MAX_LISTED)) if found else {}
     return json_response(200, [_workflow(each, tasks) for each in found if isinstance(each, dict)][:limit])

@@ -27,11 +27,12 @@ class Limits:
 
     def learn(self, task: str, document: Mapping[str, Any]) -> None:
         """Read the limit from a task, or from a job that contains its task; ignore a document without a limit."""
-        for source in (document, document.get("task")):
-            if isinstance(source, Mapping) and (kept := _kept_jobs(source)) is not None:
-                self._keep(task, int(kept) if kept < self._enough else None)
-                return
-        if LIMIT in document:  # null means TheEye's default
+        kept, inner = _kept_jobs(document), document.get("task")
+        if kept is None and isinstance(inner, dict):
+            kept = _kept_jobs(inner)
+        if kept is not None:
+            self._keep(task, int(kept) if kept < self._enough else None)
+        elif LIMIT in document:  # null means TheEye's default
             self._keep(task, DEFAULT_LIMIT)
 
     def _keep(self, task: str, limit: int | None) -> None:

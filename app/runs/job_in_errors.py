@@ -1,8 +1,7 @@
 """Add the job to every error that occurs after its creation, so that the client gets the job's id."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from types import TracebackType
 
 from app.errors import SyncError
 from app.theeye.jobs import Job
@@ -17,17 +16,29 @@ class Crashed(Exception):
         self.job = job
 
 
-@contextmanager
-def job_in_errors(job: Job) -> Iterator[None]:
-    """Add the job to the errors of the block. Raise Crashed from an unexpected one."""
-    try:
-        yield
-    except SyncError as error:
-        seen = error.job
-        if seen is None:
-            error.job = job
-        elif seen.lifecycle is None:
-            error.job = replace(job, id=seen.id)
-        raise
-    except Exception as error:
-        raise Crashed(job) from error
+class JobInErrors:
+    """Add the job to the errors of a `with` block. Raise Crashed from an unexpected one."""
+
+    __slots__ = ("_job",)
+
+    def __init__(self, job: Job) -> None:
+        """Take the job as last read."""
+        self._job = job
+
+    def __enter__(self) -> None:
+        """Do nothing yet."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Change the error, if there is one."""
+        if error is None:
+            return
+        if isinstance(error, SyncError):
+            seen = error.job
+            if seen is None:
+                error.job = self._job
+            elif seen.lifecycle is None:
+                error.job = replace(self._job, id=seen.id)
+        elif isinstance(error, Exception):
+            raise Crashed(self._job) from error

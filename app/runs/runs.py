@@ -1,7 +1,7 @@
 """Turn a request into a job: send at most one create, under the history guard and the request's idempotency key."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from app.errors import ClientGone, JobGone, NoFreeSlot, NotSupported, RunGone, S
 from app.runs.durations import Durations
 from app.runs.history import HistoryGuard
 from app.runs.idempotency import LEASE_SECONDS, Key, Keys, Reservation
-from app.runs.job_in_errors import job_in_errors
+from app.runs.job_in_errors import JobInErrors
 from app.runs.tasks import Tasks
 from app.theeye.callers import TASK, Caller, Runnable
 from app.theeye.jobs import Job
@@ -41,11 +41,11 @@ class RunRequest:
     first_tasks: Sequence[str] = ()
     job_id: str = ""
     release: Callable[[], None] = lambda: None
+    name: str = field(init=False)  # this service's own of the task or workflow, unique among those of all customers
 
-    @property
-    def name(self) -> str:
-        """Return this service's own name of the task or workflow, unique among those of all customers."""
-        return _name(self.caller)
+    def __post_init__(self) -> None:
+        """Set the name."""
+        self.name = _name(self.caller)
 
 
 class Run(NamedTuple):
@@ -109,7 +109,7 @@ class Runs:
     def _join(self, request: RunRequest, job_id: str, follower: Follower) -> Following[Job]:
         """Follow the job of the first request with this key. Raise RunGone."""
         try:
-            with job_in_errors(Job(job_id)):
+            with JobInErrors(Job(job_id)):
                 since = self._waiter.listen()
                 found = self._waiter.fetch(follower, job_id)
                 if found.has_ended or request.at_once:
@@ -136,7 +136,7 @@ class Runs:
             sent = monotonic()
             job = self._create(request, protection.queued, began)
             light = job.without_document()
-            with job_in_errors(light):
+            with JobInErrors(light):
                 confirm = partial(_confirm, reservation, job.id)
                 confirm()  # before anything else can fail: then a repeated request joins the job
                 protection.created()
@@ -225,7 +225,7 @@ def _name(caller: Caller) -> str:
 
 def _as_of(time: float, follower: Follower) -> Follower:
     """Return the follower with as many seconds left now as it had at that time."""
-    return replace(follower, deadline=monotonic() + max(follower.deadline - time, 0.0))
+    return follower._replace(deadline=monotonic() + max(follower.deadline - time, 0.0))
 
 
 def _confirm(reservation: Reservation | None, job_id: str) -> None:

@@ -34,9 +34,11 @@ class IdleConnections:
         connection.idle_since = monotonic()
         self._idle.append(connection)
         oldest = connection.idle_since - IDLE_SECONDS
-        with suppress(IndexError):  # another thread may take the last one at any time
+        try:
             while self._idle[0].idle_since < oldest:
                 self._idle.popleft().close()
+        except IndexError:  # another thread has taken it, or closed the pool
+            return
         if self._is_closed:
             self.close()
 

@@ -10,9 +10,9 @@ from app.theeye.steps import CANCELED, ENDED, Steps, date, id_of, text_of
 WORKFLOW_JOB = "WorkflowJob"  # the `_type` of a workflow's own job
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: setting a field of a frozen one costs ten times as much, and a request makes five
 class Job:
-    """Hold a job as last read; `document` is TheEye's, with the job's id, or empty if it was not read.
+    """Hold a job as last read, which never changes; `document` is TheEye's, with the job's id, or empty if unread.
 
     `exit_code` is that of the script, or None if the agent has reported no integer; `created` is TheEye's date. Only a
     workflow's job has `steps`, and `whole`: TheEye's document with the jobs of its tasks.
@@ -66,7 +66,7 @@ class Job:
 
     def without_document(self) -> "Job":
         """Return the job for a wait, without its document: that takes memory, and is read again at the end."""
-        return replace(self, document={}, whole=None)
+        return Job(self.id, self.lifecycle, self.state, {}, self.exit_code, self.created, self.seen_at, self.steps)
 
 
 def _exit_code(document: Mapping[str, Any]) -> int | None:

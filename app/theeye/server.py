@@ -38,8 +38,11 @@ class Server:
         began = monotonic()
         outcome: int | str = "lost"
         try:
-            with self._shares.hold(names, began + seconds * QUEUE_SHARE):
+            self._shares.take(names, began + seconds * QUEUE_SHARE)
+            try:
                 reply = self.transport.call(method, path, caller.headers, body, began + seconds - monotonic())
+            finally:
+                self._shares.give_back(names)
             outcome = reply.status
             return reply
         except ShareTaken:

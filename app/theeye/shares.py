@@ -5,9 +5,8 @@ its level leave. So one customer uses at most half of all connections, and a sec
 """
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Hashable
 from itertools import islice
 from time import monotonic
 
@@ -28,22 +27,13 @@ class Shares:
         self._parts = parts
         self._reserve = parts // RESERVED
         self._lock = threading.Lock()
-        self._used: dict[Hashable, int] = {}
+        self._used: defaultdict[Hashable, int] = defaultdict(int)
         self._queues: OrderedDict[Names, deque[threading.Event]] = OrderedDict()
 
-    @contextmanager
-    def hold(self, names: Names, deadline: float) -> Iterator[None]:
-        """Hold a part, counted for each of the names; queue for it until the deadline. Raise ShareTaken."""
-        self._enter(names, deadline)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._put_back(names)
-
-    def _enter(self, names: Names, deadline: float) -> None:
+    def take(self, names: Names, deadline: float) -> None:
+        """Take a part, counted for each of the names; queue for it until the deadline. Raise ShareTaken."""
         with self._lock:
-            if names not in self._queues and self._has_room(names):
+            if not (self._queues and names in self._queues) and self._has_room(names):
                 self._count(names, +1)
                 return
             given = threading.Event()
@@ -54,6 +44,11 @@ class Shares:
         except BaseException:
             self._give_up(names, given)
             raise
+
+    def give_back(self, names: Names) -> None:
+        """Give back a part that was taken with these names."""
+        with self._lock:
+            self._put_back(names)
 
     def _give_up(self, names: Names, given: threading.Event) -> None:
         with self._lock:
@@ -87,22 +82,23 @@ class Shares:
     def _has_room(self, names: Names) -> bool:
         """Return whether each of the names may use another part."""
         used = self._used.get
-        room: dict[Hashable, int] = {None: self._parts}
+        room: dict[Hashable, tuple[int, int]] = {None: (self._parts, used(None, 0))}  # with the parts in use
         for name, above in names:
             own = used(name, 0)
-            left = room[above] - used(above, 0) + own
+            most, in_use = room[above]
+            left = most - in_use + own
             if above is None and own:
                 left -= self._reserve
-            room[name] = half = (left + 1) // 2
+            half = (left + 1) // 2
             if own >= half:
                 return False
+            room[name] = half, own
         return True
 
     def _count(self, names: Names, change: int) -> None:
         used = self._used
-        for name in (None, *[name for name, _ in names]):
-            count = used.get(name, 0) + change
-            if count:
+        for name, _ in ((None, None), *names):
+            if count := used[name] + change:
                 used[name] = count
             else:
                 del used[name]

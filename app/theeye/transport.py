@@ -18,6 +18,7 @@ from http.client import BadStatusLine, HTTPException, HTTPMessage, HTTPResponse,
 from time import monotonic
 from typing import NamedTuple
 
+from app.telemetry.text import is_visible
 from app.theeye.addresses import Addresses
 from app.theeye.codings import decoded
 from app.theeye.connection import Connection, connect
@@ -28,7 +29,6 @@ from app.theeye.job_id import HEAD
 CONNECTIONS = 256
 ALL_BUSY = "too many calls of this caller, task or customer are under way"
 
-_TARGET = re.compile(r"[\x21-\x7e]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.1 and 5.5
 
 
@@ -114,7 +114,7 @@ class Transport:
     def _request(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> bytes:
         """Return the bytes of a request. Raise NotSent for characters that HTTP does not allow."""
         target = self._target + path
-        if not _TARGET.fullmatch(target):
+        if not is_visible(target):
             raise NotSent("the path has a character that HTTP does not allow")
         head = [f"{method} {target} HTTP/1.1\r\n{self._common}"]
         for name, value in headers:

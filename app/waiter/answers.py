@@ -1,8 +1,6 @@
 """Limit the bytes of the answers that are being sent: a client that reads slowly keeps its answer in memory."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from app.errors import TooBusy
 
@@ -21,14 +19,13 @@ class Answers:
         if self._bytes >= self._most:
             raise TooBusy("Clients read too many answers too slowly, nothing was started")
 
-    @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
-        """Count an answer of `size` bytes until it is sent. Raise TooBusy if the limit is reached."""
+    def count(self, size: int) -> None:
+        """Count an answer of `size` bytes until the caller calls `sent`. Raise TooBusy if the limit is reached."""
         with self._lock:
             self.admit()
             self._bytes += size
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._bytes -= size
+
+    def sent(self, size: int) -> None:
+        """Count an answer no longer."""
+        with self._lock:
+            self._bytes -= size

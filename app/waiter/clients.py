@@ -5,8 +5,7 @@ import select
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +17,11 @@ _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 @dataclass(slots=True)
 class Client:
-    """Hold whether one client has `gone`; `wake` is called then."""
+    """Hold whether one client has `gone`; `wake` is called then. `number` is its socket's, None without a socket."""
 
     wake: Callable[[], None] = lambda: None
     gone: bool = False
+    number: int | None = None
 
 
 class Clients:
@@ -35,19 +35,18 @@ class Clients:
         self._poll: Any = None
         self._pid = 0
 
-    @contextmanager
-    def watch(self, sock: socket.socket | None) -> Iterator[Client]:
-        """Yield a client whose `gone` becomes true when it closes the connection; never without a socket."""
+    def watch(self, sock: socket.socket | None) -> Client:
+        """Return a client whose `gone` becomes true when it closes the connection (not without a socket)."""
         client = Client()
-        if sock is None:
-            yield client
-            return
-        number = sock.fileno()
-        self._register(number, client)
-        try:
-            yield client
-        finally:
-            self._unregister(number)
+        if sock is not None:
+            client.number = sock.fileno()
+            self._register(client.number, client)
+        return client
+
+    def ignore(self, client: Client) -> None:
+        """Watch the client no longer."""
+        if client.number is not None:
+            self._unregister(client.number)
 
     def _register(self, number: int, client: Client) -> None:
         with self._lock:

@@ -4,8 +4,7 @@ Closing such a generator means that the client has gone.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from app.theeye.callers import Caller
 from app.theeye.jobs import Job
@@ -16,8 +15,7 @@ Outcome = TypeVar("Outcome")
 Following = Generator[Job | None, None, Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class Follower:
+class Follower(NamedTuple):
     """Hold for whom a job is followed, and until when; `watched` means that the client wants each change.
 
     The deadline is in seconds of `time.monotonic`.

@@ -4,8 +4,8 @@ All deadlines are seconds of `time.monotonic`.
 """
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from time import monotonic
 
@@ -46,9 +46,13 @@ class JobWaiter:
         self._permits = permits
         self._end = float("inf")
 
-    def watch(self, sock: socket.socket | None) -> AbstractContextManager[Client]:
-        """Watch the client of a socket: `gone` becomes true when it closes the connection."""
+    def watch(self, sock: socket.socket | None) -> Client:
+        """Watch the client of a socket, until `ignore`: `gone` becomes true when it closes the connection."""
         return self._clients.watch(sock)
+
+    def ignore(self, client: Client) -> None:
+        """Watch the client no longer."""
+        self._clients.ignore(client)
 
     def listen(self) -> int:
         """Start listening and return the epoch. Call it before the create: then `follow` misses no notification."""
@@ -126,7 +130,7 @@ class JobWaiter:
         look = Look(runner, follower.caller, job, lambda: max(left(), LAST_LOOK))
         notifications, client, watched = self._notifications, follower.client, follower.watched
         with (
-            _timed(follower.caller.trace),
+            _WaitTimer(follower.caller.trace),
             notifications.watch(job.id, since) as waker,
             notifications.watch_changes(job.id, waker) if watched else nullcontext(),
             self._permits.permit(waker.wake) as permit,
@@ -156,11 +160,16 @@ class JobWaiter:
                 self._metrics.unheard()
 
 
-@contextmanager
-def _timed(trace: Trace) -> Iterator[None]:
-    """Add the time of the block to the request's waiting time, without the reads, which are recorded separately."""
-    began, reading = monotonic(), trace.read
-    try:
-        yield
-    finally:
-        trace.wait += monotonic() - began - (trace.read - reading)
+class _WaitTimer:
+    """Add the time of a block to the request's waiting time, without the reads, which are recorded separately."""
+
+    __slots__ = ("_began", "_trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        self._began = monotonic() - self._trace.read
+
+    def __exit__(self, *_: object) -> None:
+        self._trace.wait += monotonic() - self._trace.read - self._began

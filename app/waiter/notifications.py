@@ -41,21 +41,27 @@ class Notifications:
     def watch(self, job_id: str, since: int) -> Iterator[Waker]:
         """Yield a waker for the possible end of the job; wake it at once if the epoch has changed since `since`."""
         waker = Waker()
-        with self._waiting.hold(job_id, waker):
+        self._waiting.add(job_id, waker)
+        try:
             with self._lock:
                 self._tell_early(job_id, waker)
                 if since != self.epoch:
                     waker.wake(Reason.MISSED)
             yield waker
+        finally:
+            self._waiting.remove(job_id, waker)
 
     @contextmanager
     def watch_step(self, job_id: str, waker: Waker) -> Iterator[None]:
         """Wake the waker also when a step of its job may have ended; at once if that was told already."""
         step = StepWaker(waker)
-        with self._waiting.hold(job_id, step):
+        self._waiting.add(job_id, step)
+        try:
             with self._lock:
                 self._tell_early(job_id, step)
             yield
+        finally:
+            self._waiting.remove(job_id, step)
 
     def _tell_early(self, job_id: str, waker: Waker) -> None:
         if job_id in self._early:

@@ -9,8 +9,7 @@ import heapq
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import monotonic
 
 SECOND = 1.0  # the period of the limit
@@ -19,7 +18,10 @@ MOST_PAUSES = 5  # the longest time from one look to the next, in pauses, howeve
 
 
 class Permit:
-    """Hold the request of one wait for its next look; `wake` is called when the look is permitted."""
+    """Hold the request of one wait for its next look; `wake` is called when the look is permitted.
+
+    At the end of a `with` block it leaves the queue.
+    """
 
     __slots__ = ("_permits", "given", "number", "wake")
 
@@ -29,6 +31,14 @@ class Permit:
         self.wake = wake
         self.number = 0  # the number of the request in the queue, 0 without one
         self.given = False
+
+    def __enter__(self) -> "Permit":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the queue."""
+        self.withdraw()
 
     def ask(self, last_look: float, first: bool = False) -> None:
         """Queue for a look, unless the permit is queued already.
@@ -76,14 +86,9 @@ class Permits:
                 self._last = monotonic()
             self._next_at = min(self._one_later(), self._last + MOST_PAUSES * self._between)
 
-    @contextmanager
-    def permit(self, wake: Callable[[], None]) -> Iterator[Permit]:
-        """Yield a permit to ask for; leave the queue at the end."""
-        permit = Permit(self, wake)
-        try:
-            yield permit
-        finally:
-            permit.withdraw()
+    def permit(self, wake: Callable[[], None]) -> Permit:
+        """Return a permit to ask for, in a `with` statement."""
+        return Permit(self, wake)
 
     def ask(self, permit: Permit, priority: tuple[bool, float]) -> None:
         """Give the permit at once if the queue is empty, else when it is the first of the queue."""
@@ -98,6 +103,8 @@ class Permits:
 
     def take(self, permit: Permit) -> bool:
         """Return whether a permit was given, and use it up."""
+        if not permit.given:
+            return False
         with self._lock:
             given, permit.given = permit.given, False
             return given

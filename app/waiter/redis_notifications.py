@@ -108,9 +108,12 @@ class Changes:
     @contextmanager
     def watch(self, job_id: str, waker: Waker) -> Iterator[None]:
         """Wake the waker at each change of the job."""
-        with self._watching.hold(job_id, waker):
+        self._watching.add(job_id, waker)
+        try:
             self._subscription.ensure_running()
             yield
+        finally:
+            self._watching.remove(job_id, waker)
 
     def keep_listening(self) -> None:
         """Start the listener again if it has ended while a job is watched."""

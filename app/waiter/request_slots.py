@@ -1,8 +1,6 @@
 """Limit the requests about jobs that one process handles at once: all of them, and those of one customer."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from app.errors import TooBusy
 from app.telemetry.metrics import Metrics
@@ -20,25 +18,23 @@ class RequestSlots:
         self.in_use = 0
         self._by_customer: dict[str, int] = {}
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold a slot. Raise TooBusy."""
+    def take(self) -> None:
+        """Take a slot; the caller must free it. Raise TooBusy."""
         with self._lock:
             if self.in_use >= self._most:
                 raise TooBusy(f"{self._most} requests are waiting already, nothing was started")
-            self.in_use += 1
-        try:
             if self._metrics is not None:
                 self._metrics.parked(+1)
-            yield
-        finally:
-            with self._lock:
-                self.in_use -= 1
-            if self._metrics is not None:
-                self._metrics.parked(-1)
+            self.in_use += 1
 
-    @contextmanager
-    def count_for(self, customer_id: str) -> Iterator[None]:
+    def free(self) -> None:
+        """Free a slot."""
+        with self._lock:
+            self.in_use -= 1
+        if self._metrics is not None:
+            self._metrics.parked(-1)
+
+    def count_for(self, customer_id: str) -> None:
         """Count a slot for its customer, once the session is known. Raise TooBusy if the customer has too many."""
         most = self._most_of_customer
         with self._lock:
@@ -46,10 +42,10 @@ class RequestSlots:
             if held >= most:
                 raise TooBusy(f"{most} requests of this customer are waiting already, nothing was started")
             self._by_customer[customer_id] = held + 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._by_customer[customer_id] -= 1
-                if not self._by_customer[customer_id]:
-                    del self._by_customer[customer_id]
+
+    def free_for(self, customer_id: str) -> None:
+        """Count a slot of a customer no longer."""
+        with self._lock:
+            self._by_customer[customer_id] -= 1
+            if not self._by_customer[customer_id]:
+                del self._by_customer[customer_id]

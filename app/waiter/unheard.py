@@ -34,12 +34,15 @@ class Unheard:
 
     def clear(self) -> None:
         """Forget all: a notification about a job of this service has come, or Redis did not answer."""
-        with self._lock:
-            self._found.clear()
+        if self._found:
+            with self._lock:
+                self._found.clear()
 
     @property
     def are_too_many(self) -> bool:
         """Return whether ENOUGH ends were found, long enough ago that their notifications are not only late."""
+        if len(self._found) < ENOUGH:
+            return False
         with self._lock:
             last = next(islice(self._found.values(), ENOUGH - 1, None), None)
         return last is not None and monotonic() - last > LATE_SECONDS

@@ -1,8 +1,6 @@
 """Wake waits, with the reason."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 
 
@@ -15,6 +13,8 @@ class Reason(Enum):
     MISSED = "notifications may have been missed"
     FLUSHED = "Redis has lost what was stored in it"
     OTHER = "a look was permitted, or the client has gone"
+
+    __hash__ = object.__hash__  # Enum's own is Python code
 
 
 class Waker:
@@ -70,19 +70,18 @@ class Wakers:
         """Return whether any wait is for the job."""
         return job_id in self._wakers
 
-    @contextmanager
-    def hold(self, job_id: str, waker: Waker) -> Iterator[None]:
-        """Hold a waker for the time of a block."""
+    def add(self, job_id: str, waker: Waker) -> None:
+        """Add a waker for a job."""
         with self._lock:
             self._wakers.setdefault(job_id, []).append(waker)
-        try:
-            yield
-        finally:
-            with self._lock:
-                wakers = self._wakers[job_id]
-                wakers.remove(waker)
-                if not wakers:
-                    del self._wakers[job_id]
+
+    def remove(self, job_id: str, waker: Waker) -> None:
+        """Remove a waker."""
+        with self._lock:
+            wakers = self._wakers[job_id]
+            wakers.remove(waker)
+            if not wakers:
+                del self._wakers[job_id]
 
     def wake(self, job_id: str, reason: Reason) -> None:
         """Wake the waits for a job."""

@@ -14,7 +14,7 @@ from support.world import World
 from werkzeug import Response
 
 from app import Services
-from app.api.sending import PIECE, PIECE_SECONDS, SECONDS_WITHOUT_SLOT, SLOW_WITHOUT_SLOT
+from app.api.sending import PIECE, PIECE_SECONDS, SECONDS_WITHOUT_SLOT, SLOW_WITHOUT_SLOT, Held
 
 
 def test_a_large_answer_goes_out_in_pieces(client: FlaskClient, theeye: StandIn) -> None:
@@ -76,3 +76,13 @@ def test_few_answers_without_a_slot_may_be_taken_slowly(app: Flask) -> None:
         slow[0].close()
         app.test_client().get("/healthz", environ_overrides=environ)
         assert ours.gettimeout() == PIECE_SECONDS
+
+
+def test_what_an_answer_holds_is_freed_also_if_a_part_of_it_cannot_be() -> None:
+    held, freed = Held(), list[str]()
+    held.add(freed.append, "first")
+    held.add(divmod, 1, 0)
+    held.add(freed.append, "last")
+    with pytest.raises(ZeroDivisionError):
+        held.close()
+    assert freed == ["last", "first"]

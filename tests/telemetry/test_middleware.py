@@ -50,7 +50,7 @@ def test_a_bug_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
     ours: logging.Logger,
 ) -> None:
-    monkeypatch.setattr(flask.extensions["theeye_sync"].request_slots, "hold", None)
+    monkeypatch.setattr(flask.extensions["theeye_sync"].request_slots, "take", None)
     ours.addHandler(caplog.handler)
     asked = [("GET", "/fail/crash"), ("GET", "/fail/hopeless"), ("POST", JOB), ("POST", f"{JOB}/")]
     for method, target in asked:

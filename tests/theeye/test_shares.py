@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 
 import pytest
@@ -144,10 +144,12 @@ def test_a_name_holds_half_of_what_the_others_leave(other: list[dict[str, str]],
     with ExitStack() as stack:
         for number in range(600):
             with suppress(ShareTaken):
-                stack.enter_context(shares.hold(paths[number % len(paths)], 0.0))
+                shares.take(paths[number % len(paths)], 0.0)
+                stack.callback(shares.give_back, paths[number % len(paths)])
                 held += 1
         assert most / 2 <= held <= most
-        stack.enter_context(shares.hold((("new", None),), 0.0))
+        shares.take((("new", None),), 0.0)
+        shares.give_back((("new", None),))
     assert not shares._used
 
 
@@ -155,16 +157,19 @@ def test_those_who_queue_get_theirs_in_turn() -> None:
     shares, order = Shares(1), list[str]()
 
     def wait(name: str, number: int) -> None:
-        with shares.hold(((name, None),), monotonic() + 20):
-            order.append(f"{name}{number}")
+        shares.take(((name, None),), monotonic() + 20)
+        order.append(f"{name}{number}")
+        shares.give_back(((name, None),))
 
-    with ThreadPoolExecutor(3) as pool, shares.hold((("a", None),), 0.0):
+    with ThreadPoolExecutor(3) as pool:
+        shares.take((("a", None),), 0.0)
         for number, name in enumerate(("b", "b", "c")):
             pool.submit(wait, name, number)
             while sum(map(len, shares._queues.values())) <= number:
                 threading.Event().wait(0.001)
         with pytest.raises(ShareTaken):
-            shares.hold((("d", None),), 0.0).__enter__()
+            shares.take((("d", None),), 0.0)
+        shares.give_back((("a", None),))
     assert order == ["b0", "c2", "b1"]
     assert not shares._used
     assert not shares._queues
@@ -191,9 +196,9 @@ def test_a_call_without_a_connection_starts_nothing(world: World, services: Serv
 @pytest.mark.settings(call_timeout=60)
 def test_who_queues_has_time_left_for_the_call(world: World, services: Services) -> None:
     class Noted(Shares):
-        def hold(self, names: Names, deadline: float) -> AbstractContextManager[None]:
+        def take(self, names: Names, deadline: float) -> None:
             left.append(deadline - monotonic())
-            return super().hold(names, deadline)
+            super().take(names, deadline)
 
     left: list[float] = []
     services.supervisor._shares = Noted(256)
