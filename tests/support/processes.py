@@ -83,9 +83,14 @@ def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
         time.sleep(0.01)
 
 
+def text_of(path: Path) -> str:
+    """Return a log, which may not exist yet."""
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
 def whole_lines(path: Path) -> str:
     """Return a log without a line that is still being written: at the end of a page (4 KiB) half of it can be read."""
-    text = path.read_text(errors="replace") if path.exists() else ""
+    text = text_of(path)
     return text[: text.rfind("\n") + 1]
 
 
@@ -130,7 +135,8 @@ class Process:
             )
 
     def log_text(self) -> str:
-        return whole_lines(self.directory / "log")
+        has_ended = self._process is None or self._process.poll() is not None
+        return text_of(self.directory / "log") if has_ended else whole_lines(self.directory / "log")
 
     def signal(self, number: int) -> None:
         self._running().send_signal(number)

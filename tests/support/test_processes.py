@@ -52,6 +52,11 @@ def test_a_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
     assert processes.whole_lines(log) == ""
     log.write_text('{"one": 1}\n{"tw')
     assert processes.whole_lines(log) == '{"one": 1}\n'
+    process = processes.Process()
+    process.launch(["printf", "all of it"])
+    process.wait()
+    assert process.log_text() == "all of it"
+    process.close()
 
 
 def test_a_process_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
