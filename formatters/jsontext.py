@@ -6,7 +6,7 @@ A job may print anything: `loads` parses it or raises ValueError, or TooCostly b
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from formatters.cost import HEAD, PIECE, check, one_at_a_time
 
 LONG = 4096  # characters; a longer text is written in pieces
 MANY = 256  # items of a list, or members of an object, that are written in one step
+DEPTH = 100  # levels in which long values are looked for; Python allows about 1000 calls within each other
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -141,7 +142,8 @@ def dumps(value: Any, most: int | None = None) -> bytes:
 
     Raise TooLong as soon as the JSON is longer than `most` bytes.
     """
-    return b"".join(_pieces(value) if most is None else _at_most(_pieces(value), most))
+    pieces = _pieces(value, _long_parts([value], DEPTH), DEPTH)
+    return b"".join(pieces if most is None else _at_most(pieces, most))
 
 
 def _at_most(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
@@ -152,9 +154,12 @@ def _at_most(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield piece
 
 
-def _pieces(value: Any) -> Iterator[bytes]:
-    """Yield the JSON of a value in pieces: a copy of a whole text can take four bytes a character."""
-    if not _is_long(value):
+def _pieces(value: Any, long: set[int], depth: int) -> Iterator[bytes]:
+    """Yield the JSON of a value in pieces: a copy of a whole text can take four bytes a character.
+
+    `long` has the ids of all values with more than one piece, as _long_parts finds them in the next `depth` levels.
+    """
+    if id(value) not in long:
         yield _utf8(_javascript(_encode(value)))
     elif type(value) is str:
         yield b'"'
@@ -164,53 +169,69 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield b'"'
     elif type(value) is list:
         for start in range(0, len(value), MANY):
+            items = value[start : start + MANY]
             yield b"," if start else b"["
-            yield from _items(value[start : start + MANY])
+            yield from _items(items, long if len(value) <= MANY else _long_parts(items, depth - 1), depth - 1)
             time.sleep(0)
         yield b"]"
     else:
         members, before = iter(value.items()), b"{"
         while some := dict(islice(members, MANY)):
             yield before
-            yield from _members(some)
+            yield from _members(some, long if len(value) <= MANY else _long_parts(some.values(), depth - 1), depth - 1)
             time.sleep(0)
             before = b","
         yield b"}"
 
 
-def _members(some: dict[Any, Any]) -> Iterator[bytes]:
+def _members(some: dict[Any, Any], long: set[int], depth: int) -> Iterator[bytes]:
     """Yield the JSON of some members of an object, without brackets."""
-    if not any(map(_is_long, some.values())):
+    if long.isdisjoint(map(id, some.values())):
         yield _utf8(_javascript(_encode(some))[1:-1])
         return
     for number, (name, item) in enumerate(some.items()):
         yield b"," if number else b""
         yield _utf8(_encode({name: 0})[1:-2])
-        yield from _pieces(item)
+        yield from _pieces(item, long, depth)
 
 
-def _items(items: list[Any]) -> Iterator[bytes]:
+def _items(items: list[Any], long: set[int], depth: int) -> Iterator[bytes]:
     """Yield the JSON of some items of a list, without brackets."""
-    if not any(map(_is_long, items)):
+    if long.isdisjoint(map(id, items)):
         yield _utf8(_javascript(_encode(items))[1:-1])
         return
     for number, item in enumerate(items):
         if number:
             yield b","
-        yield from _pieces(item)
+        yield from _pieces(item, long, depth)
 
 
-def _is_long(value: Any, depth: int = 4) -> bool:
-    """Return whether a value has to be written in pieces; look at `depth` levels only."""
+def _long_parts(values: Iterable[Any], depth: int) -> set[int]:
+    """Return the ids of the values that have to be written in pieces, and of such values in the next `depth` levels.
+
+    The items of a value with more than MANY are left for later: it is written in parts of MANY, with pauses.
+    """
+    found: set[int] = set()
+    for value in values:
+        _find_long(value, depth, found, set())
+    return found
+
+
+def _find_long(value: Any, depth: int, found: set[int], above: set[int]) -> bool:
+    """Add the ids of the value and its parts to `found` if they are long; return whether the value is."""
+    is_long = False
     if type(value) is str:
-        return len(value) > LONG
-    if type(value) not in (list, dict):
-        return False
-    if len(value) > MANY:
-        return True
-    if not depth:
-        return False
-    return any(_is_long(item, depth - 1) for item in (value if type(value) is list else value.values()))
+        is_long = len(value) > LONG
+    elif type(value) in (list, dict) and depth and id(value) not in above:  # the encoder refuses a value within itself
+        is_long = len(value) > MANY
+        if not is_long:
+            above.add(id(value))
+            for item in value if type(value) is list else value.values():
+                is_long |= _find_long(item, depth - 1, found, above)
+            above.remove(id(value))
+    if is_long:
+        found.add(id(value))
+    return is_long
 
 
 def _javascript(text: str) -> str:

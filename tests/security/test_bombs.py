@@ -226,7 +226,23 @@ def test_a_long_text_is_written_in_pieces_as_it_is_as_a_whole(letters: str, coun
 WIDE = "\U0001f600" + "a" * 1000
 
 
-@pytest.mark.parametrize("value", [[WIDE] * 4000, {f"k{number}": WIDE for number in range(4000)}], ids=type)
+def nested(value: Any, levels: int) -> Any:
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [WIDE] * 4000,
+        {f"k{number}": WIDE for number in range(4000)},
+        nested(WIDE * 4000, 5),
+        nested(WIDE * 4000, 80),
+        [nested(WIDE * 4000, 60), *range(300)],
+    ],
+    ids=["list", "object", "deep", "deeper", "deep in a long list"],
+)
 def test_many_items_are_written_with_pauses_for_other_greenlets(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece is short, so that Python's own form of it, with four bytes a character, takes little memory."""
     pauses: list[float] = []
@@ -235,6 +251,14 @@ def test_many_items_are_written_with_pauses_for_other_greenlets(value: Any, monk
         written = jsontext.dumps(value)
     assert json.loads(written) == value
     assert len(pauses) > 10
+
+
+def test_a_value_within_itself_is_an_error_at_once() -> None:
+    """As a plugin could return it: looking for long values in it comes to an end."""
+    parent: dict[str, Any] = {}
+    parent["children"] = [{"parent": parent} for _ in range(20)]
+    with pytest.raises((RecursionError, ValueError)):
+        jsontext.dumps(parent)
 
 
 @pytest.mark.parametrize("shift", range(4))
