@@ -1,5 +1,6 @@
 """Admit a request about jobs: it holds a request slot, and its client is watched, until its answer is sent."""
 
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -30,7 +31,7 @@ def admit(environ: dict[str, Any], customer: str, runs: Runnable = NOTHING, job:
     return wanted, client
 
 
-class Consequences:
+class Consequences(AbstractContextManager["Consequences"]):
     """Forget the session of a token that TheEye refuses; cancel the job of a gone client that asked for it.
 
     A `with` block contains everything that is done for an admitted request.
@@ -41,9 +42,6 @@ class Consequences:
     def __init__(self, wanted: JobRequest) -> None:
         """Take the request."""
         self._wanted = wanted
-
-    def __enter__(self) -> None:
-        """Do nothing yet."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

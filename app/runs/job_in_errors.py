@@ -1,5 +1,6 @@
 """Add the job to every error that occurs after its creation, so that the client gets the job's id."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 
@@ -16,7 +17,7 @@ class Crashed(Exception):
         self.job = job
 
 
-class JobInErrors:
+class JobInErrors(AbstractContextManager["JobInErrors"]):
     """Add the job to the errors of a `with` block. Raise Crashed from an unexpected one."""
 
     __slots__ = ("_job",)
@@ -24,9 +25,6 @@ class JobInErrors:
     def __init__(self, job: Job) -> None:
         """Take the job as last read."""
         self._job = job
-
-    def __enter__(self) -> None:
-        """Do nothing yet."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
